@@ -1,0 +1,68 @@
+/** Differentiable functions that models are written with, above the ops: activations, normalisation, linear layers. */
+import {
+  add,
+  constant,
+  erf,
+  exp,
+  gemm,
+  layerNormalization,
+  mul,
+  neg,
+  reshape,
+  sub,
+  tanh,
+} from '../onnx/ops.ts';
+import { product, show } from '../onnx/shapes.ts';
+import type { Value } from '../onnx/value.ts';
+import { elementwiseComposite } from './composite.ts';
+
+// GELU (Hendrycks & Gimpel 2016), exact: with u = x/√2, F = 1 + erf u and φ = F' = (2/√π)·e^(−u²),
+//   gelu = x·F/2,  gelu' = (F + u·φ)/2,  gelu'' = φ·(1 − u²)/√2.
+const scaled = (x: Value): Value => mul(x, Math.SQRT1_2);
+const cumulative = (u: Value): Value => add(erf(u), 1);
+const density = (u: Value): Value => mul(exp(neg(mul(u, u))), 2 / Math.sqrt(Math.PI));
+
+function geluCurvature(x: Value): Value {
+  const u = scaled(x);
+  return mul(mul(density(u), sub(1, mul(u, u))), Math.SQRT1_2);
+}
+
+const geluSlope = elementwiseComposite(
+  'gelu-slope',
+  (x) => {
+    const u = scaled(x);
+    return mul(add(cumulative(u), mul(u, density(u))), 0.5);
+  },
+  geluCurvature,
+);
+
+/** x·Φ(x), exact. float32, any shape. */
+export const gelu = elementwiseComposite('gelu', (x) => mul(mul(x, 0.5), cumulative(scaled(x))), geluSlope);
+
+/** The tanh approximation of GELU: ½x·(1 + tanh(√(2/π)(x + 0.044715x³))). */
+export function geluTanh(x: Value): Value {
+  const inner = mul(mul(x, add(mul(mul(x, x), 0.044715), 1)), Math.sqrt(2 / Math.PI));
+  return mul(mul(x, 0.5), add(tanh(inner), 1));
+}
+
+/** Layer normalisation (Ba et al. 2016) over the last axis, with scale and bias of that axis' size. */
+export function layerNorm(x: Value, scale: Value, bias: Value, epsilon: number): Value {
+  const width = x.shape.at(-1);
+  if (typeof width !== 'number')
+    throw new Error(`layerNorm: expected a static last axis, got ${show(x.shape)}`);
+  const ones = constant(new Float32Array(width).fill(1), [width]);
+  const [normalized] = layerNormalization(x, ones, epsilon);
+  return add(mul(normalized, scale), bias);
+}
+
+/** x·kernel + bias over the last axis: x [..., in], kernel [in, out], bias [out] → [..., out]. */
+export function dense(x: Value, kernel: Value, bias: Value): Value {
+  const [width, columns] = [x.shape.at(-1), kernel.shape[1]];
+  if (width === undefined || columns === undefined) {
+    throw new Error(
+      `dense: expected x [..., in] and kernel [in, out], got ${show(x.shape)} and ${show(kernel.shape)}`,
+    );
+  }
+  const leading = x.shape.slice(0, -1);
+  return reshape(gemm(reshape(x, [product(leading), width]), kernel, bias), [...leading, columns]);
+}

@@ -1,0 +1,35 @@
+/** Adjoints that many rules share. */
+import { add, expand, reduceSum, reshape } from '../onnx/ops.ts';
+import { broadcastAxes, sameShape, staticShape } from '../onnx/shapes.ts';
+import type { Shape, Value } from '../onnx/value.ts';
+
+/** The adjoint of broadcasting: sums a cotangent over the axes along which an operand of this shape was stretched. */
+export function sumTo(ct: Value, shape: Shape): Value {
+  if (sameShape(ct.shape, shape)) return ct;
+  const { leading, stretched } = broadcastAxes(shape, ct.shape);
+  const axes = [...Array.from({ length: leading }, (_, i) => i), ...stretched];
+  return reshape(reduceSum(ct, { axes, keepdims: true }), shape);
+}
+
+/** The sum of the values that are there; none where all are zero. */
+export function sum(...values: readonly (Value | undefined)[]): Value | undefined {
+  let total: Value | undefined;
+  for (const value of values) if (value) total = total ? add(total, value) : value;
+  return total;
+}
+
+/** Broadcasts to a shape, where the value is there: a tangent must have its primal's shape. */
+export function toShape(value: Value | undefined, shape: Shape): Value | undefined {
+  if (!value || sameShape(value.shape, shape)) return value;
+  return expand(value, staticShape(shape));
+}
+
+/** Applies a linear function to a tangent or cotangent that may be zero. */
+export function lift(value: Value | undefined, linear: (value: Value) => Value): Value | undefined {
+  return value && linear(value);
+}
+
+/** The shape of a reduction's result with its reduced axes kept as 1. */
+export function keptShape(shape: Shape, axes: readonly number[]): Shape {
+  return shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
+}

@@ -1,0 +1,59 @@
+import { gemm, type MatMulOptions, matmul, mul } from '../../onnx/ops.ts';
+import type { Value } from '../../onnx/value.ts';
+import { lift, sum, sumTo, toShape } from '../linear.ts';
+import type { Rules } from './rule.ts';
+
+type Product = (a: Value, b: Value, options: MatMulOptions) => Value;
+interface Flags {
+  readonly transA: boolean;
+  readonly transB: boolean;
+  readonly alpha: number;
+}
+
+/** The cotangents of the factors of C = alpha·op(A)·op(B), as products again, without a transposition of their own. */
+function factors(
+  product: Product,
+  ct: Value,
+  a: Value,
+  b: Value,
+  { transA, transB, alpha }: Flags,
+): [Value, Value] {
+  return [
+    transA
+      ? product(b, ct, { transA: transB, transB: true, alpha })
+      : product(ct, b, { transB: !transB, alpha }),
+    transB
+      ? product(ct, a, { transA: true, transB: transA, alpha })
+      : product(a, ct, { transA: !transA, alpha }),
+  ];
+}
+
+const plainGemm: Product = (a, b, options) => gemm(a, b, undefined, options);
+
+export const product: Rules<'MatMul' | 'Gemm'> = {
+  MatMul: {
+    vjp: ([ct], _y, [a, b], flags) => {
+      const [da, db] = factors(matmul, ct, a, b, flags);
+      return [sumTo(da, a.shape), sumTo(db, b.shape)];
+    },
+    jvp: ([ta, tb], _y, [a, b], flags) => [
+      sum(
+        lift(ta, (t) => matmul(t, b, flags)),
+        lift(tb, (t) => matmul(a, t, flags)),
+      ),
+    ],
+  },
+  Gemm: {
+    vjp: ([ct], _y, [a, b, c], flags) => {
+      const [da, db] = factors(plainGemm, ct, a, b, flags);
+      return c ? [da, db, sumTo(mul(ct, flags.beta), c.shape)] : [da, db];
+    },
+    jvp: ([ta, tb, tc], [y], [a, b], flags) => {
+      const { beta, ...rest } = flags;
+      // The tangent of C rides along as the C of a product, where there is one.
+      const first =
+        lift(ta, (t) => gemm(t, b, tc, flags)) ?? lift(tc, (t) => toShape(mul(t, beta), y.shape) ?? t);
+      return [tb ? gemm(a, tb, first, { ...rest, beta: 1 }) : first];
+    },
+  },
+};

@@ -1,0 +1,45 @@
+import {
+  cast,
+  div,
+  equal,
+  expand,
+  mul,
+  type ReduceOptions,
+  reduceMean,
+  reduceSum,
+  reshape,
+} from '../../onnx/ops.ts';
+import { sizeOf, staticShape } from '../../onnx/shapes.ts';
+import type { Value } from '../../onnx/value.ts';
+import { keptShape } from '../linear.ts';
+import { type Rules, unary } from './rule.ts';
+
+interface Axes extends ReduceOptions {
+  readonly axes: readonly number[];
+}
+
+/** Spreads what belongs to a reduction's result back over the axes that it reduced. */
+function spread(d: Value, x: Value, { axes }: Axes): Value {
+  return expand(reshape(d, keptShape(x.shape, axes)), staticShape(x.shape, 'reduction'));
+}
+
+/** 1/n at each of the n elements that attain a maximum, 0 elsewhere: a maximum shared by several is theirs equally. */
+function share(x: Value, y: Value, { axes }: Axes): Value {
+  const attained = cast(equal(x, reshape(y, keptShape(x.shape, axes))), 'float32');
+  return div(attained, reduceSum(attained, { axes, keepdims: true }));
+}
+
+export const reduce: Rules<'ReduceSum' | 'ReduceMean' | 'ReduceMax'> = {
+  ReduceSum: unary(
+    (ct, _y, x, options) => spread(ct, x, options),
+    (t, _y, _x, options) => reduceSum(t, options),
+  ),
+  ReduceMean: unary(
+    (ct, y, x, options) => spread(mul(ct, sizeOf(y.shape) / sizeOf(x.shape)), x, options),
+    (t, _y, _x, options) => reduceMean(t, options),
+  ),
+  ReduceMax: unary(
+    (ct, y, x, options) => mul(spread(ct, x, options), share(x, y, options)),
+    (t, y, x, options) => reduceSum(mul(t, share(x, y, options)), options),
+  ),
+};

@@ -1,0 +1,35 @@
+/** The two rules of one op, and the shapes that most of them take. */
+import type { JvpRule, OpType, Value, VjpRule } from '../../onnx/value.ts';
+import { lift } from '../linear.ts';
+
+export interface Rule<Op extends OpType> {
+  readonly vjp: VjpRule<Op>;
+  readonly jvp: JvpRule<Op>;
+}
+
+/** The rules of a family of ops; index.ts puts the families together into one total table. */
+export type Rules<Family extends OpType> = { readonly [Op in Family]: Rule<Op> };
+
+type One = readonly [Value];
+type Perhaps = readonly [Value | undefined];
+
+/** The rules of a function of one value, given how its adjoint and its tangent map act on a derivative d. */
+interface UnaryRule<A> {
+  readonly vjp: (ct: One, y: One, x: One, attributes: A) => Perhaps;
+  readonly jvp: (t: Perhaps, y: One, x: One, attributes: A) => Perhaps;
+}
+
+type Derivative<A> = (d: Value, y: Value, x: Value, attributes: A) => Value;
+
+export function unary<A>(adjoint: Derivative<A>, tangent: Derivative<A>): UnaryRule<A> {
+  return {
+    vjp: ([ct], [y], [x], attributes) => [adjoint(ct, y, x, attributes)],
+    jvp: ([t], [y], [x], attributes) => [lift(t, (d) => tangent(d, y, x, attributes))],
+  };
+}
+
+/** A function whose Jacobian is symmetric, as every elementwise one's is: one rule serves both modes. */
+export const symmetric = <A>(jacobian: Derivative<A>): UnaryRule<A> => unary(jacobian, jacobian);
+
+/** A function that is constant wherever it has a derivative. */
+export const flat = { vjp: () => [undefined] as const, jvp: () => [undefined] as const };

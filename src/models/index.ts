@@ -1,0 +1,19 @@
+/** Every model that a spec can name: its schema, and the function that writes it. */
+import * as v from 'valibot';
+import type { Value } from '../onnx/value.ts';
+import { mlp, mlpSchema } from './mlp.ts';
+import type { Scope } from './scope.ts';
+import { vit, vitSchema } from './vit.ts';
+
+export const modelSchema = v.variant('kind', [vitSchema, mlpSchema]);
+export type ModelConfig = v.InferOutput<typeof modelSchema>;
+
+/** Images float32 [batch, channels, height, width] → logits [batch, classes], parameters from the scope. */
+export function buildModel(scope: Scope, images: Value, classes: number, config: ModelConfig): Value {
+  switch (config.kind) {
+    case 'vit':
+      return vit(scope, images, classes, config);
+    case 'mlp':
+      return mlp(scope, images, classes, config);
+  }
+}

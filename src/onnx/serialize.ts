@@ -1,0 +1,189 @@
+/** Graph → ONNX file. */
+import {
+  DATA_TYPES,
+  type EmittedOp,
+  ENCODINGS,
+  type Field,
+  IR_VERSION,
+  MICROSOFT,
+  OPSET,
+} from './encoding.ts';
+import { type Graph, inlineCalls, mapOutputs } from './graph.ts';
+import { type Names, nameGraph } from './names.ts';
+import { identity } from './ops.ts';
+import {
+  ATTRIBUTE_TYPES,
+  type AttributeProto,
+  encodeModel,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from './proto.ts';
+import { staticShape } from './shapes.ts';
+import { type ConstantData, type DType, isOp, type Node, operands, type Value } from './value.ts';
+
+export interface SerializeOptions {
+  /** Values for inputs that are to be stored in the file, by name; the rest stay inputs. */
+  readonly weights?: ReadonlyMap<string, Float32Array>;
+  /** Key-value pairs for the file's metadata. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly doc?: string;
+}
+
+/** The bytes of an ONNX model (opset 18, IR version 8). Composites are inlined; nothing else is changed. */
+export function serialize(graph: Graph, options: SerializeOptions = {}): Uint8Array {
+  const flat = withDistinctOutputs(mapOutputs(graph, inlineCalls));
+  const names = nameGraph(flat);
+  const constants = new ConstantPool(names);
+  const nodes = names.order.filter(isEmitted).map((node) => nodeProto(node, names, constants));
+  const initializers: TensorProto[] = [];
+  const inputs: ValueInfoProto[] = [];
+  for (const value of flat.inputs) {
+    const name = names.value(value);
+    const weights = options.weights?.get(name);
+    if (weights) initializers.push(tensorProto(name, value.dtype, staticShape(value.shape, name), weights));
+    else inputs.push(valueInfo(name, value));
+  }
+  const fused = nodes.some((node) => node.domain === MICROSOFT);
+  return encodeModel({
+    irVersion: IR_VERSION,
+    producerName: 'ortgrad',
+    producerVersion: '',
+    ...(options.doc === undefined ? {} : { docString: options.doc }),
+    opsetImport: [{ domain: '', version: OPSET }, ...(fused ? [{ domain: MICROSOFT, version: 1 }] : [])],
+    metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
+    graph: {
+      name: flat.name,
+      node: nodes,
+      initializer: [...initializers, ...constants.tensors],
+      input: inputs,
+      output: Object.entries(flat.outputs).map(([name, value]) => valueInfo(name, value)),
+    },
+  });
+}
+
+/** ONNX wants every output to be some node's own: inputs, constants and repeated values pass through Identity. */
+function withDistinctOutputs(graph: Graph): Graph {
+  const used = new Set<Value>();
+  return mapOutputs(graph, (outputs) =>
+    outputs.map((value) => {
+      const own = !used.has(value) && !isOp(value.node, 'Input') && !isOp(value.node, 'Constant');
+      used.add(value);
+      return own ? value : identity(value);
+    }),
+  );
+}
+
+function isEmitted(node: Node): node is Node<EmittedOp> {
+  return node.op in ENCODINGS;
+}
+
+function nodeProto(node: Node<EmittedOp>, names: Names, constants: ConstantPool): NodeProto {
+  const attribute: AttributeProto[] = [];
+  const lists: string[] = [];
+  const values = new Map<string, unknown>(Object.entries(node.attributes));
+  const fused = isFusedMatMul(node);
+  for (const [name, field] of fields(node.op)) {
+    if (node.op === 'MatMul' && !fused) continue;
+    const value = values.get(name);
+    if (field === 'input') lists.push(constants.list(name, numbers(value)));
+    else attribute.push(attributeProto(name, field, value));
+  }
+  if (node.op === 'ScatterElements') {
+    attribute.push({ name: 'reduction', type: ATTRIBUTE_TYPES.string, s: new TextEncoder().encode('add') });
+  }
+  return {
+    name: names.node(node),
+    opType: fused ? 'FusedMatMul' : node.op,
+    domain: fused ? MICROSOFT : '',
+    input: [...operands(node).map((value) => constants.reference(value)), ...lists],
+    output: node.outputs.map((value) => names.value(value)),
+    attribute,
+  };
+}
+
+/** ONNX's MatMul neither transposes nor scales; ONNX Runtime's own does. */
+function isFusedMatMul(node: Node): boolean {
+  if (!isOp(node, 'MatMul')) return false;
+  const { transA, transB, alpha } = node.attributes;
+  return transA || transB || alpha !== 1;
+}
+
+function fields(op: EmittedOp): [string, Field][] {
+  return Object.entries(ENCODINGS[op]);
+}
+
+function attributeProto(name: string, field: Field, value: unknown): AttributeProto {
+  switch (field) {
+    case 'int':
+      return { name, type: ATTRIBUTE_TYPES.int, i: Number(value) };
+    case 'float':
+      return { name, type: ATTRIBUTE_TYPES.float, f: Number(value) };
+    case 'dtype':
+      return { name, type: ATTRIBUTE_TYPES.int, i: dataType(value) };
+    default:
+      return { name, type: ATTRIBUTE_TYPES.ints, ints: numbers(value) };
+  }
+}
+
+function dataType(value: unknown): number {
+  for (const [dtype, type] of Object.entries(DATA_TYPES)) if (dtype === value) return type;
+  throw new Error(`internal: dtype ${value}`);
+}
+
+/** A list of numbers; a multiple of `batch` is written as −1, which Reshape reads as what is left over. */
+function numbers(value: unknown): number[] {
+  if (!Array.isArray(value)) throw new Error(`internal: expected a list, got ${value}`);
+  return value.map((item) => (typeof item === 'number' ? item : -1));
+}
+
+/** The constants of a file, each stored once. */
+class ConstantPool {
+  readonly tensors: TensorProto[] = [];
+  readonly #names: Names;
+  readonly #known = new Map<string, string>();
+  readonly #stored = new Map<Node, string>();
+
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  /** The name of a value; a constant is stored when it is first referred to. */
+  reference(value: Value): string {
+    if (!isOp(value.node, 'Constant')) return this.#names.value(value);
+    const stored = this.#stored.get(value.node);
+    if (stored !== undefined) return stored;
+    const { data } = value.node.attributes;
+    const shape = staticShape(value.shape);
+    const label = shape.length === 0 ? `const/${data[0]}` : `const/${value.dtype}[${shape.join(',')}]`;
+    const name = this.#store(label, value.dtype, shape, data);
+    this.#stored.set(value.node, name);
+    return name;
+  }
+
+  list(label: string, values: readonly number[]): string {
+    const data = BigInt64Array.from(values, BigInt);
+    return this.#store(`${label}/${values.join(',')}`, 'int64', [values.length], data);
+  }
+
+  #store(label: string, dtype: DType, shape: readonly number[], data: ConstantData): string {
+    const key = `${dtype} ${shape} ${data.length > 4096 ? this.tensors.length : data}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const isTaken = this.tensors.some((tensor) => tensor.name === label);
+    const name = isTaken ? `${label}_${this.tensors.length}` : label;
+    this.#known.set(key, name);
+    this.tensors.push(tensorProto(name, dtype, shape, data));
+    return name;
+  }
+}
+
+function tensorProto(name: string, dtype: DType, shape: readonly number[], data: ConstantData): TensorProto {
+  const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { name, dims: [...shape], dataType: DATA_TYPES[dtype], rawData };
+}
+
+function valueInfo(name: string, { dtype, shape }: Value): ValueInfoProto {
+  const dim = shape.map((d) => (typeof d === 'number' ? { dimValue: d } : { dimParam: d }));
+  return { name, type: { tensorType: { elemType: DATA_TYPES[dtype], shape: { dim } } } };
+}

@@ -1,0 +1,81 @@
+/** Shape arithmetic: dimensions that may be multiples of `batch`, broadcasting, axes. */
+import type { Dim, Shape } from './value.ts';
+
+/** The dimension as coefficient and whether it multiplies `batch`. */
+function parts(dim: Dim): { count: number; symbolic: boolean } {
+  if (typeof dim === 'number') return { count: dim, symbolic: false };
+  return { count: dim === 'batch' ? 1 : Number.parseInt(dim, 10), symbolic: true };
+}
+
+/** The product of dimensions. Throws where `batch` would be squared. */
+export function product(dims: Shape): Dim {
+  let count = 1;
+  let symbolic = false;
+  for (const dim of dims) {
+    const part = parts(dim);
+    if (part.symbolic && symbolic) throw new Error(`shapes: batch appears twice in ${show(dims)}`);
+    count *= part.count;
+    symbolic ||= part.symbolic;
+  }
+  if (!symbolic) return count;
+  return count === 1 ? 'batch' : `${count}·batch`;
+}
+
+/** The number of elements. Throws on a symbolic shape. */
+export function sizeOf(shape: Shape): number {
+  return staticShape(shape).reduce((size, dim) => size * dim, 1);
+}
+
+/** The shape as numbers. Throws on a symbolic one: training graphs are static, only inference keeps `batch`. */
+export function staticShape(shape: Shape, op = 'shape'): readonly number[] {
+  return shape.map((dim) => staticDim(dim, op, shape));
+}
+
+export function staticDim(dim: Dim | undefined, op: string, shape: Shape): number {
+  if (typeof dim !== 'number') throw new Error(`${op}: expected static dimensions, got ${show(shape)}`);
+  return dim;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((dim, i) => dim === b[i]);
+}
+
+export function show(shape: Shape): string {
+  return `[${shape.join(', ')}]`;
+}
+
+/** The shape of an elementwise op on operands of these shapes (numpy's rule). */
+export function broadcast(op: string, ...shapes: readonly Shape[]): Shape {
+  const rank = Math.max(...shapes.map((shape) => shape.length));
+  return Array.from({ length: rank }, (_, i) => {
+    let dim: Dim = 1;
+    for (const shape of shapes) {
+      const other = shape[i - rank + shape.length] ?? 1;
+      if (other === 1 || other === dim) continue;
+      if (dim !== 1)
+        throw new Error(`${op}: expected shapes that broadcast, got ${shapes.map(show).join(' and ')}`);
+      dim = other;
+    }
+    return dim;
+  });
+}
+
+/** The axis counted from the front. Throws when it is out of range. */
+export function normalizeAxis(op: string, axis: number, rank: number): number {
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
+    throw new Error(`${op}: expected an axis in [${-rank}, ${rank - 1}], got ${axis}`);
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** The shape with the dimension at `axis` replaced. */
+export function withDim(shape: Shape, axis: number, dim: Dim): Shape {
+  return shape.map((old, i) => (i === axis ? dim : old));
+}
+
+/** Which axes of `to` an operand of shape `from` was broadcast along, and how many were put in front of it. */
+export function broadcastAxes(from: Shape, to: Shape): { leading: number; stretched: readonly number[] } {
+  const leading = to.length - from.length;
+  const stretched = from.flatMap((dim, i) => (dim === 1 && to[i + leading] !== 1 ? [i + leading] : []));
+  return { leading, stretched };
+}

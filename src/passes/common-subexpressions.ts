@@ -1,0 +1,42 @@
+/**
+ * Computes each expression once: nodes of the same op, attributes and operands become one. Derivative rules and
+ * composites write down what they need and leave it to this pass to notice that it is there already.
+ */
+import { keep, rewriteGraph } from '../onnx/graph.ts';
+import { isOp, type Node, type Value } from '../onnx/value.ts';
+
+const LARGE = 256;
+
+export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
+  const known = new Map<string, readonly Value[]>();
+  const ids = new Map<Node, number>();
+  const id = (node: Node): number => {
+    const old = ids.get(node);
+    if (old !== undefined) return old;
+    ids.set(node, ids.size);
+    return ids.size - 1;
+  };
+  return rewriteGraph(outputs, (node, inputs) => {
+    const operands = inputs.map((value) => `${id(value.node)}.${value.output}`);
+    const key = `${node.op}(${operands.join(' ')}) ${identityOf(node, id)}`;
+    const merged = known.get(key) ?? keep(node, inputs);
+    known.set(key, merged);
+    return merged;
+  });
+}
+
+/** What tells two nodes of one op and operands apart. */
+function identityOf(node: Node, id: (node: Node) => number): string {
+  if (isOp(node, 'Call')) return `${node.attributes.composite.name} ${id(node)}`;
+  if (!isOp(node, 'Constant')) return JSON.stringify(node.attributes);
+  const [value] = node.outputs;
+  const { data } = node.attributes;
+  return data.length > LARGE && !isUniform(data)
+    ? `${id(node)}`
+    : `${value.dtype} ${value.shape} ${isUniform(data) ? data[0] : data}`;
+}
+
+function isUniform(data: { readonly length: number; readonly [index: number]: number | bigint }): boolean {
+  for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return false;
+  return true;
+}

@@ -1,0 +1,29 @@
+/** What every runtime offers: the same types in node and in a browser. */
+
+export const DEVICES = ['cpu', 'cuda', 'webgpu'] as const;
+export type Device = (typeof DEVICES)[number];
+
+export type TensorData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
+export type TensorType = 'float32' | 'int32' | 'int64' | 'bool' | 'uint8';
+
+/** A dense row-major array. Inputs are read in place during `run`; they may be views of a larger buffer. */
+export interface Tensor {
+  readonly dtype: TensorType;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+export interface SessionOptions {
+  readonly device: Device;
+  /** Threads within one operator; 0 lets the runtime choose (all cores). */
+  readonly threads: number;
+}
+
+/** One ONNX graph, loaded. */
+export interface Session {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Runs the graph. `fetches` names the outputs wanted (all by default). Outputs are new arrays. */
+  run(feeds: Readonly<Record<string, Tensor>>, fetches?: readonly string[]): Promise<Record<string, Tensor>>;
+  release(): Promise<void>;
+}
