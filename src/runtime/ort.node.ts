@@ -2,7 +2,8 @@
 import { createRequire } from 'node:module';
 import * as ort from 'onnxruntime-node';
 import { UserError } from '../errors.ts';
-import type { Device, Session, SessionOptions, Tensor, TensorData, TensorType } from './session.ts';
+import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
+import type { Device, Session, SessionOptions } from './session.ts';
 
 /**
  * Loads an ONNX model, from its bytes or the path of its file. Blocks the calling thread, as `run` does.
@@ -30,10 +31,7 @@ export async function createSession(model: Uint8Array | string, options: Session
     inputs: session.inputNames,
     outputs: session.outputNames,
     async run(feeds, fetches = session.outputNames) {
-      const results = await session.run(
-        Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor)])),
-        [...fetches],
-      );
+      const results = await session.run(toOrtFeeds(ort.Tensor, feeds), [...fetches]);
       return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(name, value)]));
     },
     release: () => session.release(),
@@ -65,22 +63,4 @@ function cudaProviderInstalled(): boolean {
   } catch {
     return false;
   }
-}
-
-function toOrt({ dtype, shape, data }: Tensor): ort.Tensor {
-  return new ort.Tensor(dtype, data, [...shape]);
-}
-
-function fromOrt(name: string, tensor: ort.OnnxValue): Tensor {
-  const { type, data, dims } = tensor;
-  if (!isTensorType(type) || !isTensorData(data)) throw new Error(`internal: output ${name} is ${type}`);
-  return { dtype: type, shape: dims, data };
-}
-
-function isTensorType(type: string): type is TensorType {
-  return ['float32', 'int32', 'int64', 'bool', 'uint8'].includes(type);
-}
-
-function isTensorData(data: unknown): data is TensorData {
-  return [Float32Array, Int32Array, BigInt64Array, Uint8Array].some((type) => data instanceof type);
 }

@@ -1,0 +1,4 @@
+import { runMain } from '../src/cli/fail.ts';
+import { train } from '../src/cli/train.ts';
+
+await runMain(train);

@@ -1,0 +1,139 @@
+/** Graph folders on disk: finding a spec, writing its graphs when they are missing or stale. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nearestName, UserError } from '../errors.ts';
+import { serialize } from '../onnx/serialize.ts';
+import { buildGraphs, GRAPH_NAMES, type GraphName } from './build.ts';
+import { describeGraphs, type Manifest, parseManifest } from './manifest.ts';
+import { parseSpec, type Spec } from './spec.ts';
+
+export interface GraphFolder {
+  readonly name: string;
+  readonly folder: string;
+  readonly spec: Spec;
+}
+
+export interface Artifact {
+  readonly manifest: Manifest;
+  /** Absolute path of a graph's ONNX file. */
+  readonly file: (name: GraphName) => string;
+  readonly regenerated: boolean;
+}
+
+/** Where graphs are looked for: beside the caller first, then those that come with the package. */
+function roots(): string[] {
+  const own = fileURLToPath(new URL('../../graphs', import.meta.url));
+  return [...new Set([path.resolve('graphs'), own])].filter((folder) => existsSync(folder));
+}
+
+/** The names under graphs/ that have a spec. */
+export function listGraphs(): string[] {
+  const names = roots().flatMap((root) =>
+    readdirSync(root).filter((name) => existsSync(path.join(root, name, 'spec.json'))),
+  );
+  return [...new Set(names)].sort();
+}
+
+/** Finds a graph by its name under graphs/, or by the path of a folder that holds a spec.json. Throws UserError. */
+export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
+  const candidates = [...roots().map((root) => path.join(root, nameOrPath)), path.resolve(nameOrPath)];
+  const folder = candidates.find((candidate) => existsSync(path.join(candidate, 'spec.json')));
+  if (folder === undefined) {
+    const names = listGraphs();
+    const nearest = nearestName(nameOrPath, names);
+    const hint = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+    throw new UserError(
+      `--graph ${nameOrPath}: no such graph.${hint} Expected a folder with a spec.json or one of ${names.join(', ')}`,
+    );
+  }
+  const file = path.join(folder, 'spec.json');
+  return { name: path.basename(folder), folder, spec: parseSpec(parseJson(await readFile(file, 'utf8'), file), file) };
+}
+
+/**
+ * The graphs for a micro-batch, written anew when they are missing or when the spec or the generator has changed.
+ * Those of the spec's own micro-batch lie in its folder, others in a folder of theirs below it.
+ */
+export async function ensureArtifact(graph: GraphFolder, microBatch: number): Promise<Artifact> {
+  const folder = microBatch === graph.spec.microBatch ? graph.folder : path.join(graph.folder, `batch-${microBatch}`);
+  const hash = hashOf(graph.spec, microBatch);
+  const file = (name: GraphName): string => path.join(folder, `${name}.onnx`);
+  const current = await currentManifest(folder, hash);
+  if (current && GRAPH_NAMES.every((name) => existsSync(file(name)))) return { manifest: current, file, regenerated: false };
+  const built = buildForSpec(graph, microBatch);
+  const manifest = describeGraphs(graph.name, graph.spec, built, microBatch, hash);
+  await mkdir(folder, { recursive: true });
+  // The manifest goes last: its hash vouches for the files beside it.
+  await rm(path.join(folder, 'manifest.json'), { force: true });
+  for (const name of GRAPH_NAMES) await writeWhole(file(name), serialize(built.graphs[name]));
+  await writeWhole(path.join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  return { manifest, file, regenerated: true };
+}
+
+/** A model that does not fit its images is the spec's mistake. */
+function buildForSpec({ folder, spec }: GraphFolder, microBatch: number) {
+  try {
+    return buildGraphs(spec, microBatch);
+  } catch (error) {
+    if (!(error instanceof Error) || error.message.startsWith('internal:')) throw error;
+    throw new UserError(`${path.join(folder, 'spec.json')}: ${error.message}`);
+  }
+}
+
+async function currentManifest(folder: string, hash: string): Promise<Manifest | undefined> {
+  const file = path.join(folder, 'manifest.json');
+  if (!existsSync(file)) return undefined;
+  try {
+    const manifest = parseManifest(parseJson(await readFile(file, 'utf8'), file), file);
+    return manifest.hash === hash ? manifest : undefined;
+  } catch (error) {
+    if (error instanceof UserError) return undefined; // a broken manifest is a stale one
+    throw error;
+  }
+}
+
+async function writeWhole(file: string, content: Uint8Array | string): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, content);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${file}: expected JSON: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+function hashOf(spec: Spec, microBatch: number): string {
+  return createHash('sha256').update(generatorSource()).update(JSON.stringify(spec)).update(String(microBatch)).digest('hex');
+}
+
+let cachedSource: string | undefined;
+
+/** The generator's own code, so that a change to it makes every graph stale without anybody bumping a version. */
+function generatorSource(): string {
+  cachedSource ??= ['onnx', 'autodiff', 'passes', 'models', 'objective', 'artifacts', 'optim/weight-decay']
+    .flatMap((part) => sourceFiles(fileURLToPath(new URL(`../${part}`, import.meta.url))))
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\0');
+  return cachedSource;
+}
+
+function sourceFiles(location: string): string[] {
+  if (!existsSync(location)) return ['.ts', '.js'].map((ending) => location + ending).filter((file) => existsSync(file));
+  if (statSync(location).isFile()) return [location];
+  return readdirSync(location)
+    .sort()
+    .flatMap((name) => sourceFiles(path.join(location, name)))
+    .filter((file) => /(?<!\.d)\.[tj]s$/.test(file));
+}

@@ -1,0 +1,40 @@
+import { inspect } from 'node:util';
+import pc from 'picocolors';
+import { UserError } from '../errors.ts';
+import { systemErrorMessage } from '../train/system-error.ts';
+
+/**
+ * Runs a command with the arguments of this process. A failure is one line on stderr and exit code 1; its trace is
+ * shown only with `--verbose`.
+ */
+export async function runMain(main: (argv: readonly string[]) => Promise<void>): Promise<void> {
+  const argv = process.argv.slice(2);
+  const verbose = argv.includes('--verbose');
+  const fail = (error: unknown) => {
+    process.exitCode = 1;
+    // Exits even where a worker thread or a session would keep the process alive.
+    process.stderr.write(`${failureText(error, verbose)}\n`, () => process.exit());
+  };
+  process.on('uncaughtException', fail);
+  // Whoever reads our output may have seen enough (`… --help | head`).
+  process.stdout.on('error', (error) => {
+    if ('code' in error && error.code === 'EPIPE') process.exit();
+    fail(error);
+  });
+  try {
+    await main(argv);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** What is printed for an error: one line, and its trace if `verbose`. */
+export function failureText(error: unknown, verbose: boolean): string {
+  const { red } = pc.createColors(process.stderr.isTTY && pc.isColorSupported);
+  const known = error instanceof UserError ? error.message : systemErrorMessage(error);
+  const trace = verbose ? `\n${inspect(error)}` : '';
+  if (known !== undefined) return `${red('error:')} ${known}${trace}`;
+  const message = (error instanceof Error ? error.message : String(error)).replace(/^internal: /, '');
+  const hint = verbose ? '' : ' (run with --verbose for the trace)';
+  return `${red('internal error:')} ${message.split('\n', 1)[0]}${hint}${trace}`;
+}

@@ -1,0 +1,48 @@
+/** `ortgrad graphs`: writes the ONNX files of specs. */
+import { statSync } from 'node:fs';
+import { GRAPH_NAMES } from '../artifacts/build.ts';
+import { ensureArtifact, listGraphs, openGraph } from '../artifacts/store.ts';
+import { integer, type OptionTable } from '../train/options.ts';
+import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
+
+const TABLE = {
+  microBatch: integer(
+    { min: 1 },
+    {
+      group: 'Graphs',
+      help: 'Images that one run of a training graph holds.',
+      default: undefined,
+      unset: "the spec's microBatch",
+    },
+  ),
+  ...COMMON_FLAGS,
+} as const satisfies OptionTable;
+
+export async function graphs(argv: readonly string[]): Promise<void> {
+  const { values, rest } = parseFlags(argv, TABLE, Number.POSITIVE_INFINITY);
+  if (values.help) {
+    console.log(
+      helpText(TABLE, {
+        about:
+          'Writes the training and inference graphs of specs as ONNX files beside each spec.json. Names or folders choose which; all under graphs/ by default.',
+        usage: 'npm run graphs -- [NAME …] [--micro-batch N]',
+        examples: ['npm run graphs', 'npm run graphs -- vit-b-cifar10 --micro-batch 4'],
+      }),
+    );
+    return;
+  }
+  for (const name of rest.length > 0 ? rest : listGraphs()) {
+    const graph = await openGraph(name);
+    const start = performance.now();
+    const artifact = await ensureArtifact(graph, values.microBatch ?? graph.spec.microBatch);
+    const { parameters, microBatch } = artifact.manifest;
+    const count = parameters.reduce((sum, { shape }) => sum + shape.reduce((size, dim) => size * dim, 1), 0);
+    const bytes = GRAPH_NAMES.reduce((sum, graphName) => sum + statSync(artifact.file(graphName)).size, 0);
+    const time = artifact.regenerated
+      ? `written in ${((performance.now() - start) / 1000).toFixed(1)} s`
+      : 'up to date';
+    console.log(
+      `${graph.name}: ${count.toLocaleString('en')} parameters, micro-batch ${microBatch}, ${(bytes / 1e6).toFixed(1)} MB, ${time}`,
+    );
+  }
+}

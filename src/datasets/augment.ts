@@ -1,0 +1,78 @@
+/** From uint8 pixels to what a network reads: crop, flip and normalise. Pure: also for browsers. */
+import { Random } from '../random.ts';
+import type { DatasetInfo, ImageShape } from './dataset.ts';
+
+/** Crop at random out of the image with `pad` black pixels around it; mirror left–right half of the time. */
+export interface Augmentation {
+  readonly pad: number;
+  readonly flip: boolean;
+}
+
+export const NO_AUGMENTATION: Augmentation = { pad: 0, flip: false };
+
+/** One draw: output pixel (y, x) shows input pixel (y + top, x + left), mirrored after the crop if `flip`. */
+export interface Placement {
+  /** Integers in [−pad, pad]. */
+  readonly top: number;
+  readonly left: number;
+  readonly flip: boolean;
+}
+
+const IN_PLACE: Placement = { top: 0, left: 0, flip: false };
+
+/** The draw for one image; it depends on (seed, epoch, index) alone, never on batches or earlier draws. */
+export function drawPlacement(
+  { pad, flip }: Augmentation,
+  seed: number,
+  epoch: number,
+  index: number,
+): Placement {
+  if (pad === 0 && !flip) return IN_PLACE;
+  const random = new Random(seed, 'augment', epoch, index);
+  const top = random.integer(2 * pad + 1) - pad;
+  const left = random.integer(2 * pad + 1) - pad;
+  return { top, left, flip: flip && random.integer(2) === 1 };
+}
+
+/** float32 [channels, 256]: the normalised value (v / 255 − mean) / std of every byte v. */
+export function normalizationTable({ mean, std }: Pick<DatasetInfo, 'mean' | 'std'>): Float32Array {
+  const table = new Float32Array(mean.length * 256);
+  mean.forEach((channelMean, c) => {
+    for (let v = 0; v < 256; v++) table[c * 256 + v] = (v / 255 - channelMean) / (std[c] ?? 1);
+  });
+  return table;
+}
+
+/**
+ * Writes one image, float32 [channels, height, width], to `out` from `outOffset` on. `pixels` holds it as uint8
+ * from `offset` on. What lies outside of it is black *before* normalisation, as in torchvision's RandomCrop.
+ */
+export function writeNormalized(
+  pixels: Uint8Array,
+  offset: number,
+  { channels, height, width }: ImageShape,
+  table: Float32Array,
+  { top, left, flip }: Placement,
+  out: Float32Array,
+  outOffset: number,
+): void {
+  // Columns [from, to) of the crop lie within the image.
+  const from = Math.min(width, Math.max(0, -left));
+  const to = Math.max(from, Math.min(width, width - left));
+  const step = flip ? -1 : 1;
+  for (let c = 0; c < channels; c++) {
+    const black = table[c * 256] ?? 0;
+    for (let y = 0; y < height; y++) {
+      const target = outOffset + (c * height + y) * width;
+      const row = y + top;
+      const inside = row >= 0 && row < height;
+      if (!inside || to - from < width) out.fill(black, target, target + width);
+      if (!inside) continue;
+      const source = offset + (c * height + row) * width + left;
+      let at = flip ? target + width - 1 - from : target + from;
+      for (let x = from; x < to; x++, at += step) {
+        out[at] = table[c * 256 + (pixels[source + x] ?? 0)] ?? 0;
+      }
+    }
+  }
+}

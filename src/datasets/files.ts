@@ -1,0 +1,28 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+
+/** The bytes of a file; a UserError that names it where it cannot be read. */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new UserError(`cannot read ${path}: ${reason(error)}`);
+  }
+}
+
+/** Those of `names` that exist in `dir`, in the order of `names`, as paths. */
+export function present(dir: string, names: readonly string[]): string[] {
+  return names.map((name) => join(dir, name)).filter((path) => existsSync(path));
+}
+
+/** What an error says, on one line: libraries add lines that repeat it. */
+export function reason(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1).join();
+}
+
+/** 60000 as `60,000`. */
+export function count(n: number): string {
+  return n.toLocaleString('en-US');
+}

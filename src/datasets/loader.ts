@@ -1,0 +1,141 @@
+/**
+ * Prepares batches in a worker thread: ONNX Runtime's `run` blocks the thread it is called on, so that the data
+ * for the next steps must come from another one.
+ */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { UserError } from '../errors.ts';
+import type { Batch } from './batches.ts';
+import type { DatasetInfo } from './dataset.ts';
+import type { WorkerOptions, WorkerReply, WorkerRequest } from './loader-worker.ts';
+
+export interface LoaderOptions extends WorkerOptions {
+  /** How many batches are prepared ahead of the one in use; 2 by default. */
+  readonly prefetch?: number | undefined;
+}
+
+export interface Loader {
+  readonly info: DatasetInfo;
+  /** Images in the split. */
+  readonly length: number;
+  readonly batchesPerEpoch: number;
+  /** The batches of an epoch from number `fromBatch` (0) on. The arrays of a batch belong to the caller. */
+  batches(from: { readonly epoch: number; readonly fromBatch?: number | undefined }): AsyncIterable<Batch>;
+  /** Ends the thread; what is still being prepared is given up. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens one split of a dataset and checks it. Throws a UserError where the dataset is not right, does not fit
+ * the graph, or has fewer images than one batch with `dropLast`.
+ */
+export async function openLoader(options: LoaderOptions): Promise<Loader> {
+  const { prefetch = 2, ...workerOptions } = options;
+  const thread = startThread(workerOptions);
+  const opened = await thread.next().catch(async (error) => {
+    await thread.close();
+    throw error;
+  });
+  if (opened.kind !== 'opened') throw new Error('internal: the loader sent a batch before it was open');
+  const { info, length, perEpoch } = opened;
+  if (perEpoch === 0) {
+    await thread.close();
+    throw new UserError(
+      `${info.name}: ${length} images in the ${options.split} split are fewer than one batch of ${options.batchSize}: lower the batch size`,
+    );
+  }
+
+  async function request(epoch: number, step: number): Promise<Batch> {
+    const reply = await thread.next({ epoch, step });
+    if (reply.kind !== 'batch') throw new Error('internal: the loader opened twice');
+    return reply.batch;
+  }
+
+  return {
+    info,
+    length,
+    batchesPerEpoch: perEpoch,
+    async *batches({ epoch, fromBatch = 0 }) {
+      const ahead: Promise<Batch>[] = [];
+      for (let step = fromBatch; step < perEpoch; step++) {
+        while (step + ahead.length < perEpoch && ahead.length <= prefetch) {
+          const batch = request(epoch, step + ahead.length);
+          // A failure belongs to whoever takes the batch; until then, or after a `break`, nobody waits for it.
+          batch.catch(() => {});
+          ahead.push(batch);
+        }
+        const batch = ahead.shift();
+        if (batch) yield await batch;
+      }
+    },
+    close: thread.close,
+  };
+}
+
+type Success = Exclude<WorkerReply, { kind: 'failed' }>;
+
+interface Thread {
+  /** The reply to `request`, or the first reply of all. */
+  next(request?: WorkerRequest): Promise<Success>;
+  close(): Promise<void>;
+}
+
+/** A worker whose replies come in the order of the requests. It keeps the process alive only while one is due. */
+function startThread(options: WorkerOptions): Thread {
+  const extension = extname(import.meta.url);
+  const worker = new Worker(new URL(`./loader-worker${extension}`, import.meta.url), {
+    workerData: options,
+    // In dist both files are .js. From source both are .ts, and the thread must be able to read that, too.
+    ...(extension === '.ts' && { execArgv: [...process.execArgv, '--import', registerTsx()] }),
+  });
+  const due: { resolve(reply: Success): void; reject(error: Error): void }[] = [];
+  let ended: Error | undefined;
+
+  const exited = new Promise<void>((resolve) => {
+    worker.once('exit', () => {
+      end(new Error('the data loader has ended'));
+      resolve();
+    });
+  });
+  worker.on('error', end);
+  worker.on('message', (reply: WorkerReply) => {
+    const waiting = due.shift();
+    if (due.length === 0) worker.unref();
+    if (reply.kind !== 'failed') waiting?.resolve(reply);
+    else waiting?.reject(revive(reply));
+  });
+
+  function end(error: Error): void {
+    ended ??= error;
+    for (const { reject } of due.splice(0)) reject(ended);
+  }
+
+  return {
+    next(request) {
+      if (ended) return Promise.reject(ended);
+      worker.ref();
+      if (request) worker.postMessage(request);
+      return new Promise((resolve, reject) => due.push({ resolve, reject }));
+    },
+    async close() {
+      if (!ended) {
+        worker.ref();
+        worker.postMessage('close' satisfies WorkerRequest);
+      }
+      await exited;
+    },
+  };
+}
+
+/**
+ * A module that registers tsx. A thread inherits `--import=tsx`, but before node 22 that has no effect there
+ * (github.com/privatenumber/tsx/issues/354).
+ */
+function registerTsx(): string {
+  const api = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  return `data:text/javascript,${encodeURIComponent(`import { register } from ${api}; register();`)}`;
+}
+
+function revive({ message, stack, user }: Extract<WorkerReply, { kind: 'failed' }>): Error {
+  return user ? new UserError(message) : Object.assign(new Error(message), { stack });
+}

@@ -1,0 +1,46 @@
+import { UserError } from '../errors.ts';
+import { openCifar } from './cifar.ts';
+import type { DatasetName, DatasetSource, ImageDataset, ImageShape } from './dataset.ts';
+import { count } from './files.ts';
+import { openImageFolder } from './image-folder.ts';
+import { openMnist } from './mnist.ts';
+import { stratifiedSubset } from './subset.ts';
+
+const OPEN: { readonly [Name in DatasetName]: (source: DatasetSource) => Promise<ImageDataset> } = {
+  mnist: ({ dir }) => openMnist(dir),
+  cifar10: ({ dir }) => openCifar('cifar10', dir),
+  cifar100: ({ dir }) => openCifar('cifar100', dir),
+  'image-folder': openImageFolder,
+};
+
+/** Opens a dataset; a UserError where its files are not right or do not fit the graph that `source` describes. */
+export async function openDataset(source: DatasetSource): Promise<ImageDataset> {
+  const { trainFraction = 1 } = source;
+  if (!(trainFraction > 0 && trainFraction <= 1)) {
+    throw new UserError(`trainFraction: expected a number above 0 and at most 1, got ${trainFraction}`);
+  }
+  const dataset = await OPEN[source.dataset](source);
+  checkFit(dataset, source);
+  if (trainFraction === 1) return dataset;
+  const train = stratifiedSubset(dataset.train, trainFraction);
+  const found = `${dataset.found}; training on ${count(train.length)} of them (trainFraction ${trainFraction})`;
+  return { ...dataset, train, found };
+}
+
+function checkFit(dataset: ImageDataset, graph: DatasetSource): void {
+  const [has, wants] = [size(dataset), size(graph)];
+  if (has !== wants) {
+    throw new UserError(
+      `the graph takes images of ${wants} (channels×height×width), but ${dataset.name} has ${has}: choose a graph and a dataset that fit`,
+    );
+  }
+  if (dataset.classes.length !== graph.classes) {
+    throw new UserError(
+      `the graph tells ${graph.classes} classes apart, but ${dataset.name}${graph.dir === undefined ? '' : ` in ${graph.dir}`} has ${dataset.classes.length}: choose a graph and a dataset that fit`,
+    );
+  }
+}
+
+function size({ channels, height, width }: ImageShape): string {
+  return `${channels}×${height}×${width}`;
+}

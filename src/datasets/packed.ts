@@ -1,0 +1,21 @@
+import type { ImageSplit } from './dataset.ts';
+
+/** Where the images lie in one array of bytes: image i starts at `start + i · stride` and has `bytes` bytes. */
+export interface PackedLayout {
+  readonly start: number;
+  readonly stride: number;
+  readonly bytes: number;
+}
+
+/** A split whose images all lie in memory, uint8 and channels first, at a constant distance. */
+export function packedSplit(data: Uint8Array, labels: Int32Array, layout: PackedLayout): ImageSplit {
+  const { start, stride, bytes } = layout;
+  return {
+    length: labels.length,
+    labels,
+    read(index, out, offset) {
+      const from = start + index * stride;
+      out.set(data.subarray(from, from + bytes), offset);
+    },
+  };
+}

@@ -1,0 +1,28 @@
+import { permutation, Random } from '../random.ts';
+import type { ImageSplit } from './dataset.ts';
+
+/**
+ * The same share of every class (at least one image of each), in the split's order. The choice depends on no
+ * run's seed, and a smaller fraction picks from the images of a larger one, so that a study over dataset sizes
+ * compares like with like.
+ */
+export function stratifiedSubset(split: ImageSplit, fraction: number): ImageSplit {
+  const byClass = new Map<number, number[]>();
+  split.labels.forEach((label, index) => {
+    const members = byClass.get(label);
+    if (members) members.push(index);
+    else byClass.set(label, [index]);
+  });
+  const chosen = [...byClass].flatMap(([label, members]) => {
+    const count = Math.max(1, Math.round(fraction * members.length));
+    const order = permutation(members.length, new Random(0, 'sample', label));
+    return Array.from(order.subarray(0, count), (i) => members[i] ?? 0);
+  });
+  const indices = Uint32Array.from(chosen).sort();
+  return {
+    length: indices.length,
+    labels: Int32Array.from(indices, (index) => split.labels[index] ?? 0),
+    read: (index, out, offset) => split.read(indices[index] ?? 0, out, offset),
+    ...(split.verify && { verify: () => split.verify?.() ?? Promise.resolve() }),
+  };
+}

@@ -1,0 +1,25 @@
+/**
+ * ortgrad as a library: write a model from ops, differentiate it (twice), serialize it as ONNX, run and train it.
+ * Works in node and in browsers; files, threads and the training loop are in `ortgrad/node`.
+ */
+export { createSession } from '#runtime';
+export { type BuiltGraphs, buildGraphs, buildInference, GRAPH_NAMES, type GraphName } from './artifacts/build.ts';
+export { parseSpec, type Spec } from './artifacts/spec.ts';
+export { elementwiseComposite } from './autodiff/composite.ts';
+export { dense, gelu, geluTanh, layerNorm } from './autodiff/functions.ts';
+export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
+export { UserError } from './errors.ts';
+export { mlp } from './models/mlp.ts';
+export { type Init, initialize, type Parameter, Scope } from './models/scope.ts';
+export { VIT_VARIANTS, type VitConfig, vit } from './models/vit.ts';
+export { crossEntropy } from './objective/cross-entropy.ts';
+export { globalNorm, penalizedGradient } from './objective/gradient-norm.ts';
+export type { Graph } from './onnx/graph.ts';
+export * from './onnx/ops.ts';
+export { print } from './onnx/print.ts';
+export { read } from './onnx/read.ts';
+export { type SerializeOptions, serialize } from './onnx/serialize.ts';
+export type { Composite, Dim, DType, Shape, Value } from './onnx/value.ts';
+export { finish, type Target } from './passes/finish.ts';
+export { Random } from './random.ts';
+export type { Device, Session, SessionOptions, Tensor } from './runtime/session.ts';

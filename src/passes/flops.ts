@@ -1,0 +1,17 @@
+/** The arithmetic of a graph's matrix products: what a run costs at the least. */
+import { type Graph, topologicalOrder } from '../onnx/graph.ts';
+import { sizeOf } from '../onnx/shapes.ts';
+import { isOp } from '../onnx/value.ts';
+
+/** Floating-point operations of all MatMul and Gemm nodes, a multiplication and an addition counted as two. Static shapes only. */
+export function matmulFlops(graph: Graph): number {
+  let flops = 0;
+  for (const node of topologicalOrder(Object.values(graph.outputs))) {
+    if (!isOp(node, 'MatMul') && !isOp(node, 'Gemm')) continue;
+    const [a] = node.inputs;
+    const inner = a.shape.at(node.attributes.transA ? -2 : -1);
+    const [y] = node.outputs;
+    flops += 2 * sizeOf(y.shape) * (typeof inner === 'number' ? inner : 1);
+  }
+  return flops;
+}

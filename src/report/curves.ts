@@ -1,0 +1,81 @@
+/** The charts of one run, each a function of its metrics, for the run's report or for a page that compares runs. */
+import type { MetricsLine } from '../train/metrics.ts';
+import type { Chart, Line } from './chart.ts';
+import { type Point, series, smooth, thin } from './series.ts';
+
+type Metrics = readonly MetricsLine[];
+
+export function lossChart(metrics: Metrics): Chart {
+  const train = series(metrics, 'train', (line) => line.loss);
+  const test = series(metrics, 'test', (line) => line.loss);
+  return {
+    title: 'Loss',
+    yLabel: 'cross-entropy (nats)',
+    lines: [...noisy('train', train), evaluated(test)],
+  };
+}
+
+export function errorChart(metrics: Metrics): Chart {
+  const error = ({ top1 }: MetricsLine) => (top1 === null ? null : 100 * (1 - top1));
+  return {
+    title: 'Error rate',
+    yLabel: 'error (%)',
+    lines: [...noisy('train', series(metrics, 'train', error)), evaluated(series(metrics, 'test', error))],
+  };
+}
+
+/** The clean gradient's norm, and the regularized one's where there is one. */
+export function gradientNormChart(metrics: Metrics): Chart {
+  const clean = series(metrics, 'train', (line) => line.grad_norm);
+  const regularized = series(metrics, 'train', (line) => line.gr_grad_norm);
+  return {
+    title: 'Gradient norm',
+    yLabel: 'l2 norm, log scale',
+    scale: 'log',
+    lines: [
+      { name: 'each batch', points: thin(clean), color: 'blue', stroke: 'faint' },
+      { name: 'clean', points: smooth(clean), color: 'blue', stroke: 'solid' },
+      { name: 'regularized', points: smooth(regularized), color: 'orange', stroke: 'dashed' },
+    ],
+  };
+}
+
+export function learningRateChart(metrics: Metrics): Chart {
+  return inForce(metrics, 'Learning rate', 'learning rate', (line) => line.lr);
+}
+
+/** λ, r and α as they were in force, one chart each: their sizes differ. None without regularization. */
+export function regularizationCharts(metrics: Metrics): Chart[] {
+  if (!metrics.some(({ lambda }) => lambda)) return [];
+  return [
+    inForce(metrics, 'Penalty weight λ', 'λ', (line) => line.lambda),
+    inForce(metrics, 'Perturbation radius r', 'r', (line) => line.r),
+    inForce(metrics, 'Mixing weight α', 'α', (line) => line.alpha),
+  ].filter(({ lines }) => lines.some(({ points }) => points.some(({ value }) => value !== null)));
+}
+
+export function speedChart(metrics: Metrics): Chart {
+  const speed = series(metrics, 'train', (line) => line.images_per_second);
+  return { title: 'Speed', yLabel: 'images/s', lines: noisy('training', speed) };
+}
+
+function inForce(
+  metrics: Metrics,
+  title: string,
+  yLabel: string,
+  of: (line: MetricsLine) => number | null,
+): Chart {
+  const points = thin(series(metrics, 'train', of));
+  return { title, yLabel, lines: [{ name: 'in force', points, color: 'green', stroke: 'solid' }] };
+}
+
+function noisy(name: string, points: readonly Point[]): Line[] {
+  return [
+    { name: 'each batch', points: thin(points), color: 'blue', stroke: 'faint' },
+    { name: `${name}, smoothed`, points: smooth(points), color: 'blue', stroke: 'solid' },
+  ];
+}
+
+function evaluated(points: readonly Point[]): Line {
+  return { name: 'test', points: thin(points), color: 'orange', stroke: 'dotted' };
+}

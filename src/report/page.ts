@@ -1,0 +1,144 @@
+/** A run's report as one HTML page that needs nothing else: no script, no font, no network. */
+import { formatDuration } from '../train/duration.ts';
+import type { MetricsLine } from '../train/metrics.ts';
+import { type Chart, renderChart, warmupSample } from './chart.ts';
+import {
+  errorChart,
+  gradientNormChart,
+  learningRateChart,
+  lossChart,
+  regularizationCharts,
+  speedChart,
+} from './curves.ts';
+import { Html, html } from './html.ts';
+import { quantile, series } from './series.ts';
+import { style } from './style.ts';
+
+/** A test image and what the trained network made of it. */
+export interface Sample {
+  /** A PNG file, in base64. */
+  readonly png: string;
+  readonly label: string;
+  readonly prediction: string;
+  /** That the network gave its prediction, 0 to 1. */
+  readonly probability: number;
+}
+
+export interface ReportInput {
+  readonly name: string;
+  readonly metrics: readonly MetricsLine[];
+  /** Any JSON object; nested ones are shown with dotted keys. */
+  readonly config: object;
+  /** Steps of warmup, shaded in the charts. */
+  readonly warmupSteps?: number;
+  /** Wall time of the whole run. */
+  readonly seconds?: number;
+  /** More about the run for the line below its name: `{ model: 'vit-ti', device: 'cpu' }`. */
+  readonly facts?: Readonly<Record<string, string | number>>;
+  readonly samples?: readonly Sample[];
+}
+
+/** The page's text, to be saved as an .html file. */
+export function renderReport(input: ReportInput): string {
+  const { name, metrics, config, warmupSteps = 0, facts = {}, samples = [] } = input;
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>${name}: training report</title>
+<style>${new Html(style)}</style>
+</head>
+<body>
+<header>
+<h1>${name}</h1>
+<p class="facts">${Object.entries(facts)
+    .map(([key, value]) => `${key} ${value}`)
+    .join(' · ')}</p>
+</header>
+<main>
+${warning(metrics)}
+${numbers(input)}
+<h2>Curves</h2>
+${warmupSteps > 0 ? html`<p class="note">${warmupSample} warmup: the first ${warmupSteps.toLocaleString('en')} steps</p>` : ''}
+${charts(metrics, warmupSteps)}
+${samples.length > 0 ? gallery(samples) : ''}
+<h2>Configuration</h2>
+<table>${flatten(config).map(([key, value]) => html`<tr><th scope="row">${key}</th><td>${value}</td></tr>`)}</table>
+</main>
+</body>
+</html>
+`.text;
+}
+
+function numbers({ metrics, seconds }: ReportInput): Html {
+  const tests = metrics.filter(({ split, top1 }) => split === 'test' && top1 !== null);
+  const error = (line: MetricsLine) => `${(100 * (1 - (line.top1 ?? 0))).toFixed(2)}\u202f%`;
+  const at = (line: MetricsLine) => `at step ${line.step.toLocaleString('en')}`;
+  const final = tests.at(-1);
+  const best = tests.reduce<MetricsLine | undefined>(
+    (a, b) => (a && (a.top1 ?? 0) >= (b.top1 ?? 0) ? a : b),
+    undefined,
+  );
+  const last = metrics.at(-1);
+  const speed = quantile(
+    series(metrics, 'train', (line) => line.images_per_second),
+    0.5,
+  );
+  return html`<dl class="numbers">
+${final ? number('final test error', error(final), at(final)) : ''}
+${best ? number('best test error', error(best), at(best)) : ''}
+${last ? number('steps', last.step.toLocaleString('en'), `${Number(last.epoch.toFixed(2))} epochs`) : ''}
+${seconds === undefined ? '' : number('time', formatDuration(seconds), 'evaluation included')}
+${speed === undefined ? '' : number('images/s', Number(speed.toPrecision(3)).toLocaleString('en'), 'in training, median')}
+</dl>`;
+}
+
+function number(name: string, value: string, remark: string): Html {
+  return html`<div><dt>${name}</dt><dd>${value}<small>${remark}</small></dd></div>`;
+}
+
+function warning(metrics: readonly MetricsLine[]): Html | '' {
+  const broken = metrics.filter(({ split, loss }) => split === 'train' && loss === null);
+  const [first] = broken;
+  if (!first) return '';
+  return html`<p class="warning">Steps whose loss was not a finite number: ${broken.length.toLocaleString('en')}, the first of them ${first.step.toLocaleString('en')}. The curves have gaps there.</p>`;
+}
+
+function charts(metrics: readonly MetricsLine[], warmupSteps: number): Html {
+  const large = [lossChart(metrics), errorChart(metrics)];
+  const rest = [
+    gradientNormChart(metrics),
+    learningRateChart(metrics),
+    ...regularizationCharts(metrics),
+    speedChart(metrics),
+  ];
+  // Rows without a hole: by threes where that comes out even, else by twos.
+  const thirds = rest.length % 3 === 0;
+  const draw = (chart: Chart) => renderChart({ ...chart, warmupSteps });
+  const drawThird = (chart: Chart) => renderChart({ ...chart, warmupSteps, size: 'small' });
+  return html`<div class="charts">${large.map(draw)}${rest.map(thirds ? drawThird : draw)}</div>`;
+}
+
+function gallery(samples: readonly Sample[]): Html {
+  const wrong = samples.filter(({ label, prediction }) => label !== prediction).length;
+  return html`<h2>Test images</h2>
+<p class="note">${samples.length} of the test set, ${wrong} of them misread (✗, dashed frame).</p>
+<ul class="samples">${samples.map(figure)}</ul>`;
+}
+
+function figure({ png, label, prediction, probability }: Sample): Html {
+  const right = label === prediction;
+  const truth = right ? '' : html`<small>is ${label}</small>`;
+  return html`<li class="${right ? 'right' : 'wrong'}"><img src="data:image/png;base64,${png}" alt="${label}"><p><b>${right ? '✓' : '✗'} ${prediction}</b> ${Math.round(100 * probability)}\u202f%${truth}</p></li>`;
+}
+
+/** Rows of a table: a nested object's keys become `outer.inner`. */
+function flatten(config: object, prefix = ''): [string, string][] {
+  return Object.entries(config).flatMap(([key, value]: [string, unknown]): [string, string][] =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? flatten(value, `${prefix}${key}.`)
+      : [[prefix + key, typeof value === 'string' ? value : JSON.stringify(value)]],
+  );
+}

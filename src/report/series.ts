@@ -1,0 +1,71 @@
+/**
+ * Series of a run, and how to draw a long one: a page can't hold, nor an eye see, a hundred thousand points.
+ * A null is a gap: the number was not finite, or the method has none.
+ */
+import type { MetricsLine } from '../train/metrics.ts';
+
+export interface Point {
+  readonly step: number;
+  readonly value: number | null;
+}
+
+/** One measurement of a split over the run, `scale`d on the way. */
+export function series(
+  metrics: readonly MetricsLine[],
+  split: MetricsLine['split'],
+  measure: (line: MetricsLine) => number | null,
+): Point[] {
+  return metrics
+    .filter((line) => line.split === split)
+    .map((line) => ({ step: line.step, value: measure(line) }));
+}
+
+/** At most `count` points that draw the same outline: the lowest and the highest of each of count/2 bins. */
+export function thin(points: readonly Point[], count = 400): Point[] {
+  if (points.length <= count) return [...points];
+  return bins(points, Math.floor(count / 2)).flatMap((bin) => {
+    const seen = bin.filter(isFinitePoint);
+    const [first] = seen;
+    if (!first) return bin.slice(0, 1);
+    let [low, high] = [first, first];
+    for (const point of seen) {
+      if (point.value < low.value) low = point;
+      if (point.value > high.value) high = point;
+    }
+    return low.step < high.step ? [low, high] : low === high ? [low] : [high, low];
+  });
+}
+
+/**
+ * Centred moving median over the fraction `window` of the run, at `count` points or fewer: without the lag of an
+ * exponential mean, and one wild batch leaves it alone.
+ */
+export function smooth(points: readonly Point[], window = 0.02, count = 400): Point[] {
+  const reach = Math.floor((points.length * window) / 2);
+  const stride = Math.max(1, (points.length - 1) / (count - 1));
+  const out: Point[] = [];
+  for (let at = 0; at < points.length; at += stride) {
+    const centre = points[Math.round(at)];
+    if (!centre) break;
+    const near = points.slice(Math.max(0, Math.round(at) - reach), Math.round(at) + reach + 1);
+    out.push({ step: centre.step, value: centre.value === null ? null : (quantile(near, 0.5) ?? null) });
+  }
+  return out;
+}
+
+/** The value below which a fraction `q` of the finite ones lies; undefined where none is finite. */
+export function quantile(points: readonly Point[], q: number): number | undefined {
+  const values = points.filter(isFinitePoint).map(({ value }) => value);
+  values.sort((a, b) => a - b);
+  return values[Math.round(q * (values.length - 1))];
+}
+
+function isFinitePoint(point: Point): point is { step: number; value: number } {
+  return point.value !== null && Number.isFinite(point.value);
+}
+
+function bins(points: readonly Point[], count: number): Point[][] {
+  return Array.from({ length: count }, (_, i) =>
+    points.slice(Math.round((i * points.length) / count), Math.round(((i + 1) * points.length) / count)),
+  );
+}

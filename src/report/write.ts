@@ -1,0 +1,29 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { readJsonFile } from '../train/json-file.ts';
+import { readMetrics } from '../train/metrics.ts';
+import { type ReportInput, renderReport } from './page.ts';
+
+/**
+ * Writes `report.html` into a run's folder, from its `metrics.jsonl` and `config.json` and what the files don't say.
+ *
+ * @returns the page's path
+ * @throws UserError where a file is missing or broken
+ */
+export async function writeReport(
+  runFolder: string,
+  rest: Omit<ReportInput, 'metrics' | 'config'>,
+): Promise<string> {
+  const metrics = readMetrics(join(runFolder, 'metrics.jsonl'));
+  const config = await readConfig(join(runFolder, 'config.json'));
+  const path = join(runFolder, 'report.html');
+  await writeFile(path, renderReport({ ...rest, metrics, config }));
+  return path;
+}
+
+async function readConfig(path: string): Promise<object> {
+  const config = await readJsonFile(path);
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config;
+  throw new UserError(`${path}: expected a JSON object, got \`${JSON.stringify(config).slice(0, 60)}\``);
+}

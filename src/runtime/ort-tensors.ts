@@ -1,0 +1,26 @@
+/** Between our tensors and ONNX Runtime's, which are the same in node and in a browser. */
+import type { Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common';
+import type { Tensor, TensorData, TensorType } from './session.ts';
+
+/** ONNX Runtime reads the arrays in place. */
+export function toOrtFeeds(
+  Constructor: TensorConstructor,
+  feeds: Readonly<Record<string, Tensor>>,
+): Record<string, OrtTensor> {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, { dtype, shape, data }]) => [name, new Constructor(dtype, data, [...shape])]),
+  );
+}
+
+export function fromOrt(name: string, { type, data, dims }: Pick<OrtTensor, 'type' | 'data' | 'dims'>): Tensor {
+  if (!isTensorType(type) || !isTensorData(data)) throw new Error(`internal: output ${name} is ${type}`);
+  return { dtype: type, shape: dims, data };
+}
+
+function isTensorType(type: string): type is TensorType {
+  return ['float32', 'int32', 'int64', 'bool', 'uint8'].includes(type);
+}
+
+function isTensorData(data: unknown): data is TensorData {
+  return [Float32Array, Int32Array, BigInt64Array, Uint8Array].some((type) => data instanceof type);
+}

@@ -1,0 +1,295 @@
+/**
+ * Checkpoints on disk. In the folder of a run:
+ *
+ *     checkpoints/step-000123/   a complete checkpoint: model.safetensors, optimizer.safetensors, checkpoint.json
+ *     last, best                 links to two of these
+ *
+ * A checkpoint is written under a temporary name, synced to the disk and only then renamed, so that a folder named
+ * `step-…` is complete whenever the process or the machine stops. Links are replaced by renaming a new one over the
+ * old, which POSIX does atomically; a folder cannot be replaced so. Nothing relies on the links: where they cannot be
+ * made (Windows without the privilege, exFAT) or were lost in copying, `last` is the highest step, and `best` the one
+ * that this names as its best.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { UserError } from '../errors.ts';
+import {
+  type Checkpoint,
+  type CheckpointDocument,
+  type CheckpointPart,
+  DOCUMENT,
+  decodeDocument,
+  decodeModel,
+  decodeOptimizer,
+  encodeDocument,
+  encodeTensors,
+  type FileSum,
+  type ModelCheckpoint,
+  TENSOR_FILES,
+} from './checkpoint.ts';
+import { readJsonFile } from './json-file.ts';
+import { systemErrorMessage } from './system-error.ts';
+
+const CHECKPOINTS = 'checkpoints';
+const TEMPORARY = '.tmp-';
+/** Bytes hashed and written at once: small enough to let other work go on in between. */
+const CHUNK_BYTES = 8 * 2 ** 20;
+
+export interface CheckpointFolder {
+  /**
+   * Writes a checkpoint; resolves when it is safe on the disk, `last` (and `best`, if it is the best so far) name it
+   * and older ones are gone. The tensors must not change until then. Saves are done one after the other. A failure
+   * leaves the previous checkpoint in place; it rejects with a UserError, which is not lost if the promise is awaited
+   * only before the next save.
+   */
+  save(checkpoint: Checkpoint): Promise<void>;
+}
+
+export interface CheckpointFolderOptions {
+  /** How many of the newest checkpoints to keep, at least 1; the best is kept besides. */
+  readonly keep: number;
+  /** Writes a new file; for tests. */
+  readonly write?: typeof writeFileSynced;
+}
+
+/** Prepares the folder `run` for checkpoints: creates it, and removes what an interrupted save left behind. */
+export async function openCheckpoints(
+  run: string,
+  { keep, write = writeFileSynced }: CheckpointFolderOptions,
+): Promise<CheckpointFolder> {
+  const folder = join(run, CHECKPOINTS);
+  await mkdir(folder, { recursive: true });
+  for (const dir of [run, folder]) {
+    const leftovers = (await readdir(dir)).filter((name) => name.startsWith(TEMPORARY));
+    await Promise.all(leftovers.map((name) => remove(join(dir, name))));
+  }
+
+  async function save(checkpoint: Checkpoint): Promise<void> {
+    const { step, best } = checkpoint;
+    const temporary = join(folder, temporaryName());
+    const saved = await listCheckpoints(run);
+    const twin = saved.find((each) => each.step === step);
+    const name = folderName({ step, copy: twin === undefined ? 0 : twin.copy + 1 });
+    try {
+      await writeCheckpoint(temporary, checkpoint, write);
+      await rename(temporary, join(folder, name));
+      await syncFolder(folder);
+    } catch (error) {
+      await remove(temporary).catch(() => {});
+      throw saveError(error, join(folder, name), run, saved.length > 0);
+    }
+    await link(run, 'last', name);
+    if (best?.step === step) await link(run, 'best', name);
+    await syncFolder(run);
+    const spare = (each: SavedCheckpoint) => each.step !== step && each.step !== best?.step;
+    const replaced = saved.filter((each) => each.step === step);
+    const superseded = saved.filter(spare).slice(keep - 1);
+    await Promise.all([...replaced, ...superseded].map((each) => remove(join(folder, each.name))));
+  }
+
+  let previous: Promise<void> = Promise.resolve();
+  return {
+    save(checkpoint) {
+      const saving = previous.then(() => save(checkpoint));
+      // Whoever asked for the save hears of its failure; the next one is tried all the same.
+      previous = saving.catch(() => {});
+      return saving;
+    },
+  };
+}
+
+async function writeCheckpoint(
+  folder: string,
+  checkpoint: Checkpoint,
+  write: typeof writeFileSynced,
+): Promise<void> {
+  await mkdir(folder);
+  const tensors = encodeTensors(checkpoint);
+  const files = {
+    model: await write(join(folder, TENSOR_FILES.model), tensors.model),
+    optimizer: await write(join(folder, TENSOR_FILES.optimizer), tensors.optimizer),
+  };
+  await write(join(folder, DOCUMENT), [new TextEncoder().encode(encodeDocument(checkpoint, files))]);
+  await syncFolder(folder);
+}
+
+/** Writes a new file and waits until it is on the disk itself. */
+export async function writeFileSynced(path: string, pieces: readonly Uint8Array[]): Promise<FileSum> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const file = await open(path, 'wx');
+  try {
+    for (const piece of pieces) {
+      for (let from = 0; from < piece.length; from += CHUNK_BYTES) {
+        const chunk = piece.subarray(from, from + CHUNK_BYTES);
+        hash.update(chunk);
+        await writeAll(file, chunk);
+        bytes += chunk.length;
+      }
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+}
+
+/** Makes the names in a folder durable; Windows offers no such thing for folders. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Lets `run/name` be a link to a checkpoint. */
+async function link(run: string, name: 'last' | 'best', target: string): Promise<void> {
+  const temporary = join(run, temporaryName());
+  const path = join(run, name);
+  try {
+    await symlink(join(CHECKPOINTS, target), temporary, 'dir');
+    await rename(temporary, path).catch(async () => {
+      // In its place is a folder: a copy of the run was made that followed links. Or this is Windows.
+      await remove(path);
+      await rename(temporary, path);
+    });
+  } catch {
+    // No links here. An old one must not go on naming an older checkpoint.
+    await remove(path);
+  }
+}
+
+function temporaryName(): string {
+  return `${TEMPORARY}${randomUUID()}`;
+}
+
+function remove(path: string): Promise<void> {
+  return rm(path, { recursive: true, force: true });
+}
+
+function saveError(error: unknown, path: string, run: string, hasPrevious: boolean): unknown {
+  const meaning = systemErrorMessage(error);
+  if (meaning === undefined) return error;
+  const kept = hasPrevious ? `; earlier checkpoints are intact, go on from them with: --resume ${run}` : '';
+  return new UserError(`cannot save ${path}: ${meaning}${kept}`);
+}
+
+interface SavedCheckpoint {
+  readonly name: string;
+  readonly step: number;
+  /** 0; or 1, 2, … where one of the same step was there before, which is never overwritten, only replaced. */
+  readonly copy: number;
+}
+
+function folderName({ step, copy }: Omit<SavedCheckpoint, 'name'>): string {
+  return `step-${String(step).padStart(6, '0')}${copy === 0 ? '' : `.${copy}`}`;
+}
+
+/** The checkpoints of a run, newest first; none where the folder is no run. */
+async function listCheckpoints(run: string): Promise<SavedCheckpoint[]> {
+  const names = await readdir(join(run, CHECKPOINTS)).catch(() => []);
+  return names
+    .flatMap((name) => {
+      const match = /^step-(\d+)(?:\.(\d+))?$/.exec(name);
+      return match === null ? [] : [{ name, step: Number(match[1]), copy: Number(match[2] ?? 0) }];
+    })
+    .sort((a, b) => b.step - a.step || b.copy - a.copy);
+}
+
+/**
+ * Loads a whole checkpoint. `path`: the folder of a run, which means its last; `last` or `best` in it; or the folder of
+ * a checkpoint. Throws a UserError that names the file and what is wrong with it.
+ */
+export async function loadCheckpoint(path: string): Promise<Checkpoint> {
+  const folder = await findCheckpoint(path);
+  const document = await readDocument(folder);
+  const model = await readModel(folder, document);
+  const file = join(folder, TENSOR_FILES.optimizer);
+  const optimizer = decodeOptimizer(document, await readPart(folder, document, 'optimizer'), file);
+  return { ...model, optimizer };
+}
+
+/** As `loadCheckpoint`, without reading the optimizer's state. */
+export async function loadModel(path: string): Promise<ModelCheckpoint> {
+  const folder = await findCheckpoint(path);
+  return readModel(folder, await readDocument(folder));
+}
+
+async function findCheckpoint(path: string): Promise<string> {
+  if (existsSync(join(path, DOCUMENT))) return path;
+  const name = basename(path);
+  const [run, wanted] = name === 'last' || name === 'best' ? [dirname(path), name] : [path, 'last'];
+  const linked = join(run, wanted);
+  if (existsSync(join(linked, DOCUMENT))) return linked;
+
+  const saved = await listCheckpoints(run);
+  const [newest] = saved;
+  if (newest === undefined) {
+    if (!existsSync(path)) throw new UserError(`${path}: no such folder; expected a run or a checkpoint`);
+    throw new UserError(
+      `${path}: no checkpoint in it; expected ${DOCUMENT}, or the folder of a run that has saved at least once`,
+    );
+  }
+  const newestFolder = join(run, CHECKPOINTS, newest.name);
+  if (wanted === 'last') return newestFolder;
+  const { best } = await readDocument(newestFolder);
+  const found = saved.find(({ step }) => step === best?.step);
+  if (found === undefined)
+    throw new UserError(`${path}: the run has no best checkpoint; take ${join(run, 'last')}`);
+  return join(run, CHECKPOINTS, found.name);
+}
+
+async function readDocument(folder: string): Promise<CheckpointDocument> {
+  const path = join(folder, DOCUMENT);
+  return decodeDocument(await readJsonFile(path), path);
+}
+
+async function readModel(folder: string, document: CheckpointDocument): Promise<ModelCheckpoint> {
+  const bytes = await readPart(folder, document, 'model');
+  return decodeModel(document, bytes, join(folder, TENSOR_FILES.model));
+}
+
+/** The bytes of a tensor file, which are those that were written. */
+async function readPart(
+  folder: string,
+  document: CheckpointDocument,
+  part: CheckpointPart,
+): Promise<Uint8Array> {
+  const path = join(folder, TENSOR_FILES[part]);
+  const expected = document.files[part];
+  const file = await open(path).catch((error: unknown) => {
+    throw new UserError(systemErrorMessage(error) ?? `${path}: cannot be read: ${String(error)}`);
+  });
+  try {
+    const { size } = await file.stat();
+    if (size !== expected.bytes) {
+      const cause = size < expected.bytes ? 'it is truncated' : 'it belongs to another checkpoint';
+      throw new UserError(`${path}: expected ${expected.bytes} bytes, got ${size}: ${cause}; ${INSTEAD}`);
+    }
+    const bytes = new Uint8Array(size);
+    const hash = createHash('sha256');
+    for (let at = 0; at < size; ) {
+      const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK_BYTES, size - at), at);
+      if (bytesRead === 0) throw new UserError(`${path}: ended while it was read, at byte ${at} of ${size}`);
+      hash.update(bytes.subarray(at, at + bytesRead));
+      at += bytesRead;
+    }
+    if (hash.digest('hex') !== expected.sha256) {
+      throw new UserError(`${path}: its bytes are not those that were saved (SHA-256 differs); ${INSTEAD}`);
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+const INSTEAD = 'take another checkpoint of the run, from its folder checkpoints';

@@ -1,0 +1,141 @@
+/**
+ * A checkpoint: all that a run needs to go on as if it had never stopped, or a model to be used. Random numbers are
+ * counter-based (see random.ts), so the position in the run is the whole state of the generator. As files:
+ * `model.safetensors` is of use on its own, `optimizer.safetensors` holds the optimizer's slots as `<slot>/<parameter>`,
+ * and `checkpoint.json` the rest, with size and digest of both. Pure: also for browsers.
+ */
+import * as v from 'valibot';
+import { DATASETS, type DatasetInfo } from '../datasets/dataset.ts';
+import { UserError } from '../errors.ts';
+import { show } from './options.ts';
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
+
+export const DOCUMENT = 'checkpoint.json';
+export const TENSOR_FILES = { model: 'model.safetensors', optimizer: 'optimizer.safetensors' } as const;
+
+const VERSION = 1;
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const Dataset = v.object({
+  name: v.picklist(DATASETS),
+  channels: count,
+  height: count,
+  width: count,
+  classes: v.array(v.string()),
+  mean: v.array(v.number()),
+  std: v.array(v.number()),
+  found: v.string(),
+}) satisfies v.GenericSchema<unknown, DatasetInfo>;
+
+const FileSum = v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
+
+/** `checkpoint.json`. */
+const Document = v.object({
+  version: v.literal(VERSION),
+  /** Optimizer steps done. */
+  step: count,
+  /** Whole epochs done. */
+  epoch: count,
+  /** `batch`: batches of the epoch in progress that are done. */
+  generator: v.object({ seed: count, batch: count }),
+  /** The best measurement on the test images so far, and the step after which it was taken. */
+  best: v.nullable(v.object({ top1: v.number(), step: count })),
+  /** As `parseConfig` reads it. */
+  config: v.record(v.string(), v.unknown()),
+  /** `spec` as in the graph's spec.json; `hash` tells whether a graph is still the same. */
+  graph: v.object({ name: v.string(), hash: v.string(), spec: v.unknown() }),
+  dataset: Dataset,
+  optimizer: v.object({ name: v.string(), slots: v.array(v.string()) }),
+  files: v.object({ model: FileSum, optimizer: FileSum }),
+});
+
+export type FileSum = Readonly<v.InferOutput<typeof FileSum>>;
+export type CheckpointDocument = Readonly<v.InferOutput<typeof Document>>;
+export type CheckpointPart = keyof typeof TENSOR_FILES;
+
+/** What is needed to use a trained model. */
+export interface ModelCheckpoint
+  extends Pick<CheckpointDocument, 'step' | 'epoch' | 'generator' | 'best' | 'graph'> {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly dataset: DatasetInfo;
+  readonly parameters: readonly NamedTensor[];
+}
+
+/** What is needed to go on training it. */
+export interface Checkpoint extends ModelCheckpoint {
+  readonly optimizer: {
+    readonly name: string;
+    /** Per slot (`mu`, `nu`) its tensors. A slot's name has no `/`. */
+    readonly slots: Readonly<Record<string, readonly NamedTensor[]>>;
+  };
+}
+
+/** The tensor files, each as pieces to be written in order; they view the checkpoint's data, nothing is copied. */
+export function encodeTensors(checkpoint: Checkpoint): Record<CheckpointPart, Uint8Array[]> {
+  const { step, graph, parameters, optimizer } = checkpoint;
+  const about = { producer: 'ortgrad', graph: graph.name, graph_hash: graph.hash, step: String(step) };
+  const slots = Object.entries(optimizer.slots).flatMap(([slot, tensors]) => {
+    if (slot.includes('/')) throw new Error(`internal: optimizer slot ${slot} has a /`);
+    return tensors.map((tensor) => ({ ...tensor, name: `${slot}/${tensor.name}` }));
+  });
+  return {
+    model: encodeSafetensors(parameters, about),
+    optimizer: encodeSafetensors(slots, { ...about, optimizer: optimizer.name }),
+  };
+}
+
+/** The text of `checkpoint.json`, once the sums of the tensor files are known. */
+export function encodeDocument(
+  checkpoint: Checkpoint,
+  files: Readonly<Record<CheckpointPart, FileSum>>,
+): string {
+  const { name, slots } = checkpoint.optimizer;
+  const document: v.InferInput<typeof Document> = v.parse(Document, {
+    ...checkpoint,
+    version: VERSION,
+    optimizer: { name, slots: Object.keys(slots) },
+    files,
+  });
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** Reads the value in `checkpoint.json`; `origin` names it in the UserError for the first thing that does not fit. */
+export function decodeDocument(json: unknown, origin: string): CheckpointDocument {
+  const result = v.safeParse(Document, json);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const path = v.getDotPath(issue) ?? 'checkpoint';
+  const hint = path === 'version' ? '; it was written by another version of ortgrad' : '';
+  throw new UserError(`${origin}: ${path}: expected ${issue.expected}, got ${show(issue.input)}${hint}`);
+}
+
+/** The model of a checkpoint, from the bytes of `model.safetensors`, which `origin` names. */
+export function decodeModel(
+  document: CheckpointDocument,
+  model: Uint8Array,
+  origin: string,
+): ModelCheckpoint {
+  const { step, epoch, generator, best, config, graph, dataset } = document;
+  const parameters = decodeSafetensors(model, origin).tensors;
+  return { step, epoch, generator, best, config, graph, dataset, parameters };
+}
+
+/** The optimizer of a checkpoint, from the bytes of `optimizer.safetensors`, which `origin` names. */
+export function decodeOptimizer(
+  { optimizer: { name, slots } }: CheckpointDocument,
+  bytes: Uint8Array,
+  origin: string,
+): Checkpoint['optimizer'] {
+  const tensors = new Map(slots.map((slot): [string, NamedTensor[]] => [slot, []]));
+  for (const tensor of decodeSafetensors(bytes, origin).tensors) {
+    const slash = tensor.name.indexOf('/');
+    const slot = tensors.get(tensor.name.slice(0, slash));
+    if (slot === undefined) {
+      const valid = slots.map((each) => `${each}/…`).join(', ');
+      throw new UserError(`${origin}: tensor ${show(tensor.name)}: expected a name of ${valid || 'no slot'}`);
+    }
+    slot.push({ ...tensor, name: tensor.name.slice(slash + 1) });
+  }
+  return { name, slots: Object.fromEntries(tensors) };
+}

@@ -1,0 +1,362 @@
+/** Everything that determines a training run, in one table. Pure: also for browsers. */
+import { UserError } from '../errors.ts';
+import { DEVICES } from '../runtime/session.ts';
+import {
+  checkOptions,
+  choice,
+  flagName,
+  type GivenOptions,
+  integer,
+  number,
+  type OptionTable,
+  type OptionValues,
+  optionLabel,
+  show,
+  text,
+  toggle,
+  withDefaults,
+} from './options.ts';
+
+const ADAM = ['optimizer', ['adamw', 'adam']] as const;
+const DECAYING = ['schedule', ['step', 'exponential']] as const;
+const REGULARIZED = ['gr', ['exact', 'fd', 'sam']] as const;
+const PERTURBED = ['gr', ['fd', 'sam']] as const;
+
+/** The options of a run. Keys are those of a `--config` file; `flagName` gives the flags. */
+export const OPTIONS = {
+  graph: text({
+    group: 'Run',
+    help: 'What to train: a folder under graphs/, or the path of a folder with a spec.json.',
+    placeholder: 'NAME',
+    default: 'vit-micro-mnist',
+  }),
+  out: text({
+    group: 'Run',
+    help: 'Run folder to create, for checkpoints, metrics and the report.',
+    placeholder: 'FOLDER',
+    default: undefined,
+    unset: 'runs/<graph>-<gr>-<time>',
+  }),
+  seed: integer(
+    { min: 0, below: 2 ** 32 },
+    {
+      group: 'Run',
+      help: 'Determines initial parameters, order of images and augmentation.',
+      default: 0,
+    },
+  ),
+  device: choice(DEVICES, { group: 'Run', help: 'Where to compute.', default: 'cpu', resumable: true }),
+  threads: integer(
+    { min: 0, max: 1024 },
+    { group: 'Run', help: 'CPU threads; 0 uses all cores.', default: 0, resumable: true },
+  ),
+  epochs: integer({ min: 1 }, { group: 'Run', help: 'Passes over the training images.', default: 2 }),
+  maxSteps: integer(
+    { min: 0 },
+    {
+      group: 'Run',
+      help: 'Stop after so many optimizer steps; schedules still span all epochs. 0 never stops early.',
+      default: 0,
+      resumable: true,
+    },
+  ),
+
+  data: text({
+    group: 'Data',
+    help: 'Folder of the dataset that the graph names.',
+    placeholder: 'FOLDER',
+    default: undefined,
+    unset: 'the MNIST that comes with the project',
+  }),
+  trainFraction: number(
+    { above: 0, max: 1 },
+    { group: 'Data', help: 'Share of the training images to use.', default: 1 },
+  ),
+  augment: choice(['auto', 'none', 'crop', 'crop-flip'], {
+    group: 'Data',
+    help: 'Random crop, random mirroring; auto takes what suits the dataset.',
+    default: 'auto',
+  }),
+  batchSize: integer({ min: 1 }, { group: 'Data', help: 'Images per optimizer step.', default: 128 }),
+  microBatch: integer(
+    { min: 0 },
+    {
+      group: 'Data',
+      help: 'Images per run of the graph, a divisor of the batch size: bounds memory. 0 chooses it.',
+      default: 0,
+    },
+  ),
+
+  optimizer: choice(['adamw', 'adam', 'sgd', 'rmsprop'], {
+    group: 'Optimizer',
+    help: 'Update rule.',
+    default: 'adamw',
+  }),
+  learningRate: number(
+    { above: 0 },
+    { group: 'Optimizer', help: 'Peak learning rate.', default: 1e-3, alias: 'lr' },
+  ),
+  beta1: number(
+    { min: 0, below: 1 },
+    { group: 'Optimizer', help: 'Decay of the mean of gradients.', default: 0.9, only: ADAM },
+  ),
+  beta2: number(
+    { min: 0, below: 1 },
+    { group: 'Optimizer', help: 'Decay of the mean of squared gradients.', default: 0.999, only: ADAM },
+  ),
+  epsilon: number(
+    { above: 0 },
+    {
+      group: 'Optimizer',
+      help: 'Added to the root of the mean of squares.',
+      default: 1e-8,
+      only: ['optimizer', ['adamw', 'adam', 'rmsprop']],
+    },
+  ),
+  momentum: number(
+    { min: 0, below: 1 },
+    { group: 'Optimizer', help: 'Momentum.', default: 0.9, only: ['optimizer', ['sgd', 'rmsprop']] },
+  ),
+  nesterov: toggle({
+    group: 'Optimizer',
+    help: 'Nesterov momentum.',
+    default: false,
+    only: ['optimizer', ['sgd']],
+  }),
+  decay: number(
+    { min: 0, below: 1 },
+    {
+      group: 'Optimizer',
+      help: 'Decay of the mean of squared gradients.',
+      default: 0.99,
+      only: ['optimizer', ['rmsprop']],
+    },
+  ),
+  weightDecay: number(
+    { min: 0 },
+    { group: 'Optimizer', help: 'Weight decay; decoupled from the gradient with adamw.', default: 0.05 },
+  ),
+  clip: number(
+    { min: 0 },
+    {
+      group: 'Optimizer',
+      help: 'Largest global norm of the (regularized) gradient; 0 does not clip.',
+      default: 1,
+    },
+  ),
+  labelSmoothing: number(
+    { min: 0, below: 1 },
+    { group: 'Optimizer', help: 'Share of the label spread over all classes.', default: 0 },
+  ),
+
+  schedule: choice(['cosine', 'constant', 'step', 'exponential'], {
+    group: 'Schedule',
+    help: 'Course of the learning rate after warmup.',
+    default: 'cosine',
+  }),
+  warmupEpochs: number(
+    { min: 0 },
+    {
+      group: 'Schedule',
+      help: 'Epochs, fractions too, of linear warmup of the learning rate and of --gr-warmup.',
+      default: 0.2,
+    },
+  ),
+  stepEpochs: number(
+    { above: 0 },
+    { group: 'Schedule', help: 'Epochs in which the rate decays by gamma.', default: 30, only: DECAYING },
+  ),
+  gamma: number(
+    { above: 0, max: 1 },
+    { group: 'Schedule', help: 'Factor of each decay.', default: 0.1, only: DECAYING },
+  ),
+
+  gr: choice(['none', 'exact', 'fd', 'sam'], {
+    group: 'Gradient regularization',
+    help: 'Penalty on the norm of the gradient: exact differentiates twice, fd by a finite difference.',
+    default: 'exact',
+  }),
+  grWarmup: choice(['none', 'lambda', 'r', 'zero'], {
+    group: 'Gradient regularization',
+    help: 'What warmup does to it: ramp lambda, ramp r, or leave the penalty out until warmup ends.',
+    default: 'zero',
+    unset: 'zero; none without warmup',
+    only: REGULARIZED,
+  }),
+  lambda: number(
+    { min: 0 },
+    {
+      group: 'Gradient regularization',
+      help: 'Weight of the penalty.',
+      default: undefined,
+      unset: 'alpha × r; 0.01 for exact',
+      only: REGULARIZED,
+    },
+  ),
+  r: number(
+    { above: 0 },
+    {
+      group: 'Gradient regularization',
+      help: 'Distance at which the second gradient is taken.',
+      default: undefined,
+      unset: 'lambda / alpha; 0.1 if none of the three is given',
+      only: PERTURBED,
+    },
+  ),
+  alpha: number(
+    { min: 0 },
+    {
+      group: 'Gradient regularization',
+      help: 'Share of the second gradient in the mixture.',
+      default: undefined,
+      unset: 'lambda / r; 0.5 for fd if none of the three is given, always 1 for sam',
+      only: PERTURBED,
+    },
+  ),
+
+  checkpointEvery: integer(
+    { min: 0 },
+    {
+      group: 'Output',
+      help: 'Steps between checkpoints; 0 saves at the end of each epoch only.',
+      default: 0,
+      resumable: true,
+    },
+  ),
+  keep: integer(
+    { min: 1 },
+    { group: 'Output', help: 'Newest checkpoints to keep, beside the best.', default: 2, resumable: true },
+  ),
+  evalEvery: integer(
+    { min: 1 },
+    { group: 'Output', help: 'Epochs between measurements on the test images.', default: 1 },
+  ),
+  samples: integer(
+    { min: 0 },
+    { group: 'Output', help: 'Test images to show with their predictions.', default: 16 },
+  ),
+} as const satisfies OptionTable;
+
+export type TrainConfig = OptionValues<typeof OPTIONS>;
+
+/** Used where none of lambda, r and alpha is given. For fd and sam, r = 0.1 is that of both papers. */
+const REGULARIZATION = {
+  none: {},
+  exact: { lambda: 0.01 },
+  fd: { r: 0.1, alpha: 0.5 },
+  sam: { r: 0.1 },
+} as const satisfies Record<TrainConfig['gr'], GivenOptions>;
+
+/** A config from one JSON value; `origin` names it in errors (`--config a.json`). Throws a UserError. */
+export function parseConfig(input: unknown, origin: string): TrainConfig {
+  return resolve(checkOptions(OPTIONS, input, origin), (key) => optionLabel(key, origin));
+}
+
+/** The config of a new run: defaults, overridden by the `--config` file, overridden by flags. Throws a UserError. */
+export function configFor(
+  flags: GivenOptions,
+  file?: { readonly values: unknown; readonly origin: string },
+): TrainConfig {
+  const fromFlags = checkOptions(OPTIONS, flags);
+  const fromFile = file === undefined ? {} : checkOptions(OPTIONS, file.values, file.origin);
+  return resolve({ ...fromFile, ...fromFlags }, (key) =>
+    optionLabel(
+      key,
+      Object.hasOwn(fromFlags, key) || !Object.hasOwn(fromFile, key) ? undefined : file?.origin,
+    ),
+  );
+}
+
+/**
+ * The config of a run to be resumed: that of its checkpoint (`origin`), where flags may change only what does not
+ * enter the computation. Throws a UserError.
+ */
+export function resumedConfig(saved: unknown, origin: string, flags: GivenOptions): TrainConfig {
+  const config = parseConfig(saved, origin);
+  const values: GivenOptions = config;
+  const changed = checkOptions(OPTIONS, flags);
+  const changeable = Object.entries<OptionTable[string]>(OPTIONS).filter(([, { info }]) => info.resumable);
+  for (const [key, value] of Object.entries(changed)) {
+    if (value === values[key] || changeable.some(([name]) => name === key)) continue;
+    const before = values[key] === undefined ? 'left out' : show(values[key]);
+    throw new UserError(
+      `${optionLabel(key)}: a resumed run repeats the interrupted one, where it was ${before}; ` +
+        `with --resume only ${alternatives(
+          changeable.map(([name]) => optionLabel(name)),
+          'and',
+        )} can change`,
+    );
+  }
+  return resolve({ ...config, ...changed }, optionLabel);
+}
+
+/** The default name of a run's folder: `vit-micro-mnist-exact-20240131-235959` (local time). */
+export function runName({ graph, gr }: TrainConfig, now: Date): string {
+  const two = (n: number) => String(n).padStart(2, '0');
+  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('');
+  const name =
+    graph.split(/[\\/]/).findLast((part) => part !== '' && part !== '.' && part !== '..') ?? 'graph';
+  return `${name}-${gr === 'none' ? 'plain' : gr}-${day}-${time}`;
+}
+
+/** Fills in defaults and checks options against each other; `label` names an option in errors. */
+function resolve(given: GivenOptions, label: (key: string) => string): TrainConfig {
+  const unforced = { ...withDefaults(OPTIONS, {}), ...derivedDefaults(given) };
+  const config = withDefaults(OPTIONS, { ...unforced, ...given });
+  checkUsed(config, unforced, label);
+  checkTogether(config, label);
+  return config;
+}
+
+/** Defaults that depend on other options. */
+function derivedDefaults(given: GivenOptions): GivenOptions {
+  const { gr, warmupEpochs } = withDefaults(OPTIONS, given);
+  const weighed = ['lambda', 'r', 'alpha'].some((key) => given[key] !== undefined);
+  return {
+    ...(weighed ? {} : REGULARIZATION[gr]),
+    ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),
+  };
+}
+
+/** An option that another one leaves without effect is an error rather than silently nothing. */
+function checkUsed(config: GivenOptions, unforced: GivenOptions, label: (key: string) => string): void {
+  for (const [key, { info }] of Object.entries<OptionTable[string]>(OPTIONS)) {
+    if (info.only === undefined || config[key] === unforced[key]) continue;
+    const [other, values] = info.only;
+    const actual = String(config[other]);
+    if (values.includes(actual)) continue;
+    const flag = `--${flagName(other)}`;
+    throw new UserError(
+      `${label(key)}: has an effect only with ${flag} ${alternatives(values, 'or')}, but ${flag} is ${actual}`,
+    );
+  }
+}
+
+function checkTogether(config: TrainConfig, label: (key: string) => string): void {
+  const { batchSize, microBatch, warmupEpochs, epochs, grWarmup, nesterov, momentum } = config;
+  if (microBatch > 0 && batchSize % microBatch !== 0) {
+    const below = Math.min(microBatch, batchSize);
+    const divisor = Array.from({ length: below }, (_, i) => below - i).find((n) => batchSize % n === 0);
+    throw new UserError(
+      `${label('microBatch')}: ${microBatch} does not divide --batch-size ${batchSize}; ` +
+        `take ${divisor}, or 0 to have it chosen`,
+    );
+  }
+  if (warmupEpochs > epochs) {
+    throw new UserError(
+      `${label('warmupEpochs')}: ${warmupEpochs} is longer than the run of --epochs ${epochs}`,
+    );
+  }
+  if (grWarmup !== 'none' && warmupEpochs === 0) {
+    throw new UserError(`${label('grWarmup')}: ${grWarmup} needs a warmup, but --warmup-epochs is 0`);
+  }
+  if (nesterov && momentum === 0) {
+    throw new UserError(`${label('nesterov')}: needs a momentum, but --momentum is 0`);
+  }
+}
+
+/** `a, b or c`. */
+function alternatives(names: readonly string[], conjunction: 'and' | 'or'): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} ${conjunction} ${names.at(-1)}`;
+}

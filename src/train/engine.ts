@@ -1,0 +1,213 @@
+/**
+ * Batch → loss and regularized gradient, by whichever graphs and however many runs that takes. Knows parameters by
+ * path and graphs by their contract (artifacts/build.ts), and nothing of models or optimizers. Also for browsers.
+ */
+import type { GraphName } from '../artifacts/build.ts';
+import type { Manifest } from '../artifacts/manifest.ts';
+import { globalNorm } from '../optim/clip.ts';
+import type { GrKind, GrState } from '../optim/gr-warmup.ts';
+import type { Session, Tensor } from '../runtime/session.ts';
+import type { ParameterArrays } from './parameters.ts';
+
+/** Labelled images: float32 [n, channels, height, width], normalised, and int32 [n]. */
+export interface LabelledImages {
+  readonly images: Float32Array;
+  readonly labels: Int32Array;
+}
+
+export interface GradientResult {
+  /** The clean loss, the mean over the batch. */
+  readonly loss: number;
+  /** ‖∇L‖ over all parameters, clean. */
+  readonly gradNorm: number;
+  /** The norm of what `gradients` holds. */
+  readonly grGradNorm: number;
+  /** Clean logits, float32 [n, classes]. */
+  readonly logits: Float32Array;
+  /** The gradient to step along, one array per parameter in the manifest's order. The caller's to overwrite. */
+  readonly gradients: readonly Float32Array[];
+}
+
+export interface Engine {
+  /** The gradient of a batch, a multiple of the micro-batch, with the regularizer as it is in force. */
+  gradient(batch: LabelledImages, regularizer: GrState): Promise<GradientResult>;
+  release(): Promise<void>;
+}
+
+export interface EngineOptions {
+  readonly manifest: Manifest;
+  readonly parameters: ParameterArrays;
+  readonly kind: GrKind;
+  readonly labelSmoothing: number;
+  /** Loads one of the graphs; called when it is first needed. */
+  readonly load: (graph: GraphName) => Promise<Session>;
+}
+
+interface CleanResult extends Omit<GradientResult, 'grGradNorm'> {}
+
+export function createEngine({ manifest, parameters, kind, labelSmoothing, load }: EngineOptions): Engine {
+  const { microBatch, image, classes } = manifest;
+  const imageSize = image.channels * image.height * image.width;
+  const paths = manifest.parameters.map(({ path }) => path);
+  const sessions = new Map<GraphName, Promise<Session>>();
+  const session = (graph: GraphName): Promise<Session> => {
+    const loaded = sessions.get(graph) ?? load(graph);
+    sessions.set(graph, loaded);
+    return loaded;
+  };
+  const free = async (graph: GraphName): Promise<void> => {
+    const loaded = sessions.get(graph);
+    sessions.delete(graph);
+    await (await loaded)?.release();
+  };
+  const scalar = (value: number): Tensor => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+  const smoothing = scalar(labelSmoothing);
+
+  const feeds = ({ images, labels }: LabelledImages, weights: Readonly<Record<string, Tensor>>) => ({
+    ...weights,
+    images: {
+      dtype: 'float32',
+      shape: [microBatch, image.channels, image.height, image.width],
+      data: images,
+    } satisfies Tensor,
+    labels: { dtype: 'int32', shape: [microBatch], data: labels } satisfies Tensor,
+    label_smoothing: smoothing,
+  });
+
+  function microBatches({ images, labels }: LabelledImages): LabelledImages[] {
+    if (labels.length === 0 || labels.length % microBatch !== 0) {
+      throw new Error(`internal: a batch of ${labels.length} is no multiple of the micro-batch ${microBatch}`);
+    }
+    return Array.from({ length: labels.length / microBatch }, (_, k) => ({
+      images: images.subarray(k * microBatch * imageSize, (k + 1) * microBatch * imageSize),
+      labels: labels.subarray(k * microBatch, (k + 1) * microBatch),
+    }));
+  }
+
+  /** ∇L of the whole batch at some weights: the mean over its micro-batches. */
+  async function clean(batch: LabelledImages, weights: Readonly<Record<string, Tensor>>): Promise<CleanResult> {
+    const lossGrad = await session('loss-grad');
+    const parts = microBatches(batch);
+    const logits = new Float32Array(batch.labels.length * classes);
+    let gradients: Float32Array[] = [];
+    let loss = 0;
+    let gradNorm = 0;
+    for (const [k, part] of parts.entries()) {
+      const out = await lossGrad.run(feeds(part, weights));
+      loss += number(out, 'loss') / parts.length;
+      gradNorm = number(out, 'grad_norm');
+      logits.set(floats(out, 'logits'), k * microBatch * classes);
+      gradients = accumulate(gradients, collect(out, paths, 'grad'));
+    }
+    if (parts.length > 1) {
+      for (const gradient of gradients) scale(gradient, 1 / parts.length);
+      gradNorm = globalNorm(gradients);
+    }
+    return { loss, gradNorm, logits, gradients };
+  }
+
+  async function exactInOneRun(batch: LabelledImages, lambda: number): Promise<GradientResult> {
+    await free('loss-grad'); // warmup is over: its memory is better used
+    const out = await (await session('gr-exact')).run({
+      ...feeds(batch, parameters.feeds),
+      lambda: scalar(lambda),
+    });
+    return {
+      loss: number(out, 'loss'),
+      gradNorm: number(out, 'grad_norm'),
+      grGradNorm: number(out, 'gr_grad_norm'),
+      logits: floats(out, 'logits'),
+      gradients: collect(out, paths, 'grad'),
+    };
+  }
+
+  /**
+   * ‖g‖ is of the whole batch, so g comes first; then H·g is the mean of the micro-batches' Hessians times g. Costs a
+   * third more than one run: the gradient is computed again for its tangent.
+   */
+  async function exactInTwoPhases(batch: LabelledImages, lambda: number): Promise<GradientResult> {
+    const { gradients, ...rest } = await clean(batch, parameters.feeds);
+    if (rest.gradNorm === 0) return { ...rest, gradients, grGradNorm: 0 };
+    const vector = Object.fromEntries(
+      manifest.parameters.map(({ path, shape }, i): [string, Tensor] => [
+        `vector/${path}`,
+        { dtype: 'float32', shape, data: gradients[i] ?? new Float32Array() },
+      ]),
+    );
+    const hvp = await session('hvp');
+    const parts = microBatches(batch);
+    let products: Float32Array[] = [];
+    for (const part of parts) {
+      const out = await hvp.run({ ...feeds(part, parameters.feeds), ...vector });
+      products = accumulate(products, collect(out, paths, 'hvp'));
+    }
+    const strength = lambda / rest.gradNorm / parts.length;
+    products.forEach((product, i) => {
+      addScaled(gradients[i], product, strength);
+    });
+    return { ...rest, gradients, grGradNorm: globalNorm(gradients) };
+  }
+
+  /** (1 − α)·g + α·∇L(θ + r·g/‖g‖); SAM where α = 1. */
+  async function finiteDifference(batch: LabelledImages, { r, alpha }: GrState): Promise<GradientResult> {
+    const { gradients, ...rest } = await clean(batch, parameters.feeds);
+    if (rest.gradNorm === 0) return { ...rest, gradients, grGradNorm: 0 };
+    const perturbed = parameters.perturbed(gradients, r / rest.gradNorm);
+    const there = (await clean(batch, perturbed)).gradients;
+    there.forEach((gradient, i) => {
+      if (alpha !== 1) scale(gradient, alpha);
+      if (alpha !== 1) addScaled(gradient, gradients[i], 1 - alpha);
+    });
+    return { ...rest, gradients: there, grGradNorm: globalNorm(there) };
+  }
+
+  return {
+    async gradient(batch, regularizer) {
+      if (!regularizer.active) {
+        const result = await clean(batch, parameters.feeds);
+        return { ...result, grGradNorm: result.gradNorm };
+      }
+      if (kind !== 'exact') return finiteDifference(batch, regularizer);
+      return batch.labels.length === microBatch
+        ? exactInOneRun(batch, regularizer.lambda)
+        : exactInTwoPhases(batch, regularizer.lambda);
+    },
+    async release() {
+      for (const graph of [...sessions.keys()]) await free(graph);
+    },
+  };
+}
+
+type Outputs = Readonly<Record<string, Tensor>>;
+
+function floats(outputs: Outputs, name: string): Float32Array {
+  const data = outputs[name]?.data;
+  if (!(data instanceof Float32Array)) throw new Error(`internal: the graph gave no float32 ${name}`);
+  return data;
+}
+
+function number(outputs: Outputs, name: string): number {
+  return floats(outputs, name)[0] ?? Number.NaN;
+}
+
+function collect(outputs: Outputs, paths: readonly string[], prefix: string): Float32Array[] {
+  return paths.map((path) => floats(outputs, `${prefix}/${path}`));
+}
+
+/** The sum, in the first arrays given: a session's outputs are nobody else's. */
+function accumulate(sums: Float32Array[], terms: Float32Array[]): Float32Array[] {
+  if (sums.length === 0) return terms;
+  sums.forEach((sum, i) => {
+    addScaled(sum, terms[i], 1);
+  });
+  return sums;
+}
+
+function addScaled(to: Float32Array | undefined, from: Float32Array | undefined, factor: number): void {
+  if (!to || !from || to.length !== from.length) throw new Error('internal: gradients of different parameters');
+  for (let i = 0; i < to.length; i++) to[i] = (to[i] ?? 0) + factor * (from[i] ?? 0);
+}
+
+function scale(values: Float32Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) values[i] = factor * (values[i] ?? 0);
+}

@@ -1,0 +1,66 @@
+/** Loss and accuracy from logits, and a pass over a test set. Also for browsers. */
+import type { Manifest } from '../artifacts/manifest.ts';
+import type { Session, Tensor } from '../runtime/session.ts';
+import type { LabelledImages } from './engine.ts';
+
+export interface Scores {
+  /** Mean cross-entropy, without label smoothing. */
+  readonly loss: number;
+  /** Fractions, 0 to 1. */
+  readonly top1: number;
+  readonly top5: number;
+}
+
+/** Sums over images, so that batches of any size add up. logits: float32 [n, classes]; labels: int32 [n]. */
+export function score(logits: Float32Array, labels: Int32Array): { loss: number; top1: number; top5: number } {
+  const classes = logits.length / labels.length;
+  let [loss, top1, top5] = [0, 0, 0];
+  labels.forEach((label, i) => {
+    const row = logits.subarray(i * classes, (i + 1) * classes);
+    const own = row[label] ?? Number.NaN;
+    let maximum = Number.NEGATIVE_INFINITY;
+    let ahead = 0; // classes scored above the label; a tie counts against it, so that a constant model scores 0
+    row.forEach((logit, j) => {
+      maximum = Math.max(maximum, logit);
+      if (j !== label && logit >= own) ahead++;
+    });
+    let sum = 0;
+    for (const logit of row) sum += Math.exp(logit - maximum);
+    loss += maximum + Math.log(sum) - own;
+    if (ahead < 1) top1++;
+    if (ahead < 5) top5++;
+  });
+  return { loss, top1, top5 };
+}
+
+/** Logits of images through the inference graph: float32 [n, classes] for n labels. */
+export async function infer(
+  session: Session,
+  { image }: Pick<Manifest, 'image'>,
+  weights: Readonly<Record<string, Tensor>>,
+  images: Float32Array,
+): Promise<Float32Array> {
+  const { channels, height, width } = image;
+  const shape = [images.length / (channels * height * width), channels, height, width];
+  const { logits } = await session.run({ ...weights, images: { dtype: 'float32', shape, data: images } });
+  if (!(logits?.data instanceof Float32Array)) throw new Error('internal: the graph gave no float32 logits');
+  return logits.data;
+}
+
+/** Scores a model on all batches. */
+export async function evaluate(
+  session: Session,
+  manifest: Pick<Manifest, 'image'>,
+  weights: Readonly<Record<string, Tensor>>,
+  batches: AsyncIterable<LabelledImages>,
+): Promise<Scores & { readonly images: number }> {
+  let [loss, top1, top5, images] = [0, 0, 0, 0];
+  for await (const batch of batches) {
+    const sums = score(await infer(session, manifest, weights, batch.images), batch.labels);
+    loss += sums.loss;
+    top1 += sums.top1;
+    top5 += sums.top5;
+    images += batch.labels.length;
+  }
+  return { loss: loss / images, top1: top1 / images, top5: top5 / images, images };
+}

@@ -1,0 +1,158 @@
+/**
+ * Options a user sets, by flag or in a JSON file. An option is a valibot schema that carries what is said about it, so
+ * that one table gives the types, the checks, the defaults, the flags and the `--help` text. Pure: also for browsers.
+ */
+import * as v from 'valibot';
+import { nearestName, UserError } from '../errors.ts';
+
+export interface OptionInfo {
+  /** Heading in `--help`. */
+  readonly group: string;
+  /** What it is for, its unit included. */
+  readonly help: string;
+  /** How a flag's text is read. */
+  readonly kind: 'number' | 'text' | 'boolean';
+  /** What a value has to be, for errors: `an integer ≥ 1`. */
+  readonly expected: string;
+  /** What stands for a value in `--help`: `N`. Nothing for a boolean. */
+  readonly placeholder: string;
+  readonly default: unknown;
+  /** What happens where none is given, for `--help`, if the default does not say it. */
+  readonly unset?: string;
+  /** A second name for the flag. */
+  readonly alias?: string;
+  /** It only matters where another option (key) has one of these values. */
+  readonly only?: readonly [key: string, values: readonly string[]];
+  /** A resumed run may change it: it does not enter what is computed. */
+  readonly resumable?: boolean;
+}
+
+export type Option = v.GenericSchema & { readonly info: OptionInfo };
+/** Options by camelCase key, in the order of `--help`. */
+export type OptionTable = Readonly<Record<string, Option>>;
+/** A value for each option: the given one, or its default. */
+export type OptionValues<T extends OptionTable> = Readonly<v.InferOutput<v.ObjectSchema<T, undefined>>>;
+/** Options that were given, checked, by key. */
+export type GivenOptions = Readonly<Record<string, unknown>>;
+
+/** What a table says about an option beyond its type. */
+type About<D> = Omit<OptionInfo, 'kind' | 'expected' | 'placeholder' | 'default'> & {
+  readonly default: D;
+  readonly placeholder?: string;
+};
+
+interface Range {
+  /** Inclusive bounds. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Exclusive bounds. */
+  readonly above?: number;
+  readonly below?: number;
+}
+
+export function number<D extends number | undefined>(range: Range, about: About<D>) {
+  const schema = v.pipe(v.number(), v.finite(), within(range));
+  const expected = ['a number', ...bounds(range)].join(' ');
+  return Object.assign(v.optional(schema, about.default), {
+    info: { placeholder: 'X', ...about, kind: 'number', expected } satisfies OptionInfo,
+  });
+}
+
+export function integer<D extends number | undefined>(range: Range, about: About<D>) {
+  const schema = v.pipe(v.number(), v.safeInteger(), within(range));
+  const expected = ['an integer', ...bounds(range)].join(' ');
+  return Object.assign(v.optional(schema, about.default), {
+    info: { placeholder: 'N', ...about, kind: 'number', expected } satisfies OptionInfo,
+  });
+}
+
+/** Any text but the empty one; `placeholder` says what it is: `FOLDER`. */
+export function text<D extends string | undefined>(about: About<D> & { readonly placeholder: string }) {
+  return Object.assign(v.optional(v.pipe(v.string(), v.nonEmpty()), about.default), {
+    info: { ...about, kind: 'text', expected: `text (${about.placeholder})` } satisfies OptionInfo,
+  });
+}
+
+export function choice<const C extends readonly [string, ...string[]], D extends C[number] | undefined>(
+  values: C,
+  about: About<D>,
+) {
+  return Object.assign(v.optional(v.picklist(values), about.default), {
+    info: {
+      placeholder: values.join('|'),
+      ...about,
+      kind: 'text',
+      expected: `one of ${values.join(', ')}`,
+    } satisfies OptionInfo,
+  });
+}
+
+/** `--name` sets it, `--no-name` unsets it. */
+export function toggle(about: About<boolean>) {
+  return Object.assign(v.optional(v.boolean(), about.default), {
+    info: { ...about, kind: 'boolean', expected: 'true or false', placeholder: '' } satisfies OptionInfo,
+  });
+}
+
+function within({ min = -Infinity, max = Infinity, above = -Infinity, below = Infinity }: Range) {
+  return v.check<number, undefined>((x) => x >= min && x <= max && x > above && x < below, undefined);
+}
+
+function bounds({ min, max, above, below }: Range): string[] {
+  const signs = [
+    ['≥', min],
+    ['>', above],
+    ['≤', max],
+    ['<', below],
+  ] as const;
+  const said = signs.flatMap(([sign, bound]) => (bound === undefined ? [] : [`${sign} ${bound}`]));
+  return said.length === 0 ? [] : [said.join(' and ')];
+}
+
+/** `batchSize` as `batch-size`. */
+export function flagName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** How an error names an option: its flag, or its key in the file `origin`. */
+export function optionLabel(key: string, origin?: string): string {
+  return origin === undefined ? `--${flagName(key)}` : `${origin}: ${key}`;
+}
+
+/**
+ * Checks options that were given as a whole (`origin` names the file) or by flags (no `origin`).
+ * Throws a UserError for the first key that is no option and the first value that does not fit.
+ */
+export function checkOptions(table: OptionTable, input: unknown, origin?: string): GivenOptions {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw new UserError(`${origin ?? 'options'}: expected a JSON object of options, got ${show(input)}`);
+  }
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  for (const [key, value] of Object.entries(given)) {
+    const option = Object.hasOwn(table, key) ? table[key] : undefined;
+    const label = optionLabel(key, origin);
+    if (option === undefined)
+      throw new UserError(`${label}: unknown option${suggestion(key, Object.keys(table))}`);
+    if (!v.is(option, value)) {
+      throw new UserError(`${label}: expected ${option.info.expected}, got ${show(value)}`);
+    }
+  }
+  return given;
+}
+
+/** The values of a table's options, defaults filled in, from options that `checkOptions` passed. */
+export function withDefaults<const T extends OptionTable>(table: T, given: GivenOptions): OptionValues<T> {
+  return v.parse(v.object(table), given);
+}
+
+/** `; did you mean …?` where one of `names` is near. */
+export function suggestion(name: string, names: Iterable<string>): string {
+  const near = nearestName(name, names);
+  return near === undefined ? '' : `; did you mean ${near}?`;
+}
+
+/** A value as an error quotes it, cut where it is long. */
+export function show(value: unknown): string {
+  const json = JSON.stringify(value) ?? String(value);
+  return json.length > 60 ? `${json.slice(0, 57)}...` : json;
+}

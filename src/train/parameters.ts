@@ -1,0 +1,65 @@
+/** The arrays of a training run: the parameters and what the optimizer keeps of each. Also for browsers. */
+import type { Manifest, ManifestParameter } from '../artifacts/manifest.ts';
+import { initialize } from '../models/scope.ts';
+import type { Tensor } from '../runtime/session.ts';
+
+/** One number per parameter element, in one buffer: a view for each parameter, in the manifest's order. */
+export interface FlatArrays {
+  readonly flat: Float32Array<ArrayBuffer>;
+  readonly views: readonly Float32Array<ArrayBuffer>[];
+}
+
+export class ParameterArrays {
+  readonly parameters: readonly ManifestParameter[];
+  readonly values: FlatArrays;
+  /** What graphs are fed: views of `values`, so an update in place is seen by the next run. */
+  readonly feeds: Readonly<Record<string, Tensor>>;
+  #perturbed: FlatArrays | undefined;
+
+  constructor({ parameters }: Manifest) {
+    this.parameters = parameters;
+    this.values = this.allocate();
+    this.feeds = this.#feedsOf(this.values);
+  }
+
+  /** Zeros for every parameter element. */
+  allocate(): FlatArrays {
+    const sizes = this.parameters.map(({ shape }) => shape.reduce((size, dim) => size * dim, 1));
+    const flat = new Float32Array(sizes.reduce((sum, size) => sum + size, 0));
+    let offset = 0;
+    const views = sizes.map((size) => {
+      offset += size;
+      return flat.subarray(offset - size, offset);
+    });
+    return { flat, views };
+  }
+
+  /** Starting values from a seed. */
+  initialize(seed: number): void {
+    this.parameters.forEach(({ path, shape, init }, i) => {
+      const view = this.values.views[i];
+      if (view) initialize(view, path, shape, init, seed);
+    });
+  }
+
+  /** The feeds at θ + factor·direction, in one buffer that the next call overwrites. */
+  perturbed(direction: readonly Float32Array[], factor: number): Readonly<Record<string, Tensor>> {
+    this.#perturbed ??= this.allocate();
+    const { views } = this.#perturbed;
+    direction.forEach((values, k) => {
+      const [from, to] = [this.values.views[k], views[k]];
+      if (!from || !to) throw new Error(`internal: a direction for parameter ${k}`);
+      for (let i = 0; i < to.length; i++) to[i] = (from[i] ?? 0) + factor * (values[i] ?? 0);
+    });
+    return this.#feedsOf(this.#perturbed);
+  }
+
+  #feedsOf({ views }: FlatArrays): Record<string, Tensor> {
+    return Object.fromEntries(
+      this.parameters.map(({ path, shape }, i): [string, Tensor] => [
+        path,
+        { dtype: 'float32', shape, data: views[i] ?? new Float32Array() },
+      ]),
+    );
+  }
+}

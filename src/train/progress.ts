@@ -1,0 +1,168 @@
+/** What a training run shows while it runs: a live bar in a terminal, a plain line now and then elsewhere. */
+import cliProgress from 'cli-progress';
+import pc from 'picocolors';
+import { formatDuration } from './duration.ts';
+import type { TestRecord, TrainRecord } from './metrics.ts';
+
+export interface ProgressOptions {
+  readonly stream: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly totalSteps: number;
+  /** Steps done before this process, in a resumed run. */
+  readonly startStep?: number;
+  readonly stepsPerEpoch: number;
+  /** Seconds between two plain lines where `stream` is not a terminal. */
+  readonly everySeconds?: number;
+  /** By default: in a terminal, unless NO_COLOR is set. */
+  readonly color?: boolean;
+  /** Milliseconds, from any origin. */
+  readonly now?: () => number;
+}
+
+export interface Progress {
+  step(record: TrainRecord): void;
+  evaluated(record: TestRecord): void;
+  /** Prints a line of its own, above the bar where there is one. */
+  note(text: string): void;
+  /** Gives the terminal back; call it in a `finally`. */
+  stop(): void;
+}
+
+const MAX_COLUMNS = 100;
+const MIN_BAR = 3;
+const MAX_BAR = 30;
+
+/** In order of appearance; where they don't fit the width, `EXPENDABLE` ones go, first to last. */
+type Field = 'epoch' | 'step' | 'loss' | 'accuracy' | 'norm' | 'lambda' | 'speed' | 'left';
+const EXPENDABLE: readonly Field[] = ['speed', 'norm', 'step', 'lambda', 'accuracy', 'left'];
+
+export function createProgress(options: ProgressOptions): Progress {
+  const {
+    stream,
+    totalSteps,
+    startStep = 0,
+    stepsPerEpoch,
+    everySeconds = 10,
+    now = () => performance.now(),
+  } = options;
+  const live = stream.isTTY === true;
+  const colors = pc.createColors(options.color ?? (live && !process.env.NO_COLOR));
+  const epochs = Math.ceil(totalSteps / stepsPerEpoch);
+  const stepTime = runningMean();
+  let last: TrainRecord | undefined;
+  let lastStepAt: number | undefined;
+  let printedAt = Number.NEGATIVE_INFINITY;
+
+  const position = (step: number): string[] => [
+    `epoch ${pad(Math.max(1, Math.ceil(step / stepsPerEpoch)), epochs)}/${epochs}`,
+    `${pad(step, totalSteps)}/${totalSteps}`,
+  ];
+
+  function fields(): Map<Field, string> {
+    const done = last?.step ?? startStep;
+    const [epoch = '', step = ''] = position(done);
+    const all: [Field, string][] = [
+      ['epoch', epoch],
+      ['step', step],
+    ];
+    if (last) {
+      all.push(['loss', `loss ${short(last.loss, 3)}`], ['accuracy', `acc ${percent(last.top1, 1)}`]);
+      all.push(['norm', `‖g‖ ${short(last.grad_norm)}`]);
+      if (last.lambda !== null) all.push(['lambda', `λ ${short(last.lambda)}`]);
+      all.push(['speed', `${last.images_per_second.toFixed(last.images_per_second < 10 ? 1 : 0)} img/s`]);
+    }
+    const left = stepTime.mean() * (totalSteps - done);
+    if (Number.isFinite(left)) all.push(['left', `${formatDuration(left / 1000)} left`]);
+    return new Map(all);
+  }
+
+  function bar(): string {
+    const width = Math.min(MAX_COLUMNS, stream.columns ?? MAX_COLUMNS) - 1;
+    const shown = fields();
+    const taken = () => [...shown.values()].reduce((sum, text) => sum + text.length + 2, 0);
+    for (const field of EXPENDABLE) if (taken() + MIN_BAR > width) shown.delete(field);
+    const cells = Math.max(0, Math.min(MAX_BAR, width - taken()));
+    const full = Math.round((cells * (last?.step ?? startStep)) / Math.max(1, totalSteps));
+    const drawn = colors.cyan('█'.repeat(full)) + colors.dim('░'.repeat(cells - full));
+    const [epoch = '', ...rest] = [...shown].map(([field, text]) => paint(field, text));
+    return [epoch, drawn, ...rest].join('  ');
+  }
+
+  function paint(field: Field, text: string): string {
+    if (field === 'epoch') return colors.bold(text);
+    if (field === 'loss' && !Number.isFinite(last?.loss)) return colors.red(text);
+    return field === 'speed' || field === 'left' ? colors.dim(text) : text;
+  }
+
+  let terminal = live
+    ? new cliProgress.SingleBar({
+        stream,
+        format: bar,
+        fps: 8,
+        forceRedraw: true,
+        // An interrupt belongs to whoever runs the training; they call stop().
+        gracefulExit: false,
+      })
+    : undefined;
+  terminal?.start(totalSteps, startStep);
+
+  function note(text: string): void {
+    // The bar's line is overwritten and the bar drawn again below it. ESC 7: cli-progress goes back to the cursor
+    // position saved when it stops, which has to move down with the bar.
+    stream.write(terminal ? `\r\x1b[2K${text}\n\x1b7` : `${text}\n`);
+    terminal?.render();
+  }
+
+  return {
+    step(record) {
+      const at = now();
+      if (lastStepAt !== undefined) stepTime.add(at - lastStepAt);
+      lastStepAt = at;
+      last = record;
+      if (terminal) return terminal.update(record.step);
+      const due = at - printedAt >= everySeconds * 1000 || record.step % stepsPerEpoch === 0;
+      if (!due && record.step !== totalSteps) return;
+      printedAt = at;
+      note([...fields().values()].join('  '));
+    },
+    evaluated(record) {
+      // The time that an evaluation took is not a step's.
+      lastStepAt = undefined;
+      const result = `test loss ${short(record.loss, 3)}  acc ${percent(record.top1, 2)}  top-5 ${percent(record.top5, 2)}`;
+      note([...position(record.step), colors.green(result)].join('  '));
+    },
+    note,
+    stop() {
+      terminal?.stop();
+      terminal = undefined;
+    },
+  };
+}
+
+/** Plain mean of the first values, exponential later: quick to settle, and follows a machine that slows down. */
+function runningMean(): { add(value: number): void; mean(): number } {
+  let mean = Number.NaN;
+  let count = 0;
+  return {
+    add(value) {
+      count++;
+      mean = count === 1 ? value : mean + (value - mean) * Math.max(1 / count, 0.02);
+    },
+    mean: () => mean,
+  };
+}
+
+function pad(n: number, widest: number): string {
+  return String(n).padStart(String(widest).length);
+}
+
+/** Few characters, whatever the magnitude: 2.30, 0.010, 1.2e-5, 1840. */
+function short(x: number, decimals = 2): string {
+  const size = Math.abs(x);
+  if (!Number.isFinite(x) || size === 0) return String(x);
+  if (size >= 1e6 || size < 1e-3) return x.toExponential(1);
+  return x.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? decimals : 3);
+}
+
+function percent(fraction: number, digits: number): string {
+  return `${(100 * fraction).toFixed(digits)}%`;
+}

@@ -1,0 +1,238 @@
+/**
+ * A training run on this machine, from a config to a finished run folder: opens graphs and data, steps, measures,
+ * saves, and can be stopped and resumed anywhere.
+ */
+import { availableParallelism, freemem } from 'node:os';
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { createSession } from '#runtime';
+import { ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.ts';
+import { type Augmentation, NO_AUGMENTATION } from '../datasets/augment.ts';
+import type { DatasetName } from '../datasets/dataset.ts';
+import { type Loader, openLoader } from '../datasets/loader.ts';
+import { UserError } from '../errors.ts';
+import type { Session } from '../runtime/session.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { saveCheckpoint } from './checkpoint-folder.ts';
+import type { TrainConfig } from './config.ts';
+import { createEngine } from './engine.ts';
+import { evaluate } from './evaluate.ts';
+import { openMetricsLog, type TestRecord, type TrainRecord } from './metrics.ts';
+import { chooseMicroBatch } from './micro-batch.ts';
+import { ParameterArrays } from './parameters.ts';
+import { openTensorBoard } from './tensorboard.ts';
+import { createTrainer, type Plan, planRun } from './trainer.ts';
+
+/** How many test images one run of the inference graph holds. */
+export const TEST_BATCH = 200;
+
+/** Share of the free memory that a step may take when the micro-batch is chosen. */
+const MEMORY_SHARE = 0.8;
+
+/** What a run tells while it goes on. */
+export interface RunObserver {
+  /** A line for the user. */
+  note(text: string): void;
+  /** Everything is open; training begins after `step` steps. */
+  started(plan: Plan, step: number): void;
+  step(record: TrainRecord): void;
+  evaluated(record: TestRecord): void;
+  /** Asked after every step: whether to save and leave. */
+  shouldStop(): boolean;
+}
+
+export interface RunResult {
+  readonly config: TrainConfig;
+  readonly plan: Plan;
+  readonly step: number;
+  /** `interrupted` when `shouldStop` ended it, `done` when all steps or `maxSteps` are taken. */
+  readonly outcome: 'done' | 'interrupted';
+  readonly best: Checkpoint['best'];
+  readonly seconds: number;
+}
+
+/** The config with the micro-batch that will be used, and the graph it names. Throws UserError. */
+export async function prepareRun(
+  config: TrainConfig,
+): Promise<{ readonly config: TrainConfig; readonly graph: GraphFolder; readonly note: string }> {
+  const graph = await openGraph(config.graph);
+  const choice = chooseMicroBatch(graph.spec, config, freemem() * MEMORY_SHARE);
+  const memory = `about ${(choice.bytes / 1e9).toFixed(1)} GB a step`;
+  return {
+    config: { ...config, microBatch: choice.microBatch },
+    graph,
+    note: `${graph.name}: batch ${config.batchSize}, micro-batch ${choice.microBatch}, ${memory}`,
+  };
+}
+
+/** Trains in `folder`, from the beginning or from a checkpoint. Throws UserError; the last checkpoint then stays. */
+export async function trainRun(
+  folder: string,
+  { config, graph }: { readonly config: TrainConfig; readonly graph: GraphFolder },
+  observer: RunObserver,
+  resumed?: Checkpoint,
+): Promise<RunResult> {
+  if (resumed && !isDeepStrictEqual(resumed.graph.spec, graph.spec)) {
+    throw new UserError(
+      `${path.join(graph.folder, 'spec.json')}: the graph has changed since the run began; restore its spec.json, or begin a new run`,
+    );
+  }
+  const { manifest, file, regenerated } = await ensureArtifact(graph, config.microBatch);
+  if (regenerated) observer.note(`${graph.name}: graphs written to ${path.dirname(file('infer'))}`);
+  const device = { device: config.device, threads: config.threads || availableParallelism() };
+  const load = (name: Parameters<typeof file>[0]): Promise<Session> => createSession(file(name), device);
+  const [train, test] = await openData(config, graph);
+  observer.note(train.info.found);
+  const plan = planRun(config, train.batchesPerEpoch);
+  const parameters = new ParameterArrays(manifest);
+  const engine = createEngine({ manifest, parameters, kind: config.gr, labelSmoothing: config.labelSmoothing, load });
+  const trainer = createTrainer(config, plan, manifest, parameters, engine);
+  if (resumed) restore(resumed, parameters, trainer.slots);
+  else parameters.initialize(config.seed);
+
+  let step = resumed?.step ?? 0;
+  let best = resumed?.best ?? null;
+  const at = resumed ? { resumeAtStep: step } : {};
+  const sinks = [openMetricsLog(path.join(folder, 'metrics.jsonl'), at), openTensorBoard(path.join(folder, 'tensorboard'), at)];
+  const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
+  const begin = performance.now();
+  let saving: Promise<void> = Promise.resolve();
+  let inference: Session | undefined;
+
+  /** Writes in the background: the arrays are copied, and training goes on. */
+  const save = async (isBest: boolean): Promise<void> => {
+    await saving;
+    for (const sink of sinks) sink.flush();
+    const checkpoint: Checkpoint = {
+      config,
+      step,
+      epoch: Math.floor(step / plan.stepsPerEpoch),
+      parameters: named(manifest.parameters, parameters.allocateCopy(parameters.values)),
+      optimizer: {
+        name: trainer.optimizer.name,
+        slots: Object.fromEntries(
+          Object.entries(trainer.slots).map(([slot, arrays]) => [
+            slot,
+            named(manifest.parameters, parameters.allocateCopy(arrays)),
+          ]),
+        ),
+      },
+      generator: { seed: config.seed },
+      best,
+      graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
+      dataset: train.info,
+    };
+    saving = saveCheckpoint(folder, checkpoint, { keep: config.keep, isBest });
+    saving.catch(() => {}); // awaited before the next one, and at the end
+  };
+
+  const measure = async (): Promise<boolean> => {
+    const start = performance.now();
+    inference ??= await load('infer');
+    const { images, ...scores } = await evaluate(inference, manifest, parameters.feeds, test.batches({ epoch: 0 }));
+    const record: TestRecord = {
+      step,
+      epoch: Math.ceil(step / plan.stepsPerEpoch),
+      split: 'test',
+      ...scores,
+      images_per_second: (1000 * images) / (performance.now() - start),
+    };
+    for (const sink of sinks) sink.write(record);
+    observer.evaluated(record);
+    const isBest = best === null || scores.top1 > best.top1;
+    if (isBest) best = { top1: scores.top1, step };
+    return isBest;
+  };
+
+  const result = (outcome: RunResult['outcome']): RunResult => ({
+    config,
+    plan,
+    step,
+    outcome,
+    best,
+    seconds: (performance.now() - begin) / 1000,
+  });
+
+  observer.started(plan, step);
+  try {
+    while (step < lastStep) {
+      const epoch = Math.floor(step / plan.stepsPerEpoch);
+      let previous = performance.now();
+      for await (const batch of train.batches({ epoch, fromBatch: step % plan.stepsPerEpoch })) {
+        const taken = await trainer.step(step, batch);
+        step++;
+        const now = performance.now();
+        const record: TrainRecord = { ...taken, images_per_second: (1000 * config.batchSize) / (now - previous) };
+        previous = now;
+        for (const sink of sinks) sink.write(record);
+        observer.step(record);
+        const epochEnds = step % plan.stepsPerEpoch === 0;
+        const isEvaluated = step === lastStep || (epochEnds && (epoch + 1) % config.evalEvery === 0);
+        const isSaved = epochEnds || step === lastStep || (config.checkpointEvery > 0 && step % config.checkpointEvery === 0);
+        const isBest = isEvaluated ? await measure() : false;
+        const isStopped = observer.shouldStop() && step < lastStep;
+        if (isSaved || isStopped || isBest) await save(isBest);
+        if (isStopped) return result('interrupted');
+        if (step === lastStep) break;
+        previous = Math.max(previous, isEvaluated ? performance.now() : 0);
+      }
+    }
+    return result('done');
+  } finally {
+    await saving;
+    for (const sink of sinks) sink.close();
+    await Promise.all([train.close(), test.close(), engine.release(), inference?.release()]);
+  }
+}
+
+const AUGMENTATIONS: Readonly<Record<Exclude<TrainConfig['augment'], 'auto'>, Augmentation>> = {
+  none: NO_AUGMENTATION,
+  crop: { pad: 4, flip: false },
+  'crop-flip': { pad: 4, flip: true },
+};
+
+/** Digits lose their meaning when mirrored, and MNIST's are centred: no augmentation by default. */
+const USUAL: Readonly<Record<DatasetName, keyof typeof AUGMENTATIONS>> = {
+  mnist: 'none',
+  cifar10: 'crop-flip',
+  cifar100: 'crop-flip',
+  'image-folder': 'crop-flip',
+};
+
+async function openData(config: TrainConfig, { spec }: GraphFolder): Promise<[Loader, Loader]> {
+  const source = {
+    dataset: spec.dataset,
+    dir: config.data,
+    ...spec.image,
+    classes: spec.classes,
+    trainFraction: config.trainFraction,
+  };
+  const augment = config.augment === 'auto' ? USUAL[spec.dataset] : config.augment;
+  const train = await openLoader({
+    source,
+    split: 'train',
+    batchSize: config.batchSize,
+    seed: config.seed,
+    shuffle: true,
+    dropLast: true,
+    augmentation: AUGMENTATIONS[augment],
+  });
+  const test = await openTestLoader(source).catch(async (error) => {
+    await train.close();
+    throw error;
+  });
+  return [train, test];
+}
+
+/** The test images of a dataset, in order, not augmented. */
+export function openTestLoader(source: Parameters<typeof openLoader>[0]['source']): Promise<Loader> {
+  return openLoader({
+    source,
+    split: 'test',
+    batchSize: TEST_BATCH,
+    seed: 0,
+    shuffle: false,
+    dropLast: false,
+    augmentation: NO_AUGMENTATION,
+  });
+}

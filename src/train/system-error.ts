@@ -1,0 +1,24 @@
+/** What a person can do about an error of the operating system; by its code, as Node reports it. Pure. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or folder; check the path',
+  EACCES: 'permission denied; change its permissions or take another path',
+  EPERM: 'operation not permitted; change its permissions or take another path',
+  EROFS: 'the file system is read-only; take a path on another one',
+  ENOSPC: 'the disk is full; free some space or take a path on another disk',
+  EDQUOT: 'the disk quota is used up; free some space or take a path on another disk',
+  EFBIG: 'the file is larger than the file system or a limit of the shell allows',
+  EISDIR: 'it is a folder, expected a file',
+  ENOTDIR: 'a part of the path is a file, expected a folder; check the path',
+  EEXIST: 'it exists already; remove it or take another path',
+  EMFILE: 'too many open files; raise the limit, for example with: ulimit -n 4096',
+  ENFILE: 'too many open files on this machine; close other programs',
+  EIO: 'the disk failed to read or write; check it',
+};
+
+/** One line that names the path and says what to do, or undefined where `error` is not of the operating system. */
+export function systemErrorMessage(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  const meaning = MEANINGS[error.code];
+  if (meaning === undefined) return undefined;
+  return 'path' in error ? `${String(error.path)}: ${meaning}` : meaning;
+}

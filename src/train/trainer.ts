@@ -1,0 +1,145 @@
+/**
+ * The training step: gradient, regularizer, clipping, update. It is given batches and returns records; files, threads
+ * and terminals are its caller's. Also for browsers.
+ */
+import type { Manifest } from '../artifacts/manifest.ts';
+import { UserError } from '../errors.ts';
+import { clipScale } from '../optim/clip.ts';
+import { type GrSchedule, grSchedule } from '../optim/gr-warmup.ts';
+import { createOptimizer, type Optimizer } from '../optim/optimizer.ts';
+import { learningRateSchedule, type Schedule } from '../optim/schedule.ts';
+import type { TrainConfig } from './config.ts';
+import type { Engine, LabelledImages } from './engine.ts';
+import { score } from './evaluate.ts';
+import type { TrainRecord } from './metrics.ts';
+import type { FlatArrays, ParameterArrays } from './parameters.ts';
+
+/** What varies over a run, as functions of the step. */
+export interface Plan {
+  readonly stepsPerEpoch: number;
+  readonly totalSteps: number;
+  /** Of the learning rate and of the regularizer alike. */
+  readonly warmupSteps: number;
+  readonly learningRate: Schedule;
+  readonly regularizer: GrSchedule;
+}
+
+export function planRun(config: TrainConfig, stepsPerEpoch: number): Plan {
+  const totalSteps = config.epochs * stepsPerEpoch;
+  const warmupSteps = Math.round(config.warmupEpochs * stepsPerEpoch);
+  return {
+    stepsPerEpoch,
+    totalSteps,
+    warmupSteps,
+    learningRate: learningRateSchedule({
+      kind: config.schedule,
+      peak: config.learningRate,
+      warmupSteps,
+      totalSteps,
+      stepSize: Math.max(1, Math.round(config.stepEpochs * stepsPerEpoch)),
+      gamma: config.gamma,
+    }),
+    regularizer: grSchedule({
+      kind: config.gr,
+      warmup: config.grWarmup,
+      warmupSteps,
+      lambda: config.lambda,
+      r: config.r,
+      alpha: config.alpha,
+    }),
+  };
+}
+
+/** A training batch and where it comes from. */
+export interface TrainingBatch extends LabelledImages {
+  readonly epoch: number;
+  /** Number within the epoch, from 0. */
+  readonly step: number;
+}
+
+export interface Trainer {
+  readonly optimizer: Optimizer;
+  /** The optimizer's arrays, by slot. */
+  readonly slots: Readonly<Record<string, FlatArrays>>;
+  /** Updates the parameters with the batch of step `step`, counted from 0. Throws UserError when the loss is not finite. */
+  step(step: number, batch: TrainingBatch): Promise<Omit<TrainRecord, 'images_per_second'>>;
+}
+
+export function createTrainer(
+  config: TrainConfig,
+  plan: Plan,
+  { parameters: described }: Pick<Manifest, 'parameters'>,
+  parameters: ParameterArrays,
+  engine: Engine,
+): Trainer {
+  const optimizer = createOptimizer(config);
+  const slots = Object.fromEntries(optimizer.slots.map((name) => [name, parameters.allocate()]));
+  const perParameter = described.map((_, i) => optimizer.slots.map((name) => at(slots[name]?.views ?? [], i)));
+  return {
+    optimizer,
+    slots,
+    async step(step, batch) {
+      const regularizer = plan.regularizer(step);
+      const learningRate = plan.learningRate(step);
+      const { loss, gradNorm, grGradNorm, logits, gradients } = await engine.gradient(batch, regularizer);
+      if (!Number.isFinite(loss) || !Number.isFinite(grGradNorm)) throw diverged(step, batch, loss, gradNorm, grGradNorm, config);
+      const gradScale = config.clip > 0 ? clipScale(grGradNorm, config.clip) : 1;
+      described.forEach(({ decay }, i) => {
+        optimizer.update({
+          param: at(parameters.values.views, i),
+          grad: at(gradients, i),
+          slots: at(perParameter, i),
+          learningRate,
+          count: step + 1,
+          weightDecay: decay ? config.weightDecay : 0,
+          gradScale,
+        });
+      });
+      const { top1, top5 } = score(logits, batch.labels);
+      const images = batch.labels.length;
+      return {
+        step: step + 1,
+        epoch: batch.epoch + 1,
+        split: 'train',
+        loss,
+        top1: top1 / images,
+        top5: top5 / images,
+        grad_norm: gradNorm,
+        gr_grad_norm: config.gr === 'none' ? null : grGradNorm,
+        lr: learningRate,
+        ...inForce(config.gr, regularizer),
+      };
+    },
+  };
+}
+
+function inForce(kind: TrainConfig['gr'], { lambda, r, alpha }: { lambda: number; r: number; alpha: number }) {
+  if (kind === 'none') return { lambda: null, r: null, alpha: null };
+  return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
+}
+
+function diverged(
+  step: number,
+  batch: TrainingBatch,
+  loss: number,
+  gradNorm: number,
+  grGradNorm: number,
+  config: TrainConfig,
+): UserError {
+  const what = Number.isFinite(loss) ? `gradient norm ${Number.isFinite(gradNorm) ? grGradNorm : gradNorm}` : `loss ${loss}`;
+  const remedies = [
+    'a lower --lr',
+    'a longer --warmup-epochs',
+    ...(config.clip > 0 ? [] : ['--clip 1']),
+    ...(config.gr === 'none' ? [] : ['a smaller --lambda', '--gr-warmup zero']),
+  ];
+  return new UserError(
+    `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}; the last checkpoint is untouched. Try ${remedies.join(', or ')}`,
+  );
+}
+
+function at<T>(values: readonly T[], index: number): T {
+  const value = values[index];
+  if (value === undefined) throw new Error(`internal: no entry ${index}`);
+  return value;
+}

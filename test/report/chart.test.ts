@@ -1,0 +1,93 @@
+import test from 'ava';
+import { parseHTML } from 'linkedom';
+import { type Chart, type Line, renderChart } from '../../src/report/chart.ts';
+
+const line = (values: readonly (number | null)[], changes: Partial<Line> = {}): Line => ({
+  name: 'train',
+  points: values.map((value, i) => ({ step: 100 * i, value })),
+  color: 'blue',
+  stroke: 'solid',
+  ...changes,
+});
+
+function render(chart: Partial<Chart>) {
+  const text = renderChart({ title: 'Loss', yLabel: 'nats', lines: [line([3, 2, 1])], ...chart }).text;
+  const { document } = parseHTML(text);
+  const all = (selector: string) => [...document.querySelectorAll(selector)];
+  const ticks = (axis: string) =>
+    all(`g[aria-label="${axis}-axis tick label"] text`).map((tick) => tick.textContent);
+  const paths = all('g[aria-label="line"] path').map((path) => path.getAttribute('d') ?? '');
+  return { text, all, ticks, paths };
+}
+
+test('axes have ticks and labels', (t) => {
+  const { text, ticks } = render({ lines: [line([3, 2, 1]), line([4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4])] });
+  t.deepEqual(ticks('x'), ['0', '200', '400', '600', '800', '1k']);
+  t.deepEqual(ticks('y'), ['0.0', '0.5', '1.0', '1.5', '2.0', '2.5', '3.0', '3.5', '4.0']);
+  t.regex(text, />step →</);
+  t.regex(text, />↑ nats</);
+});
+
+test('each line is drawn in its own stroke and named in the legend', (t) => {
+  const strokes = ['solid', 'dashed', 'faint', 'dotted'] as const;
+  const { all, paths } = render({ lines: strokes.map((stroke) => line([2, 1], { stroke, name: stroke })) });
+  t.deepEqual(
+    all('.legend li').map((item) => item.textContent),
+    [...strokes],
+  );
+  t.is(paths.length, 4);
+  t.is(new Set(all('.legend svg').map((sample) => sample.outerHTML)).size, 4);
+  t.is(all('g[aria-label="dot"] circle').length, 2);
+  t.is(all('circle title')[0]?.textContent, 'dotted, step 0: 2.000');
+});
+
+test('a single line needs no legend, a line without data is left out', (t) => {
+  const { all, paths } = render({ lines: [line([2, 1]), line([null, null], { name: 'missing' })] });
+  t.is(all('.legend li').length, 0);
+  t.is(paths.length, 1);
+});
+
+test('the warmup is shaded', (t) => {
+  const shades = (warmupSteps: number) =>
+    render({ warmupSteps }).all('g[aria-label="rect"] rect, rect[aria-label="rect"]');
+  t.is(shades(0).length, 0);
+  t.is(shades(100).length, 1);
+});
+
+test('a null is a gap', (t) => {
+  const moves = (d = '') => d.split('M').length - 1;
+  t.is(moves(render({ lines: [line([3, 2, 2, 1])] }).paths[0]), 1);
+  t.is(moves(render({ lines: [line([3, 2, null, 1, 1])] }).paths[0]), 2);
+});
+
+test('a logarithmic axis leaves out what has no logarithm', (t) => {
+  const { text, ticks } = render({ scale: 'log', lines: [line([100, 10, 0, 1, -1, 1])] });
+  t.notRegex(text, /NaN|Infinity/);
+  t.true(ticks('y').includes('100') && ticks('y').includes('1'));
+});
+
+test('one wild batch does not press the rest flat', (t) => {
+  const values = Array.from({ length: 1000 }, (_, i) => (i === 500 ? 1e6 : 2));
+  t.deepEqual(
+    render({ lines: [line(values, { stroke: 'faint' })] })
+      .ticks('y')
+      .at(-1),
+    '2.0',
+  );
+  t.deepEqual(
+    render({ lines: [line(values)] })
+      .ticks('y')
+      .at(-1),
+    '1,000,000',
+  );
+});
+
+for (const [name, values] of Object.entries({ none: [], one: [1], 'all zero': [0, 0, 0] })) {
+  test(`a chart of few points can be drawn: ${name}`, (t) => {
+    for (const scale of ['linear', 'log'] as const) {
+      const { text, all } = render({ scale, lines: [line(values)] });
+      t.is(all('.chart > svg').length, 1);
+      t.notRegex(text, /NaN|Infinity|undefined/);
+    }
+  });
+}

@@ -1,0 +1,128 @@
+import test from 'ava';
+import { parseHTML } from 'linkedom';
+import { type ReportInput, renderReport, type Sample } from '../../src/report/page.ts';
+import { syntheticRun } from './_metrics.ts';
+
+const SAMPLES: readonly Sample[] = [
+  { png: 'iVBORw0KGgo=', label: 'cat', prediction: 'cat', probability: 0.984 },
+  { png: 'iVBORw0KGgo=', label: 'dog', prediction: 'frog', probability: 0.6 },
+];
+
+function render(changes: Partial<ReportInput> = {}) {
+  const input = {
+    name: 'vit-ti',
+    metrics: syntheticRun(60),
+    config: { epochs: 6 },
+    seconds: 12_000,
+    warmupSteps: 20,
+  };
+  const text = renderReport({ ...input, samples: SAMPLES, facts: { device: 'cpu' }, ...changes });
+  const { document } = parseHTML(text);
+  const texts = (selector: string) =>
+    [...document.querySelectorAll(selector)].map((node) => node.textContent ?? '');
+  return { text, document, texts };
+}
+
+const HOSTILE = '</title><script>alert(1)</script><img src="//x" onerror=\'x\'>';
+
+test('every chart of a regularized run is there, each with its warmup', (t) => {
+  const { texts, document } = render();
+  t.deepEqual(texts('.chart h3'), [
+    'Loss',
+    'Error rate',
+    'Gradient norm',
+    'Learning rate',
+    'Penalty weight λ',
+    'Perturbation radius r',
+    'Mixing weight α',
+    'Speed',
+  ]);
+  t.deepEqual(
+    [...document.querySelectorAll('.chart')].map((chart) =>
+      [...chart.querySelectorAll('.legend li')].map((li) => li.textContent),
+    ),
+    [
+      ['each batch', 'train, smoothed', 'test'],
+      ['each batch', 'train, smoothed', 'test'],
+      ['each batch', 'clean', 'regularized'],
+      [],
+      [],
+      [],
+      [],
+      ['each batch', 'training, smoothed'],
+    ],
+  );
+  t.is(document.querySelectorAll('.chart [aria-label="rect"]').length, 8);
+  t.true(texts('.note').some((note) => note.includes('the first 20 steps')));
+});
+
+test('a run without regularization has no charts of it', (t) => {
+  const { texts } = render({ metrics: syntheticRun(60, { regularized: false }) });
+  t.deepEqual(texts('.chart h3'), ['Loss', 'Error rate', 'Gradient norm', 'Learning rate', 'Speed']);
+});
+
+test('headline numbers: the final and the best evaluation, length, time and speed', (t) => {
+  const metrics = syntheticRun(60).map((line) =>
+    line.split === 'test' ? { ...line, top1: line.step === 40 ? 0.9 : 0.875 } : line,
+  );
+  t.deepEqual(render({ metrics }).texts('.numbers > div'), [
+    'final test error12.50\u202f%at step 60',
+    'best test error10.00\u202f%at step 40',
+    'steps606 epochs',
+    'time3h 20mevaluation included',
+    'images/s500in training, median',
+  ]);
+});
+
+test('the page needs nothing but itself', (t) => {
+  const { text, document } = render();
+  t.notRegex(text, /https?:/);
+  t.is(document.querySelectorAll('script, link, iframe, object').length, 0);
+  t.notRegex(text, /@import|url\((?!#)/);
+  for (const image of document.querySelectorAll('img'))
+    t.regex(image.getAttribute('src') ?? '', /^data:image\/png;base64,/);
+});
+
+test('text from outside stays text', (t) => {
+  const { text, document, texts } = render({
+    name: HOSTILE,
+    config: { [HOSTILE]: HOSTILE, list: [HOSTILE] },
+    facts: { [HOSTILE]: HOSTILE },
+    samples: [{ png: `"${HOSTILE}`, label: HOSTILE, prediction: HOSTILE, probability: 1 }],
+  });
+  t.is(document.querySelectorAll('script, [onerror]').length, 0);
+  t.notRegex(text, /<script/);
+  t.deepEqual(texts('h1'), [HOSTILE]);
+});
+
+test('images that were misread are marked by more than colour', (t) => {
+  const { texts } = render();
+  t.deepEqual(texts('.samples li.right'), ['✓ cat 98\u202f%']);
+  t.deepEqual(texts('.samples li.wrong'), ['✗ frog 60\u202f%is dog']);
+  t.true(texts('.note').some((note) => note.startsWith('2 of the test set, 1 of them misread')));
+  t.deepEqual(render({ samples: [] }).texts('.samples li'), []);
+});
+
+test('the configuration is a table, nested keys with dots', (t) => {
+  const { texts } = render({
+    config: { model: { name: 'vit', size: { width: 192 } }, mean: [0.5, 0.5], seed: null },
+  });
+  t.deepEqual(texts('tr'), ['model.namevit', 'model.size.width192', 'mean[0.5,0.5]', 'seednull']);
+});
+
+test('a loss that was not finite is said, with where it began', (t) => {
+  t.deepEqual(render().texts('.warning'), []);
+  const metrics = syntheticRun(60).map((line) => (line.step > 50 ? { ...line, loss: null } : line));
+  const [warning = ''] = render({ metrics }).texts('.warning');
+  t.regex(warning, /not a finite number: 10, the first of them 51\./);
+});
+
+test('a run of 100,000 steps still makes a small page', (t) => {
+  t.true(render({ metrics: syntheticRun(100_000) }).text.length < 300_000);
+});
+
+test('a run that has not begun makes a page', (t) => {
+  const { text, texts } = render({ metrics: [], samples: [], warmupSteps: 0 });
+  t.deepEqual(texts('.chart h3'), ['Loss', 'Error rate', 'Gradient norm', 'Learning rate', 'Speed']);
+  t.notRegex(text, /NaN|undefined/);
+});

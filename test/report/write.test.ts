@@ -1,0 +1,37 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { UserError } from '../../src/errors.ts';
+import { renderReport } from '../../src/report/page.ts';
+import { writeReport } from '../../src/report/write.ts';
+import { temporaryFolder } from '../train/_records.ts';
+import { syntheticRun } from './_metrics.ts';
+
+/** A run's folder with these two files. */
+function runFolder(t: ExecutionContext, { metrics = '', config = '{}' }): string {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'metrics.jsonl'), metrics);
+  writeFileSync(join(folder, 'config.json'), config);
+  return folder;
+}
+
+test("the report is made of the run's files", async (t) => {
+  const metrics = syntheticRun(20).map((line) => `${JSON.stringify(line)}\n`);
+  const folder = runFolder(t, { metrics: metrics.join(''), config: '{"epochs": 2}' });
+  const path = await writeReport(folder, { name: 'vit-ti' });
+  t.is(path, join(folder, 'report.html'));
+  // Plot numbers its clip paths through the whole process.
+  const comparable = (text: string) => text.replaceAll(/plot-clip-\d+/g, 'plot-clip');
+  const expected = renderReport({ name: 'vit-ti', metrics: syntheticRun(20), config: { epochs: 2 } });
+  t.is(comparable(readFileSync(path, 'utf8')), comparable(expected));
+});
+
+test('a configuration that is not an object is named', async (t) => {
+  for (const config of ['[1]', '{', '"x"']) {
+    const writing = writeReport(runFolder(t, { config }), { name: 'x' });
+    await t.throwsAsync(writing, {
+      instanceOf: UserError,
+      message: /config\.json.*: (expected a|not valid) JSON/,
+    });
+  }
+});

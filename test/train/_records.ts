@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import type { TestRecord, TrainRecord } from '../../src/train/metrics.ts';
+
+/** A folder that goes when the test ends. */
+export function temporaryFolder(t: ExecutionContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ortgrad-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+export function trainRecord(step: number, changes: Partial<TrainRecord> = {}): TrainRecord {
+  return {
+    split: 'train',
+    step,
+    epoch: Math.ceil(step / 10),
+    loss: 2 / step,
+    top1: 0.25,
+    top5: 0.75,
+    grad_norm: 1.5,
+    gr_grad_norm: 2.5,
+    lr: 0.001,
+    lambda: 0.1,
+    r: null,
+    alpha: null,
+    images_per_second: 640,
+    ...changes,
+  };
+}
+
+export function testRecord(step: number, changes: Partial<TestRecord> = {}): TestRecord {
+  const epoch = Math.ceil(step / 10);
+  return { split: 'test', step, epoch, loss: 0.5, top1: 0.875, top5: 1, images_per_second: 1280, ...changes };
+}
