@@ -1,4 +1,4 @@
-import { runMain } from '../src/cli/fail.ts';
 import { bench } from '../src/cli/bench.ts';
+import { runMain } from '../src/cli/fail.ts';
 
 await runMain(bench);

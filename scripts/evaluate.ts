@@ -1,4 +1,4 @@
-import { runMain } from '../src/cli/fail.ts';
 import { evaluate } from '../src/cli/evaluate.ts';
+import { runMain } from '../src/cli/fail.ts';
 
 await runMain(evaluate);

@@ -1,4 +1,4 @@
-import { runMain } from '../src/cli/fail.ts';
 import { exportModel } from '../src/cli/export.ts';
+import { runMain } from '../src/cli/fail.ts';
 
 await runMain(exportModel);

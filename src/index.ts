@@ -3,7 +3,13 @@
  * Works in node and in browsers; files, threads and the training loop are in `ortgrad/node`.
  */
 export { createSession } from '#runtime';
-export { type BuiltGraphs, buildGraphs, buildInference, GRAPH_NAMES, type GraphName } from './artifacts/build.ts';
+export {
+  type BuiltGraphs,
+  buildGraphs,
+  buildInference,
+  GRAPH_NAMES,
+  type GraphName,
+} from './artifacts/build.ts';
 export { parseSpec, type Spec } from './artifacts/spec.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
 export { dense, gelu, geluTanh, layerNorm } from './autodiff/functions.ts';

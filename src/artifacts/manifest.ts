@@ -7,7 +7,11 @@ import type { BuiltGraphs, GraphName } from './build.ts';
 import type { Spec } from './spec.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const tensor = v.object({ name: v.string(), dtype: v.string(), shape: v.array(v.union([count, v.string()])) });
+const tensor = v.object({
+  name: v.string(),
+  dtype: v.string(),
+  shape: v.array(v.union([count, v.string()])),
+});
 const graph = v.object({ file: v.string(), inputs: v.array(tensor), outputs: v.array(tensor) });
 
 const init = v.variant('kind', [
@@ -34,7 +38,13 @@ const manifestSchema = v.object({
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type ManifestParameter = Manifest['parameters'][number];
 
-export function describeGraphs(name: string, spec: Spec, built: BuiltGraphs, microBatch: number, hash: string): Manifest {
+export function describeGraphs(
+  name: string,
+  spec: Spec,
+  built: BuiltGraphs,
+  microBatch: number,
+  hash: string,
+): Manifest {
   const decay = decayMask(built.parameters.map(({ path }) => path));
   const describe = (graphName: GraphName) => {
     const { inputs, outputs } = built.graphs[graphName];
@@ -44,7 +54,12 @@ export function describeGraphs(name: string, spec: Spec, built: BuiltGraphs, mic
       outputs: Object.entries(outputs).map(([output, value]) => tensorInfo(output, value)),
     };
   };
-  const [lossGrad, grExact, hvp, infer] = [describe('loss-grad'), describe('gr-exact'), describe('hvp'), describe('infer')];
+  const [lossGrad, grExact, hvp, infer] = [
+    describe('loss-grad'),
+    describe('gr-exact'),
+    describe('hvp'),
+    describe('infer'),
+  ];
   return {
     format: 1,
     name,
@@ -68,7 +83,9 @@ export function parseManifest(json: unknown, origin: string): Manifest {
   const result = v.safeParse(manifestSchema, json, { abortEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw new UserError(`${origin}: ${v.getDotPath(issue) ?? 'file'}: ${issue.message}; run \`npm run graphs\` to write it anew`);
+  throw new UserError(
+    `${origin}: ${v.getDotPath(issue) ?? 'file'}: ${issue.message}; run \`npm run graphs\` to write it anew`,
+  );
 }
 
 function tensorInfo(name: string, { dtype, shape }: Value) {
@@ -79,4 +96,3 @@ function inputName(value: Value): string {
   if (!isOp(value.node, 'Input')) throw new Error(`internal: ${value.node.op} among a graph's inputs`);
   return value.node.attributes.name;
 }
-

@@ -33,8 +33,18 @@ export function parseSpec(json: unknown, origin: string): Spec {
   throw new UserError(`${where}: expected ${issue.expected ?? issue.message}, got ${issue.received}`);
 }
 
-const FIELDS = ['dataset', 'image', 'channels', 'height', 'width', 'classes', 'model', 'microBatch', 'target', 'kind']
-  .concat(['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden']);
+const FIELDS = [
+  'dataset',
+  'image',
+  'channels',
+  'height',
+  'width',
+  'classes',
+  'model',
+  'microBatch',
+  'target',
+  'kind',
+].concat(['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden']);
 
 function suggestion(path: string): string {
   const nearest = nearestName(path.split('.').at(-1) ?? '', FIELDS);

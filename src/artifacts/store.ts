@@ -50,7 +50,11 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
     );
   }
   const file = path.join(folder, 'spec.json');
-  return { name: path.basename(folder), folder, spec: parseSpec(parseJson(await readFile(file, 'utf8'), file), file) };
+  return {
+    name: path.basename(folder),
+    folder,
+    spec: parseSpec(parseJson(await readFile(file, 'utf8'), file), file),
+  };
 }
 
 /**
@@ -58,11 +62,13 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
  * Those of the spec's own micro-batch lie in its folder, others in a folder of theirs below it.
  */
 export async function ensureArtifact(graph: GraphFolder, microBatch: number): Promise<Artifact> {
-  const folder = microBatch === graph.spec.microBatch ? graph.folder : path.join(graph.folder, `batch-${microBatch}`);
+  const folder =
+    microBatch === graph.spec.microBatch ? graph.folder : path.join(graph.folder, `batch-${microBatch}`);
   const hash = hashOf(graph.spec, microBatch);
   const file = (name: GraphName): string => path.join(folder, `${name}.onnx`);
   const current = await currentManifest(folder, hash);
-  if (current && GRAPH_NAMES.every((name) => existsSync(file(name)))) return { manifest: current, file, regenerated: false };
+  if (current && GRAPH_NAMES.every((name) => existsSync(file(name))))
+    return { manifest: current, file, regenerated: false };
   const built = buildForSpec(graph, microBatch);
   const manifest = describeGraphs(graph.name, graph.spec, built, microBatch, hash);
   await mkdir(folder, { recursive: true });
@@ -115,7 +121,11 @@ export function parseJson(text: string, file: string): unknown {
 }
 
 function hashOf(spec: Spec, microBatch: number): string {
-  return createHash('sha256').update(generatorSource()).update(JSON.stringify(spec)).update(String(microBatch)).digest('hex');
+  return createHash('sha256')
+    .update(generatorSource())
+    .update(JSON.stringify(spec))
+    .update(String(microBatch))
+    .digest('hex');
 }
 
 let cachedSource: string | undefined;
@@ -130,7 +140,8 @@ function generatorSource(): string {
 }
 
 function sourceFiles(location: string): string[] {
-  if (!existsSync(location)) return ['.ts', '.js'].map((ending) => location + ending).filter((file) => existsSync(file));
+  if (!existsSync(location))
+    return ['.ts', '.js'].map((ending) => location + ending).filter((file) => existsSync(file));
   if (statSync(location).isFile()) return [location];
   return readdirSync(location)
     .sort()

@@ -55,8 +55,15 @@ export class Scope {
  * Fills `out` with a parameter's starting values. They depend on the seed and on the parameter's path alone, so
  * that adding a layer does not change how the others start.
  */
-export function initialize(out: Float32Array, path: string, shape: readonly number[], init: Init, seed: number): void {
-  if (out.length !== sizeOf(shape)) throw new Error(`internal: ${path} has ${sizeOf(shape)} elements, not ${out.length}`);
+export function initialize(
+  out: Float32Array,
+  path: string,
+  shape: readonly number[],
+  init: Init,
+  seed: number,
+): void {
+  if (out.length !== sizeOf(shape))
+    throw new Error(`internal: ${path} has ${sizeOf(shape)} elements, not ${out.length}`);
   const random = new Random(seed, 'init', hash(path));
   switch (init.kind) {
     case 'zeros':

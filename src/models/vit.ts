@@ -53,7 +53,11 @@ interface Sizes {
 
 function sizesOf({ variant, width, layers, heads }: VitConfig): Sizes {
   const row: Partial<Sizes> = variant ? VIT_VARIANTS[variant] : {};
-  const sizes = { width: width ?? row.width ?? 0, layers: layers ?? row.layers ?? 0, heads: heads ?? row.heads ?? 0 };
+  const sizes = {
+    width: width ?? row.width ?? 0,
+    layers: layers ?? row.layers ?? 0,
+    heads: heads ?? row.heads ?? 0,
+  };
   if (sizes.width % sizes.heads !== 0) {
     throw new Error(`vit: expected a width that ${sizes.heads} heads divide, got ${sizes.width}`);
   }
@@ -68,12 +72,17 @@ export function vit(scope: Scope, images: Value, classes: number, config: VitCon
   for (let i = 0; i < layers; i++) {
     const block = scope.sub(`block${i}`);
     x = add(x, attention(block.sub('attn'), norm(block.sub('norm1'), x), heads));
-    x = add(x, mlp(block.sub('mlp'), norm(block.sub('norm2'), x), Math.round(width * config.mlpRatio), activation));
+    x = add(
+      x,
+      mlp(block.sub('mlp'), norm(block.sub('norm2'), x), Math.round(width * config.mlpRatio), activation),
+    );
   }
   const normalized = norm(scope.sub('norm'), x);
   const [batch = 0] = images.shape;
   const pooled =
-    config.pool === 'class' ? reshape(slice(normalized, 1, 0, 1), [batch, width]) : reduceMean(normalized, { axes: [1] });
+    config.pool === 'class'
+      ? reshape(slice(normalized, 1, 0, 1), [batch, width])
+      : reduceMean(normalized, { axes: [1] });
   return linear(scope.sub('head'), pooled, classes, 'zeros');
 }
 
@@ -81,7 +90,8 @@ export function vit(scope: Scope, images: Value, classes: number, config: VitCon
 function embed(scope: Scope, images: Value, width: number, { patch, pool }: VitConfig): Value {
   const x = linear(scope.sub('embed'), patches(images, patch), width);
   const tokens = staticDim(x.shape[1], 'vit', x.shape);
-  if (pool === 'mean') return add(x, scope.param('positions', [tokens, width], { kind: 'normal', std: 0.02 }));
+  if (pool === 'mean')
+    return add(x, scope.param('positions', [tokens, width], { kind: 'normal', std: 0.02 }));
   // A zero row in front, and then the class token and the positions in one table: this needs no batch size.
   const token = scope.param('cls', [width], { kind: 'zeros' });
   const positions = scope.param('positions', [tokens + 1, width], { kind: 'normal', std: 0.02 });
@@ -95,7 +105,9 @@ function patches(images: Value, patch: number): Value {
   const rows = staticDim(height, 'vit', images.shape) / patch;
   const columns = staticDim(width, 'vit', images.shape) / patch;
   if (!Number.isInteger(rows) || !Number.isInteger(columns)) {
-    throw new Error(`vit: expected an image size that patch ${patch} divides, got ${show(images.shape.slice(2))}`);
+    throw new Error(
+      `vit: expected an image size that patch ${patch} divides, got ${show(images.shape.slice(2))}`,
+    );
   }
   const grid = transpose(reshape(images, [batch, channels, rows, patch, columns, patch]), [0, 2, 4, 1, 3, 5]);
   return reshape(grid, [batch, rows * columns, product([channels, patch, patch])]);
@@ -106,7 +118,8 @@ function attention(scope: Scope, x: Value, heads: number): Value {
   const columns = staticDim(width, 'vit', x.shape);
   const size = columns / heads;
   const apart: readonly Dim[] = [batch, tokens, heads, size];
-  const project = (name: string): Value => transpose(reshape(linear(scope.sub(name), x, columns), apart), [0, 2, 1, 3]);
+  const project = (name: string): Value =>
+    transpose(reshape(linear(scope.sub(name), x, columns), apart), [0, 2, 1, 3]);
   const [query, key, value] = [project('query'), project('key'), project('value')];
   const weights = softmaxOp(matmul(query, key, { transB: true, alpha: 1 / Math.sqrt(size) }));
   const mixed = reshape(transpose(matmul(weights, value), [0, 2, 1, 3]), x.shape);
@@ -118,9 +131,18 @@ function mlp(scope: Scope, x: Value, hidden: number, activation: (x: Value) => V
   return linear(scope.sub('fc2'), activation(linear(scope.sub('fc1'), x, hidden)), width);
 }
 
-function linear(scope: Scope, x: Value, columns: number, init: 'xavier-uniform' | 'zeros' = 'xavier-uniform'): Value {
+function linear(
+  scope: Scope,
+  x: Value,
+  columns: number,
+  init: 'xavier-uniform' | 'zeros' = 'xavier-uniform',
+): Value {
   const width = staticDim(x.shape.at(-1), 'vit', x.shape);
-  return dense(x, scope.param('kernel', [width, columns], { kind: init }), scope.param('bias', [columns], { kind: 'zeros' }));
+  return dense(
+    x,
+    scope.param('kernel', [width, columns], { kind: init }),
+    scope.param('bias', [columns], { kind: 'zeros' }),
+  );
 }
 
 function norm(scope: Scope, x: Value): Value {

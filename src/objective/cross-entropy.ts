@@ -1,4 +1,16 @@
-import { add, cast, constant, equal, logSoftmax, mul, neg, reduceMean, reduceSum, reshape, sub } from '../onnx/ops.ts';
+import {
+  add,
+  cast,
+  constant,
+  equal,
+  logSoftmax,
+  mul,
+  neg,
+  reduceMean,
+  reduceSum,
+  reshape,
+  sub,
+} from '../onnx/ops.ts';
 import { show, staticShape } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 

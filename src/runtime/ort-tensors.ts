@@ -8,11 +8,17 @@ export function toOrtFeeds(
   feeds: Readonly<Record<string, Tensor>>,
 ): Record<string, OrtTensor> {
   return Object.fromEntries(
-    Object.entries(feeds).map(([name, { dtype, shape, data }]) => [name, new Constructor(dtype, data, [...shape])]),
+    Object.entries(feeds).map(([name, { dtype, shape, data }]) => [
+      name,
+      new Constructor(dtype, data, [...shape]),
+    ]),
   );
 }
 
-export function fromOrt(name: string, { type, data, dims }: Pick<OrtTensor, 'type' | 'data' | 'dims'>): Tensor {
+export function fromOrt(
+  name: string,
+  { type, data, dims }: Pick<OrtTensor, 'type' | 'data' | 'dims'>,
+): Tensor {
   if (!isTensorType(type) || !isTensorData(data)) throw new Error(`internal: output ${name} is ${type}`);
   return { dtype: type, shape: dims, data };
 }

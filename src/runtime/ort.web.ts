@@ -34,5 +34,6 @@ export async function createSession(model: Uint8Array | string, options: Session
 
 /** Throws UserError unless sessions can be made on the device. */
 export function expectDevice(device: Device): void {
-  if (device !== 'cpu') throw new UserError(`device ${device}: expected cpu (wasm) in a browser, got ${device}`);
+  if (device !== 'cpu')
+    throw new UserError(`device ${device}: expected cpu (wasm) in a browser, got ${device}`);
 }

@@ -30,74 +30,60 @@ import {
   TENSOR_FILES,
 } from './checkpoint.ts';
 import { readJsonFile } from './json-file.ts';
-import { systemErrorMessage } from './system-error.ts';
+import { systemErrorMeaning, systemErrorMessage } from './system-error.ts';
 
 const CHECKPOINTS = 'checkpoints';
 const TEMPORARY = '.tmp-';
 /** Bytes hashed and written at once: small enough to let other work go on in between. */
 const CHUNK_BYTES = 8 * 2 ** 20;
 
-export interface CheckpointFolder {
-  /**
-   * Writes a checkpoint; resolves when it is safe on the disk, `last` (and `best`, if it is the best so far) name it
-   * and older ones are gone. The tensors must not change until then. Saves are done one after the other. A failure
-   * leaves the previous checkpoint in place; it rejects with a UserError, which is not lost if the promise is awaited
-   * only before the next save.
-   */
-  save(checkpoint: Checkpoint): Promise<void>;
-}
-
-export interface CheckpointFolderOptions {
+export interface SaveOptions {
   /** How many of the newest checkpoints to keep, at least 1; the best is kept besides. */
   readonly keep: number;
   /** Writes a new file; for tests. */
   readonly write?: typeof writeFileSynced;
 }
 
-/** Prepares the folder `run` for checkpoints: creates it, and removes what an interrupted save left behind. */
-export async function openCheckpoints(
+/**
+ * Saves a checkpoint in the folder `run`, which is created where needed; resolves when it is safe on the disk, `last`
+ * (and `best`, where `checkpoint.best` is of this very step) name it and older ones are gone. The tensors must not
+ * change until then, and no other save of the run may begin. Throws a UserError where the disk refuses; the previous
+ * checkpoint is then still in place.
+ */
+export async function saveCheckpoint(
   run: string,
-  { keep, write = writeFileSynced }: CheckpointFolderOptions,
-): Promise<CheckpointFolder> {
+  checkpoint: Checkpoint,
+  { keep, write = writeFileSynced }: SaveOptions,
+): Promise<void> {
+  const { step, best } = checkpoint;
   const folder = join(run, CHECKPOINTS);
-  await mkdir(folder, { recursive: true });
-  for (const dir of [run, folder]) {
-    const leftovers = (await readdir(dir)).filter((name) => name.startsWith(TEMPORARY));
-    await Promise.all(leftovers.map((name) => remove(join(dir, name))));
+  const saved = await listCheckpoints(run);
+  const twin = saved.find((each) => each.step === step);
+  const name = folderName({ step, copy: twin === undefined ? 0 : twin.copy + 1 });
+  const temporary = join(folder, temporaryName());
+  try {
+    await mkdir(folder, { recursive: true });
+    await removeLeftovers(run);
+    await removeLeftovers(folder);
+    await writeCheckpoint(temporary, checkpoint, write);
+    await rename(temporary, join(folder, name));
+    await syncFolder(folder);
+  } catch (error) {
+    await remove(temporary).catch(() => {});
+    throw saveError(error, join(folder, name), run, saved.length > 0);
   }
+  await link(run, 'last', name);
+  if (best?.step === step) await link(run, 'best', name);
+  await syncFolder(run);
+  const replaced = saved.filter((each) => each.step === step);
+  const superseded = saved.filter((each) => each.step !== step && each.step !== best?.step).slice(keep - 1);
+  await Promise.all([...replaced, ...superseded].map((each) => remove(join(folder, each.name))));
+}
 
-  async function save(checkpoint: Checkpoint): Promise<void> {
-    const { step, best } = checkpoint;
-    const temporary = join(folder, temporaryName());
-    const saved = await listCheckpoints(run);
-    const twin = saved.find((each) => each.step === step);
-    const name = folderName({ step, copy: twin === undefined ? 0 : twin.copy + 1 });
-    try {
-      await writeCheckpoint(temporary, checkpoint, write);
-      await rename(temporary, join(folder, name));
-      await syncFolder(folder);
-    } catch (error) {
-      await remove(temporary).catch(() => {});
-      throw saveError(error, join(folder, name), run, saved.length > 0);
-    }
-    await link(run, 'last', name);
-    if (best?.step === step) await link(run, 'best', name);
-    await syncFolder(run);
-    const spare = (each: SavedCheckpoint) => each.step !== step && each.step !== best?.step;
-    const replaced = saved.filter((each) => each.step === step);
-    const superseded = saved.filter(spare).slice(keep - 1);
-    await Promise.all([...replaced, ...superseded].map((each) => remove(join(folder, each.name))));
-  }
-
-  let previous: Promise<void> = Promise.resolve();
-  return {
-    save(checkpoint) {
-      const saving = previous.then(() => save(checkpoint));
-      // Whoever asked for the save hears of its failure; the next one is tried all the same.
-      previous = saving.catch(() => {});
-      return saving;
-    },
-  };
+/** What an interrupted save left behind: no other is going on, so all temporary names are such. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => name.startsWith(TEMPORARY));
+  await Promise.all(names.map((name) => remove(join(folder, name))));
 }
 
 async function writeCheckpoint(
@@ -177,7 +163,7 @@ function remove(path: string): Promise<void> {
 }
 
 function saveError(error: unknown, path: string, run: string, hasPrevious: boolean): unknown {
-  const meaning = systemErrorMessage(error);
+  const meaning = systemErrorMeaning(error);
   if (meaning === undefined) return error;
   const kept = hasPrevious ? `; earlier checkpoints are intact, go on from them with: --resume ${run}` : '';
   return new UserError(`cannot save ${path}: ${meaning}${kept}`);

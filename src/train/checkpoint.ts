@@ -1,6 +1,6 @@
 /**
  * A checkpoint: all that a run needs to go on as if it had never stopped, or a model to be used. Random numbers are
- * counter-based (see random.ts), so the position in the run is the whole state of the generator. As files:
+ * counter-based (see random.ts), so the seed and the step are the whole state of the generator. As files:
  * `model.safetensors` is of use on its own, `optimizer.safetensors` holds the optimizer's slots as `<slot>/<parameter>`,
  * and `checkpoint.json` the rest, with size and digest of both. Pure: also for browsers.
  */
@@ -37,8 +37,7 @@ const Document = v.object({
   step: count,
   /** Whole epochs done. */
   epoch: count,
-  /** `batch`: batches of the epoch in progress that are done. */
-  generator: v.object({ seed: count, batch: count }),
+  generator: v.object({ seed: count }),
   /** The best measurement on the test images so far, and the step after which it was taken. */
   best: v.nullable(v.object({ top1: v.number(), step: count })),
   /** As `parseConfig` reads it. */
@@ -91,7 +90,7 @@ export function encodeDocument(
   files: Readonly<Record<CheckpointPart, FileSum>>,
 ): string {
   const { name, slots } = checkpoint.optimizer;
-  const document: v.InferInput<typeof Document> = v.parse(Document, {
+  const document = v.parse(Document, {
     ...checkpoint,
     version: VERSION,
     optimizer: { name, slots: Object.keys(slots) },
@@ -129,13 +128,13 @@ export function decodeOptimizer(
 ): Checkpoint['optimizer'] {
   const tensors = new Map(slots.map((slot): [string, NamedTensor[]] => [slot, []]));
   for (const tensor of decodeSafetensors(bytes, origin).tensors) {
-    const slash = tensor.name.indexOf('/');
-    const slot = tensors.get(tensor.name.slice(0, slash));
-    if (slot === undefined) {
-      const valid = slots.map((each) => `${each}/…`).join(', ');
-      throw new UserError(`${origin}: tensor ${show(tensor.name)}: expected a name of ${valid || 'no slot'}`);
+    const [, slot = '', parameter = ''] = /^(.*?)\/(.*)$/s.exec(tensor.name) ?? [];
+    const found = tensors.get(slot);
+    if (found === undefined) {
+      const valid = slots.map((each) => `${each}/…`).join(', ') || 'none at all';
+      throw new UserError(`${origin}: unexpected tensor ${show(tensor.name)}; names are ${valid}`);
     }
-    slot.push({ ...tensor, name: tensor.name.slice(slash + 1) });
+    found.push({ ...tensor, name: parameter });
   }
   return { name, slots: Object.fromEntries(tensors) };
 }

@@ -76,7 +76,9 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
 
   function microBatches({ images, labels }: LabelledImages): LabelledImages[] {
     if (labels.length === 0 || labels.length % microBatch !== 0) {
-      throw new Error(`internal: a batch of ${labels.length} is no multiple of the micro-batch ${microBatch}`);
+      throw new Error(
+        `internal: a batch of ${labels.length} is no multiple of the micro-batch ${microBatch}`,
+      );
     }
     return Array.from({ length: labels.length / microBatch }, (_, k) => ({
       images: images.subarray(k * microBatch * imageSize, (k + 1) * microBatch * imageSize),
@@ -85,7 +87,10 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
   }
 
   /** ∇L of the whole batch at some weights: the mean over its micro-batches. */
-  async function clean(batch: LabelledImages, weights: Readonly<Record<string, Tensor>>): Promise<CleanResult> {
+  async function clean(
+    batch: LabelledImages,
+    weights: Readonly<Record<string, Tensor>>,
+  ): Promise<CleanResult> {
     const lossGrad = await session('loss-grad');
     const parts = microBatches(batch);
     const logits = new Float32Array(batch.labels.length * classes);
@@ -204,7 +209,8 @@ function accumulate(sums: Float32Array[], terms: Float32Array[]): Float32Array[]
 }
 
 function addScaled(to: Float32Array | undefined, from: Float32Array | undefined, factor: number): void {
-  if (!to || !from || to.length !== from.length) throw new Error('internal: gradients of different parameters');
+  if (!to || !from || to.length !== from.length)
+    throw new Error('internal: gradients of different parameters');
   for (let i = 0; i < to.length; i++) to[i] = (to[i] ?? 0) + factor * (from[i] ?? 0);
 }
 

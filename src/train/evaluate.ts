@@ -12,7 +12,10 @@ export interface Scores {
 }
 
 /** Sums over images, so that batches of any size add up. logits: float32 [n, classes]; labels: int32 [n]. */
-export function score(logits: Float32Array, labels: Int32Array): { loss: number; top1: number; top5: number } {
+export function score(
+  logits: Float32Array,
+  labels: Int32Array,
+): { loss: number; top1: number; top5: number } {
   const classes = logits.length / labels.length;
   let [loss, top1, top5] = [0, 0, 0];
   labels.forEach((label, i) => {

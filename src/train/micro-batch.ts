@@ -25,7 +25,10 @@ export function chooseMicroBatch(
   availableBytes: number,
 ): MicroBatchChoice {
   const { batchSize, microBatch } = config;
-  const choice = (size: number): MicroBatchChoice => ({ microBatch: size, bytes: estimate(spec, config, size) });
+  const choice = (size: number): MicroBatchChoice => ({
+    microBatch: size,
+    bytes: estimate(spec, config, size),
+  });
   if (microBatch > 0) return choice(microBatch);
   const most = Math.min(spec.microBatch, batchSize);
   const divisors = Array.from({ length: most }, (_, i) => most - i).filter((size) => batchSize % size === 0);
@@ -36,7 +39,11 @@ export function chooseMicroBatch(
   throw new Error(`internal: batch size ${batchSize} has no divisor`);
 }
 
-function estimate(spec: Spec, { batchSize, gr }: Pick<TrainConfig, 'batchSize' | 'gr'>, size: number): number {
+function estimate(
+  spec: Spec,
+  { batchSize, gr }: Pick<TrainConfig, 'batchSize' | 'gr'>,
+  size: number,
+): number {
   const { graphs, parameters } = buildGraphs(spec, size);
   const graph: GraphName = gr !== 'exact' ? 'loss-grad' : size === batchSize ? 'gr-exact' : 'hvp';
   const weights = 4 * parameters.reduce((sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1), 0);

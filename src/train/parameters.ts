@@ -1,7 +1,9 @@
 /** The arrays of a training run: the parameters and what the optimizer keeps of each. Also for browsers. */
 import type { Manifest, ManifestParameter } from '../artifacts/manifest.ts';
+import { UserError } from '../errors.ts';
 import { initialize } from '../models/scope.ts';
 import type { Tensor } from '../runtime/session.ts';
+import type { NamedTensor } from './safetensors.ts';
 
 /** One number per parameter element, in one buffer: a view for each parameter, in the manifest's order. */
 export interface FlatArrays {
@@ -42,6 +44,33 @@ export class ParameterArrays {
     });
   }
 
+  /** A copy of such arrays as named tensors, to be saved while training goes on. */
+  snapshot({ flat }: FlatArrays): NamedTensor[] {
+    const copy = this.allocate();
+    copy.flat.set(flat);
+    return this.parameters.map(({ path, shape }, i) => ({ name: path, shape, data: at(copy.views, i) }));
+  }
+
+  /** Puts saved tensors back into such arrays. Throws UserError where they are not these parameters'. */
+  restore({ views }: FlatArrays, tensors: readonly NamedTensor[], origin: string): void {
+    const saved = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    this.parameters.forEach(({ path, shape }, i) => {
+      const tensor = saved.get(path);
+      if (!tensor || String(tensor.shape) !== String(shape) || !(tensor.data instanceof Float32Array)) {
+        const got = tensor ? `shape [${tensor.shape}]` : 'none';
+        throw new UserError(
+          `${origin}: expected float32 ${path} of shape [${shape}], got ${got}; it belongs to another graph`,
+        );
+      }
+      at(views, i).set(tensor.data);
+    });
+    if (saved.size > this.parameters.length) {
+      throw new UserError(
+        `${origin}: expected ${this.parameters.length} parameters, got ${saved.size}; it belongs to another graph`,
+      );
+    }
+  }
+
   /** The feeds at θ + factor·direction, in one buffer that the next call overwrites. */
   perturbed(direction: readonly Float32Array[], factor: number): Readonly<Record<string, Tensor>> {
     this.#perturbed ??= this.allocate();
@@ -58,8 +87,14 @@ export class ParameterArrays {
     return Object.fromEntries(
       this.parameters.map(({ path, shape }, i): [string, Tensor] => [
         path,
-        { dtype: 'float32', shape, data: views[i] ?? new Float32Array() },
+        { dtype: 'float32', shape, data: at(views, i) },
       ]),
     );
   }
+}
+
+function at<T>(values: readonly T[], index: number): T {
+  const value = values[index];
+  if (value === undefined) throw new Error(`internal: no parameter ${index}`);
+  return value;
 }

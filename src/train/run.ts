@@ -71,6 +71,8 @@ export async function trainRun(
   { config, graph }: { readonly config: TrainConfig; readonly graph: GraphFolder },
   observer: RunObserver,
   resumed?: Checkpoint,
+  /** Called when everything that can fail beforehand has been opened, to create the folder of a new run. */
+  create: () => Promise<void> = async () => {},
 ): Promise<RunResult> {
   if (resumed && !isDeepStrictEqual(resumed.graph.spec, graph.spec)) {
     throw new UserError(
@@ -84,37 +86,48 @@ export async function trainRun(
   const [train, test] = await openData(config, graph);
   observer.note(train.info.found);
   const plan = planRun(config, train.batchesPerEpoch);
+  await create();
   const parameters = new ParameterArrays(manifest);
-  const engine = createEngine({ manifest, parameters, kind: config.gr, labelSmoothing: config.labelSmoothing, load });
+  const engine = createEngine({
+    manifest,
+    parameters,
+    kind: config.gr,
+    labelSmoothing: config.labelSmoothing,
+    load,
+  });
   const trainer = createTrainer(config, plan, manifest, parameters, engine);
-  if (resumed) restore(resumed, parameters, trainer.slots);
-  else parameters.initialize(config.seed);
+  if (resumed) {
+    parameters.restore(parameters.values, resumed.parameters, folder);
+    for (const [slot, arrays] of Object.entries(trainer.slots)) {
+      parameters.restore(arrays, resumed.optimizer.slots[slot] ?? [], `${folder}: optimizer ${slot}`);
+    }
+  } else parameters.initialize(config.seed);
 
   let step = resumed?.step ?? 0;
   let best = resumed?.best ?? null;
   const at = resumed ? { resumeAtStep: step } : {};
-  const sinks = [openMetricsLog(path.join(folder, 'metrics.jsonl'), at), openTensorBoard(path.join(folder, 'tensorboard'), at)];
+  const sinks = [
+    openMetricsLog(path.join(folder, 'metrics.jsonl'), at),
+    openTensorBoard(path.join(folder, 'tensorboard'), at),
+  ];
   const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
   const begin = performance.now();
   let saving: Promise<void> = Promise.resolve();
   let inference: Session | undefined;
 
   /** Writes in the background: the arrays are copied, and training goes on. */
-  const save = async (isBest: boolean): Promise<void> => {
+  const save = async (): Promise<void> => {
     await saving;
     for (const sink of sinks) sink.flush();
     const checkpoint: Checkpoint = {
       config,
       step,
       epoch: Math.floor(step / plan.stepsPerEpoch),
-      parameters: named(manifest.parameters, parameters.allocateCopy(parameters.values)),
+      parameters: parameters.snapshot(parameters.values),
       optimizer: {
         name: trainer.optimizer.name,
         slots: Object.fromEntries(
-          Object.entries(trainer.slots).map(([slot, arrays]) => [
-            slot,
-            named(manifest.parameters, parameters.allocateCopy(arrays)),
-          ]),
+          Object.entries(trainer.slots).map(([slot, arrays]) => [slot, parameters.snapshot(arrays)]),
         ),
       },
       generator: { seed: config.seed },
@@ -122,14 +135,19 @@ export async function trainRun(
       graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
       dataset: train.info,
     };
-    saving = saveCheckpoint(folder, checkpoint, { keep: config.keep, isBest });
+    saving = saveCheckpoint(folder, checkpoint, { keep: config.keep });
     saving.catch(() => {}); // awaited before the next one, and at the end
   };
 
   const measure = async (): Promise<boolean> => {
     const start = performance.now();
     inference ??= await load('infer');
-    const { images, ...scores } = await evaluate(inference, manifest, parameters.feeds, test.batches({ epoch: 0 }));
+    const { images, ...scores } = await evaluate(
+      inference,
+      manifest,
+      parameters.feeds,
+      test.batches({ epoch: 0 }),
+    );
     const record: TestRecord = {
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
@@ -162,16 +180,22 @@ export async function trainRun(
         const taken = await trainer.step(step, batch);
         step++;
         const now = performance.now();
-        const record: TrainRecord = { ...taken, images_per_second: (1000 * config.batchSize) / (now - previous) };
+        const record: TrainRecord = {
+          ...taken,
+          images_per_second: (1000 * config.batchSize) / (now - previous),
+        };
         previous = now;
         for (const sink of sinks) sink.write(record);
         observer.step(record);
         const epochEnds = step % plan.stepsPerEpoch === 0;
         const isEvaluated = step === lastStep || (epochEnds && (epoch + 1) % config.evalEvery === 0);
-        const isSaved = epochEnds || step === lastStep || (config.checkpointEvery > 0 && step % config.checkpointEvery === 0);
+        const isSaved =
+          epochEnds ||
+          step === lastStep ||
+          (config.checkpointEvery > 0 && step % config.checkpointEvery === 0);
         const isBest = isEvaluated ? await measure() : false;
         const isStopped = observer.shouldStop() && step < lastStep;
-        if (isSaved || isStopped || isBest) await save(isBest);
+        if (isSaved || isStopped || isBest) await save();
         if (isStopped) return result('interrupted');
         if (step === lastStep) break;
         previous = Math.max(previous, isEvaluated ? performance.now() : 0);

@@ -15,10 +15,15 @@ const MEANINGS: Readonly<Record<string, string>> = {
   EIO: 'the disk failed to read or write; check it',
 };
 
-/** One line that names the path and says what to do, or undefined where `error` is not of the operating system. */
-export function systemErrorMessage(error: unknown): string | undefined {
+/** What `error` means and what to do, or undefined where it is not of the operating system. */
+export function systemErrorMeaning(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  const meaning = MEANINGS[error.code];
-  if (meaning === undefined) return undefined;
-  return 'path' in error ? `${String(error.path)}: ${meaning}` : meaning;
+  return MEANINGS[error.code];
+}
+
+/** The same with the path in front, where the error has one. */
+export function systemErrorMessage(error: unknown): string | undefined {
+  const meaning = systemErrorMeaning(error);
+  const path = error instanceof Error && 'path' in error ? `${String(error.path)}: ` : '';
+  return meaning === undefined ? undefined : path + meaning;
 }

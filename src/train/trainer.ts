@@ -74,7 +74,9 @@ export function createTrainer(
 ): Trainer {
   const optimizer = createOptimizer(config);
   const slots = Object.fromEntries(optimizer.slots.map((name) => [name, parameters.allocate()]));
-  const perParameter = described.map((_, i) => optimizer.slots.map((name) => at(slots[name]?.views ?? [], i)));
+  const perParameter = described.map((_, i) =>
+    optimizer.slots.map((name) => at(slots[name]?.views ?? [], i)),
+  );
   return {
     optimizer,
     slots,
@@ -82,7 +84,8 @@ export function createTrainer(
       const regularizer = plan.regularizer(step);
       const learningRate = plan.learningRate(step);
       const { loss, gradNorm, grGradNorm, logits, gradients } = await engine.gradient(batch, regularizer);
-      if (!Number.isFinite(loss) || !Number.isFinite(grGradNorm)) throw diverged(step, batch, loss, gradNorm, grGradNorm, config);
+      if (!Number.isFinite(loss) || !Number.isFinite(grGradNorm))
+        throw diverged(step, batch, loss, gradNorm, grGradNorm, config);
       const gradScale = config.clip > 0 ? clipScale(grGradNorm, config.clip) : 1;
       described.forEach(({ decay }, i) => {
         optimizer.update({
@@ -113,7 +116,10 @@ export function createTrainer(
   };
 }
 
-function inForce(kind: TrainConfig['gr'], { lambda, r, alpha }: { lambda: number; r: number; alpha: number }) {
+function inForce(
+  kind: TrainConfig['gr'],
+  { lambda, r, alpha }: { lambda: number; r: number; alpha: number },
+) {
   if (kind === 'none') return { lambda: null, r: null, alpha: null };
   return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
 }
@@ -126,7 +132,9 @@ function diverged(
   grGradNorm: number,
   config: TrainConfig,
 ): UserError {
-  const what = Number.isFinite(loss) ? `gradient norm ${Number.isFinite(gradNorm) ? grGradNorm : gradNorm}` : `loss ${loss}`;
+  const what = Number.isFinite(loss)
+    ? `gradient norm ${Number.isFinite(gradNorm) ? grGradNorm : gradNorm}`
+    : `loss ${loss}`;
   const remedies = [
     'a lower --lr',
     'a longer --warmup-epochs',

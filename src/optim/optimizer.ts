@@ -1,0 +1,43 @@
+/** Optimizers: updates of one parameter array in place. */
+import { adam, adamw } from './adam.ts';
+import { rmsprop } from './rmsprop.ts';
+import { sgd } from './sgd.ts';
+
+/** One parameter's arrays, all of its size, and the numbers of this step. */
+export interface Update {
+  readonly param: Float32Array;
+  readonly grad: Float32Array;
+  /** The optimizer's state of this parameter, in the order of `slots`. */
+  readonly slots: readonly Float32Array[];
+  readonly learningRate: number;
+  /** Steps taken, this one included: 1 at the first. */
+  readonly count: number;
+  /** 0 where the decay mask leaves the parameter out. */
+  readonly weightDecay: number;
+  /** Factor of the gradient, from clipping. */
+  readonly gradScale: number;
+}
+
+export interface Optimizer {
+  readonly name: OptimizerName;
+  /** What is kept for every parameter element, by name; zeros at the start. */
+  readonly slots: readonly string[];
+  /** Changes `param` and `slots` in place. */
+  update(update: Update): void;
+}
+
+export interface OptimizerConfig {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly decay: number;
+}
+
+const OPTIMIZERS = { adamw, adam, sgd, rmsprop } as const;
+export type OptimizerName = keyof typeof OPTIMIZERS;
+
+export function createOptimizer(config: OptimizerConfig & { readonly optimizer: OptimizerName }): Optimizer {
+  return { name: config.optimizer, ...OPTIMIZERS[config.optimizer](config) };
+}

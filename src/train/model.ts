@@ -1,0 +1,42 @@
+/** A trained model from a checkpoint, ready to be evaluated, exported or shown. */
+
+import { createSession } from '#runtime';
+import { buildInference } from '../artifacts/build.ts';
+import { parseSpec, type Spec } from '../artifacts/spec.ts';
+import type { DatasetSource } from '../datasets/dataset.ts';
+import { serialize } from '../onnx/serialize.ts';
+import type { Session, Tensor } from '../runtime/session.ts';
+import type { ModelCheckpoint } from './checkpoint.ts';
+import { loadModel } from './checkpoint-folder.ts';
+import { parseConfig } from './config.ts';
+
+export interface TrainedModel {
+  readonly checkpoint: ModelCheckpoint;
+  readonly spec: Spec;
+  /** Parameters by path, as an inference session is fed. */
+  readonly weights: Readonly<Record<string, Tensor>>;
+  /** Where its dataset lies: in `data` where given, else where it lay in training. */
+  readonly source: DatasetSource;
+}
+
+/** Loads a model. `folder`: a run, its `last` or `best`, or a checkpoint. Throws UserError. */
+export async function openModel(folder: string, data?: string): Promise<TrainedModel> {
+  const checkpoint = await loadModel(folder);
+  const spec = parseSpec(checkpoint.graph.spec, `${folder}: graph`);
+  const config = parseConfig(checkpoint.config, `${folder}: config`);
+  const weights = checkpoint.parameters.map(({ name, shape, data: values }): [string, Tensor] => [
+    name,
+    { dtype: 'float32', shape, data: values },
+  ]);
+  return {
+    checkpoint,
+    spec,
+    weights: Object.fromEntries(weights),
+    source: { dataset: spec.dataset, dir: data ?? config.data, ...spec.image, classes: spec.classes },
+  };
+}
+
+/** A session of the model's forward pass, its weights still inputs. */
+export function openInference(spec: Spec, options: Parameters<typeof createSession>[1]): Promise<Session> {
+  return createSession(serialize(buildInference(spec)), options);
+}
