@@ -134,7 +134,7 @@ function describe([key, { info }]: [string, Option]): string[] {
   const names = [flagName(key), ...(info.alias === undefined ? [] : [info.alias])];
   const left = `  ${names.map((name) => `--${name}`).join(', ')} ${info.placeholder}`.trimEnd();
   const notes = [
-    info.kind === 'number' ? info.expected : '',
+    info.kind === 'number' ? info.expected.replace(/^an? /, '') : '',
     info.only === undefined ? '' : `only with --${flagName(info.only[0])} ${info.only[1].join(', ')}`,
   ].filter((note) => note !== '');
   const fallback =

@@ -77,7 +77,12 @@ export async function saveCheckpoint(
   await syncFolder(run);
   const replaced = saved.filter((each) => each.step === step);
   const superseded = saved.filter((each) => each.step !== step && each.step !== best?.step).slice(keep - 1);
-  await Promise.all([...replaced, ...superseded].map((each) => remove(join(folder, each.name))));
+  for (const each of [...replaced, ...superseded]) {
+    // Removing takes several steps: under its own name it would be an incomplete checkpoint in between.
+    const removed = join(folder, temporaryName());
+    await rename(join(folder, each.name), removed);
+    await remove(removed);
+  }
 }
 
 /** What an interrupted save left behind: no other is going on, so all temporary names are such. */

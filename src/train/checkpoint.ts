@@ -105,6 +105,7 @@ export function decodeDocument(json: unknown, origin: string): CheckpointDocumen
   if (result.success) return result.output;
   const [issue] = result.issues;
   const path = v.getDotPath(issue) ?? 'checkpoint';
+  if (issue.input === undefined) throw new UserError(`${origin}: ${path}: missing; it is no checkpoint`);
   const hint = path === 'version' ? '; it was written by another version of ortgrad' : '';
   throw new UserError(`${origin}: ${path}: expected ${issue.expected}, got ${show(issue.input)}${hint}`);
 }

@@ -1,5 +1,6 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
 import { UserError } from '../errors.ts';
+import { grSchedule } from '../optim/gr-warmup.ts';
 import { DEVICES } from '../runtime/session.ts';
 import {
   checkOptions,
@@ -38,7 +39,7 @@ export const OPTIONS = {
     unset: 'runs/<graph>-<gr>-<time>',
   }),
   seed: integer(
-    { min: 0, below: 2 ** 32 },
+    { min: 0, max: 2 ** 32 - 1 },
     {
       group: 'Run',
       help: 'Determines initial parameters, order of images and augmentation.',
@@ -334,7 +335,7 @@ function checkUsed(config: GivenOptions, unforced: GivenOptions, label: (key: st
 }
 
 function checkTogether(config: TrainConfig, label: (key: string) => string): void {
-  const { batchSize, microBatch, warmupEpochs, epochs, grWarmup, nesterov, momentum } = config;
+  const { batchSize, microBatch, warmupEpochs, epochs, nesterov, momentum } = config;
   if (microBatch > 0 && batchSize % microBatch !== 0) {
     const below = Math.min(microBatch, batchSize);
     const divisor = Array.from({ length: below }, (_, i) => below - i).find((n) => batchSize % n === 0);
@@ -348,12 +349,12 @@ function checkTogether(config: TrainConfig, label: (key: string) => string): voi
       `${label('warmupEpochs')}: ${warmupEpochs} is longer than the run of --epochs ${epochs}`,
     );
   }
-  if (grWarmup !== 'none' && warmupEpochs === 0) {
-    throw new UserError(`${label('grWarmup')}: ${grWarmup} needs a warmup, but --warmup-epochs is 0`);
-  }
   if (nesterov && momentum === 0) {
     throw new UserError(`${label('nesterov')}: needs a momentum, but --momentum is 0`);
   }
+  // It knows which of lambda, r and alpha fit together; here to fail before anything is opened.
+  const { gr, grWarmup, lambda, r, alpha } = config;
+  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, lambda, r, alpha });
 }
 
 /** `a, b or c`. */

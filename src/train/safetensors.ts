@@ -146,14 +146,20 @@ function parseEntry(entry: unknown, where: string, fail: Fail) {
 /** A key that some object in `json`, known to be valid, has twice: JSON.parse would silently take the last. */
 function duplicateKey(json: string): string | undefined {
   const open: Set<string>[] = [];
-  // Strings with the colon that makes them keys, and the braces outside of strings.
-  for (const [token, string, colon] of json.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g)) {
-    if (token === '{') open.push(new Set());
-    if (token === '}') open.pop();
-    if (string === undefined || colon === undefined) continue;
-    const key = String(JSON.parse(string));
-    if (open.at(-1)?.has(key)) return key;
-    open.at(-1)?.add(key);
+  // By hand: a regular expression overflows its stack on strings of megabytes.
+  for (let i = 0; i < json.length; i++) {
+    if (json[i] === '{') open.push(new Set());
+    if (json[i] === '}') open.pop();
+    if (json[i] !== '"') continue;
+    const start = i++;
+    while (json[i] !== '"') i += json[i] === '\\' ? 2 : 1;
+    let next = i + 1;
+    while (/\s/.test(json[next] ?? '')) next++;
+    if (json[next] !== ':') continue;
+    const key = String(JSON.parse(json.slice(start, i + 1)));
+    const keys = open.at(-1);
+    if (keys?.has(key)) return key;
+    keys?.add(key);
   }
   return undefined;
 }

@@ -137,12 +137,12 @@ const BROKEN: Record<string, [breakIt: (folder: string) => void, file: string, m
   'a truncated file': [
     (folder) => truncateSync(join(folder, 'optimizer.safetensors'), 100),
     'optimizer.safetensors',
-    'expected 512 bytes, got 100: it is truncated; take another checkpoint of the run, from its folder checkpoints',
+    'expected 464 bytes, got 100: it is truncated; take another checkpoint of the run, from its folder checkpoints',
   ],
   'a file with more in it': [
     (folder) => appendFileSync(join(folder, 'model.safetensors'), 'x'),
     'model.safetensors',
-    'expected 348 bytes, got 349: it belongs to another checkpoint; ' +
+    'expected 260 bytes, got 261: it belongs to another checkpoint; ' +
       'take another checkpoint of the run, from its folder checkpoints',
   ],
   'a changed bit': [
@@ -168,7 +168,7 @@ const BROKEN: Record<string, [breakIt: (folder: string) => void, file: string, m
   'a document of something else': [
     (folder) => writeFileSync(join(folder, 'checkpoint.json'), '[1]'),
     'checkpoint.json',
-    'version: expected 1, got undefined; it was written by another version of ortgrad',
+    'version: missing; it is no checkpoint',
   ],
 };
 
