@@ -10,7 +10,9 @@ type Data = Float32Array | Int32Array;
 
 /** The graph of these outputs, its inputs found by walking. */
 export function graphOf(outputs: Readonly<Record<string, Value>>): Graph {
-  const inputs = topologicalOrder(Object.values(outputs)).flatMap((node) => (isOp(node, 'Input') ? [...node.outputs] : []));
+  const inputs = topologicalOrder(Object.values(outputs)).flatMap((node) =>
+    isOp(node, 'Input') ? [...node.outputs] : [],
+  );
   return { name: 'test', inputs, outputs };
 }
 
@@ -30,5 +32,7 @@ export async function run(
   });
   const results = await session.run(Object.fromEntries(feeds));
   await session.release();
-  return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, Float32Array.from(tensor.data, Number)]));
+  return Object.fromEntries(
+    Object.entries(results).map(([name, tensor]) => [name, Float32Array.from(tensor.data, Number)]),
+  );
 }

@@ -33,6 +33,7 @@ import { readJsonFile } from './json-file.ts';
 import { systemErrorMeaning, systemErrorMessage } from './system-error.ts';
 
 const CHECKPOINTS = 'checkpoints';
+type Link = 'last' | 'best';
 const TEMPORARY = '.tmp-';
 /** Bytes hashed and written at once: small enough to let other work go on in between. */
 const CHUNK_BYTES = 8 * 2 ** 20;
@@ -143,7 +144,7 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /** Lets `run/name` be a link to a checkpoint. */
-async function link(run: string, name: 'last' | 'best', target: string): Promise<void> {
+async function link(run: string, name: Link, target: string): Promise<void> {
   const temporary = join(run, temporaryName());
   const path = join(run, name);
   try {
@@ -215,10 +216,22 @@ export async function loadModel(path: string): Promise<ModelCheckpoint> {
   return readModel(folder, await readDocument(folder));
 }
 
+/** The folder of the run that a path, as `loadCheckpoint` takes it, belongs to. */
+export function runFolderOf(path: string): string {
+  const above = dirname(path);
+  if (basename(above) === CHECKPOINTS) return dirname(above);
+  return isLink(basename(path)) ? above : path;
+}
+
+function isLink(name: string): name is Link {
+  return name === 'last' || name === 'best';
+}
+
 async function findCheckpoint(path: string): Promise<string> {
   if (existsSync(join(path, DOCUMENT))) return path;
   const name = basename(path);
-  const [run, wanted] = name === 'last' || name === 'best' ? [dirname(path), name] : [path, 'last'];
+  const wanted = isLink(name) ? name : 'last';
+  const run = isLink(name) ? dirname(path) : path;
   const linked = join(run, wanted);
   if (existsSync(join(linked, DOCUMENT))) return linked;
 

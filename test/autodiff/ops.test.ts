@@ -26,7 +26,8 @@ interface Case {
 const positive = [0.5, 2] as const;
 /** Far from 0 on both sides comes of shifting: kinks lie at 0, and no draw is near it. */
 const offKink = (x: Value) => ops.sub(x, ops.constant(Float32Array.of(2, 0, 2, 0, 2, 0), [6]));
-const indices = (shape: readonly number[], ...values: number[]) => ops.constant(Int32Array.from(values), shape);
+const indices = (shape: readonly number[], ...values: number[]) =>
+  ops.constant(Int32Array.from(values), shape);
 const last = { axes: [-1] };
 
 function unary(f: (x: Value) => Value, range?: readonly [number, number]): Case[] {
@@ -35,17 +36,27 @@ function unary(f: (x: Value) => Value, range?: readonly [number, number]): Case[
 
 function broadcasting(f: (a: Value, b: Value) => Value): Case[] {
   const pairs = [
-    [[2, 3], [2, 3]],
+    [
+      [2, 3],
+      [2, 3],
+    ],
     [[2, 3], [3]],
-    [[1, 3], [2, 1]],
+    [
+      [1, 3],
+      [2, 1],
+    ],
     [[], [2, 2]],
-    [[2, 1, 3], [4, 1]],
+    [
+      [2, 1, 3],
+      [4, 1],
+    ],
   ];
   return pairs.map((shapes) => ({ shapes, range: positive, f }));
 }
 
 const flags = [false, true].flatMap((transA) => [false, true].map((transB) => ({ transA, transB })));
-const matrix = (rows: number, columns: number, isTransposed: boolean) => (isTransposed ? [columns, rows] : [rows, columns]);
+const matrix = (rows: number, columns: number, isTransposed: boolean) =>
+  isTransposed ? [columns, rows] : [rows, columns];
 
 const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Call'>]: readonly Case[] } = {
   Identity: unary(ops.identity),
@@ -65,12 +76,19 @@ const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Call'>]: 
   Sub: broadcasting(ops.sub),
   Mul: broadcasting(ops.mul),
   Div: broadcasting(ops.div),
-  Pow: [...broadcasting(ops.pow), ...unary((x) => ops.pow(x, 3), positive), ...unary((x) => ops.pow(x, -1.5), positive)],
+  Pow: [
+    ...broadcasting(ops.pow),
+    ...unary((x) => ops.pow(x, 3), positive),
+    ...unary((x) => ops.pow(x, -1.5), positive),
+  ],
   Equal: unary((x) => ops.where(ops.equal(x, 100), 0, ops.mul(x, x))),
   Greater: unary((x) => ops.where(ops.greater(x, 100), 0, ops.mul(x, x))),
   Less: unary((x) => ops.where(ops.less(x, 100), ops.mul(x, x), 0)),
   Where: [
-    { shapes: [[2, 3], [3]], f: (a, b) => ops.where(ops.constant(Uint8Array.of(1, 0), [2, 1], 'bool'), a, b) },
+    {
+      shapes: [[2, 3], [3]],
+      f: (a, b) => ops.where(ops.constant(Uint8Array.of(1, 0), [2, 1], 'bool'), a, b),
+    },
     { shapes: [[2, 3]], f: (a) => ops.where(ops.constant(Uint8Array.of(1, 0, 1), [3], 'bool'), a, 2) },
   ],
   ReduceSum: [
@@ -78,10 +96,24 @@ const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Call'>]: 
     ...unary((x) => ops.reduceSum(x, { axes: [0], keepdims: true })),
     { shapes: [[2, 3, 4]], f: (x) => ops.reduceSum(x, { axes: [-1, 0] }) },
   ],
-  ReduceMean: [...unary((x) => ops.reduceMean(x, last)), { shapes: [[2, 3, 4]], f: (x) => ops.reduceMean(x, { axes: [1] }) }],
+  ReduceMean: [
+    ...unary((x) => ops.reduceMean(x, last)),
+    { shapes: [[2, 3, 4]], f: (x) => ops.reduceMean(x, { axes: [1] }) },
+  ],
   ReduceMax: [
-    { shapes: [[2, 6]], f: (x) => ops.reduceMax(ops.add(x, ops.constant(Float32Array.of(0, 9, 3, 6, 18, 12), [6])), last) },
-    { shapes: [[6]], f: (x) => ops.reduceMax(ops.mul(x, ops.constant(Float32Array.of(1, 9, 3, 6, 40, 12), [6])), { axes: [0], keepdims: true }), range: positive },
+    {
+      shapes: [[2, 6]],
+      f: (x) => ops.reduceMax(ops.add(x, ops.constant(Float32Array.of(0, 9, 3, 6, 18, 12), [6])), last),
+    },
+    {
+      shapes: [[6]],
+      f: (x) =>
+        ops.reduceMax(ops.mul(x, ops.constant(Float32Array.of(1, 9, 3, 6, 40, 12), [6])), {
+          axes: [0],
+          keepdims: true,
+        }),
+      range: positive,
+    },
   ],
   MatMul: [
     ...flags.map(({ transA, transB }) => ({
@@ -89,10 +121,19 @@ const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Call'>]: 
       f: (a: Value, b: Value) => ops.matmul(a, b, { transA, transB, alpha: 0.7 }),
     })),
     ...flags.map(({ transA, transB }) => ({
-      shapes: [[2, 1, ...matrix(2, 3, transA)], [3, ...matrix(3, 2, transB)]],
+      shapes: [
+        [2, 1, ...matrix(2, 3, transA)],
+        [3, ...matrix(3, 2, transB)],
+      ],
       f: (a: Value, b: Value) => ops.matmul(a, b, { transA, transB }),
     })),
-    { shapes: [[2, 3, 2], [2, 4]], f: ops.matmul },
+    {
+      shapes: [
+        [2, 3, 2],
+        [2, 4],
+      ],
+      f: ops.matmul,
+    },
   ],
   Gemm: [
     ...flags.map(({ transA, transB }) => ({
@@ -107,9 +148,21 @@ const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Call'>]: 
   Reshape: unary((x) => ops.reshape(x, [3, 2])),
   Transpose: [{ shapes: [[2, 3, 4]], f: (x) => ops.transpose(x, [2, 0, 1]) }],
   Expand: [{ shapes: [[3, 1]], f: (x) => ops.reduceSum(ops.expand(x, [2, 3, 4]), { axes: [2] }) }],
-  Slice: [{ shapes: [[4, 3]], f: (x) => ops.slice(x, 0, 1, 3) }, { shapes: [[2, 5]], f: (x) => ops.slice(x, -1, 0, 2) }],
+  Slice: [
+    { shapes: [[4, 3]], f: (x) => ops.slice(x, 0, 1, 3) },
+    { shapes: [[2, 5]], f: (x) => ops.slice(x, -1, 0, 2) },
+  ],
   Pad: [{ shapes: [[2, 3]], f: (x) => ops.add(ops.pad(x, 1, 1, 2), 1) }],
-  Concat: [{ shapes: [[2, 3], [2, 1], [2, 2]], f: (...x) => ops.concat(x, 1) }],
+  Concat: [
+    {
+      shapes: [
+        [2, 3],
+        [2, 1],
+        [2, 2],
+      ],
+      f: (...x) => ops.concat(x, 1),
+    },
+  ],
   Split: [
     { shapes: [[2, 6]], f: (x) => ops.split(x, 1, [1, 3, 2]) },
     { shapes: [[5, 2]], f: (x) => ops.split(x, 0, [2, 3]).slice(1) },
@@ -120,8 +173,17 @@ const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Call'>]: 
   ],
   GatherElements: [{ shapes: [[2, 3]], f: (x) => ops.gatherElements(x, indices([2, 2], 0, 2, 1, 1), 1) }],
   ScatterElements: [
-    { shapes: [[2, 3], [2, 2]], f: (x, updates) => ops.scatterElements(x, indices([2, 2], 0, 2, 1, 1), updates, 1) },
-    { shapes: [[2, 2]], f: (updates) => ops.scatterElements(ops.zeros([4, 2]), indices([2, 2], 0, 3, 0, 1), updates, 0) },
+    {
+      shapes: [
+        [2, 3],
+        [2, 2],
+      ],
+      f: (x, updates) => ops.scatterElements(x, indices([2, 2], 0, 2, 1, 1), updates, 1),
+    },
+    {
+      shapes: [[2, 2]],
+      f: (updates) => ops.scatterElements(ops.zeros([4, 2]), indices([2, 2], 0, 3, 0, 1), updates, 0),
+    },
   ],
   Softmax: [...unary((x) => ops.softmaxOp(x)), { shapes: [[2, 3, 4]], f: (x) => ops.softmaxOp(x, 1) }],
   LogSoftmax: [...unary((x) => ops.logSoftmax(x)), { shapes: [[3, 2]], f: (x) => ops.logSoftmax(x, 0) }],
@@ -136,7 +198,9 @@ const FUNCTIONS: Readonly<Record<string, readonly Case[]>> = {
   gelu: unary(gelu),
   'gelu twice': unary((x) => gelu(gelu(x))),
   'gelu, tanh': unary(geluTanh),
-  'layer norm': [{ shapes: [[3, 4], [4], [4]], f: (x = ops.scalar(0), s = x, b = x) => layerNorm(x, s, b, 1e-3) }],
+  'layer norm': [
+    { shapes: [[3, 4], [4], [4]], f: (x = ops.scalar(0), s = x, b = x) => layerNorm(x, s, b, 1e-3) },
+  ],
   dense: [{ shapes: [[2, 2, 3], [3, 4], [4]], f: (x = ops.scalar(0), k = x, b = x) => dense(x, k, b) }],
   'global norm': [{ shapes: [[2, 3], [4]], f: (...x) => globalNorm(x) }],
 };
@@ -148,7 +212,10 @@ for (const [name, cases] of Object.entries({ ...CASES, ...FUNCTIONS })) {
       for (const [what, value] of Object.entries(got)) {
         const wanted = expected[what] ?? Number.NaN;
         const error = Math.abs(value - wanted);
-        t.true(error <= 2e-3 * (1 + Math.abs(wanted)), `case ${i}, ${what}: ${value}, finite difference ${wanted}`);
+        t.true(
+          error <= 2e-3 * (1 + Math.abs(wanted)),
+          `case ${i}, ${what}: ${value}, finite difference ${wanted}`,
+        );
       }
     }
   });
@@ -169,9 +236,13 @@ async function derivatives({ shapes, range = [-1.5, 1.5], f }: Case, seed: numbe
     })
     .reduce((sum, part) => ops.add(sum, part));
   const directions = [0, 1].map(() => shapes.map((shape) => draw(shape, [-1, 1])));
-  const [v = [], u = []] = directions.map((data) => data.map((values, i) => ops.constant(values, shapes[i] ?? [])));
+  const [v = [], u = []] = directions.map((data) =>
+    data.map((values, i) => ops.constant(values, shapes[i] ?? [])),
+  );
   const along = (gradient: readonly Value[], direction: readonly Value[]): Value =>
-    gradient.map((g, i) => ops.reduceSum(ops.mul(g, direction[i] ?? 0))).reduce((sum, part) => ops.add(sum, part));
+    gradient
+      .map((g, i) => ops.reduceSum(ops.mul(g, direction[i] ?? 0)))
+      .reduce((sum, part) => ops.add(sum, part));
   const gradient = grad(loss, xs);
   const first = along(gradient, v);
   const outputs = {
@@ -188,7 +259,11 @@ async function derivatives({ shapes, range = [-1.5, 1.5], f }: Case, seed: numbe
   const run = async (direction: readonly Float32Array[], step: number) => {
     const feeds = origin.map((values, i): [string, Tensor] => [
       `x${i}`,
-      { dtype: 'float32', shape: shapes[i] ?? [], data: values.map((x, k) => x + step * (direction[i]?.[k] ?? 0)) },
+      {
+        dtype: 'float32',
+        shape: shapes[i] ?? [],
+        data: values.map((x, k) => x + step * (direction[i]?.[k] ?? 0)),
+      },
     ]);
     const out = await session.run(Object.fromEntries(feeds));
     return Object.fromEntries(Object.entries(out).map(([key, { data }]) => [key, Number(data[0])]));

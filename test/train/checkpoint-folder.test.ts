@@ -56,6 +56,12 @@ test('a saved checkpoint is loaded by the run, by last and by its own folder', a
   t.deepEqual(await loadModel(run), model);
 });
 
+test('every path of a checkpoint leads to its run', (t) => {
+  for (const path of ['', 'last', 'best', 'checkpoints/step-000020', 'last/']) {
+    t.is(runFolderOf(join('runs', 'a', path)), join('runs', 'a'), path);
+  }
+});
+
 test('the newest are kept, and the best', async (t) => {
   const run = newRun();
   await saveAll(run, [1, 2, 3, 4, 5, 6], { keep: 2, best: [1, 3] });

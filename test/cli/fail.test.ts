@@ -1,0 +1,38 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const script = fileURLToPath(new URL('_main.ts', import.meta.url));
+
+function run(...argv: string[]) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--conditions=source', '--import=tsx', script, ...argv],
+    { encoding: 'utf8', env: { ...process.env, FORCE_COLOR: '' } },
+  );
+  return { status, stdout, stderr };
+}
+
+test('a command that succeeds says nothing of it', (t) => {
+  t.deepEqual(run('none'), { status: 0, stdout: 'fine\n', stderr: '' });
+});
+
+const FAILURES: Record<string, string> = {
+  user: 'error: --epochs: expected 1, got 2\n',
+  internal: 'internal error: no entry 3 (run with --verbose for the trace)\n',
+  system: 'error: /no/such/file: no such file or folder; check the path\n',
+  later: 'error: later\n',
+  rejected: 'error: nobody waited\n',
+};
+
+for (const [way, stderr] of Object.entries(FAILURES)) {
+  test(`a failure is one line and exit code 1: ${way}`, (t) => {
+    t.deepEqual(run(way), { status: 1, stdout: '', stderr });
+  });
+}
+
+test('with --verbose the trace follows', (t) => {
+  const { status, stderr } = run('internal', '--verbose');
+  t.is(status, 1);
+  t.regex(stderr, /^internal error: no entry 3\nError: internal: no entry 3\n(.*\n)*\s+at .*_main\.ts/);
+});

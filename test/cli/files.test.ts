@@ -1,0 +1,17 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { createRunFolder } from '../../src/cli/files.ts';
+import { UserError } from '../../src/errors.ts';
+
+test('a run folder is created with those above it, and may be there if it is empty', async (t) => {
+  const folder = join(mkdtempSync(join(tmpdir(), 'ortgrad-out-')), 'a', 'b');
+  await createRunFolder(folder);
+  await t.notThrowsAsync(createRunFolder(folder));
+  writeFileSync(join(folder, 'config.json'), '{}');
+  await t.throwsAsync(createRunFolder(folder), {
+    instanceOf: UserError,
+    message: `--out ${folder}: the folder is not empty; take another name, or go on with the run in it: --resume ${folder}`,
+  });
+});

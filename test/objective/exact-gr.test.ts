@@ -1,0 +1,172 @@
+/** Gradients of a small Vision Transformer against PyTorch's double backward in float64 (scripts/peers/golden_vit.py). */
+import { readFileSync } from 'node:fs';
+import test from 'ava';
+import * as v from 'valibot';
+import { buildGraphs, type GraphName } from '../../src/artifacts/build.ts';
+import { describeGraphs } from '../../src/artifacts/manifest.ts';
+import { parseSpec } from '../../src/artifacts/spec.ts';
+import { serialize } from '../../src/onnx/serialize.ts';
+import { sizeOf } from '../../src/onnx/shapes.ts';
+import { createSession } from '../../src/runtime/ort.node.ts';
+import type { Session, Tensor } from '../../src/runtime/session.ts';
+import { createEngine } from '../../src/train/engine.ts';
+import { ParameterArrays } from '../../src/train/parameters.ts';
+
+const numbers = v.array(v.number());
+const Golden = v.object({
+  model: v.object({ patch: v.number(), width: v.number(), layers: v.number(), heads: v.number() }),
+  image: v.object({ channels: v.number(), height: v.number(), width: v.number() }),
+  batch: v.number(),
+  classes: v.number(),
+  lambda: v.number(),
+  r: v.number(),
+  alpha: v.number(),
+  labelSmoothing: v.number(),
+  loss: v.number(),
+  grad_norm: v.number(),
+  logits: numbers,
+  gradient: v.record(v.string(), numbers),
+  exact: v.record(v.string(), numbers),
+  fd: v.record(v.string(), numbers),
+});
+const golden = v.parse(
+  Golden,
+  JSON.parse(readFileSync(new URL('../goldens/exact-gr-vit.json', import.meta.url), 'utf8')),
+);
+
+const { patch, width, layers, heads } = golden.model;
+const spec = parseSpec(
+  {
+    dataset: 'mnist',
+    image: golden.image,
+    classes: golden.classes,
+    model: { kind: 'vit', patch, width, layers, heads },
+    microBatch: golden.batch,
+  },
+  'golden',
+);
+
+/** The engine as the trainer uses it, with the golden's weights. */
+function open(kind: 'none' | 'exact' | 'fd', microBatch: number) {
+  const built = buildGraphs(spec, microBatch);
+  const manifest = describeGraphs('golden', spec, built, microBatch, '');
+  const parameters = new ParameterArrays(manifest);
+  manifest.parameters.forEach(({ path, shape }, k) => {
+    const wave = (i: number) => Math.sin(1.7 * i + 0.9 * k + 0.3);
+    const values = Float32Array.from({ length: sizeOf(shape) }, (_, i) =>
+      path.endsWith('scale') ? 1 + 0.1 * wave(i) : 0.3 * wave(i),
+    );
+    parameters.values.views[k]?.set(values);
+  });
+  const load = (graph: GraphName): Promise<Session> =>
+    createSession(serialize(built.graphs[graph]), { device: 'cpu', threads: 1 });
+  const { labelSmoothing } = golden;
+  return { manifest, engine: createEngine({ manifest, parameters, kind, labelSmoothing, load }) };
+}
+
+const size = golden.image.channels * golden.image.height * golden.image.width;
+const batch = {
+  images: Float32Array.from({ length: golden.batch * size }, (_, i) => Math.sin(0.37 * i)),
+  labels: Int32Array.from({ length: golden.batch }, (_, i) => i % golden.classes),
+};
+
+const norm = (values: Iterable<number>): number => Math.hypot(...values);
+
+/** Largest error of a tensor relative to it; to the whole gradient where the tensor's own is next to nothing. */
+function worstError(
+  paths: readonly string[],
+  got: readonly Float32Array[],
+  expected: Readonly<Record<string, readonly number[]>>,
+): number {
+  const whole = norm(Object.values(expected).flat());
+  const errors = paths.map((path, k) => {
+    const wanted = expected[path] ?? [];
+    const error = norm(wanted.map((x, i) => (got[k]?.[i] ?? Number.NaN) - x));
+    return error / (norm(wanted) > 1e-6 * whole ? norm(wanted) : whole);
+  });
+  return Math.max(...errors);
+}
+
+const off = { active: false, lambda: 0, r: 0, alpha: 0 };
+const exact = { active: true, lambda: golden.lambda, r: 0, alpha: 0 };
+
+for (const microBatch of [golden.batch, golden.batch / 2, 1]) {
+  const inRuns = `in runs of ${microBatch} of ${golden.batch} images`;
+
+  test(`the plain gradient is PyTorch's, ${inRuns}`, async (t) => {
+    const { engine, manifest } = open('none', microBatch);
+    const result = await engine.gradient(batch, off);
+    t.true(Math.abs(result.loss / golden.loss - 1) < 1e-6);
+    t.true(Math.abs(result.gradNorm / golden.grad_norm - 1) < 1e-5);
+    t.is(result.grGradNorm, result.gradNorm);
+    t.true(
+      norm(golden.logits.map((x, i) => (result.logits[i] ?? Number.NaN) - x)) < 1e-5 * norm(golden.logits),
+    );
+    const paths = manifest.parameters.map(({ path }) => path);
+    t.true(worstError(paths, result.gradients, golden.gradient) < 1e-5);
+    await engine.release();
+  });
+
+  test(`the gradient of L + λ‖∇L‖ is that of PyTorch's double backward, ${inRuns}`, async (t) => {
+    const { engine, manifest } = open('exact', microBatch);
+    const result = await engine.gradient(batch, exact);
+    t.true(Math.abs(result.loss / golden.loss - 1) < 1e-6);
+    t.true(Math.abs(result.gradNorm / golden.grad_norm - 1) < 1e-5);
+    t.true(Math.abs(result.grGradNorm / norm(Object.values(golden.exact).flat()) - 1) < 1e-5);
+    const paths = manifest.parameters.map(({ path }) => path);
+    t.true(worstError(paths, result.gradients, golden.exact) < 2e-5);
+    await engine.release();
+  });
+
+  test(`the finite-difference gradient is PyTorch's, ${inRuns}`, async (t) => {
+    const { engine, manifest } = open('fd', microBatch);
+    const { r, alpha } = golden;
+    const result = await engine.gradient(batch, { active: true, lambda: r * alpha, r, alpha });
+    const paths = manifest.parameters.map(({ path }) => path);
+    t.true(worstError(paths, result.gradients, golden.fd) < 1e-4);
+    t.true(Math.abs(result.loss / golden.loss - 1) < 1e-6, 'the clean loss is reported');
+    await engine.release();
+  });
+}
+
+test('finite-difference regularization tends to the exact one as r goes to 0 with λ fixed', async (t) => {
+  const { engine, manifest } = open('fd', golden.batch);
+  const paths = manifest.parameters.map(({ path }) => path);
+  const distances: number[] = [];
+  for (const r of [4e-3, 2e-3, 1e-3]) {
+    const { gradients } = await engine.gradient(batch, {
+      active: true,
+      lambda: golden.lambda,
+      r,
+      alpha: golden.lambda / r,
+    });
+    const difference = paths.flatMap((path, k) =>
+      (golden.exact[path] ?? []).map((x, i) => (gradients[k]?.[i] ?? Number.NaN) - x),
+    );
+    distances.push(norm(difference));
+  }
+  const [at4 = 0, at2 = 0, at1 = 0] = distances;
+  t.true(at4 / at2 > 1.7 && at4 / at2 < 2.3, `the error is of first order in r: ${distances.join(', ')}`);
+  t.true(at2 / at1 > 1.7 && at2 / at1 < 2.3, `the error is of first order in r: ${distances.join(', ')}`);
+  await engine.release();
+});
+
+test('without a gradient there is nothing to regularize', async (t) => {
+  const flat = parseSpec({ ...spec, model: { kind: 'mlp', hidden: [3] } }, 'flat');
+  const built = buildGraphs(flat, golden.batch);
+  const session = await createSession(serialize(built.graphs['gr-exact']), { device: 'cpu', threads: 1 });
+  const feeds = built.graphs['gr-exact'].inputs.map((value): [string, Tensor] => {
+    const name = 'name' in value.node.attributes ? value.node.attributes.name : '';
+    const shape = value.shape.map(Number);
+    const data = name === 'labels' ? new Int32Array(golden.batch) : new Float32Array(sizeOf(shape));
+    if (name === 'lambda') data[0] = 1;
+    return [name, { dtype: name === 'labels' ? 'int32' : 'float32', shape, data }];
+  });
+  const tensors = Object.fromEntries(feeds);
+  // Every weight is 0, and the head's bias is so large for the one label that its probability is 1 exactly.
+  tensors['head/bias'] = { dtype: 'float32', shape: [5], data: Float32Array.of(200, 0, 0, 0, 0) };
+  const out = await session.run(tensors);
+  t.is(out.grad_norm?.data[0], 0);
+  t.is(out.gr_grad_norm?.data[0], 0);
+  await session.release();
+});
