@@ -35,11 +35,17 @@ const door = (dependency, owner) => ({
 });
 
 /** What a browser bundles: none of it may reach node's modules, sharp or onnxruntime-node. */
-const PORTABLE = '^src/(onnx|autodiff|passes|objective|optim|models)/|^src/artifacts/(spec|build|manifest)|^src/train/(engine|trainer|parameters|evaluate|safetensors|checkpoint|config|options|micro-batch)\\.ts|^src/index\\.ts';
+const PORTABLE =
+  '^src/(onnx|autodiff|passes|objective|optim|models)/|^src/artifacts/(spec|build|manifest)|^src/train/(engine|trainer|parameters|evaluate|safetensors|checkpoint|config|options|micro-batch)\\.ts|^src/index\\.ts';
 
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     ...upwards,
     door('onnxruntime-', 'runtime/'),
     door('protobufjs', 'onnx/proto'),
@@ -55,6 +61,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { conditionNames: ['source', 'import', 'node', 'default', 'types'], exportsFields: ['exports'] },
+    enhancedResolveOptions: {
+      conditionNames: ['source', 'import', 'node', 'default', 'types'],
+      exportsFields: ['exports'],
+    },
   },
 };

@@ -1,10 +1,11 @@
 /** Graph folders on disk: finding a spec, writing its graphs when they are missing or stale. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nearestName, UserError } from '../errors.ts';
+import { readJsonFile } from '../json-file.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { buildGraphs, GRAPH_NAMES, type GraphName } from './build.ts';
 import { describeGraphs, type Manifest, parseManifest } from './manifest.ts';
@@ -53,7 +54,7 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
   return {
     name: path.basename(folder),
     folder,
-    spec: parseSpec(parseJson(await readFile(file, 'utf8'), file), file),
+    spec: parseSpec(await readJsonFile(file), file),
   };
 }
 
@@ -93,7 +94,7 @@ async function currentManifest(folder: string, hash: string): Promise<Manifest |
   const file = path.join(folder, 'manifest.json');
   if (!existsSync(file)) return undefined;
   try {
-    const manifest = parseManifest(parseJson(await readFile(file, 'utf8'), file), file);
+    const manifest = parseManifest(await readJsonFile(file), file);
     return manifest.hash === hash ? manifest : undefined;
   } catch (error) {
     if (error instanceof UserError) return undefined; // a broken manifest is a stale one
@@ -109,14 +110,6 @@ async function writeWhole(file: string, content: Uint8Array | string): Promise<v
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
-  }
-}
-
-export function parseJson(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${file}: expected JSON: ${error instanceof Error ? error.message : error}`);
   }
 }
 

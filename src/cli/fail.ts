@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import pc from 'picocolors';
 import { UserError } from '../errors.ts';
-import { systemErrorMessage } from '../train/system-error.ts';
+import { systemErrorMessage } from '../system-error.ts';
 
 /**
  * Runs a command with the arguments of this process. A failure is one line on stderr and exit code 1; its trace is

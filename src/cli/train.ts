@@ -2,11 +2,12 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { openGraph } from '../artifacts/store.ts';
+import { UserError } from '../errors.ts';
+import { readJsonFile } from '../json-file.ts';
 import { writeReport } from '../report/write.ts';
-import { loadCheckpoint } from '../train/checkpoint-folder.ts';
+import { loadCheckpoint, runFolderOf } from '../train/checkpoint-folder.ts';
 import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../train/config.ts';
 import { formatDuration } from '../train/duration.ts';
-import { readJsonFile } from '../train/json-file.ts';
 import { type OptionTable, text } from '../train/options.ts';
 import { createProgress, type Progress } from '../train/progress.ts';
 import { prepareRun, type RunObserver, type RunResult, trainRun } from '../train/run.ts';
@@ -50,16 +51,20 @@ export async function train(argv: readonly string[]): Promise<void> {
     return;
   }
   const { config: configFile, resume, help, verbose, ...flags } = given;
+  const file = values.config;
   if (values.resume !== undefined) {
+    if (file !== undefined) {
+      throw new UserError(
+        '--config: a resumed run takes its options from its checkpoint; leave --config out',
+      );
+    }
     const checkpoint = await loadCheckpoint(values.resume);
     const config = resumedConfig(checkpoint.config, values.resume, flags);
     const graph = await openGraph(config.graph);
-    await watched(values.resume, config, (observer, folder) =>
-      trainRun(folder, { config, graph }, observer, checkpoint),
-    );
+    const folder = runFolderOf(values.resume);
+    await watched(folder, config, (observer) => trainRun(folder, { config, graph }, observer, checkpoint));
     return;
   }
-  const file = values.config;
   const config = configFor(
     flags,
     file === undefined ? undefined : { values: await readJsonFile(file), origin: `--config ${file}` },
@@ -79,7 +84,7 @@ export async function train(argv: readonly string[]): Promise<void> {
 async function watched(
   folder: string,
   config: TrainConfig,
-  run: (observer: RunObserver, folder: string) => Promise<RunResult>,
+  run: (observer: RunObserver) => Promise<RunResult>,
 ): Promise<void> {
   let progress: Progress | undefined;
   let isStopping = false;
@@ -92,24 +97,21 @@ async function watched(
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   try {
-    const result = await run(
-      {
-        note: say,
-        started({ totalSteps, stepsPerEpoch }, step) {
-          const last = config.maxSteps > 0 ? Math.min(config.maxSteps, totalSteps) : totalSteps;
-          progress = createProgress({
-            stream: process.stdout,
-            totalSteps: last,
-            stepsPerEpoch,
-            startStep: step,
-          });
-        },
-        step: (record) => progress?.step(record),
-        evaluated: (record) => progress?.evaluated(record),
-        shouldStop: () => isStopping,
+    const result = await run({
+      note: say,
+      started({ totalSteps, stepsPerEpoch }, step) {
+        const last = config.maxSteps > 0 ? Math.min(config.maxSteps, totalSteps) : totalSteps;
+        progress = createProgress({
+          stream: process.stdout,
+          totalSteps: last,
+          stepsPerEpoch,
+          startStep: step,
+        });
       },
-      folder,
-    );
+      step: (record) => progress?.step(record),
+      evaluated: (record) => progress?.evaluated(record),
+      shouldStop: () => isStopping,
+    });
     progress?.stop();
     progress = undefined;
     await conclude(folder, result);

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
-import { readJsonFile } from '../train/json-file.ts';
+import { readJsonFile } from '../json-file.ts';
 import { readMetrics } from '../train/metrics.ts';
 import { type ReportInput, renderReport } from './page.ts';
 

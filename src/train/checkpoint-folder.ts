@@ -15,6 +15,8 @@ import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { readJsonFile } from '../json-file.ts';
+import { systemErrorMeaning, systemErrorMessage } from '../system-error.ts';
 import {
   type Checkpoint,
   type CheckpointDocument,
@@ -29,8 +31,6 @@ import {
   type ModelCheckpoint,
   TENSOR_FILES,
 } from './checkpoint.ts';
-import { readJsonFile } from './json-file.ts';
-import { systemErrorMeaning, systemErrorMessage } from './system-error.ts';
 
 const CHECKPOINTS = 'checkpoints';
 type Link = 'last' | 'best';

@@ -313,7 +313,9 @@ function resolve(given: GivenOptions, label: (key: string) => string): TrainConf
 /** Defaults that depend on other options. */
 function derivedDefaults(given: GivenOptions): GivenOptions {
   const { gr, warmupEpochs } = withDefaults(OPTIONS, given);
-  const weighed = ['lambda', 'r', 'alpha'].some((key) => given[key] !== undefined);
+  // The alpha of sam is always 1: giving it says nothing of the strength.
+  const strengths = gr === 'sam' ? ['lambda', 'r'] : ['lambda', 'r', 'alpha'];
+  const weighed = strengths.some((key) => given[key] !== undefined);
   return {
     ...(weighed ? {} : REGULARIZATION[gr]),
     ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),

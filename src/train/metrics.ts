@@ -5,8 +5,8 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { UserError } from '../errors.ts';
+import { systemErrorMessage } from '../system-error.ts';
 import { openAppendFile } from './append-file.ts';
-import { systemErrorMessage } from './system-error.ts';
 
 /** Where a measurement was taken: after `step` updates (1 is the first), in epoch `epoch` (1 is the first). */
 interface Position {

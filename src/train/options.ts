@@ -153,6 +153,7 @@ export function suggestion(name: string, names: Iterable<string>): string {
 
 /** A value as an error quotes it, cut where it is long. */
 export function show(value: unknown): string {
-  const json = JSON.stringify(value) ?? String(value);
+  // JSON has no NaN or infinity, and nothing for undefined.
+  const json = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return json.length > 60 ? `${json.slice(0, 57)}...` : json;
 }

@@ -132,7 +132,7 @@ const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Call'>]: 
         [2, 3, 2],
         [2, 4],
       ],
-      f: ops.matmul,
+      f: (a, b) => ops.matmul(a, b),
     },
   ],
   Gemm: [
@@ -277,14 +277,12 @@ async function derivatives({ shapes, range = [-1.5, 1.5], f }: Case, seed: numbe
   const order1 = await difference(directions[0], 'loss');
   const order2 = await difference(directions[1], 'reverse');
   await session.release();
-  return {
-    got,
-    expected: {
-      reverse: order1,
-      forward: order1,
-      reverseOverReverse: order2,
-      forwardOverReverse: order2,
-      forwardOverForward: order2,
-    } as Readonly<Record<string, number>>,
+  const expected: Readonly<Record<string, number>> = {
+    reverse: order1,
+    forward: order1,
+    reverseOverReverse: order2,
+    forwardOverReverse: order2,
+    forwardOverForward: order2,
   };
+  return { got, expected };
 }

@@ -1,12 +1,15 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { createRunFolder } from '../../src/cli/files.ts';
 import { UserError } from '../../src/errors.ts';
 
+const scratch = mkdtempSync(join(tmpdir(), 'ortgrad-out-'));
+test.after.always(() => rmSync(scratch, { recursive: true }));
+
 test('a run folder is created with those above it, and may be there if it is empty', async (t) => {
-  const folder = join(mkdtempSync(join(tmpdir(), 'ortgrad-out-')), 'a', 'b');
+  const folder = join(scratch, 'a', 'b');
   await createRunFolder(folder);
   await t.notThrowsAsync(createRunFolder(folder));
   writeFileSync(join(folder, 'config.json'), '{}');

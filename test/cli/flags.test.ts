@@ -39,7 +39,7 @@ const REFUSED: [argv: string[], message: string][] = [
   [['--epochs', '-1'], '--epochs: expected an integer ≥ 1, got -1'],
   [['--lr', 'NaN'], '--learning-rate: expected a number > 0, got "NaN"'],
   [['--lr', '0x10'], '--learning-rate: expected a number > 0, got "0x10"'],
-  [['--lr', '1e999'], '--learning-rate: expected a number > 0, got null'],
+  [['--lr', '1e999'], '--learning-rate: expected a number > 0, got Infinity'],
   [['--device', 'gpu'], '--device: expected one of cpu, cuda, webgpu, got "gpu"'],
   [['--nesterov=maybe'], '--nesterov: expected true or false, got "maybe"'],
   [['--lr', '1', '--learning-rate', '2'], '--learning-rate: --learning-rate was given before'],
@@ -83,7 +83,7 @@ Usage: do [flags]
 
 First:
   --size, --s N               How many. (integer ≥ 1) [2]
-  --loud                      Says so. [false]
+  --loud                      Says so.
 
 Second:
   --whole-part NAME           Which. [all]

@@ -23,12 +23,16 @@ import { UserError } from '../../src/errors.ts';
 import {
   loadCheckpoint,
   loadModel,
+  runFolderOf,
   saveCheckpoint,
   writeFileSynced,
 } from '../../src/train/checkpoint-folder.ts';
 import { checkpointAt } from './_checkpoint.ts';
 
-const newRun = () => mkdtempSync(join(tmpdir(), 'ortgrad-run-'));
+const scratch = mkdtempSync(join(tmpdir(), 'ortgrad-checkpoints-'));
+test.after.always(() => rmSync(scratch, { recursive: true }));
+
+const newRun = () => mkdtempSync(join(scratch, 'run-'));
 const saved = (run: string) => readdirSync(join(run, 'checkpoints')).sort();
 const stepAt = async (path: string) => (await loadCheckpoint(path)).step;
 

@@ -62,7 +62,7 @@ const REFUSED: [given: unknown, message: string][] = [
   [{ epochs: null }, 'a.json: epochs: expected an integer ≥ 1, got null'],
   [{ trainFraction: 0 }, 'a.json: trainFraction: expected a number > 0 and ≤ 1, got 0'],
   [{ labelSmoothing: 1 }, 'a.json: labelSmoothing: expected a number ≥ 0 and < 1, got 1'],
-  [{ learningRate: Number.NaN }, 'a.json: learningRate: expected a number > 0, got null'],
+  [{ learningRate: Number.NaN }, 'a.json: learningRate: expected a number > 0, got NaN'],
   [{ seed: 2 ** 32 }, 'a.json: seed: expected an integer ≥ 0 and ≤ 4294967295, got 4294967296'],
   [{ graph: '' }, 'a.json: graph: expected text (NAME), got ""'],
   [{ nesterov: 'yes' }, 'a.json: nesterov: expected true or false, got "yes"'],

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { UserError } from '../errors.ts';
+import { UserError } from './errors.ts';
 import { systemErrorMessage } from './system-error.ts';
 
 /** The value in a JSON file. Throws a UserError that names the file, and the line where it is not JSON. */
