@@ -7,13 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { nearestName, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { buildGraphs, GRAPH_NAMES, type GraphName } from './build.ts';
+import { type BuiltGraphs, buildGraphs, GRAPH_NAMES, type GraphName } from './build.ts';
 import { describeGraphs, type Manifest, parseManifest } from './manifest.ts';
 import { parseSpec, type Spec } from './spec.ts';
 
 export interface GraphFolder {
   readonly name: string;
+  /** Of the spec. */
   readonly folder: string;
+  /** Of the graphs: the spec's, but for a spec inside the installed package `graphs/<name>` here. */
+  readonly output: string;
   readonly spec: Spec;
 }
 
@@ -51,11 +54,10 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
     );
   }
   const file = path.join(folder, 'spec.json');
-  return {
-    name: path.basename(folder),
-    folder,
-    spec: parseSpec(await readJsonFile(file), file),
-  };
+  const name = path.basename(folder);
+  const isInstalled = folder.split(path.sep).includes('node_modules');
+  const output = isInstalled ? path.resolve('graphs', name) : folder;
+  return { name, folder, output, spec: parseSpec(await readJsonFile(file), file) };
 }
 
 /**
@@ -64,7 +66,7 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
  */
 export async function ensureArtifact(graph: GraphFolder, microBatch: number): Promise<Artifact> {
   const folder =
-    microBatch === graph.spec.microBatch ? graph.folder : path.join(graph.folder, `batch-${microBatch}`);
+    microBatch === graph.spec.microBatch ? graph.output : path.join(graph.output, `batch-${microBatch}`);
   const hash = hashOf(graph.spec, microBatch);
   const file = (name: GraphName): string => path.join(folder, `${name}.onnx`);
   const current = await currentManifest(folder, hash);
@@ -80,8 +82,8 @@ export async function ensureArtifact(graph: GraphFolder, microBatch: number): Pr
   return { manifest, file, regenerated: true };
 }
 
-/** A model that does not fit its images is the spec's mistake. */
-function buildForSpec({ folder, spec }: GraphFolder, microBatch: number) {
+/** The graphs of a spec. Throws UserError where its model does not fit its images: that is the spec's mistake. */
+export function buildForSpec({ folder, spec }: GraphFolder, microBatch: number): BuiltGraphs {
   try {
     return buildGraphs(spec, microBatch);
   } catch (error) {

@@ -38,6 +38,18 @@ export interface OptimizerConfig {
 const OPTIMIZERS = { adamw, adam, sgd, rmsprop } as const;
 export type OptimizerName = keyof typeof OPTIMIZERS;
 
-export function createOptimizer(config: OptimizerConfig & { readonly optimizer: OptimizerName }): Optimizer {
-  return { name: config.optimizer, ...OPTIMIZERS[config.optimizer](config) };
+const DEFAULTS: OptimizerConfig = {
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  momentum: 0.9,
+  nesterov: false,
+  decay: 0.99,
+};
+
+/** An optimizer by name. What is left out has torch's defaults, but for a momentum of 0.9. */
+export function createOptimizer(
+  config: Partial<OptimizerConfig> & { readonly optimizer: OptimizerName },
+): Optimizer {
+  return { name: config.optimizer, ...OPTIMIZERS[config.optimizer]({ ...DEFAULTS, ...config }) };
 }

@@ -2,15 +2,13 @@
 import { createRequire } from 'node:module';
 import * as ort from 'onnxruntime-node';
 import { UserError } from '../errors.ts';
+import { input, matmul } from '../onnx/ops.ts';
+import { serialize } from '../onnx/serialize.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import type { Device, Session, SessionOptions } from './session.ts';
 
-/**
- * Loads an ONNX model, from its bytes or the path of its file. Blocks the calling thread, as `run` does.
- * Throws UserError when the device is not there, with what to run to get it.
- */
+/** Loads an ONNX model, from its bytes or the path of its file. Blocks the calling thread, as `run` does. */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
-  expectDevice(options.device);
   const sessionOptions: ort.InferenceSession.SessionOptions = {
     executionProviders: options.device === 'cpu' ? ['cpu'] : [options.device, 'cpu'],
     // The graphs are already as they should be: ONNX Runtime's own rewrites cost memory and session time, and
@@ -38,19 +36,34 @@ export async function createSession(model: Uint8Array | string, options: Session
   };
 }
 
-/** Throws UserError unless sessions can be made on the device. */
-export function expectDevice(device: Device): void {
-  const backend = ort.listSupportedBackends().find(({ name }) => name === device);
-  if (backend?.bundled) return;
-  if (device === 'cuda') {
-    if (backend && cudaProviderInstalled()) return;
+/** Throws UserError unless a graph runs on the device: that its provider is installed does not mean that it works. */
+export async function expectDevice(device: Device): Promise<void> {
+  if (device === 'cpu') return;
+  if (device === 'cuda' && !cudaProviderInstalled()) {
     throw new UserError(
       'device cuda: the CUDA libraries of onnxruntime-node are not installed; run `npm run cuda` (Linux x64 with CUDA 12 and cuDNN 9), or use --device cpu',
     );
   }
-  throw new UserError(
-    `device ${device}: onnxruntime-node has no ${device} on ${process.platform}-${process.arch}; use --device cpu`,
-  );
+  const x = input('x', [2, 2]);
+  try {
+    const session = await createSession(
+      serialize({ name: 'probe', inputs: [x], outputs: { y: matmul(x, x) } }),
+      {
+        device,
+        threads: 1,
+      },
+    );
+    await session.run({ x: { dtype: 'float32', shape: [2, 2], data: new Float32Array(4) } });
+    await session.release();
+  } catch (error) {
+    // ONNX Runtime puts the place and the condition in its source in front of what went wrong.
+    const reason = String(error instanceof Error ? error.message : error)
+      .split(' was false. ')
+      .at(-1);
+    throw new UserError(
+      `device ${device}: it does not run here (${reason}); check its driver, or use --device cpu`,
+    );
+  }
 }
 
 function cudaProviderInstalled(): boolean {

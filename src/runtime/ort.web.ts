@@ -9,7 +9,7 @@ import type { Device, Session, SessionOptions } from './session.ts';
  * in a browser.
  */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
-  expectDevice(options.device);
+  await expectDevice(options.device);
   if (options.threads > 0) ort.env.wasm.numThreads = options.threads;
   const settings: ort.InferenceSession.SessionOptions = {
     executionProviders: ['wasm'],
@@ -33,7 +33,7 @@ export async function createSession(model: Uint8Array | string, options: Session
 }
 
 /** Throws UserError unless sessions can be made on the device. */
-export function expectDevice(device: Device): void {
+export async function expectDevice(device: Device): Promise<void> {
   if (device !== 'cpu')
     throw new UserError(`device ${device}: expected cpu (wasm) in a browser, got ${device}`);
 }

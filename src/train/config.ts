@@ -51,7 +51,7 @@ export const OPTIONS = {
     { min: 0, max: 1024 },
     { group: 'Run', help: 'CPU threads; 0 uses all cores.', default: 0, resumable: true },
   ),
-  epochs: integer({ min: 1 }, { group: 'Run', help: 'Passes over the training images.', default: 2 }),
+  epochs: integer({ min: 1 }, { group: 'Run', help: 'Passes over the training images.', default: 3 }),
   maxSteps: integer(
     { min: 0 },
     {
@@ -78,7 +78,7 @@ export const OPTIONS = {
     help: 'Random crop, random mirroring; auto takes what suits the dataset.',
     default: 'auto',
   }),
-  batchSize: integer({ min: 1 }, { group: 'Data', help: 'Images per optimizer step.', default: 128 }),
+  batchSize: integer({ min: 1 }, { group: 'Data', help: 'Images per optimizer step.', default: 64 }),
   microBatch: integer(
     { min: 0 },
     {
@@ -95,7 +95,7 @@ export const OPTIONS = {
   }),
   learningRate: number(
     { above: 0 },
-    { group: 'Optimizer', help: 'Peak learning rate.', default: 1e-3, alias: 'lr' },
+    { group: 'Optimizer', help: 'Peak learning rate.', default: 2e-3, alias: 'lr' },
   ),
   beta1: number(
     { min: 0, below: 1 },
@@ -160,7 +160,7 @@ export const OPTIONS = {
     {
       group: 'Schedule',
       help: 'Epochs, fractions too, of linear warmup of the learning rate and of --gr-warmup.',
-      default: 0.2,
+      default: 0.3,
     },
   ),
   stepEpochs: number(

@@ -1,5 +1,5 @@
 /** How many images a graph run may hold: the spec's number, less when memory is short. Also for browsers. */
-import { buildGraphs, type GraphName } from '../artifacts/build.ts';
+import type { BuiltGraphs, GraphName } from '../artifacts/build.ts';
 import type { Spec } from '../artifacts/spec.ts';
 import { peakBytes } from '../passes/memory.ts';
 import type { TrainConfig } from './config.ts';
@@ -20,14 +20,15 @@ const ARENA = 1.15;
  * `availableBytes`; 1 when none does. A given `microBatch` is taken as it is.
  */
 export function chooseMicroBatch(
-  spec: Spec,
+  spec: Pick<Spec, 'microBatch'>,
+  build: (microBatch: number) => BuiltGraphs,
   config: Pick<TrainConfig, 'batchSize' | 'microBatch' | 'gr'>,
   availableBytes: number,
 ): MicroBatchChoice {
   const { batchSize, microBatch } = config;
   const choice = (size: number): MicroBatchChoice => ({
     microBatch: size,
-    bytes: estimate(spec, config, size),
+    bytes: estimate(build(size), config, size),
   });
   if (microBatch > 0) return choice(microBatch);
   const most = Math.min(spec.microBatch, batchSize);
@@ -40,11 +41,10 @@ export function chooseMicroBatch(
 }
 
 function estimate(
-  spec: Spec,
+  { graphs, parameters }: BuiltGraphs,
   { batchSize, gr }: Pick<TrainConfig, 'batchSize' | 'gr'>,
   size: number,
 ): number {
-  const { graphs, parameters } = buildGraphs(spec, size);
   const graph: GraphName = gr !== 'exact' ? 'loss-grad' : size === batchSize ? 'gr-exact' : 'hvp';
   const weights = 4 * parameters.reduce((sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1), 0);
   // Parameters, two moments, the gradient that the run returns and, where there are two, the other one.

@@ -5,8 +5,8 @@
 import { availableParallelism, freemem } from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { createSession } from '#runtime';
-import { ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.ts';
+import { createSession, expectDevice } from '#runtime';
+import { buildForSpec, ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.ts';
 import { type Augmentation, NO_AUGMENTATION } from '../datasets/augment.ts';
 import type { DatasetName } from '../datasets/dataset.ts';
 import { type Loader, openLoader } from '../datasets/loader.ts';
@@ -56,7 +56,8 @@ export async function prepareRun(
   config: TrainConfig,
 ): Promise<{ readonly config: TrainConfig; readonly graph: GraphFolder; readonly note: string }> {
   const graph = await openGraph(config.graph);
-  const choice = chooseMicroBatch(graph.spec, config, freemem() * MEMORY_SHARE);
+  const build = (size: number) => buildForSpec(graph, size);
+  const choice = chooseMicroBatch(graph.spec, build, config, freemem() * MEMORY_SHARE);
   const memory = `about ${(choice.bytes / 1e9).toFixed(1)} GB a step`;
   return {
     config: { ...config, microBatch: choice.microBatch },
@@ -74,6 +75,7 @@ export async function trainRun(
   /** Called when everything that can fail beforehand has been opened, to create the folder of a new run. */
   create: () => Promise<void> = async () => {},
 ): Promise<RunResult> {
+  await expectDevice(config.device);
   if (resumed && !isDeepStrictEqual(resumed.graph.spec, graph.spec)) {
     throw new UserError(
       `${path.join(graph.folder, 'spec.json')}: the graph has changed since the run began; restore its spec.json, or begin a new run`,

@@ -1,0 +1,233 @@
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { createSession } from '../../src/runtime/ort.node.ts';
+import { readMetrics } from '../../src/train/metrics.ts';
+import { decodeSafetensors } from '../../src/train/safetensors.ts';
+import { program, start, workspace } from './_program.ts';
+
+const space = workspace();
+const out = (name: string) => path.join(space.folder, name);
+const train = (name: string, ...flags: string[]) =>
+  program('train', ...space.flags, '--out', out(name), '--epochs', '4', '--warmup-epochs', '1', ...flags);
+const weights = (name: string) => readFileSync(path.join(out(name), 'last', 'model.safetensors'));
+const moments = (name: string) => readFileSync(path.join(out(name), 'last', 'optimizer.safetensors'));
+/** The log without its timings. */
+const log = (name: string) =>
+  readMetrics(path.join(out(name), 'metrics.jsonl')).map(({ images_per_second: _, ...line }) => line);
+
+test.after.always(() => rmSync(space.folder, { recursive: true, force: true }));
+
+test.before(async (t) => {
+  const { code, stderr } = await program('graphs', space.graph, '--micro-batch', '16');
+  t.is(code, 0, stderr);
+});
+
+const REGULARIZERS = {
+  none: [],
+  exact: ['--lambda', '0.05', '--gr-warmup', 'zero'],
+  fd: ['--r', '0.05', '--alpha', '0.5', '--gr-warmup', 'r'],
+  sam: ['--r', '0.05', '--gr-warmup', 'zero'],
+};
+
+for (const [gr, flags] of Object.entries(REGULARIZERS)) {
+  test.serial(
+    `--gr ${gr}: the loss falls, and a run that was stopped and resumed equals one that was not`,
+    async (t) => {
+      const whole = await train(`${gr}-whole`, '--gr', gr, ...flags);
+      t.is(whole.code, 0, whole.stderr);
+      const lines = log(`${gr}-whole`).filter(({ split }) => split === 'train');
+      t.is(lines.length, 16);
+      t.true((lines.at(-1)?.loss ?? 9) < (lines[0]?.loss ?? 0));
+      const norms = lines.map(({ gr_grad_norm, grad_norm }) => gr_grad_norm === grad_norm);
+      if (gr === 'none') t.true(lines.every(({ gr_grad_norm }) => gr_grad_norm === null));
+      // Warmup is 4 steps; at its first step every ramp is at 0, and with zero-warmup at all four.
+      else
+        t.deepEqual(
+          norms,
+          lines.map((_, step) => step < (gr === 'fd' ? 1 : 4)),
+        );
+
+      const first = await train(`${gr}-part`, '--gr', gr, ...flags, '--max-steps', '6');
+      t.is(first.code, 0, first.stderr);
+      const second = await program('train', '--resume', out(`${gr}-part`), '--max-steps', '0');
+      t.is(second.code, 0, second.stderr);
+      t.deepEqual(weights(`${gr}-part`).subarray(500), weights(`${gr}-whole`).subarray(500));
+      t.deepEqual(
+        decodeSafetensors(weights(`${gr}-part`), '').tensors,
+        decodeSafetensors(weights(`${gr}-whole`), '').tensors,
+      );
+      t.deepEqual(
+        decodeSafetensors(moments(`${gr}-part`), '').tensors,
+        decodeSafetensors(moments(`${gr}-whole`), '').tensors,
+      );
+      const isTrain = ({ split }: { split: string }) => split === 'train';
+      t.deepEqual(log(`${gr}-part`).filter(isTrain), log(`${gr}-whole`).filter(isTrain));
+    },
+  );
+}
+
+test.serial('a run killed with kill -9 is resumed to the same numbers', async (t) => {
+  const flags = ['--gr', 'exact', '--epochs', '30', '--warmup-epochs', '1', '--checkpoint-every', '3'];
+  const whole = await program('train', ...space.flags, '--out', out('unkilled'), ...flags);
+  t.is(whole.code, 0, whole.stderr);
+  const { child, done } = start('train', [...space.flags, '--out', out('killed'), ...flags]);
+  while (!existsSync(path.join(out('killed'), 'last', 'checkpoint.json'))) await sleep(20);
+  await sleep(150);
+  child.kill('SIGKILL');
+  await done;
+  const resumed = await program('train', '--resume', out('killed'));
+  t.is(resumed.code, 0, resumed.stderr);
+  t.deepEqual(log('killed'), log('unkilled'));
+  t.deepEqual(weights('killed'), weights('unkilled'));
+});
+
+test.serial('Ctrl-C saves and leaves; what is saved can be resumed', async (t) => {
+  const { child, done } = start('train', [...space.flags, '--out', out('stopped'), '--epochs', '4000']);
+  if (child.stdout) await once(child.stdout, 'data');
+  while (!existsSync(path.join(out('stopped'), 'metrics.jsonl'))) await sleep(20);
+  await sleep(300);
+  child.kill('SIGINT');
+  const { code, stdout } = await done;
+  t.is(code, 130);
+  const step = Number(/saved at step (\d+)/.exec(stdout)?.[1]);
+  t.true(step > 0, stdout);
+  const resumed = await program('train', '--resume', out('stopped'), '--max-steps', String(step + 2));
+  t.is(resumed.code, 0, resumed.stderr);
+  t.is(log('stopped').filter(({ split }) => split === 'train').length, step + 2);
+});
+
+test.serial('a finished run evaluates, exports and reports', async (t) => {
+  const run = await train('finished');
+  t.is(run.code, 0, run.stderr);
+  const evaluated = await program('evaluate', '--checkpoint', path.join(out('finished'), 'best'));
+  t.regex(evaluated.stdout, /^20 test images: loss \d+\.\d{4}, accuracy \d+\.\d\d%, top-5 \d+\.\d\d%\n$/);
+  const file = out('model.onnx');
+  const exported = await program('export', '--checkpoint', path.join(out('finished'), 'best'), '--out', file);
+  t.is(exported.code, 0, exported.stderr);
+  const session = await createSession(file, { device: 'cpu', threads: 1 });
+  t.deepEqual(session.inputs, ['images']);
+  const image = Float32Array.from({ length: 3072 }, (_, i) => Math.sin(i));
+  const one = await session.run({ images: { dtype: 'float32', shape: [1, 3, 32, 32], data: image } });
+  const three = await session.run({
+    images: { dtype: 'float32', shape: [3, 3, 32, 32], data: Float32Array.of(...image, ...image, ...image) },
+  });
+  t.deepEqual(three.logits?.shape, [3, 10]);
+  const [a, b] = [one.logits?.data ?? [], three.logits?.data ?? []];
+  for (let i = 0; i < 10; i++) t.true(Math.abs(Number(a[i]) - Number(b[20 + i])) < 1e-5);
+  const page = readFileSync(path.join(out('finished'), 'report.html'), 'utf8');
+  t.true(page.includes('<svg') && page.includes('data:image/png;base64,'));
+  t.true(statSync(path.join(out('finished'), 'tensorboard')).isDirectory());
+  t.is((await program('report', out('finished'))).code, 0);
+});
+
+test.serial('a loss that is not finite stops with the step, the batch and what to try', async (t) => {
+  const { code, stderr } = await train(
+    'diverged',
+    '--gr',
+    'none',
+    '--lr',
+    '1e30',
+    '--clip',
+    '0',
+    '--optimizer',
+    'sgd',
+  );
+  t.is(code, 1);
+  t.regex(
+    stderr,
+    /^error: step \d+: (loss|gradient norm) \S+ is not finite, on batch \d of epoch \d; the last checkpoint is untouched\. Try a lower --lr, or a longer --warmup-epochs, or --clip 1\n$/,
+  );
+});
+
+const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: RegExp }> = {
+  'an unknown flag': {
+    flags: ['--epoch', '3'],
+    error: /^error: --epoch: unknown flag; did you mean --epochs\?\n$/,
+  },
+  'a value that is no number': {
+    flags: ['--epochs', 'three'],
+    error: /^error: --epochs: expected an integer ≥ 1, got "three"\n$/,
+  },
+  'a graph that is not there': {
+    flags: ['--graph', 'vit-micro-mnits'],
+    error:
+      /^error: --graph vit-micro-mnits: no such graph\. Did you mean vit-micro-mnist\? Expected a folder with a spec\.json or one of .*\n$/,
+  },
+  'a folder that is not there': {
+    flags: ['--data', '/no/such/folder'],
+    error: /^error: .*\/no\/such\/folder.*\n$/,
+  },
+  'r-warmup of exact regularization': {
+    flags: ['--gr', 'exact', '--gr-warmup', 'r'],
+    error: /^error: --gr-warmup.* r\b.*\n$/,
+  },
+  'a device that is not there': {
+    flags: ['--device', 'cuda'],
+    error: /^error: device cuda: .*npm run cuda.*\n$/,
+  },
+  'a folder with another run in it': {
+    flags: ['--out', path.join(process.cwd(), 'src')],
+    error: /^error: --out .*src: the folder is not empty.*\n$/,
+  },
+  'a spec with a wrong field': {
+    flags: ['--graph', out('wrong-spec')],
+    prepare: () => {
+      const folder = out('wrong-spec');
+      rmSync(folder, { recursive: true, force: true });
+      const spec = JSON.parse(readFileSync(path.join(space.graph, 'spec.json'), 'utf8'));
+      writeSpec(folder, { ...spec, microbatch: 3 });
+    },
+    error: /^error: .*wrong-spec\/spec\.json: microbatch: unknown field; did you mean microBatch\?.*\n$/,
+  },
+  'a patch that does not divide the image': {
+    flags: ['--graph', out('wrong-patch')],
+    prepare: () => {
+      const spec = JSON.parse(readFileSync(path.join(space.graph, 'spec.json'), 'utf8'));
+      writeSpec(out('wrong-patch'), { ...spec, model: { ...spec.model, patch: 5 } });
+    },
+    error:
+      /^error: .*wrong-patch\/spec\.json: vit: expected an image size that patch 5 divides, got \[32, 32\]\n$/,
+  },
+};
+
+function writeSpec(folder: string, spec: unknown): void {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  writeFileSync(path.join(folder, 'spec.json'), JSON.stringify(spec));
+}
+
+for (const [name, { flags, prepare, error }] of Object.entries(mistakes)) {
+  test.serial(`one line says what is wrong: ${name}`, async (t) => {
+    prepare?.();
+    const given = new Set(flags);
+    const usual = [...space.flags, '--out', out('mistake')].flatMap((flag, i, all) =>
+      i % 2 === 0 && !given.has(flag) ? [flag, all[i + 1] ?? ''] : [],
+    );
+    const { code, stdout, stderr } = await program('train', ...usual, ...flags);
+    t.is(code, 1, stdout);
+    t.regex(stderr, error);
+    t.false(existsSync(out('mistake')), 'nothing is left behind');
+  });
+}
+
+test.serial('one line says what is wrong with a cut data file and with a broken checkpoint', async (t) => {
+  const run = await train('to-break', '--gr', 'none');
+  t.is(run.code, 0, run.stderr);
+  truncateSync(path.join(out('to-break'), 'last', 'model.safetensors'), 1000);
+  const resumed = await program('train', '--resume', out('to-break'));
+  t.is(resumed.code, 1);
+  t.regex(
+    resumed.stderr,
+    /^error: .*model\.safetensors: expected \d+ bytes, got 1000: it is truncated; .*\n$/,
+  );
+
+  const cut = workspace();
+  truncateSync(path.join(cut.data, 'data_batch_1.bin'), 64 * 3073 - 10);
+  const { code, stderr } = await program('train', ...cut.flags, '--out', path.join(cut.folder, 'run'));
+  t.is(code, 1);
+  t.regex(stderr, /^error: .*data_batch_1\.bin.*\n$/);
+  rmSync(cut.folder, { recursive: true, force: true });
+});
