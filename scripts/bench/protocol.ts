@@ -1,26 +1,25 @@
 /**
- * How the benchmark talks to what it times: one process per subject, so that memory can be told apart, and one JSON
- * line per request and reply. PyTorch's side is scripts/peers/torch_vit.py.
+ * How the benchmark talks to what it times: one process per subject and kind of work, so that memory can be told
+ * apart, and one JSON line per request and reply. PyTorch's side is scripts/peers/torch_vit.py.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-export const WORK = ['forward', 'gradient', 'exact', 'fd', 'train-step'] as const;
+export const WORK = ['forward', 'gradient', 'train-step', 'fd', 'exact'] as const;
 export type Work = (typeof WORK)[number];
 
 /** What both sides load: the same network, weights and images. */
 export interface Job {
-  readonly model: {
-    readonly patch: number;
-    readonly width: number;
-    readonly layers: number;
-    readonly heads: number;
-    readonly mlp: number;
+  /** ortgrad's graph, or '' for the yardstick. */
+  readonly graph: string;
+  readonly model: Readonly<Record<'patch' | 'width' | 'layers' | 'heads' | 'mlp', number>> & {
     readonly pool: string;
   };
-  readonly image: { readonly channels: number; readonly height: number; readonly width: number };
+  readonly image: Readonly<Record<'channels' | 'height' | 'width', number>>;
   readonly classes: number;
   readonly batch: number;
+  /** Images per run of ortgrad's graphs. */
+  readonly microBatch: number;
   /** safetensors: parameters by path. */
   readonly weights: string;
   /** safetensors: images and labels. */
@@ -31,59 +30,58 @@ export interface Job {
   readonly labelSmoothing: number;
   readonly threads: number;
   readonly compile: boolean;
-  /** For ortgrad's side: the folder of the spec. */
-  readonly graph: string;
+  readonly what?: readonly Work[];
 }
 
 export interface Timing {
   readonly ms: number;
-  /** Resident bytes: now, and at the most since the process began. */
-  readonly rss: number;
-  readonly rss_peak: number;
+  /** Resident bytes at the most since the process began: interpreter, libraries, weights, everything. */
+  readonly peak: number;
+  /** Of ortgrad: clipping and AdamW, and creating the session. */
+  readonly adamw: number;
+  readonly create: number;
 }
 
 export interface Subject {
   readonly name: string;
-  load(job: Job, what: Work): Promise<{ readonly ms: number }>;
-  run(what: Work): Promise<Timing>;
+  /** Resolves to the milliseconds that writing the graphs took, for ortgrad. */
+  load(job: Job): Promise<number>;
+  run(what: Work | 'matmul'): Promise<Timing>;
+  /** Writes loss, grad_norm and grad/<path> to a safetensors file. */
   results(what: Work, path: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Starts a subject's process. */
 export function startSubject(name: string, command: string, args: readonly string[]): Subject {
-  const child: ChildProcess = spawn(command, [...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const { stdin, stdout } = child;
-  if (!stdin || !stdout) throw new Error('internal: no pipes');
-  const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
-  async function request(message: object): Promise<Record<string, unknown>> {
-    stdin?.write(`${JSON.stringify(message)}\n`);
+  const child = spawn(command, [...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  async function request(message: object): Promise<(key: string) => number> {
+    child.stdin.write(`${JSON.stringify(message)}\n`);
     for (;;) {
       const { value, done } = await lines.next();
       if (done) throw new Error(`${name} ended before it answered`);
       if (!value.startsWith('{')) continue;
       const reply: Record<string, unknown> = JSON.parse(value);
       if (typeof reply.error === 'string') throw new Error(`${name}: ${reply.error}`);
-      return reply;
+      return (key) => Number(reply[key] ?? 0);
     }
   }
-  const figure = (reply: Record<string, unknown>, key: string): number => Number(reply[key] ?? Number.NaN);
   return {
     name,
-    async load(job, what) {
-      const reply = await request({ cmd: 'load', job: { ...job, what: [what] } });
-      return { ms: figure(reply, 'ms') };
+    async load(job) {
+      return (await request({ cmd: 'load', job }))('generate');
     },
     async run(what) {
-      const reply = await request({ cmd: 'run', what });
-      return { ms: figure(reply, 'ms'), rss: figure(reply, 'rss'), rss_peak: figure(reply, 'rss_peak') };
+      const figure = await request({ cmd: 'run', what });
+      return { ms: figure('ms'), peak: figure('rss_peak'), adamw: figure('adamw'), create: figure('create') };
     },
     async results(what, path) {
       await request({ cmd: 'results', what, path });
     },
     async close() {
-      stdin.end(`${JSON.stringify({ cmd: 'exit' })}\n`);
-      await new Promise((resolve) => child.once('exit', resolve));
+      child.stdin.end(`${JSON.stringify({ cmd: 'exit' })}\n`);
+      await ended;
     },
   };
 }

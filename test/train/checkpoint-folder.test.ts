@@ -239,7 +239,7 @@ test('kill -9 at any moment leaves every checkpoint that was saved readable', as
     t.deepEqual(last.parameters, checkpointAt(last.step, null, 1 << 16).parameters);
     t.is((await loadCheckpoint(join(run, 'best'))).step % 3, 1);
     for (const name of saved(run).filter((each) => each.startsWith('step-'))) {
-      t.is(await stepAt(join(run, 'checkpoints', name)), Number(name.slice(5)));
+      t.is(await stepAt(join(run, 'checkpoints', name)), Number.parseInt(name.slice(5), 10));
     }
     safe = last.step;
   }
