@@ -76,8 +76,10 @@ function dtypeOf(data: ConstantData): DType {
 /** The number that every element of a constant is known to be, or undefined. */
 export function uniformNumber(x: Value): number | undefined {
   if (isOp(x.node, 'Expand')) return uniformNumber(x.node.inputs[0]);
-  if (!isOp(x.node, 'Constant') || x.node.attributes.data.length !== 1) return undefined;
-  return Number(x.node.attributes.data[0]);
+  if (!isOp(x.node, 'Constant')) return undefined;
+  const { data } = x.node.attributes;
+  for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return undefined;
+  return Number(data[0]);
 }
 
 // ---- elementwise --------------------------------------------------------------------------------------------
@@ -112,6 +114,8 @@ export const sigmoid = (x: Value) => unary('Sigmoid', x);
 export const relu = (x: Value) => unary('Relu', x);
 
 export function neg(x: Value): Value {
+  const known = singleNumber(x);
+  if (known !== undefined) return constant(Float32Array.of(-known), staticShape(x.shape));
   return isOp(x.node, 'Neg') ? x.node.inputs[0] : unary('Neg', x);
 }
 
@@ -130,11 +134,32 @@ type BinaryOp = 'Add' | 'Sub' | 'Mul' | 'Div' | 'Pow' | 'Equal' | 'Greater' | 'L
 
 function binary(op: BinaryOp, left: Operand, right: Operand, to?: DType): Value {
   const pair = operandPair(op, left, right);
+  const folded = fold(op, ...pair);
+  if (folded) return folded;
   const [a, b] = unexpanded(...pair, broadcast(op, pair[0].shape, pair[1].shape));
   if (a.dtype !== b.dtype)
     throw new Error(`${op}: expected operands of one dtype, got ${a.dtype} and ${b.dtype}`);
   const type = { dtype: to ?? a.dtype, shape: broadcast(op, a.shape, b.shape) };
   return new Node(op, [a, b], {}, (output) => [output(type)]).outputs[0];
+}
+
+/** The number that a float32 constant of one element holds. */
+function singleNumber(x: Value): number | undefined {
+  return x.dtype === 'float32' && x.shape.every((dim) => dim === 1) ? uniformNumber(x) : undefined;
+}
+
+const ARITHMETIC: Partial<Record<BinaryOp, (a: number, b: number) => number>> = {
+  Add: (a, b) => a + b,
+  Sub: (a, b) => a - b,
+  Mul: (a, b) => a * b,
+  Div: (a, b) => a / b,
+};
+
+/** Arithmetic of constants of one element is done here and now. */
+function fold(op: BinaryOp, a: Value, b: Value): Value | undefined {
+  const [x, y, compute] = [singleNumber(a), singleNumber(b), ARITHMETIC[op]];
+  if (x === undefined || y === undefined || !compute) return undefined;
+  return constant(Float32Array.of(compute(x, y)), staticShape(broadcast(op, a.shape, b.shape)));
 }
 
 function operandPair(op: string, a: Operand, b: Operand): [Value, Value] {
@@ -151,45 +176,55 @@ function unexpanded(a: Value, b: Value, shape: Shape): [Value, Value] {
   return [a, b];
 }
 
-/** Whether `operand` is `number` everywhere and does not stretch `x`: then x alone may be an op's result. */
-function isNeutral(operand: Operand, number: number, x: Operand): x is Value {
-  if (typeof x === 'number') return false;
-  if (typeof operand === 'number') return operand === number;
-  return (
-    uniformNumber(operand) === number && sameShape(broadcast('operand', operand.shape, x.shape), x.shape)
-  );
+/** `x` where an op with the other operand, which is `number` everywhere, changes nothing of it. */
+function unchanged(x: Operand, other: Operand, number: number): Value | undefined {
+  if (typeof x === 'number') return undefined;
+  const isNeutral =
+    typeof other === 'number'
+      ? other === number
+      : uniformNumber(other) === number && sameShape(broadcast('operand', other.shape, x.shape), x.shape);
+  return isNeutral ? x : undefined;
+}
+
+/** What `x` is the negative of, where it is written so. */
+function negated(x: Operand): Value | undefined {
+  return typeof x !== 'number' && isOp(x.node, 'Neg') ? x.node.inputs[0] : undefined;
 }
 
 export function add(a: Operand, b: Operand): Value {
-  if (isNeutral(b, 0, a)) return a;
-  if (isNeutral(a, 0, b)) return b;
-  return binary('Add', a, b);
+  const same = unchanged(a, b, 0) ?? unchanged(b, a, 0);
+  if (same) return same;
+  const [minusA, minusB] = [negated(a), negated(b)];
+  if (minusB) return sub(a, minusB);
+  return minusA ? sub(b, minusA) : binary('Add', a, b);
 }
 
 export function sub(a: Operand, b: Operand): Value {
-  if (isNeutral(b, 0, a)) return a;
-  if (isNeutral(a, 0, b)) return neg(b);
-  return binary('Sub', a, b);
+  const same = unchanged(a, b, 0);
+  if (same) return same;
+  const opposite = unchanged(b, a, 0);
+  if (opposite) return neg(opposite);
+  const minusB = negated(b);
+  return minusB ? add(a, minusB) : binary('Sub', a, b);
 }
 
 export function mul(a: Operand, b: Operand): Value {
-  if (isNeutral(b, 1, a)) return a;
-  if (isNeutral(a, 1, b)) return b;
-  if (isNeutral(b, -1, a)) return neg(a);
-  if (isNeutral(a, -1, b)) return neg(b);
-  return binary('Mul', a, b);
+  const same = unchanged(a, b, 1) ?? unchanged(b, a, 1);
+  if (same) return same;
+  const opposite = unchanged(a, b, -1) ?? unchanged(b, a, -1);
+  return opposite ? neg(opposite) : binary('Mul', a, b);
 }
 
 export function div(a: Operand, b: Operand): Value {
-  if (isNeutral(b, 1, a)) return a;
-  return binary('Div', a, b);
+  return unchanged(a, b, 1) ?? binary('Div', a, b);
 }
 
 /** Squares and first powers are products, which ONNX Runtime computes many times faster than Pow. */
 export function pow(a: Operand, b: Operand): Value {
-  if (isNeutral(b, 1, a)) return a;
-  if (isNeutral(b, 2, a)) return mul(a, a);
-  return binary('Pow', a, b);
+  const same = unchanged(a, b, 1);
+  if (same) return same;
+  const square = unchanged(a, b, 2);
+  return square ? mul(square, square) : binary('Pow', a, b);
 }
 
 export const equal = (a: Operand, b: Operand) => binary('Equal', a, b, 'bool');

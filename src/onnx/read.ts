@@ -88,7 +88,9 @@ class AttributeReader {
 
   number(name: string, otherwise: number): number {
     const attribute = this.#find(name);
-    return attribute?.type === 1 ? (attribute.f ?? otherwise) : (attribute?.i ?? otherwise);
+    // A float32 written out has 7 digits that count: 1e-6 comes back as such.
+    if (attribute?.type === 1) return Number((attribute.f ?? otherwise).toPrecision(7));
+    return attribute?.i ?? otherwise;
   }
 
   flag(name: string, otherwise: boolean): boolean {

@@ -1,0 +1,92 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import test from 'ava';
+import * as v from 'valibot';
+import { buildGraphs } from '../../src/artifacts/build.ts';
+import { parseSpec } from '../../src/artifacts/spec.ts';
+import { initialize, Scope } from '../../src/models/scope.ts';
+import { VIT_VARIANTS, vit, vitSchema } from '../../src/models/vit.ts';
+import { input } from '../../src/onnx/ops.ts';
+import { sizeOf } from '../../src/onnx/shapes.ts';
+
+type Variant = keyof typeof VIT_VARIANTS;
+
+/** Published counts at 224×224, patch 16, 1,000 classes (timm's vit_*_patch16_224); micro by the formula below. */
+const PUBLISHED: Readonly<Record<Variant, number>> = {
+  micro: 0,
+  ti: 5_717_416,
+  s: 22_050_664,
+  b: 86_567_656,
+  l: 304_326_632,
+};
+
+function count(config: object, image: readonly [number, number, number], classes: number): number {
+  const scope = new Scope();
+  vit(scope, input('images', [1, ...image]), classes, v.parse(vitSchema, { kind: 'vit', ...config }));
+  return scope.parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
+
+/** Patch embedding, class token and positions, blocks of 12d² + 13d, final norm, head. */
+function formula(
+  { width: d, layers }: { width: number; layers: number },
+  tokens: number,
+  patch: number,
+  classes: number,
+) {
+  return patch * d + d + (tokens + 2) * d + layers * (12 * d * d + 13 * d) + 2 * d + d * classes + classes;
+}
+
+for (const variant of ['micro', 'ti', 's', 'b', 'l'] as const) {
+  test(`ViT-${variant} has as many parameters as published`, (t) => {
+    const got = count({ variant, patch: 16 }, [3, 224, 224], 1000);
+    t.is(got, formula(VIT_VARIANTS[variant], 196, 768, 1000));
+    if (PUBLISHED[variant] > 0) t.is(got, PUBLISHED[variant]);
+  });
+}
+
+test('every variant has a published count', (t) => {
+  t.deepEqual(Object.keys(VIT_VARIANTS), Object.keys(PUBLISHED));
+});
+
+test('ViT-Ti on CIFAR-10; with mean pooling the class token and its position are gone', (t) => {
+  const cifar = [3, 32, 32] as const;
+  t.is(count({ variant: 'ti', patch: 4 }, cifar, 10), 5_362_762);
+  t.is(count({ variant: 'ti', patch: 4, pool: 'mean' }, cifar, 10), 5_362_762 - 2 * 192);
+});
+
+test('every committed spec builds all its graphs', (t) => {
+  const names = readdirSync('graphs');
+  t.is(names.length, 9);
+  for (const name of names) {
+    const file = `graphs/${name}/spec.json`;
+    const spec = parseSpec(JSON.parse(readFileSync(file, 'utf8')), file);
+    const { graphs, parameters } = buildGraphs({ ...spec, model: { ...spec.model } }, 2);
+    t.deepEqual(Object.keys(graphs), ['loss-grad', 'gr-exact', 'hvp', 'infer']);
+    const gradients = parameters.map(({ path }) => `grad/${path}`);
+    t.deepEqual(Object.keys(graphs['loss-grad'].outputs), ['loss', 'grad_norm', 'logits', ...gradients]);
+    t.deepEqual(Object.keys(graphs['gr-exact'].outputs), [
+      'loss',
+      'grad_norm',
+      'gr_grad_norm',
+      'logits',
+      ...gradients,
+    ]);
+  }
+});
+
+test('parameters start as their init says, from seed and path alone', (t) => {
+  const start = (path: string, shape: number[], init: Parameters<typeof initialize>[3], seed = 0) => {
+    const out = new Float32Array(sizeOf(shape));
+    initialize(out, path, shape, init, seed);
+    return out;
+  };
+  const xavier = start('a/kernel', [300, 100], { kind: 'xavier-uniform' });
+  const limit = Math.sqrt(6 / 400);
+  t.true(xavier.every((x) => Math.abs(x) <= limit));
+  t.true(Math.max(...xavier) > 0.99 * limit && Math.min(...xavier) < -0.99 * limit);
+  const normal = start('positions', [100, 100], { kind: 'normal', std: 0.02 });
+  const deviation = Math.sqrt(normal.reduce((sum, x) => sum + x * x, 0) / normal.length);
+  t.true(Math.abs(deviation / 0.02 - 1) < 0.03);
+  t.deepEqual(start('a/kernel', [300, 100], { kind: 'xavier-uniform' }), xavier);
+  t.notDeepEqual(start('b/kernel', [300, 100], { kind: 'xavier-uniform' }), xavier);
+  t.notDeepEqual(start('a/kernel', [300, 100], { kind: 'xavier-uniform' }, 1), xavier);
+});
