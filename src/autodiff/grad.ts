@@ -4,6 +4,7 @@ import { add, constant, zeros } from '../onnx/ops.ts';
 import { sameShape, show, staticShape } from '../onnx/shapes.ts';
 import {
   type Cotangents,
+  isOp,
   type Node,
   type OpType,
   operands,
@@ -18,7 +19,8 @@ import { rules } from './rules/index.ts';
  */
 export function grad(y: Value, xs: readonly Value[]): Value[] {
   const shape = staticShape(y.shape, 'grad');
-  if (shape.some((dim) => dim !== 1)) throw new Error(`grad: expected a scalar, got shape ${show(shape)}`);
+  if (y.dtype !== 'float32' || shape.some((dim) => dim !== 1))
+    throw new Error(`grad: expected a float32 scalar, got ${describe(y)}`);
   const one = constant(Float32Array.of(1), shape);
   return vjp([y], xs, [one]).map((ct, i) => ct ?? zeros(staticShape(xs[i]?.shape ?? [], 'grad')));
 }
@@ -32,6 +34,7 @@ export function vjp(
   xs: readonly Value[],
   cotangents: readonly (Value | undefined)[],
 ): (Value | undefined)[] {
+  check('vjp', 'cotangent', cotangents, ys);
   const order = topologicalOrder(ys);
   const active = dependents(order, xs);
   const accumulated = new Map<Value, Value>();
@@ -63,6 +66,7 @@ export function jvp(
   xs: readonly Value[],
   tangents: readonly (Value | undefined)[],
 ): (Value | undefined)[] {
+  check('jvp', 'tangent', tangents, xs);
   const order = topologicalOrder(ys);
   const active = dependents(order, xs);
   const known = new Map<Value, Value>();
@@ -105,7 +109,7 @@ function pullBack<Op extends OpType>(
 ): readonly (Value | undefined)[] {
   if (!areCotangents(node, cts)) throw new Error(`internal: ${node.op} was given no cotangent`);
   const result = rules[node.op].vjp(cts, node.outputs, node.inputs, node.attributes);
-  check('cotangent', node, result, node.inputs);
+  check(ruleOf(node), 'cotangent', result, node.inputs);
   return result;
 }
 
@@ -123,7 +127,7 @@ function pushForward<Op extends OpType>(
   if (!areTangents(node, tangents))
     throw new Error(`internal: ${node.op} takes ${node.inputs.length} tangents`);
   const result = rules[node.op].jvp(tangents, node.outputs, node.inputs, node.attributes);
-  check('tangent', node, result, node.outputs);
+  check(ruleOf(node), 'tangent', result, node.outputs);
   return result;
 }
 
@@ -136,20 +140,26 @@ function areTangents<Op extends OpType>(
 
 /** A derivative has the type of what it is the derivative of: a wrong rule is named here, not three passes later. */
 function check(
+  where: string,
   what: string,
-  node: Node,
   got: readonly (Value | undefined)[],
   expected: readonly (Value | undefined)[],
 ): void {
   if (got.length !== expected.length) {
-    throw new Error(`internal: ${what}s of ${node.op}: expected ${expected.length}, got ${got.length}`);
+    throw new Error(`${where}: expected ${expected.length} ${what}s, got ${got.length}`);
   }
   got.forEach((value, i) => {
     const like = expected[i];
     if (!value || (like && value.dtype === like.dtype && sameShape(value.shape, like.shape))) return;
-    const wanted = like ? `${like.dtype}${show(like.shape)}` : 'none';
-    throw new Error(
-      `internal: ${what} ${i} of ${node.op}: expected ${wanted}, got ${value.dtype}${show(value.shape)}`,
-    );
+    const wanted = like ? describe(like) : 'none';
+    throw new Error(`${where}: ${what} ${i}: expected ${wanted}, got ${describe(value)}`);
   });
+}
+
+function ruleOf(node: Node): string {
+  return `internal: rule of ${isOp(node, 'Call') ? node.attributes.composite.name : node.op}`;
+}
+
+function describe({ dtype, shape }: Value): string {
+  return `${dtype}${show(shape)}`;
 }

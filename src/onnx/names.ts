@@ -17,12 +17,8 @@ export function nameGraph(graph: Graph): Names {
   const position = new Map(order.map((node, i) => [node, i]));
   const parts = new Map<Node, string>();
   const nodes = new Map<Node, string>();
-  const taken = new Map<string, number>();
-  const unique = (name: string): string => {
-    const count = taken.get(name) ?? 0;
-    taken.set(name, count + 1);
-    return count === 0 ? name : `${name}_${count}`;
-  };
+  const given = order.flatMap((node) => (isOp(node, 'Input') ? [node.attributes.name] : []));
+  const unique = uniqueNames(graph.name, [...given, ...Object.keys(graph.outputs)]);
   for (const node of order) {
     const part = partOf(node, parts, position);
     parts.set(node, part);
@@ -45,6 +41,24 @@ export function nameGraph(graph: Graph): Names {
       if (output !== undefined && !isOp(value.node, 'Input')) return output;
       return value.output === 0 ? nodeName(value.node) : `${nodeName(value.node)}.${value.output}`;
     },
+  };
+}
+
+/** Tells names apart by a number; none becomes one of those that the graph's inputs and outputs already have. */
+function uniqueNames(graph: string, given: readonly string[]): (name: string) => string {
+  const taken = new Set<string>();
+  for (const name of given) {
+    if (taken.has(name))
+      throw new Error(`graph ${graph}: expected inputs and outputs of distinct names, got two "${name}"`);
+    taken.add(name);
+  }
+  const counts = new Map<string, number>();
+  return (name) => {
+    let count = counts.get(name) ?? 0;
+    const numbered = () => (count === 0 ? name : `${name}_${count}`);
+    while (taken.has(numbered())) count++;
+    counts.set(name, count + 1);
+    return numbered();
   };
 }
 

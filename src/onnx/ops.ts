@@ -47,6 +47,8 @@ export function constant(data: ConstantData, shape: readonly number[], dtype: DT
 
 /** A constant of rank 0. */
 export function scalar(value: number, dtype: DType = 'float32'): Value {
+  if (dtype !== 'float32' && !Number.isInteger(value))
+    throw new Error(`scalar: expected an integer for ${dtype}, got ${value}`);
   const data = {
     float32: () => Float32Array.of(value),
     int32: () => Int32Array.of(value),
@@ -139,6 +141,7 @@ function binary(op: BinaryOp, left: Operand, right: Operand, to?: DType): Value 
   const [a, b] = unexpanded(...pair, broadcast(op, pair[0].shape, pair[1].shape));
   if (a.dtype !== b.dtype)
     throw new Error(`${op}: expected operands of one dtype, got ${a.dtype} and ${b.dtype}`);
+  if (a.dtype === 'bool' && op !== 'Equal') throw new Error(`${op}: expected numbers, got bool`);
   const type = { dtype: to ?? a.dtype, shape: broadcast(op, a.shape, b.shape) };
   return new Node(op, [a, b], {}, (output) => [output(type)]).outputs[0];
 }
@@ -329,6 +332,7 @@ export function gemm(
   if (c && !sameShape(broadcast('Gemm', shape, c.shape), shape)) {
     throw new Error(`Gemm: expected a C that broadcasts to ${show(shape)}, got ${show(c.shape)}`);
   }
+  if (c) expectFloat('Gemm', c);
   const attributes = { transA, transB, alpha, beta };
   return new Node('Gemm', c ? [a, b, c] : [a, b], attributes, (output) => [output({ dtype: a.dtype, shape })])
     .outputs[0];
@@ -428,8 +432,8 @@ export function concat(values: readonly Value[], axis: number): Value {
 export function split(x: Value, axis: number, sizes: readonly number[]): readonly Value[] {
   const at = normalizeAxis('Split', axis, x.shape.length);
   const length = staticDim(x.shape[at], 'Split', x.shape);
-  if (sizes.reduce((sum, size) => sum + size, 0) !== length) {
-    throw new Error(`Split: expected sizes that add up to ${length}, got ${show(sizes)}`);
+  if (sizes.some((size) => size < 1) || sizes.reduce((sum, size) => sum + size, 0) !== length) {
+    throw new Error(`Split: expected positive sizes that add up to ${length}, got ${show(sizes)}`);
   }
   if (sizes.length === 1) return [x];
   return new Node('Split', [x], { axis: at, sizes }, (output) =>
@@ -479,7 +483,16 @@ function elementAxis(op: string, data: Value, indices: Value, axis: number): num
   if (indices.shape.length !== data.shape.length) {
     throw new Error(`${op}: expected indices of rank ${data.shape.length}, got ${show(indices.shape)}`);
   }
-  return normalizeAxis(op, axis, data.shape.length);
+  const at = normalizeAxis(op, axis, data.shape.length);
+  const fits = (dim: Dim, i: number) => {
+    const limit = data.shape[i];
+    return i === at || dim === limit || (typeof dim === 'number' && typeof limit === 'number' && dim < limit);
+  };
+  if (!indices.shape.every(fits)) {
+    const got = `${show(indices.shape)} for ${show(data.shape)}`;
+    throw new Error(`${op}: expected indices no longer than the data but on axis ${at}, got ${got}`);
+  }
+  return at;
 }
 
 // ---- normalisation ------------------------------------------------------------------------------------------
@@ -496,6 +509,7 @@ export const logSoftmax = (x: Value, axis = -1) => overAxis('LogSoftmax', x, axi
 /** (x − mean)/σ·scale over the last axis, with the mean and 1/σ; σ² = mean of squares + epsilon. */
 export function layerNormalization(x: Value, scale: Value, epsilon: number): readonly [Value, Value, Value] {
   expectFloat('LayerNormalization', x);
+  expectFloat('LayerNormalization', scale);
   const last = x.shape.at(-1);
   if (last === undefined || !sameShape(scale.shape, [last])) {
     throw new Error(`LayerNormalization: expected a scale of shape [${last}], got ${show(scale.shape)}`);

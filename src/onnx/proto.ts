@@ -27,9 +27,15 @@ export interface NodeProto {
   attribute: AttributeProto[];
 }
 
+interface DimensionProto {
+  dimValue?: number;
+  dimParam?: string;
+}
+
 export interface ValueInfoProto {
   name: string;
-  type: { tensorType: { elemType: number; shape: { dim: { dimValue?: number; dimParam?: string }[] } } };
+  /** Null where the file does not say. */
+  type: { tensorType: { elemType: number; shape: { dim: DimensionProto[] } | null } | null } | null;
 }
 
 export interface ModelProto {
@@ -123,14 +129,17 @@ export function encodeModel(model: ModelProto): Uint8Array {
 
 /** Throws when the bytes are no ONNX model. */
 export function decodeModel(bytes: Uint8Array): ModelProto {
-  const model = Model.toObject(Model.decode(bytes), {
-    longs: Number,
-    arrays: true,
-    defaults: true,
-    objects: true,
-  });
+  const model = Model.toObject(decode(bytes), { longs: Number, arrays: true, defaults: true, objects: true });
   if (!isModel(model)) throw new Error('read: expected an ONNX model with a graph, got other bytes');
   return model;
+}
+
+function decode(bytes: Uint8Array): protobuf.Message {
+  try {
+    return Model.decode(bytes);
+  } catch (cause) {
+    throw new Error('read: expected an ONNX model, got other bytes or a part of one', { cause });
+  }
 }
 
 /** protobufjs has checked every field's type against the schema by now; only presence is left. */

@@ -51,10 +51,11 @@ function dtypeOf(type: number, name: string): DType {
 }
 
 function inputType({ name, type }: ValueInfoProto): [Shape, DType] {
-  const { elemType, shape } = type.tensorType;
+  const tensor = type?.tensorType;
+  if (!tensor?.shape) throw new Error(`read: input ${name}: expected a tensor of known rank`);
   return [
-    shape.dim.map((dim): Dim => (dim.dimParam ? symbolicDim(dim.dimParam) : (dim.dimValue ?? 0))),
-    dtypeOf(elemType, name),
+    tensor.shape.dim.map((dim): Dim => (dim.dimParam ? symbolicDim(dim.dimParam) : (dim.dimValue ?? 0))),
+    dtypeOf(tensor.elemType, name),
   ];
 }
 
@@ -66,14 +67,24 @@ function symbolicDim(name: string): Dim {
 function constantOf({ name, dims, dataType, rawData }: TensorProto): Value {
   const dtype = dtypeOf(dataType, name);
   const bytes = new Uint8Array(rawData).buffer; // a copy, since typed arrays need alignment
-  const data: ConstantData = {
+  const arrays: Readonly<Record<DType, () => ConstantData>> = {
     float32: () => new Float32Array(bytes),
     int32: () => new Int32Array(bytes),
     int64: () => new BigInt64Array(bytes),
     bool: () => new Uint8Array(bytes),
     uint8: () => new Uint8Array(bytes),
-  }[dtype]();
-  return ops.constant(data, dims, dtype);
+  };
+  return within(`initializer ${name}`, () => ops.constant(arrays[dtype](), dims, dtype));
+}
+
+/** Says where in the file an op's complaint arose. */
+function within<T>(where: string, build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`read: ${where}: ${message}`);
+  }
 }
 
 /** The attributes of one node, by name, whether the file holds them as attributes or as constant operands. */
@@ -84,6 +95,16 @@ class AttributeReader {
   constructor(node: NodeProto, lists: ReadonlyMap<string, readonly number[]>) {
     this.#node = node;
     this.#lists = lists;
+  }
+
+  /** Throws where the node has an attribute that is none of these: what is not read must not be ignored. */
+  expectOnly(names: readonly string[]): void {
+    const other = this.#node.attribute.find(({ name }) => !names.includes(name));
+    if (other) throw new Error(`expected attributes among [${names.join(', ')}], got ${other.name}`);
+  }
+
+  text(name: string): string {
+    return new TextDecoder().decode(this.#find(name)?.s);
   }
 
   number(name: string, otherwise: number): number {
@@ -196,19 +217,20 @@ const BUILDERS: { readonly [Op in EmittedOp]: Builder } = {
   },
   Gather: two((x, indices, a) => ops.gather(x, indices, a.number('axis', 0))),
   GatherElements: two((x, indices, a) => ops.gatherElements(x, indices, a.number('axis', 0))),
-  ScatterElements: three((x, indices, updates, a) =>
-    ops.scatterElements(x, indices, updates, a.number('axis', 0)),
-  ),
+  ScatterElements: three((x, indices, updates, a) => {
+    if (a.text('reduction') !== 'add') throw new Error('expected reduction add');
+    return ops.scatterElements(x, indices, updates, a.number('axis', 0));
+  }),
   Softmax: one((x, a) => ops.softmaxOp(x, a.number('axis', -1))),
   LogSoftmax: one((x, a) => ops.logSoftmax(x, a.number('axis', -1))),
-  LayerNormalization: ([x, scale], a) => {
-    if (!x || !scale) throw new Error('expected two operands');
+  LayerNormalization: ([x, scale, bias], a) => {
+    if (!x || !scale || bias) throw new Error('expected two operands');
     return ops.layerNormalization(x, scale, a.number('epsilon', 1e-5));
   },
 };
 
 function isEmittedOp(op: string): op is EmittedOp {
-  return op in ENCODINGS;
+  return Object.hasOwn(ENCODINGS, op);
 }
 
 function build(node: NodeProto, operands: readonly Value[]): readonly Value[] {
@@ -222,12 +244,14 @@ function build(node: NodeProto, operands: readonly Value[]): readonly Value[] {
   listNames.forEach((name, i) => {
     lists.set(name, listOf(operands[first + i], node));
   });
-  try {
-    return BUILDERS[op](operands.slice(0, first), new AttributeReader(node, lists));
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new Error(`read: node ${node.name} (${node.opType}): ${message}`);
-  }
+  const attributes = new AttributeReader(node, lists);
+  return within(`node ${node.name} (${node.opType})`, () => {
+    attributes.expectOnly([
+      ...Object.keys(ENCODINGS[op]),
+      ...(op === 'ScatterElements' ? ['reduction'] : []),
+    ]);
+    return BUILDERS[op](operands.slice(0, first), attributes);
+  });
 }
 
 function listOf(value: Value | undefined, node: NodeProto): readonly number[] {

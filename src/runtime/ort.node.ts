@@ -59,7 +59,8 @@ export async function expectDevice(device: Device): Promise<void> {
     // ONNX Runtime puts the place and the condition in its source in front of what went wrong.
     const reason = String(error instanceof Error ? error.message : error)
       .split(' was false. ')
-      .at(-1);
+      .at(-1)
+      ?.trim();
     throw new UserError(
       `device ${device}: it does not run here (${reason}); check its driver, or use --device cpu`,
     );
