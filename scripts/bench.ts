@@ -188,7 +188,8 @@ async function benchmark(
       timings.push(timing);
       shares.push((PASSES[work] * forwardFlops) / timing.ms / (GEMM_FLOPS / yardstick.ms));
     }
-    if (process.stderr.isTTY) process.stderr.write(`\r${graph}: round ${Math.max(0, round + 1)} of ${settings.rounds} `);
+    if (process.stderr.isTTY)
+      process.stderr.write(`\r${graph}: round ${Math.max(0, round + 1)} of ${settings.rounds} `);
   }
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   await Promise.all([gemm, ...pairs.map(({ subject }) => subject)].map((subject) => subject.close()));

@@ -84,8 +84,8 @@ test('no node takes the name of an input or an output', async (t) => {
     `test(Exp: float32[1])
   Exp_1 = Exp(Exp) : float32[1]
   Neg = Neg(Exp) : float32[1]
-  Exp_2 = Exp(Neg) : float32[1]
-  y = Tanh(Exp_2) : float32[1]
+  Exp_3 = Exp(Neg) : float32[1]
+  y = Tanh(Exp_3) : float32[1]
   again = Identity(Exp) : float32[1]`,
   );
   t.deepEqual(await run(outputs, { Exp: Float32Array.of(0) }), {
