@@ -30,7 +30,8 @@ export async function runMain(main: (argv: readonly string[]) => Promise<void>):
 
 /** What is printed for an error: one line, and its trace if `verbose`. */
 export function failureText(error: unknown, verbose: boolean): string {
-  const { red } = pc.createColors(process.stderr.isTTY && pc.isColorSupported);
+  // `isTTY` is undefined, not false, on a pipe.
+  const { red } = pc.createColors(process.stderr.isTTY === true && pc.isColorSupported);
   const known = error instanceof UserError ? error.message : systemErrorMessage(error);
   const trace = verbose ? `\n${inspect(error)}` : '';
   if (known !== undefined) return `${red('error:')} ${known}${trace}`;
