@@ -17,14 +17,39 @@ import { buildModel } from '../models/index.ts';
 import { type Parameter, Scope } from '../models/scope.ts';
 import { crossEntropy } from '../objective/cross-entropy.ts';
 import { globalNorm, penalizedGradient } from '../objective/gradient-norm.ts';
-import type { Graph } from '../onnx/graph.ts';
-import { input } from '../onnx/ops.ts';
-import type { Value } from '../onnx/value.ts';
-import { finish } from '../passes/finish.ts';
+import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
+import { add, concat, identity, input, mul, slice } from '../onnx/ops.ts';
+import { isOp, type Value } from '../onnx/value.ts';
+import { finish, type PassName, prepare } from '../passes/finish.ts';
 import type { Spec } from './spec.ts';
 
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'infer'] as const;
 export type GraphName = (typeof GRAPH_NAMES)[number];
+
+/**
+ * What to trade time for memory:
+ *
+ * - `fast`: plain gradients go through the model in slices of the batch, which is faster too; exact GR in one.
+ * - `lean`: exact GR in slices too, and activation functions are computed again in the second derivative.
+ * - `remat`: exact GR goes through the model twice, slice by slice, and keeps nothing in between: 12 units of work
+ *   instead of 9, in the memory of a slice.
+ */
+export const MEMORY_LEVELS = ['fast', 'lean', 'remat'] as const;
+export type MemoryLevel = (typeof MEMORY_LEVELS)[number];
+
+/** The fewest rows that a slice's matrix products should have: products of fewer are slower. */
+const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly exact: number }>> = {
+  fast: { gradient: 1000, exact: Number.POSITIVE_INFINITY },
+  lean: { gradient: 500, exact: 1000 },
+  remat: { gradient: 500, exact: 500 },
+};
+const MOST_SLICES = 8;
+
+export interface BuildOptions {
+  readonly memory?: MemoryLevel;
+  /** Passes to leave out, to see what they are worth. */
+  readonly without?: readonly PassName[];
+}
 
 export interface BuiltGraphs {
   readonly parameters: readonly Parameter[];
@@ -32,64 +57,162 @@ export interface BuiltGraphs {
 }
 
 /** Writes the graphs of a spec; training graphs hold `batch` images. */
-export function buildGraphs(spec: Spec, batch: number): BuiltGraphs {
-  const { target } = spec;
-  const { parameters, parts, loss, logits } = buildLoss(spec, batch);
-  const values = parameters.map(({ value }) => value);
-  const gradient = grad(loss, values);
-  const norm = globalNorm(gradient);
-  const lambda = input('lambda', []);
-  const regularized = penalizedGradient(gradient, values, norm, lambda);
-  const vector = parameters.map(({ path, shape }) => input(`vector/${path}`, shape));
-  const named = (prefix: string, of: readonly Value[]): Record<string, Value> =>
-    Object.fromEntries(parameters.map(({ path }, i) => [`${prefix}/${path}`, at(of, i)]));
+export function buildGraphs(spec: Spec, batch: number, options: BuildOptions = {}): BuiltGraphs {
+  const builder = new Builder(spec, batch, options);
   return {
-    parameters,
+    parameters: builder.parameters,
     graphs: {
-      'loss-grad': finish(
-        {
-          name: 'loss-grad',
-          inputs: [...parts, ...values],
-          outputs: { loss, grad_norm: norm, logits, ...named('grad', gradient) },
-        },
-        target,
-      ),
-      'gr-exact': finish(
-        {
-          name: 'gr-exact',
-          inputs: [...parts, lambda, ...values],
-          outputs: {
-            loss,
-            grad_norm: norm,
-            gr_grad_norm: globalNorm(regularized),
-            logits,
-            ...named('grad', regularized),
-          },
-        },
-        target,
-      ),
-      hvp: finish(
-        {
-          name: 'hvp',
-          inputs: [...parts, ...values, ...vector],
-          outputs: named('hvp', hvp(gradient, values, vector)),
-        },
-        target,
-      ),
-      infer: buildInference(spec),
+      'loss-grad': builder.build('loss-grad'),
+      'gr-exact': builder.build('gr-exact'),
+      hvp: builder.build('hvp'),
+      infer: builder.build('infer'),
     },
   };
 }
 
-function buildLoss(spec: Spec, batch: number) {
-  const { channels, height, width } = spec.image;
-  const images = input('images', [batch, channels, height, width]);
-  const labels = input('labels', [batch], 'int32');
-  const smoothing = input('label_smoothing', []);
-  const scope = new Scope();
-  const logits = buildModel(scope, images, spec.classes, spec.model);
-  const loss = crossEntropy(logits, labels, smoothing);
-  return { parameters: scope.parameters, parts: [images, labels, smoothing], loss, logits };
+/** Writes one of the graphs of a spec. */
+export function buildGraph(spec: Spec, batch: number, name: GraphName, options: BuildOptions = {}): Graph {
+  return new Builder(spec, batch, options).build(name);
+}
+
+interface Loss {
+  readonly loss: Value;
+  readonly logits: Value;
+}
+
+class Builder {
+  readonly parameters: readonly Parameter[];
+  readonly #spec: Spec;
+  readonly #batch: number;
+  readonly #memory: MemoryLevel;
+  readonly #without: readonly PassName[];
+  readonly #images: Value;
+  readonly #labels: Value;
+  readonly #smoothing = input('label_smoothing', []);
+  readonly #values: readonly Value[];
+  /** The most rows that a product of the forward pass has. */
+  readonly #rows: number;
+
+  constructor(spec: Spec, batch: number, { memory = 'fast', without = [] }: BuildOptions) {
+    const { channels, height, width } = spec.image;
+    this.#spec = spec;
+    this.#batch = batch;
+    this.#memory = memory;
+    this.#without = without;
+    this.#images = input('images', [batch, channels, height, width]);
+    this.#labels = input('labels', [batch], 'int32');
+    const scope = new Scope();
+    const logits = buildModel(scope, this.#images, spec.classes, spec.model);
+    this.#rows = mostRows(logits);
+    this.parameters = scope.parameters;
+    this.#values = scope.parameters.map(({ value }) => value);
+  }
+
+  build(name: GraphName): Graph {
+    if (name === 'infer') return buildInference(this.#spec);
+    if (name === 'hvp') return this.#hvp();
+    return name === 'loss-grad' ? this.#lossGrad() : this.#grExact();
+  }
+
+  #lossGrad(): Graph {
+    const { loss, logits } = this.#loss(this.#slices('gradient'));
+    const gradient = grad(loss, this.#values);
+    const outputs = { loss, grad_norm: globalNorm(gradient), logits, ...this.#named('grad', gradient) };
+    return this.#finish('loss-grad', [], outputs, ['loss', 'logits']);
+  }
+
+  #grExact(): Graph {
+    const slices = this.#slices('exact');
+    const { loss, logits } = this.#loss(slices);
+    const gradient = grad(loss, this.#values);
+    const norm = globalNorm(gradient);
+    const lambda = input('lambda', []);
+    // Through the model again: of an equal but other value, so that nothing is shared with the first time.
+    const second =
+      this.#memory === 'remat' && slices > 1
+        ? grad(this.#loss(slices, identity(this.#images)).loss, this.#values)
+        : gradient;
+    const regularized = penalizedGradient(gradient, this.#values, norm, lambda, second);
+    const outputs = {
+      loss,
+      grad_norm: norm,
+      gr_grad_norm: globalNorm(regularized),
+      logits,
+      ...this.#named('grad', regularized),
+    };
+    return this.#finish('gr-exact', [lambda], outputs, ['grad_norm', 'logits']);
+  }
+
+  #hvp(): Graph {
+    const vector = this.parameters.map(({ path, shape }) => input(`vector/${path}`, shape));
+    const gradient = grad(this.#loss(this.#slices('gradient')).loss, this.#values);
+    const outputs = this.#named('hvp', hvp(gradient, this.#values, vector));
+    const inputs = [this.#images, this.#labels, this.#smoothing, ...this.#values, ...vector];
+    return finish({ name: 'hvp', inputs, outputs }, { target: this.#spec.target, without: this.#without });
+  }
+
+  #finish(
+    name: GraphName,
+    scalars: readonly Value[],
+    outputs: Readonly<Record<string, Value>>,
+    early: readonly string[],
+  ): Graph {
+    const inputs = [this.#images, this.#labels, this.#smoothing, ...scalars, ...this.#values];
+    const recomputed = this.#memory === 'lean' ? { recomputeAfter: early } : {};
+    return finish(
+      { name, inputs, outputs },
+      { target: this.#spec.target, without: this.#without, ...recomputed },
+    );
+  }
+
+  #named(prefix: string, of: readonly Value[]): Record<string, Value> {
+    return Object.fromEntries(this.parameters.map(({ path }, i) => [`${prefix}/${path}`, at(of, i)]));
+  }
+
+  /** Into how many slices to cut the batch: the most that it divides into with enough rows each. */
+  #slices(work: 'gradient' | 'exact'): number {
+    const rows = ROWS[this.#memory][work];
+    let slices = 1;
+    for (let count = 2; count <= MOST_SLICES; count++) {
+      if (this.#batch % count === 0 && this.#rows / count >= rows) slices = count;
+    }
+    return slices;
+  }
+
+  /**
+   * The loss and the logits, of slices of the batch that go through the model one after the other: each is small
+   * enough for the caches, and the memory that one leaves the next can use.
+   */
+  #loss(slices: number, images = this.#images): Loss {
+    const size = this.#batch / slices;
+    const some = slice(images, 0, 0, size);
+    const labels = slice(this.#labels, 0, 0, size);
+    // The parameters are those of the first time, found by their paths.
+    const scope = new Scope();
+    const logits = buildModel(scope, some, this.#spec.classes, this.#spec.model);
+    const known = new Map(scope.parameters.map(({ value }, i) => [value, at(this.#values, i)]));
+    const parts = substitute([crossEntropy(logits, labels, this.#smoothing), logits], known);
+    const first = prepare(parts, this.#without);
+    const results = Array.from({ length: slices }, (_, i) => {
+      const range = [i * size, (i + 1) * size] as const;
+      const other = new Map([
+        [some, slice(images, 0, ...range)],
+        [labels, slice(this.#labels, 0, ...range)],
+      ]);
+      return i === 0 ? first : substitute(first, other);
+    });
+    const total = results.map((each) => at(each, 0)).reduce((sum, loss) => add(sum, loss));
+    const all = results.map((each) => at(each, 1));
+    return { loss: mul(total, 1 / slices), logits: concat(all, 0) };
+  }
+}
+
+function mostRows(logits: Value): number {
+  let most = 0;
+  for (const node of topologicalOrder([logits])) {
+    if (isOp(node, 'Gemm')) most = Math.max(most, Number(node.outputs[0].shape[0]));
+  }
+  return most;
 }
 
 /** The forward pass for any number of images, in standard ONNX so that it runs wherever ONNX does. */
@@ -97,9 +220,9 @@ export function buildInference(spec: Spec): Graph {
   const { channels, height, width } = spec.image;
   const images = input('images', ['batch', channels, height, width]);
   const scope = new Scope();
-  const logits = buildModel(scope, images, spec.classes, spec.model);
+  const logits = at(prepare([buildModel(scope, images, spec.classes, spec.model)]), 0);
   const inputs = [images, ...scope.parameters.map(({ value }) => value)];
-  return finish({ name: 'infer', inputs, outputs: { logits } }, 'webgpu');
+  return finish({ name: 'infer', inputs, outputs: { logits } }, { target: 'webgpu' });
 }
 
 function at(values: readonly Value[], index: number): Value {

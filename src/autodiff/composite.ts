@@ -20,6 +20,7 @@ export function elementwiseComposite(
 ): (x: Value) => Value {
   const composite = {
     name,
+    elementwise: true,
     body: (x: readonly Value[]) => [body(first(x))],
     vjp: ([ct]: readonly (Value | undefined)[], _y: readonly Value[], x: readonly Value[]) => [
       lift(ct, (d) => mul(d, derivative(first(x)))),

@@ -1,43 +1,22 @@
 /** Differentiable functions that models are written with, above the ops: activations, normalisation, linear layers. */
-import {
-  add,
-  constant,
-  erf,
-  exp,
-  gemm,
-  layerNormalization,
-  mul,
-  neg,
-  reshape,
-  sub,
-  tanh,
-} from '../onnx/ops.ts';
+import { add, constant, erf, exp, gemm, layerNormalization, mul, reshape, sub, tanh } from '../onnx/ops.ts';
 import { product, show } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import { elementwiseComposite } from './composite.ts';
 
-// GELU (Hendrycks & Gimpel 2016), exact: with u = x/√2, F = 1 + erf u and φ = F' = (2/√π)·e^(−u²),
-//   gelu = x·F/2,  gelu' = (F + u·φ)/2,  gelu'' = φ·(1 − u²)/√2.
-const scaled = (x: Value): Value => mul(x, Math.SQRT1_2);
+// GELU (Hendrycks & Gimpel 2016), exact: x·Φ(x) = u·F(u)/√2 with u = x/√2 and F = 1 + erf u. With φ = F' = (2/√π)·e^(−u²),
+//   (u·F)' = F + u·φ,  (u·F)'' = 2φ·(1 − u²).
+// The factors 1/√2 stay outside, where they become those of the products around.
 const cumulative = (u: Value): Value => add(erf(u), 1);
-const density = (u: Value): Value => mul(exp(neg(mul(u, u))), 2 / Math.sqrt(Math.PI));
+const density = (u: Value): Value => exp(sub(Math.log(2 / Math.sqrt(Math.PI)), mul(u, u)));
+const curvature = (u: Value): Value => mul(mul(density(u), sub(1, mul(u, u))), 2);
 
-function geluCurvature(x: Value): Value {
-  const u = scaled(x);
-  return mul(mul(density(u), sub(1, mul(u, u))), Math.SQRT1_2);
-}
+const slope = elementwiseComposite('gelu-slope', (u) => add(cumulative(u), mul(u, density(u))), curvature);
 
-const geluSlope = elementwiseComposite(
-  'gelu-slope',
-  (x) => {
-    const u = scaled(x);
-    return mul(add(cumulative(u), mul(u, density(u))), 0.5);
-  },
-  geluCurvature,
-);
+const unscaledGelu = elementwiseComposite('gelu', (u) => mul(u, cumulative(u)), slope);
 
 /** x·Φ(x), exact. float32, any shape. */
-export const gelu = elementwiseComposite('gelu', (x) => mul(mul(x, 0.5), cumulative(scaled(x))), geluSlope);
+export const gelu = (x: Value): Value => mul(unscaledGelu(mul(x, Math.SQRT1_2)), Math.SQRT1_2);
 
 /** The tanh approximation of GELU: ½x·(1 + tanh(√(2/π)(x + 0.044715x³))). */
 export function geluTanh(x: Value): Value {

@@ -15,16 +15,18 @@ export function globalNorm(values: readonly Value[]): Value {
 
 /**
  * The exact gradient of L + λ‖∇L‖ (equation 4): g + λ·H·g/‖g‖, with H·g the tangent of the gradient along itself.
- * Where ‖g‖ = 0 it is g. `gradient` is ∇L at `parameters`, `norm` its global norm, `lambda` a float32 scalar.
+ * Where ‖g‖ = 0 it is g. `gradient` is ∇L at `parameters`, `norm` its global norm, `lambda` a float32 scalar; the graph
+ * that is differentiated again may be another one of the same gradient.
  */
 export function penalizedGradient(
   gradient: readonly Value[],
   parameters: readonly Value[],
   norm: Value,
   lambda: Value,
+  differentiated: readonly Value[] = gradient,
 ): Value[] {
   const strength = where(greater(norm, 0), div(lambda, norm), 0);
-  const products = hvp(gradient, parameters, gradient);
+  const products = hvp(differentiated, parameters, gradient);
   return gradient.map((g, i) => {
     const product = products[i];
     return product ? add(g, mul(product, strength)) : g;

@@ -1,20 +1,35 @@
 /** A graph as a whole: what goes in and out, walking it, rebuilding it. */
-import { call } from './ops.ts';
-import { isOp, Node, type OpType, operands, type Value } from './value.ts';
+import { call, reshape, transpose } from './ops.ts';
+import { isOp, Node, type OpType, operands, type Shape, type Value } from './value.ts';
 
 /** What is serialized, printed or run: its inputs in order, and its outputs by name. */
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly Value[];
   readonly outputs: Readonly<Record<string, Value>>;
+  /** The order in which its nodes are to run, where that matters; each after those it uses. */
+  readonly order?: readonly Node[];
 }
 
-/** The graph with its outputs rewritten together, as a pass over them all. */
+/** All nodes of a graph, inputs first, in the order in which they run. */
+export function executionOrder(graph: Graph): Node[] {
+  const first = (graph.order ?? []).flatMap(({ outputs: [value] }): Value[] => (value ? [value] : []));
+  return topologicalOrder([...graph.inputs, ...first, ...Object.values(graph.outputs)]);
+}
+
+/** The graph without an order of its own: a file, and so what is read from one, does not keep it. */
+export function unordered({ name, inputs, outputs }: Graph): Graph {
+  return { name, inputs, outputs };
+}
+
+/** The graph with its outputs rewritten together, as a pass over them all; an order of its nodes is lost if they change. */
 export function mapOutputs(graph: Graph, pass: (outputs: readonly Value[]) => readonly Value[]): Graph {
   const names = Object.keys(graph.outputs);
-  const outputs = pass(Object.values(graph.outputs));
+  const before = Object.values(graph.outputs);
+  const outputs = pass(before);
+  if (outputs.every((value, i) => value === before[i])) return graph;
   return {
-    ...graph,
+    ...unordered(graph),
     outputs: Object.fromEntries(outputs.map((value, i) => [names[i] ?? '', value])),
   };
 }
@@ -23,27 +38,40 @@ type Resolve = (value: Value) => Value;
 
 /**
  * The nodes that the values depend on, each after the nodes it uses. Iterative, since training graphs are
- * thousands of nodes deep. `resolve` may put another value in the place of each one met.
+ * thousands of nodes deep. `resolve` may put another value in the place of each one met, and `of` may list a node's
+ * operands in another order, in which they are then computed.
  */
-export function topologicalOrder(values: Iterable<Value>, resolve: Resolve = (value) => value): Node[] {
+export function topologicalOrder(
+  values: Iterable<Value>,
+  resolve: Resolve = (value) => value,
+  of: (node: Node) => readonly Value[] = operands,
+): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
+  const nodes: Node[] = [];
+  const uses: (readonly Value[])[] = [];
+  const next: number[] = [];
+  const enter = (node: Node): void => {
+    if (seen.has(node)) return;
+    seen.add(node);
+    nodes.push(node);
+    uses.push(of(node));
+    next.push(0);
+  };
   for (const value of values) {
-    const root = resolve(value).node;
-    if (seen.has(root)) continue;
-    seen.add(root);
-    const stack = [{ node: root, next: 0 }];
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const operand = operands(top.node)[top.next++];
-      if (!operand) {
-        order.push(top.node);
-        stack.pop();
+    enter(resolve(value).node);
+    for (let top = nodes.length - 1; top >= 0; top = nodes.length - 1) {
+      const at = next[top] ?? 0;
+      const operand = uses[top]?.[at];
+      if (operand) {
+        next[top] = at + 1;
+        enter(resolve(operand).node);
         continue;
       }
-      const { node } = resolve(operand);
-      if (seen.has(node)) continue;
-      seen.add(node);
-      stack.push({ node, next: 0 });
+      const done = nodes.pop();
+      if (done) order.push(done);
+      uses.pop();
+      next.pop();
     }
   }
   return order;
@@ -57,11 +85,15 @@ export function fits<Tuple extends readonly unknown[]>(
   return values.length === like.length;
 }
 
-/** The node with other inputs, of the same types. */
-export function withInputs<Op extends OpType>(node: Node<Op>, inputs: readonly Value[]): Node<Op> {
+/** The node with other inputs, of the same types; of a result of another shape where that is given. */
+export function withInputs<Op extends OpType>(
+  node: Node<Op>,
+  inputs: readonly Value[],
+  shape?: Shape,
+): Node<Op> {
   if (!fits(inputs, node.inputs)) throw new Error(`internal: ${node.op} takes ${node.inputs.length} inputs`);
   return new Node<Op>(node.op, inputs, node.attributes, (output) => {
-    const outputs = node.outputs.map((value) => output(value));
+    const outputs = node.outputs.map((value) => output(shape ? { dtype: value.dtype, shape } : value));
     if (!fits(outputs, node.outputs)) throw new Error(`internal: ${node.op} lost outputs`);
     return outputs;
   });
@@ -74,6 +106,10 @@ export type Rewrite = (node: Node, inputs: readonly Value[]) => readonly Value[]
 export const keep: Rewrite = (node, inputs) => {
   const unchanged = operands(node).every((value, i) => value === inputs[i]);
   if (unchanged) return node.outputs;
+  const [x] = inputs;
+  // Two in a row are one.
+  if (isOp(node, 'Reshape') && x) return [reshape(x, node.attributes.shape)];
+  if (isOp(node, 'Transpose') && x) return [transpose(x, node.attributes.perm)];
   // A call's body is made of its inputs, so it is written anew.
   return isOp(node, 'Call') ? call(node.attributes.composite, inputs) : withInputs(node, inputs).outputs;
 };
@@ -95,6 +131,11 @@ export function rewriteGraph(
     rewritten.set(node, rewrite(node, operands(node).map(lookUp)));
   }
   return values.map(lookUp);
+}
+
+/** The values with others in the place of some that they depend on, of the same types. */
+export function substitute(values: readonly Value[], by: ReadonlyMap<Value, Value>): Value[] {
+  return rewriteGraph(values, keep, (value) => by.get(value) ?? value);
 }
 
 /** The graph with every composite replaced by its body. */

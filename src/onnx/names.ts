@@ -3,7 +3,7 @@
  * as in `block0/attn/query/Gemm`. The part is not stored anywhere: a node that uses a parameter belongs to that
  * parameter's layer, any other node to the part of the operand that is computed last.
  */
-import { type Graph, topologicalOrder } from './graph.ts';
+import { executionOrder, type Graph } from './graph.ts';
 import { isOp, type Node, operands, type Value } from './value.ts';
 
 export interface Names {
@@ -13,7 +13,7 @@ export interface Names {
 }
 
 export function nameGraph(graph: Graph): Names {
-  const order = topologicalOrder([...graph.inputs, ...Object.values(graph.outputs)]);
+  const order = executionOrder(graph);
   const position = new Map(order.map((node, i) => [node, i]));
   const parts = new Map<Node, string>();
   const nodes = new Map<Node, string>();

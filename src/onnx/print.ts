@@ -26,7 +26,7 @@ export function print(graph: Graph): string {
   const line = (node: Node): string => {
     const outputs = node.outputs.map((value) => names.value(value)).join(', ');
     const attributes = Object.entries(node.attributes).map(
-      ([key, value]) => `, ${key}=${JSON.stringify(value)}`,
+      ([key, value]) => `, ${key}=${JSON.stringify(value, shortened)}`,
     );
     const types = node.outputs.map(typed).join(', ');
     return `  ${outputs} = ${node.op}(${operands(node).map(reference).join(', ')}${attributes.join('')}) : ${types}`;
@@ -34,6 +34,11 @@ export function print(graph: Graph): string {
   const inputs = flat.inputs.map((value) => `${names.value(value)}: ${typed(value)}`);
   const nodes = names.order.filter((node) => !isOp(node, 'Input') && !isOp(node, 'Constant'));
   return [`${flat.name}(${inputs.join(', ')})`, ...nodes.map(line)].join('\n');
+}
+
+/** As many digits of a number as float32, and so a file, keeps. */
+function shortened(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(7)) : value;
 }
 
 function preview(data: ConstantData): string {

@@ -20,7 +20,11 @@ export function read(bytes: Uint8Array): OnnxFile {
   const inputs = model.graph.input.map((info) => ops.input(info.name, ...inputType(info)));
   for (const value of inputs) if (isOp(value.node, 'Input')) values.set(value.node.attributes.name, value);
   for (const tensor of model.graph.initializer) values.set(tensor.name, constantOf(tensor));
+  const used = new Set(model.graph.node.flatMap(({ input }) => input));
+  for (const { name } of model.graph.output) used.add(name);
   for (const node of model.graph.node) {
+    // An anchor (execution-order.ts), or something else that has no effect.
+    if (!node.output.some((name) => used.has(name))) continue;
     const operands = node.input.map((name) => lookUp(values, name, `node ${node.name}`));
     build(node, operands).forEach((value, i) => {
       const name = node.output[i];

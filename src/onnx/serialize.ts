@@ -8,6 +8,7 @@ import {
   MICROSOFT,
   OPSET,
 } from './encoding.ts';
+import { fileOrderFor } from './execution-order.ts';
 import { type Graph, inlineCalls, mapOutputs } from './graph.ts';
 import { type Names, nameGraph } from './names.ts';
 import { identity } from './ops.ts';
@@ -35,7 +36,12 @@ export function serialize(graph: Graph, options: SerializeOptions = {}): Uint8Ar
   const flat = withDistinctOutputs(mapOutputs(graph, inlineCalls));
   const names = nameGraph(flat);
   const constants = new ConstantPool(names);
-  const nodes = names.order.filter(isEmitted).map((node) => nodeProto(node, names, constants));
+  const emitted = names.order.filter(isEmitted);
+  const file = graph.order ? fileOrderFor(emitted) : { nodes: emitted, anchors: [] };
+  const nodes = [
+    ...file.nodes.map((node) => nodeProto(node, names, constants)),
+    ...file.anchors.map((node) => anchorProto(node, names)),
+  ];
   const initializers: TensorProto[] = [];
   const inputs: ValueInfoProto[] = [];
   for (const value of flat.inputs) {
@@ -65,13 +71,20 @@ export function serialize(graph: Graph, options: SerializeOptions = {}): Uint8Ar
 /** ONNX wants every output to be some node's own: inputs, constants and repeated values pass through Identity. */
 function withDistinctOutputs(graph: Graph): Graph {
   const used = new Set<Value>();
-  return mapOutputs(graph, (outputs) =>
-    outputs.map((value) => {
-      const own = !used.has(value) && !isOp(value.node, 'Input') && !isOp(value.node, 'Constant');
-      used.add(value);
-      return own ? value : identity(value);
-    }),
-  );
+  const outputs = Object.entries(graph.outputs).map(([name, value]): [string, Value] => {
+    const own = !used.has(value) && !isOp(value.node, 'Input') && !isOp(value.node, 'Constant');
+    used.add(value);
+    return [name, own ? value : identity(value)];
+  });
+  return { ...graph, outputs: Object.fromEntries(outputs) };
+}
+
+/** The Shape of a value that nobody uses: see execution-order.ts. */
+function anchorProto(node: Node, names: Names): NodeProto {
+  const name = `order/${names.node(node)}`;
+  const [value] = node.outputs;
+  if (!value) throw new Error(`internal: ${node.op} without output`);
+  return { name, opType: 'Shape', domain: '', input: [names.value(value)], output: [name], attribute: [] };
 }
 
 function isEmitted(node: Node): node is Node<EmittedOp> {

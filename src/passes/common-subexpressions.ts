@@ -18,6 +18,8 @@ export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
   };
   return rewriteGraph(outputs, (node, inputs) => {
     const operands = inputs.map((value) => `${id(value.node)}.${value.output}`);
+    // A sum or a product is the same whichever operand comes first.
+    if (isOp(node, 'Add') || isOp(node, 'Mul')) operands.sort();
     const key = `${node.op}(${operands.join(' ')}) ${identityOf(node, id)}`;
     const merged = known.get(key) ?? keep(node, inputs);
     known.set(key, merged);

@@ -1,13 +1,82 @@
-/** What is done to every graph before it is written: the one place that says which passes run, and in which order. */
+/**
+ * What is done to every graph: the one place that says which passes run, and in which order. Some run before
+ * differentiation, so that the derivatives are those of the better graph; the others run on what is to be written.
+ */
 import { type Graph, inlineCalls, mapOutputs } from '../onnx/graph.ts';
+import type { Value } from '../onnx/value.ts';
+import { sumColumnsByGemm } from './column-sums.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
+import { orderExecution } from './execution-order.ts';
+import { foldNormIntoLinear } from './norm-into-linear.ts';
 import { toPortable } from './portable.ts';
+import { recompute } from './recompute.ts';
+import { foldScalarsIntoProducts } from './scalars-into-products.ts';
+import { mergeSharedInputs } from './shared-input.ts';
+import { pushSlicesUp } from './slice-up.ts';
+import { foldSumsIntoGemm } from './sums-into-gemm.ts';
+import { transposeProducts } from './transposed-products.ts';
 
 export const TARGETS = ['cpu', 'webgpu'] as const;
 /** `cpu` may use ONNX Runtime's own operators (also on CUDA and in wasm); `webgpu` standard ONNX only. */
 export type Target = (typeof TARGETS)[number];
 
-export function finish(graph: Graph, target: Target): Graph {
-  const flat = mapOutputs(mapOutputs(graph, inlineCalls), mergeCommonSubexpressions);
-  return target === 'cpu' ? flat : mapOutputs(flat, toPortable);
+type Pass = (outputs: readonly Value[]) => Value[];
+
+const BEFORE = {
+  'slice-up': pushSlicesUp,
+  'norm-into-linear': foldNormIntoLinear,
+  'shared-input': mergeSharedInputs,
+} satisfies Record<string, Pass>;
+
+/** Equal expressions are merged first, so that the others see what is shared, and last, since they make new ones. */
+const AFTER = {
+  'common-subexpressions': mergeCommonSubexpressions,
+  'sums-into-gemm': foldSumsIntoGemm,
+  'column-sums': sumColumnsByGemm,
+  'scalars-into-products': foldScalarsIntoProducts,
+  'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),
+} satisfies Record<string, Pass>;
+
+export const PASS_NAMES = [...names(BEFORE), ...names(AFTER), 'execution-order', 'recompute'] as const;
+export type PassName = (typeof PASS_NAMES)[number];
+
+/** Applies the passes that come before differentiation to a forward graph, all its outputs together. */
+export function prepare(outputs: readonly Value[], without: readonly PassName[] = []): Value[] {
+  return applied(BEFORE, outputs, without);
+}
+
+export interface FinishOptions {
+  readonly target: Target;
+  readonly without?: readonly PassName[];
+  /** The outputs after which cheap values are computed again rather than kept; by default all are kept. */
+  readonly recomputeAfter?: readonly string[];
+}
+
+/** Makes a graph ready to be written for a target. */
+export function finish(graph: Graph, { target, without = [], recomputeAfter = [] }: FinishOptions): Graph {
+  const flat = mapOutputs(graph, (outputs) => applied(AFTER, inlineCalls(outputs), without));
+  if (target !== 'cpu') return mapOutputs(flat, toPortable);
+  const early = recomputeAfter.flatMap((name) => flat.outputs[name] ?? []);
+  const kept =
+    early.length === 0 || without.includes('recompute')
+      ? flat
+      : mapOutputs(flat, (outputs) => recompute(outputs, early));
+  return without.includes('execution-order') ? kept : orderExecution(kept);
+}
+
+function names<Name extends string>(passes: Readonly<Record<Name, Pass>>): Name[] {
+  const found: Name[] = [];
+  for (const name in passes) found.push(name);
+  return found;
+}
+
+function applied(
+  passes: Readonly<Record<string, Pass>>,
+  outputs: readonly Value[],
+  without: readonly string[],
+): Value[] {
+  return Object.entries(passes).reduce(
+    (values, [name, pass]) => (without.includes(name) ? values : pass(values)),
+    [...outputs],
+  );
 }

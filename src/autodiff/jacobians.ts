@@ -1,0 +1,122 @@
+/**
+ * The Jacobians of softmax and of normalisation, times a vector. Both are symmetric, so that one function serves the
+ * backward pass and the tangent, and each is a composite whose own derivatives reuse its values.
+ */
+import {
+  add,
+  call,
+  constant,
+  layerNormalization,
+  mul,
+  neg,
+  reduceMean,
+  reduceSum,
+  softmaxOp,
+  sub,
+} from '../onnx/ops.ts';
+import { staticDim } from '../onnx/shapes.ts';
+import type { Composite, Value } from '../onnx/value.ts';
+import { lift, sum } from './linear.ts';
+
+/** A function of (x, v), linear in v with a symmetric matrix, given how it and its result change with x. */
+interface SymmetricMap {
+  readonly body: (x: Value, v: Value) => Value;
+  /** The cotangent of x. */
+  readonly adjoint: (ct: Value, x: Value, v: Value) => Value;
+  /** The tangent of the result, where that of v is there or not. */
+  readonly tangent: (tx: Value, tv: Value | undefined, x: Value, v: Value) => Value;
+}
+
+function symmetricMap(name: string, { body, adjoint, tangent }: SymmetricMap) {
+  const apply = (x: Value, v: Value): Value => one(call(composite, [x, v])[0]);
+  const composite: Composite = {
+    name,
+    body: (inputs) => [body(one(inputs[0]), one(inputs[1]))],
+    vjp: ([ct], _y, inputs) => {
+      const [x, v] = [one(inputs[0]), one(inputs[1])];
+      return [lift(ct, (d) => adjoint(d, x, v)), lift(ct, (d) => apply(x, d))];
+    },
+    jvp: ([tx, tv], _y, inputs) => {
+      const [x, v] = [one(inputs[0]), one(inputs[1])];
+      return [tx ? tangent(tx, tv, x, v) : lift(tv, (t) => apply(x, t))];
+    },
+  };
+  return apply;
+}
+
+function one(value: Value | undefined): Value {
+  if (!value) throw new Error('internal: a symmetric map takes two values');
+  return value;
+}
+
+/** (a∘v) − a·Σ(a∘v) with a = softmax(x) over the axis: the Jacobian of softmax at x times v. */
+export function softmaxJacobian(x: Value, v: Value, axis: number): Value {
+  const total = (value: Value): Value => reduceSum(value, { axes: [axis], keepdims: true });
+  const centred = (a: Value, of: Value): Value => sub(of, total(mul(a, of)));
+  const jacobian = symmetricMap('softmax-jacobian', {
+    body: (at, d) => {
+      const a = softmaxOp(at, axis);
+      return mul(a, centred(a, d));
+    },
+    // a' = J·x', z = a∘v' + a'∘(v − Σ(a∘v)); the tangent is z − a·Σz, since Σa' = 0.
+    tangent: (tx, tv, at, d) => {
+      const a = softmaxOp(at, axis);
+      const z = one(
+        sum(
+          mul(jacobian(at, tx), centred(a, d)),
+          lift(tv, (t) => mul(a, t)),
+        ),
+      );
+      return sub(z, mul(a, total(z)));
+    },
+    adjoint: (ct, at, d) => {
+      const a = softmaxOp(at, axis);
+      return jacobian(at, sub(mul(ct, centred(a, d)), mul(d, total(mul(a, ct)))));
+    },
+  });
+  return jacobian(x, v);
+}
+
+/**
+ * s·(v − mean v − x̂·mean(v∘x̂)) with x̂ the normalised x over the last axis and s = 1/σ: the Jacobian of x̂ at x times v.
+ */
+export function normJacobian(x: Value, v: Value, epsilon: number): Value {
+  const width = staticDim(x.shape.at(-1), 'normJacobian', x.shape);
+  const ones = constant(new Float32Array(width).fill(1), [width]);
+  const mean = (value: Value): Value => reduceMean(value, { axes: [-1], keepdims: true });
+  const centred = (value: Value): Value => sub(value, mean(value));
+  const statistics = (at: Value) => {
+    const [hat, , inverse] = layerNormalization(at, ones, epsilon);
+    return { hat, inverse };
+  };
+  const jacobian = symmetricMap('norm-jacobian', {
+    body: (at, d) => {
+      const { hat, inverse } = statistics(at);
+      return mul(inverse, sub(centred(d), mul(hat, mean(mul(d, hat)))));
+    },
+    // With e = v − mean v, t = mean(v∘x̂), p = mean(x̂∘x'), x̂' = J·x' and s' = −s²·p:
+    //   s·[e' − x̂·(t' − s·p·t) − x̂'·t − e·(s·p)],  t' = mean(v'∘x̂ + v∘x̂').
+    tangent: (tx, tv, at, d) => {
+      const { hat, inverse } = statistics(at);
+      const t = mean(mul(d, hat));
+      const shrink = mul(inverse, mean(mul(hat, tx)));
+      const tHat = jacobian(at, tx);
+      const tT = one(
+        sum(
+          lift(tv, (u) => mean(mul(u, hat))),
+          mean(mul(d, tHat)),
+        ),
+      );
+      const turned = add(add(mul(hat, sub(tT, mul(shrink, t))), mul(tHat, t)), mul(centred(d), shrink));
+      return mul(inverse, tv ? sub(centred(tv), turned) : neg(turned));
+    },
+    // x̂ and s in turn: s·(…)·∂x̂ and J/s·∂s, with ∂s = −s²·mean(x̂∘∂x).
+    adjoint: (ct, at, d) => {
+      const { hat, inverse } = statistics(at);
+      const byHat = add(mul(ct, mean(mul(d, hat))), mul(d, mean(mul(ct, hat))));
+      const byInverse = mul(hat, mul(inverse, mean(mul(ct, jacobian(at, d)))));
+      return neg(add(jacobian(at, mul(inverse, byHat)), byInverse));
+    },
+  });
+  return jacobian(x, v);
+}

@@ -1,0 +1,169 @@
+/**
+ * The order in which nodes run, so that values live shortly. Parameters' gradients are computed one after the other,
+ * each with what it needs; but as soon as a few nodes can run that free as much memory as they take, they do. So a
+ * weight gradient comes directly after the cotangent it is made of, not when all cotangents are there; and of an
+ * activation function that which its derivative needs is computed, instead of keeping all that it is made of.
+ */
+import { type Graph, topologicalOrder } from '../onnx/graph.ts';
+import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
+import { isElementwise } from './elementwise.ts';
+import { bytesOf, isStored, ownerOf } from './memory.ts';
+
+/** The most nodes that are brought forward together, and how deep an activation function is looked into. */
+const GROUP = 10;
+const DEPTH = 6;
+
+export function orderExecution(graph: Graph): Graph {
+  const outputs = Object.values(graph.outputs);
+  const gradients = Object.entries(graph.outputs).flatMap(([name, value]) =>
+    name.includes('/') && value.shape.length > 1 ? [value] : [],
+  );
+  const order = topologicalOrder([...graph.inputs, ...gradients, ...outputs], undefined, sumFirst);
+  return { ...graph, order: new Scheduler(order, outputs).schedule() };
+}
+
+/** What a product is added to comes before the product: an accumulator before what it accumulates. */
+const sumFirst = (node: Node): readonly Value[] =>
+  isOp(node, 'Gemm') ? [...operands(node)].reverse() : operands(node);
+
+/** Nodes and stored values by number. */
+class Scheduler {
+  readonly #order: readonly Node[];
+  /** Per node: the nodes that it uses, the values that it uses (once each), the nodes that use its results. */
+  readonly #above: number[][] = [];
+  readonly #reads: number[][] = [];
+  readonly #users: number[][];
+  /** Per node, its first value; per value, its bytes and how many nodes have still to read it. */
+  readonly #results: number[][] = [];
+  readonly #bytes: number[] = [];
+  readonly #readers: number[][] = [];
+  readonly #left: number[] = [];
+  readonly #done: Uint8Array;
+  readonly #isLight: boolean[];
+
+  constructor(order: readonly Node[], outputs: readonly Value[]) {
+    this.#order = order;
+    this.#done = new Uint8Array(order.length);
+    this.#isLight = order.map(
+      (node) => isElementwise(node) || isOp(node, 'Reshape') || isOp(node, 'Transpose'),
+    );
+    this.#users = order.map(() => []);
+    const index = new Map(order.map((node, i) => [node, i]));
+    const values = new Map<Value, number>();
+    const kept = new Set(outputs.map(ownerOf));
+    order.forEach((node, i) => {
+      const above = new Set<number>();
+      const reads = new Set<number>();
+      for (const value of operands(node)) {
+        const at = index.get(value.node);
+        if (at !== undefined) above.add(at);
+        const stored = values.get(ownerOf(value));
+        if (stored !== undefined) reads.add(stored);
+      }
+      this.#above.push([...above]);
+      this.#reads.push([...reads]);
+      for (const at of above) this.#users[at]?.push(i);
+      for (const value of reads) this.#readers[value]?.push(i);
+      this.#results.push([]);
+      if (!isStored(node)) return;
+      for (const value of node.outputs) {
+        // A result of the graph has to be held in any case: it costs nothing to have it now.
+        this.#results[i]?.push(this.#bytes.length);
+        values.set(value, this.#bytes.length);
+        this.#bytes.push(kept.has(value) ? 0 : bytesOf(value));
+        this.#readers.push([]);
+      }
+    });
+    for (const readers of this.#readers) this.#left.push(readers.length);
+  }
+
+  schedule(): Node[] {
+    const result: Node[] = [];
+    const run = (node: number): void => {
+      this.#done[node] = 1;
+      const what = this.#order[node];
+      if (what) result.push(what);
+      for (const value of list(this.#reads, node)) this.#left[value] = (this.#left[value] ?? 0) - 1;
+    };
+    this.#order.forEach((node, i) => {
+      if (isOp(node, 'Input') || isOp(node, 'Constant')) run(i);
+    });
+    for (let next = 0; next < this.#order.length; next++) {
+      const queue = [next];
+      for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
+        if (this.#done[node]) continue;
+        run(node);
+        for (let found = this.#forwarded(node); found; found = this.#forwarded(node)) {
+          for (const each of found) run(each);
+          queue.push(...found);
+        }
+      }
+    }
+    return result;
+  }
+
+  /** A group of nodes, in order, that can run and frees memory, now that `node` has. */
+  #forwarded(node: number): readonly number[] | undefined {
+    const seen = new Set<number>();
+    let level = [...list(this.#users, node)];
+    for (const value of list(this.#reads, node))
+      if ((this.#left[value] ?? 0) <= GROUP) level.push(...list(this.#readers, value));
+    for (let depth = 0; depth < DEPTH && level.length > 0; depth++) {
+      const below: number[] = [];
+      for (const candidate of level) {
+        if (seen.has(candidate) || this.#done[candidate]) continue;
+        seen.add(candidate);
+        const group = this.#missing(candidate);
+        if (group && this.#pays(group)) return group;
+        if (this.#isLight[candidate]) below.push(...list(this.#users, candidate));
+      }
+      level = below.length < 64 ? below : [];
+    }
+    return undefined;
+  }
+
+  /** The node and what it still needs, in order; nothing where that is a long way. */
+  #missing(node: number): number[] | undefined {
+    const group: number[] = [];
+    const found = new Set<number>();
+    const visit = (at: number): boolean => {
+      if (this.#done[at] || found.has(at)) return true;
+      found.add(at);
+      if (found.size > GROUP) return false;
+      for (const above of list(this.#above, at)) if (!visit(above)) return false;
+      group.push(at);
+      return true;
+    };
+    return visit(node) ? group : undefined;
+  }
+
+  /**
+   * Whether a group frees as much as it leaves behind, or leaves so little next to what it reads that it only stands
+   * in the way of its operands' being freed (a sum over rows).
+   */
+  #pays(group: readonly number[]): boolean {
+    const inside = new Set(group);
+    const reads = new Map<number, number>();
+    let kept = 0;
+    let largest = 0;
+    for (const node of group) {
+      for (const value of list(this.#reads, node)) reads.set(value, (reads.get(value) ?? 0) + 1);
+      for (const value of list(this.#results, node)) {
+        if (list(this.#readers, value).some((reader) => !inside.has(reader))) kept += this.#bytes[value] ?? 0;
+      }
+    }
+    const own = new Set(group.flatMap((node) => list(this.#results, node)));
+    let freed = 0;
+    for (const [value, count] of reads) {
+      if (own.has(value)) continue;
+      const bytes = this.#bytes[value] ?? 0;
+      largest = Math.max(largest, bytes);
+      if (this.#left[value] === count) freed += bytes;
+    }
+    return freed >= kept || (largest >= 16 * kept && group.length === 1);
+  }
+}
+
+function list(lists: readonly (readonly number[])[], i: number): readonly number[] {
+  return lists[i] ?? [];
+}

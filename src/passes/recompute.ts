@@ -1,0 +1,95 @@
+/**
+ * Cheap values are computed again where they are used late, instead of being kept from early on: the terms of an
+ * activation function, each as large as its operand, from that operand. "Late" is what the given early results do not
+ * need; in a graph of a regularized gradient these are the plain gradients.
+ *
+ *     f = cheap(x); early(f); late(f) → f = cheap(x); early(f); late(cheap'(x))
+ *
+ * A copy is an equal expression, which the pass for common subexpressions would merge again: this one comes after it.
+ */
+import { keep, topologicalOrder, withInputs } from '../onnx/graph.ts';
+import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
+import { isElementwise } from './elementwise.ts';
+import { bytesOf, isStored, ownerOf } from './memory.ts';
+
+/** The most operations between what is kept and a value that is computed from it again. */
+const LONGEST = 10;
+
+/** What a value can be computed from again, and by how many elementwise operations. */
+interface Recipe {
+  readonly sources: ReadonlySet<Value>;
+  readonly length: number;
+}
+
+export function recompute(outputs: readonly Value[], early: readonly Value[]): Value[] {
+  const isEarly = new Set(topologicalOrder(early));
+  const order = topologicalOrder(outputs);
+  const late = order.filter((node) => !isEarly.has(node));
+  const recipes = recipesOf(order.filter((node) => isEarly.has(node)));
+  const isKept = (value: Value) => isEarly.has(value.node) && isStored(value.node);
+  const again = worthwhile(new Set(late.flatMap(operands).map(ownerOf).filter(isKept)), recipes);
+  const copies = new Map<Value, Value>();
+  const copy = (value: Value): Value => {
+    const known = copies.get(value);
+    if (known) return known;
+    const isView = isOp(value.node, 'Reshape') && recipes.has(ownerOf(value));
+    if (!isView && !recipes.has(value)) return value;
+    const inputs = operands(value.node).map(copy);
+    const made = withInputs(value.node, inputs).outputs[value.output] ?? value;
+    copies.set(value, made);
+    return made;
+  };
+  const rewritten = new Map<Node, readonly Value[]>();
+  const now = (value: Value): Value => rewritten.get(value.node)?.[value.output] ?? value;
+  for (const node of late) {
+    const inputs = operands(node).map((value) => (again.has(ownerOf(value)) ? copy(value) : now(value)));
+    rewritten.set(node, keep(node, inputs));
+  }
+  return outputs.map(now);
+}
+
+/** The recipes of elementwise values: back to what is no elementwise value, or too far from it. */
+function recipesOf(nodes: readonly Node[]): Map<Value, Recipe> {
+  const recipes = new Map<Value, Recipe>();
+  for (const node of nodes) {
+    const [value] = node.outputs;
+    if (!value || !isElementwise(node)) continue;
+    const sources = new Set<Value>();
+    let length = 1;
+    for (const operand of operands(node)) {
+      const owner = ownerOf(operand);
+      const recipe = recipes.get(owner);
+      length += recipe?.length ?? 0;
+      for (const source of recipe?.sources ?? [owner]) if (isStored(source.node)) sources.add(source);
+    }
+    if (length <= LONGEST) recipes.set(value, { sources, length });
+  }
+  return recipes;
+}
+
+/** Those values to compute again: where fewer bytes have to be kept for them than they are themselves. */
+function worthwhile(used: ReadonlySet<Value>, recipes: ReadonlyMap<Value, Recipe>): Set<Value> {
+  const kept = new Set([...used].filter((value) => !recipes.has(value)));
+  const groups = new Map<string, { values: Value[]; missing: Value[] }>();
+  const ids = new Map<Value, number>();
+  const id = (value: Value): number => {
+    const known = ids.get(value) ?? ids.size;
+    ids.set(value, known);
+    return known;
+  };
+  for (const value of used) {
+    const recipe = recipes.get(value);
+    if (!recipe) continue;
+    const missing = [...recipe.sources].filter((source) => !kept.has(source));
+    const key = missing.map(id).sort().join(' ');
+    const group = groups.get(key) ?? { values: [], missing };
+    group.values.push(value);
+    groups.set(key, group);
+  }
+  const total = (values: readonly Value[]) => values.reduce((bytes, value) => bytes + bytesOf(value), 0);
+  const again = new Set<Value>();
+  for (const { values, missing } of groups.values()) {
+    if (total(values) > total(missing)) for (const value of values) again.add(value);
+  }
+  return again;
+}

@@ -1,0 +1,91 @@
+/**
+ * A product with a constant number becomes the alpha (and beta) of the matrix product before or behind it:
+ *
+ *     c·Gemm(A, B, C) → Gemm(A, B, C) with c·alpha, c·beta       where nothing else uses that product
+ *     Gemm(c·A, B) → Gemm(A, B) with c·alpha                     where only products use c·A
+ *
+ * Both also through Reshape and Transpose.
+ */
+import { keep, rewriteGraph } from '../onnx/graph.ts';
+import { gemm, matmul, uniformNumber } from '../onnx/ops.ts';
+import { isOp, type Node, type Value } from '../onnx/value.ts';
+import { Users } from './users.ts';
+
+type Product = Node<'Gemm'> | Node<'MatMul'>;
+
+export function foldScalarsIntoProducts(outputs: readonly Value[]): Value[] {
+  const users = new Users(outputs);
+  const factors = new Map<Node, { alpha: number; beta: number }>();
+  const gone = new Map<Value, Value>();
+  const scale = (node: Product, by: number, alsoC: boolean): void => {
+    const { alpha, beta } = factors.get(node) ?? { alpha: 1, beta: 1 };
+    factors.set(node, { alpha: alpha * by, beta: alsoC ? beta * by : beta });
+  };
+  for (const node of users.order) {
+    const scaled = isOp(node, 'Mul') ? scaledBy(node) : undefined;
+    if (!scaled || !isOp(node, 'Mul')) continue;
+    const source = productAbove(scaled.x, users);
+    const sinks = source ? undefined : productsBelow(node.outputs[0], users);
+    if (source) scale(source, scaled.by, true);
+    for (const sink of sinks ?? []) scale(sink, scaled.by, false);
+    if (source || sinks) gone.set(node.outputs[0], scaled.x);
+  }
+  return rewriteGraph(
+    outputs,
+    (node, inputs) => {
+      const factor = factors.get(node);
+      const [a, b, c] = inputs;
+      if (!factor || !a || !b) return keep(node, inputs);
+      if (isOp(node, 'MatMul')) {
+        return [matmul(a, b, { ...node.attributes, alpha: node.attributes.alpha * factor.alpha })];
+      }
+      if (!isOp(node, 'Gemm')) return keep(node, inputs);
+      const { alpha, beta } = node.attributes;
+      return [gemm(a, b, c, { ...node.attributes, alpha: alpha * factor.alpha, beta: beta * factor.beta })];
+    },
+    (value) => {
+      let now = value;
+      for (let next = gone.get(now); next; next = gone.get(now)) now = next;
+      return now;
+    },
+  );
+}
+
+/** A value times a constant, if one operand is a constant of one element and the other larger. */
+function scaledBy({ inputs: [a, b], outputs: [y] }: Node<'Mul'>): { x: Value; by: number } | undefined {
+  for (const [x, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const isOne = other.shape.every((dim) => dim === 1) && other.shape.length <= x.shape.length;
+    const by = isOne && isOp(other.node, 'Constant') ? uniformNumber(other) : undefined;
+    if (by !== undefined && y.dtype === 'float32' && x.shape.some((dim) => dim !== 1)) return { x, by };
+  }
+  return undefined;
+}
+
+/** The product that a value is, reshaped or transposed, if it is for nothing else. */
+function productAbove(value: Value, users: Users): Product | undefined {
+  if (!users.isSingle(value)) return undefined;
+  const { node } = value;
+  if (isOp(node, 'Gemm') || isOp(node, 'MatMul')) return node;
+  return isOp(node, 'Reshape') || isOp(node, 'Transpose') ? productAbove(node.inputs[0], users) : undefined;
+}
+
+/** The products that take a value, reshaped or transposed, as a factor, if it is for nothing else. */
+function productsBelow(value: Value, users: Users): Product[] | undefined {
+  if (users.isOutput(value)) return undefined;
+  const found: Product[] = [];
+  for (const user of users.of(value)) {
+    if (isOp(user, 'Gemm') || isOp(user, 'MatMul')) {
+      if (user.inputs[2] === value || user.inputs[0] === user.inputs[1]) return undefined;
+      found.push(user);
+      continue;
+    }
+    const behind =
+      isOp(user, 'Reshape') || isOp(user, 'Transpose') ? productsBelow(user.outputs[0], users) : undefined;
+    if (!behind) return undefined;
+    found.push(...behind);
+  }
+  return found;
+}

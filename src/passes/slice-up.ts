@@ -1,0 +1,110 @@
+/**
+ * Moves a Slice up through operations that work row by row: where only a few rows reach the loss (the class token of
+ * a ViT), the rest need not be computed. Applied before differentiation, so that the gradient does not compute them
+ * either. A Slice stops at a value that others use too.
+ *
+ *     slice(f(x)) → f(slice(x))
+ */
+import { keep, rewriteGraph, withInputs } from '../onnx/graph.ts';
+import { call, gemm, layerNormalization, matmul, reshape, slice, transpose } from '../onnx/ops.ts';
+import { product } from '../onnx/shapes.ts';
+import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
+import { isElementwise } from './elementwise.ts';
+import { Users } from './users.ts';
+
+interface Range {
+  readonly axis: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+export function pushSlicesUp(outputs: readonly Value[]): Value[] {
+  const users = new Users(outputs);
+  const moved = new Map<Value, Value>();
+  for (const node of users.order) {
+    if (!isOp(node, 'Slice') || node.attributes.axes.length > 1) continue;
+    const { axes, starts, ends } = node.attributes;
+    const range = { axis: axes[0] ?? 0, start: starts[0] ?? 0, end: ends[0] ?? 0 };
+    if (!users.isSingle(node.inputs[0])) continue;
+    const up = above(node.inputs[0], range, users);
+    if (up) moved.set(node.outputs[0], up);
+  }
+  return rewriteGraph(outputs, keep, (value) => moved.get(value) ?? value);
+}
+
+/** The rows of `x` in the range, computed from as few rows as can be. */
+function rows(x: Value, range: Range, users: Users): Value {
+  const { axis, start, end } = range;
+  const isShared = !users.isSingle(x) && !(isOp(x.node, 'Reshape') && users.isSingle(x.node.inputs[0]));
+  return (isShared ? undefined : above(x, range, users)) ?? slice(x, axis, start, end);
+}
+
+/** The rows of `x`, with the slice above the node that makes it; nothing where that is no operation on rows. */
+function above(x: Value, range: Range, users: Users): Value | undefined {
+  const { node } = x;
+  const { axis, start, end } = range;
+  const up = (operand: Value, to = axis): Value => rows(operand, { axis: to, start, end }, users);
+  if (isElementwise(node)) {
+    const sliced = operands(node).map((operand) => {
+      const at = axis - x.shape.length + operand.shape.length;
+      return at < 0 || operand.shape[at] === 1 ? operand : up(operand, at);
+    });
+    return remade(node, sliced, x, range);
+  }
+  if (isOp(node, 'Softmax') || isOp(node, 'LogSoftmax')) {
+    return node.attributes.axis === axis ? undefined : remade(node, [up(node.inputs[0])], x, range);
+  }
+  if (isOp(node, 'LayerNormalization')) {
+    const [operand, scale] = node.inputs;
+    if (axis === x.shape.length - 1) return undefined;
+    return layerNormalization(up(operand), scale, node.attributes.epsilon)[x.output];
+  }
+  if (isOp(node, 'Transpose')) {
+    const { perm } = node.attributes;
+    return transpose(up(node.inputs[0], perm[axis]), perm);
+  }
+  if (isOp(node, 'MatMul')) {
+    const [a, b] = node.inputs;
+    const { transA } = node.attributes;
+    const rank = x.shape.length;
+    if (axis !== rank - 2 || a.shape.length !== rank) return undefined;
+    return matmul(up(a, transA ? rank - 1 : axis), b, node.attributes);
+  }
+  return isOp(node, 'Reshape') ? aboveReshape(node, range, up) : undefined;
+}
+
+/** A Reshape keeps an axis if as many elements lie before it and as many along it; a Gemm's rows may be cut apart. */
+function aboveReshape(
+  node: Node<'Reshape'>,
+  { axis, start, end }: Range,
+  up: (operand: Value, axis: number) => Value,
+): Value | undefined {
+  const [operand] = node.inputs;
+  const { shape } = node.attributes;
+  const cut = shape.map((dim, i) => (i === axis ? end - start : dim));
+  const before = product(shape.slice(0, axis));
+  const same = operand.shape.findIndex(
+    (dim, i) => dim === shape[axis] && product(operand.shape.slice(0, i)) === before,
+  );
+  if (same >= 0) return reshape(up(operand, same), cut);
+  if (!isOp(operand.node, 'Gemm') || operand.node.attributes.transA) return undefined;
+  const [a, b, c] = operand.node.inputs;
+  const [columns, width] = [operand.shape[1], a.shape[1]];
+  const isRows = axis < shape.length - 1 && shape.at(-1) === columns;
+  if (!isRows || columns === undefined || width === undefined || c?.shape.length === 2) return undefined;
+  const apart = up(reshape(a, [...shape.slice(0, -1), width]), axis);
+  const flat = reshape(apart, [product(cut.slice(0, -1)), width]);
+  return reshape(gemm(flat, b, c, operand.node.attributes), cut);
+}
+
+/** The node on sliced operands. */
+function remade(
+  node: Node,
+  inputs: readonly Value[],
+  x: Value,
+  { axis, start, end }: Range,
+): Value | undefined {
+  if (isOp(node, 'Call')) return call(node.attributes.composite, inputs)[x.output];
+  const shape = x.shape.map((dim, i) => (i === axis ? end - start : dim));
+  return withInputs(node, inputs, shape).outputs[x.output];
+}

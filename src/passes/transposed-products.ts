@@ -1,0 +1,27 @@
+/**
+ * A product with a transposed left factor, as every weight gradient xᵀ·d is, becomes an explicit Transpose of the
+ * narrower operand and a plain product: the former is the slow form of the CPU kernel, and the Transpose is shared by
+ * all the products that its operand takes part in.
+ *
+ *     Gemm(A, B, transA) → Gemm(Transpose(A), B)               A no wider than B
+ *     Gemm(A, B, transA) → Transpose(Gemm(Transpose(B), A))    else
+ *
+ * ONNX Runtime's own optimizer would fuse it back; sessions run with that off.
+ */
+import { keep, rewriteGraph } from '../onnx/graph.ts';
+import { gemm, transpose } from '../onnx/ops.ts';
+import { isOp, type Value } from '../onnx/value.ts';
+
+export function transposeProducts(outputs: readonly Value[]): Value[] {
+  return rewriteGraph(outputs, (node, inputs) => {
+    const [a, b, c] = inputs;
+    if (!isOp(node, 'Gemm') || !node.attributes.transA || !a || !b) return keep(node, inputs);
+    const { transB, alpha, beta } = node.attributes;
+    const [rows, columns] = node.outputs[0].shape;
+    const isMatrix = !c || c.shape.length === 2;
+    if (transB || !isMatrix || Number(rows) <= Number(columns)) {
+      return [gemm(transpose(a), b, c, { transB, alpha, beta })];
+    }
+    return [transpose(gemm(transpose(b), a, c && transpose(c), { alpha, beta }))];
+  });
+}
