@@ -3,14 +3,22 @@
  * Improving Generalization in Deep Learning*, ICML 2022, equation 2).
  */
 import { hvp } from '../autodiff/grad.ts';
-import { add, div, greater, mul, reduceSum, sqrt, where } from '../onnx/ops.ts';
+import { add, concat, div, greater, mul, reduceSum, reshape, sqrt, where } from '../onnx/ops.ts';
 import type { Value } from '../onnx/value.ts';
 
-/** The l2 norm of all the values together: a float32 scalar. */
+/**
+ * The l2 norm of all the values together: a float32 scalar. Squares are summed axis by axis: ONNX Runtime adds a whole
+ * tensor up one element after the other, and four million of them to three digits only.
+ */
 export function globalNorm(values: readonly Value[]): Value {
-  const [first, ...rest] = values.map((value) => reduceSum(mul(value, value)));
-  if (!first) throw new Error('globalNorm: expected at least one value, got none');
-  return sqrt(rest.reduce((total, square) => add(total, square), first));
+  if (values.length === 0) throw new Error('globalNorm: expected at least one value, got none');
+  return sqrt(reduceSum(concat(values.map(sumOfSquares), 0)));
+}
+
+function sumOfSquares(value: Value): Value {
+  let total = mul(value, value);
+  while (total.shape.length > 1) total = reduceSum(total, { axes: [-1] });
+  return total.shape.length === 0 ? reshape(total, [1]) : reduceSum(total, { keepdims: true });
 }
 
 /**

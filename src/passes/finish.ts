@@ -6,6 +6,7 @@ import { type Graph, inlineCalls, mapOutputs } from '../onnx/graph.ts';
 import type { Value } from '../onnx/value.ts';
 import { sumColumnsByGemm } from './column-sums.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
+import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
 import { foldNormIntoLinear } from './norm-into-linear.ts';
 import { toPortable } from './portable.ts';
@@ -13,7 +14,6 @@ import { recompute } from './recompute.ts';
 import { foldScalarsIntoProducts } from './scalars-into-products.ts';
 import { mergeSharedInputs } from './shared-input.ts';
 import { pushSlicesUp } from './slice-up.ts';
-import { foldSumsIntoGemm } from './sums-into-gemm.ts';
 import { transposeProducts } from './transposed-products.ts';
 
 export const TARGETS = ['cpu', 'webgpu'] as const;
@@ -24,14 +24,14 @@ type Pass = (outputs: readonly Value[]) => Value[];
 
 const BEFORE = {
   'slice-up': pushSlicesUp,
-  'norm-into-linear': foldNormIntoLinear,
   'shared-input': mergeSharedInputs,
+  'norm-into-linear': foldNormIntoLinear,
 } satisfies Record<string, Pass>;
 
 /** Equal expressions are merged first, so that the others see what is shared, and last, since they make new ones. */
 const AFTER = {
   'common-subexpressions': mergeCommonSubexpressions,
-  'sums-into-gemm': foldSumsIntoGemm,
+  'early-factors': (outputs) => mergeCommonSubexpressions(multiplyEarlyFactorsFirst(outputs)),
   'column-sums': sumColumnsByGemm,
   'scalars-into-products': foldScalarsIntoProducts,
   'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),

@@ -4,7 +4,7 @@
  *     c·Gemm(A, B, C) → Gemm(A, B, C) with c·alpha, c·beta       where nothing else uses that product
  *     Gemm(c·A, B) → Gemm(A, B) with c·alpha                     where only products use c·A
  *
- * Both also through Reshape and Transpose.
+ * Both also through Reshape and Transpose, the first through sums.
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { gemm, matmul, uniformNumber } from '../onnx/ops.ts';
@@ -24,11 +24,11 @@ export function foldScalarsIntoProducts(outputs: readonly Value[]): Value[] {
   for (const node of users.order) {
     const scaled = isOp(node, 'Mul') ? scaledBy(node) : undefined;
     if (!scaled || !isOp(node, 'Mul')) continue;
-    const source = productAbove(scaled.x, users);
-    const sinks = source ? undefined : productsBelow(node.outputs[0], users);
-    if (source) scale(source, scaled.by, true);
+    const sources = productsAbove(scaled.x, users);
+    const sinks = sources ? undefined : productsBelow(node.outputs[0], users);
+    for (const source of sources ?? []) scale(source, scaled.by, true);
     for (const sink of sinks ?? []) scale(sink, scaled.by, false);
-    if (source || sinks) gone.set(node.outputs[0], scaled.x);
+    if (sources || sinks) gone.set(node.outputs[0], scaled.x);
   }
   return rewriteGraph(
     outputs,
@@ -64,12 +64,15 @@ function scaledBy({ inputs: [a, b], outputs: [y] }: Node<'Mul'>): { x: Value; by
   return undefined;
 }
 
-/** The product that a value is, reshaped or transposed, if it is for nothing else. */
-function productAbove(value: Value, users: Users): Product | undefined {
+/** The products that a value is, or is the sum of, reshaped or transposed, if they are for nothing else. */
+function productsAbove(value: Value, users: Users): Product[] | undefined {
   if (!users.isSingle(value)) return undefined;
   const { node } = value;
-  if (isOp(node, 'Gemm') || isOp(node, 'MatMul')) return node;
-  return isOp(node, 'Reshape') || isOp(node, 'Transpose') ? productAbove(node.inputs[0], users) : undefined;
+  if (isOp(node, 'Gemm') || isOp(node, 'MatMul')) return [node];
+  if (isOp(node, 'Reshape') || isOp(node, 'Transpose')) return productsAbove(node.inputs[0], users);
+  if (!isOp(node, 'Add') && !isOp(node, 'Sub')) return undefined;
+  const [a, b] = node.inputs.map((operand) => productsAbove(operand, users));
+  return a && b && [...a, ...b];
 }
 
 /** The products that take a value, reshaped or transposed, as a factor, if it is for nothing else. */

@@ -9,6 +9,7 @@ import { keep, rewriteGraph, withInputs } from '../onnx/graph.ts';
 import { call, gemm, layerNormalization, matmul, reshape, slice, transpose } from '../onnx/ops.ts';
 import { product } from '../onnx/shapes.ts';
 import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
+import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { isElementwise } from './elementwise.ts';
 import { Users } from './users.ts';
 
@@ -19,6 +20,13 @@ interface Range {
 }
 
 export function pushSlicesUp(outputs: readonly Value[]): Value[] {
+  // A value that is used several times, each time sliced alike, is used once when those slices are one.
+  const merged = mergeCommonSubexpressions(outputs);
+  const moved = pushOnce(merged);
+  return moved.every((value, i) => value === merged[i]) ? moved : pushSlicesUp(moved);
+}
+
+function pushOnce(outputs: readonly Value[]): Value[] {
   const users = new Users(outputs);
   const moved = new Map<Value, Value>();
   for (const node of users.order) {
@@ -90,10 +98,11 @@ function aboveReshape(
   if (!isOp(operand.node, 'Gemm') || operand.node.attributes.transA) return undefined;
   const [a, b, c] = operand.node.inputs;
   const [columns, width] = [operand.shape[1], a.shape[1]];
-  const isRows = axis < shape.length - 1 && shape.at(-1) === columns;
-  if (!isRows || columns === undefined || width === undefined || c?.shape.length === 2) return undefined;
-  const apart = up(reshape(a, [...shape.slice(0, -1), width]), axis);
-  const flat = reshape(apart, [product(cut.slice(0, -1)), width]);
+  // The rows may be cut apart, and the columns too (into heads).
+  const lead = shape.findIndex((_, i) => product(shape.slice(i)) === columns);
+  if (axis >= lead || width === undefined || (c?.shape.length === 2 && c.shape[0] !== 1)) return undefined;
+  const apart = up(reshape(a, [...shape.slice(0, lead), width]), axis);
+  const flat = reshape(apart, [product(cut.slice(0, lead)), width]);
   return reshape(gemm(flat, b, c, operand.node.attributes), cut);
 }
 

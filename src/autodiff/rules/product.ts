@@ -48,12 +48,15 @@ export const product: Rules<'MatMul' | 'Gemm'> = {
       const [da, db] = factors(plainGemm, ct, a, b, flags);
       return c ? [da, db, sumTo(mul(ct, flags.beta), c.shape)] : [da, db];
     },
+    // A row of C is nearly free in ONNX Runtime, a whole matrix dearer than a sum of its own: only C's tangent is one.
     jvp: ([ta, tb, tc], [y], [a, b], flags) => {
-      const { beta, ...rest } = flags;
-      // The tangent of C rides along as the C of a product, where there is one.
-      const first =
-        lift(ta, (t) => gemm(t, b, tc, flags)) ?? lift(tc, (t) => toShape(mul(t, beta), y.shape) ?? t);
-      return [tb ? gemm(a, tb, first, { ...rest, beta: 1 }) : first];
+      if (!ta && !tb) return [lift(tc, (t) => toShape(mul(t, flags.beta), y.shape) ?? t)];
+      return [
+        sum(
+          lift(ta, (t) => gemm(t, b, tc, flags)),
+          lift(tb, (t) => gemm(a, t, ta ? undefined : tc, flags)),
+        ),
+      ];
     },
   },
 };
