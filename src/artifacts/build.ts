@@ -41,7 +41,7 @@ export type MemoryLevel = (typeof MEMORY_LEVELS)[number];
 const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly exact: number }>> = {
   fast: { gradient: 1000, exact: Number.POSITIVE_INFINITY },
   lean: { gradient: 500, exact: 1000 },
-  remat: { gradient: 500, exact: 500 },
+  remat: { gradient: 400, exact: 400 },
 };
 const MOST_SLICES = 8;
 
@@ -145,7 +145,10 @@ class Builder {
 
   #hvp(): Graph {
     const vector = this.parameters.map(({ path, shape }) => input(`vector/${path}`, shape));
-    const gradient = grad(this.#loss(this.#slices('gradient')).loss, this.#values);
+    // A scale folded into a linear layer is a factor of its weights: its tangent would need the gradient of these, which
+    // nothing else here does, and which is as much work again as the forward pass.
+    const { loss } = this.#loss(this.#slices('gradient'), this.#images, ['norm-into-linear']);
+    const gradient = grad(loss, this.#values);
     const outputs = this.#named('hvp', hvp(gradient, this.#values, vector));
     const inputs = [this.#images, this.#labels, this.#smoothing, ...this.#values, ...vector];
     return finish({ name: 'hvp', inputs, outputs }, { target: this.#spec.target, without: this.#without });
@@ -183,7 +186,7 @@ class Builder {
    * The loss and the logits, of slices of the batch that go through the model one after the other: each is small
    * enough for the caches, and the memory that one leaves the next can use.
    */
-  #loss(slices: number, images = this.#images): Loss {
+  #loss(slices: number, images = this.#images, without: readonly PassName[] = []): Loss {
     const size = this.#batch / slices;
     const some = slice(images, 0, 0, size);
     const labels = slice(this.#labels, 0, 0, size);
@@ -192,7 +195,7 @@ class Builder {
     const logits = buildModel(scope, some, this.#spec.classes, this.#spec.model);
     const known = new Map(scope.parameters.map(({ value }, i) => [value, at(this.#values, i)]));
     const parts = substitute([crossEntropy(logits, labels, this.#smoothing), logits], known);
-    const first = prepare(parts, this.#without);
+    const first = prepare(parts, [...this.#without, ...without]);
     const results = Array.from({ length: slices }, (_, i) => {
       const range = [i * size, (i + 1) * size] as const;
       const other = new Map([

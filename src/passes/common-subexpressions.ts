@@ -30,12 +30,18 @@ export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
 /** What tells two nodes of one op and operands apart. */
 function identityOf(node: Node, id: (node: Node) => number): string {
   if (isOp(node, 'Call')) return `${node.attributes.composite.name} ${id(node)}`;
-  if (!isOp(node, 'Constant')) return JSON.stringify(node.attributes);
+  if (!isOp(node, 'Constant')) return attributesOf(node);
   const [value] = node.outputs;
   const { data } = node.attributes;
   return data.length > LARGE && !isUniform(data)
     ? `${id(node)}`
     : `${value.dtype} ${value.shape} ${isUniform(data) ? data[0] : data}`;
+}
+
+/** Most nodes have none, and JSON takes its time. */
+function attributesOf({ attributes }: Node): string {
+  for (const _ in attributes) return JSON.stringify(attributes);
+  return '';
 }
 
 function isUniform(data: { readonly length: number; readonly [index: number]: number | bigint }): boolean {

@@ -36,6 +36,7 @@ class Scheduler {
   /** Per node, its first value; per value, its bytes and how many nodes have still to read it. */
   readonly #results: number[][] = [];
   readonly #bytes: number[] = [];
+  readonly #isInevitable: boolean[] = [];
   readonly #readers: number[][] = [];
   readonly #left: number[] = [];
   readonly #done: Uint8Array;
@@ -50,7 +51,7 @@ class Scheduler {
     this.#users = order.map(() => []);
     const index = new Map(order.map((node, i) => [node, i]));
     const values = new Map<Value, number>();
-    const kept = new Set(outputs.map(ownerOf));
+    const kept = inevitable(outputs);
     order.forEach((node, i) => {
       const above = new Set<number>();
       const reads = new Set<number>();
@@ -67,10 +68,10 @@ class Scheduler {
       this.#results.push([]);
       if (!isStored(node)) return;
       for (const value of node.outputs) {
-        // A result of the graph has to be held in any case: it costs nothing to have it now.
         this.#results[i]?.push(this.#bytes.length);
         values.set(value, this.#bytes.length);
-        this.#bytes.push(kept.has(value) ? 0 : bytesOf(value));
+        this.#bytes.push(bytesOf(value));
+        this.#isInevitable.push(kept.has(value));
         this.#readers.push([]);
       }
     });
@@ -89,13 +90,14 @@ class Scheduler {
       if (isOp(node, 'Input') || isOp(node, 'Constant')) run(i);
     });
     for (let next = 0; next < this.#order.length; next++) {
-      const queue = [next];
-      for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
-        if (this.#done[node]) continue;
-        run(node);
+      if (this.#done[next]) continue;
+      run(next);
+      // What was brought forward may in turn bring others forward.
+      const ran = [next];
+      for (let node = ran.pop(); node !== undefined; node = ran.pop()) {
         for (let found = this.#forwarded(node); found; found = this.#forwarded(node)) {
           for (const each of found) run(each);
-          queue.push(...found);
+          ran.push(...found);
         }
       }
     }
@@ -139,17 +141,22 @@ class Scheduler {
 
   /**
    * Whether a group frees as much as it leaves behind, or leaves so little next to what it reads that it only stands
-   * in the way of its operands' being freed (a sum over rows).
+   * in the way of its operands' being freed (a sum over rows). What has to be held in any case counts, by half, only
+   * where it is large next to what it is made of: there, the later it is computed, the better.
    */
   #pays(group: readonly number[]): boolean {
     const inside = new Set(group);
     const reads = new Map<number, number>();
     let kept = 0;
+    let due = 0;
     let largest = 0;
     for (const node of group) {
       for (const value of list(this.#reads, node)) reads.set(value, (reads.get(value) ?? 0) + 1);
       for (const value of list(this.#results, node)) {
-        if (list(this.#readers, value).some((reader) => !inside.has(reader))) kept += this.#bytes[value] ?? 0;
+        const readers = list(this.#readers, value);
+        const bytes = this.#bytes[value] ?? 0;
+        if (this.#isInevitable[value]) due += bytes;
+        else if (readers.some((reader) => !inside.has(reader))) kept += bytes;
       }
     }
     const own = new Set(group.flatMap((node) => list(this.#results, node)));
@@ -160,8 +167,26 @@ class Scheduler {
       largest = Math.max(largest, bytes);
       if (this.#left[value] === count) freed += bytes;
     }
-    return freed >= kept || (largest >= 16 * kept && group.length === 1);
+    const cost = kept + (2 * due > largest ? due / 2 : 0);
+    return freed >= cost || (largest >= 16 * cost && group.length === 1);
   }
+}
+
+/** The results of the graph, and what becomes one of them where it lies: a sum that gets further terms, a factor. */
+function inevitable(outputs: readonly Value[]): Set<Value> {
+  const found = new Set<Value>();
+  const queue = outputs.map(ownerOf);
+  for (let value = queue.pop(); value; value = queue.pop()) {
+    if (found.has(value)) continue;
+    found.add(value);
+    const { node } = value;
+    if (!isElementwise(node) && !isOp(node, 'Transpose') && !isOp(node, 'Split')) continue;
+    for (const operand of operands(node)) {
+      const owner = ownerOf(operand);
+      if (isStored(owner.node) && bytesOf(owner) >= bytesOf(value)) queue.push(owner);
+    }
+  }
+  return found;
 }
 
 function list(lists: readonly (readonly number[])[], i: number): readonly number[] {

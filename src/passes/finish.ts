@@ -8,6 +8,7 @@ import { sumColumnsByGemm } from './column-sums.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
+import { peakBytes } from './memory.ts';
 import { foldNormIntoLinear } from './norm-into-linear.ts';
 import { toPortable } from './portable.ts';
 import { recompute } from './recompute.ts';
@@ -31,7 +32,7 @@ const BEFORE = {
 /** Equal expressions are merged first, so that the others see what is shared, and last, since they make new ones. */
 const AFTER = {
   'common-subexpressions': mergeCommonSubexpressions,
-  'early-factors': (outputs) => mergeCommonSubexpressions(multiplyEarlyFactorsFirst(outputs)),
+  'early-factors': multiplyEarlyFactorsFirst,
   'column-sums': sumColumnsByGemm,
   'scalars-into-products': foldScalarsIntoProducts,
   'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),
@@ -56,12 +57,12 @@ export interface FinishOptions {
 export function finish(graph: Graph, { target, without = [], recomputeAfter = [] }: FinishOptions): Graph {
   const flat = mapOutputs(graph, (outputs) => applied(AFTER, inlineCalls(outputs), without));
   if (target !== 'cpu') return mapOutputs(flat, toPortable);
+  const order = (each: Graph): Graph => (without.includes('execution-order') ? each : orderExecution(each));
+  const ordered = order(flat);
   const early = recomputeAfter.flatMap((name) => flat.outputs[name] ?? []);
-  const kept =
-    early.length === 0 || without.includes('recompute')
-      ? flat
-      : mapOutputs(flat, (outputs) => recompute(outputs, early));
-  return without.includes('execution-order') ? kept : orderExecution(kept);
+  if (early.length === 0 || without.includes('recompute')) return ordered;
+  const recomputed = order(mapOutputs(flat, (outputs) => recompute(outputs, early)));
+  return peakBytes(recomputed) < peakBytes(ordered) ? recomputed : ordered;
 }
 
 function names<Name extends string>(passes: Readonly<Record<Name, Pass>>): Name[] {
