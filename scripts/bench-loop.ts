@@ -15,7 +15,7 @@ import { createEngine } from '../src/train/engine.ts';
 import { integer, type OptionTable, text } from '../src/train/options.ts';
 import { ParameterArrays } from '../src/train/parameters.ts';
 import { prepareRun, trainRun } from '../src/train/run.ts';
-import { createTrainer, planRun } from '../src/train/trainer.ts';
+import { createTrainer, type Plan } from '../src/train/trainer.ts';
 import { median } from './bench/median.ts';
 
 const TABLE = {
@@ -61,8 +61,9 @@ await runMain(async (argv) => {
   const prepared = await prepareRun(configFor(options));
   const shares: number[] = [];
   for (let round = 1; round <= values.rounds; round++) {
-    const run = durations(await wholeRun(prepared));
-    const bare = durations(await stepsAlone(prepared));
+    const whole = await wholeRun(prepared);
+    const run = durations(whole.ends);
+    const bare = durations(await stepsAlone(prepared, whole.plan));
     const [runTotal, bareTotal] = [sum(run), sum(bare)];
     const share = bareTotal / runTotal;
     shares.push(share);
@@ -82,25 +83,25 @@ await runMain(async (argv) => {
 
 type Prepared = Awaited<ReturnType<typeof prepareRun>>;
 
-/** When each step ended. */
-async function wholeRun(prepared: Prepared): Promise<number[]> {
+/** When each step ended, and what the run planned, so that the steps alone are of the same work. */
+async function wholeRun(prepared: Prepared): Promise<{ readonly ends: number[]; readonly plan: Plan }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'ortgrad-loop-'));
   const ends: number[] = [];
   try {
-    await trainRun(folder, prepared, {
+    const { plan } = await trainRun(folder, prepared, {
       note() {},
       started() {},
       step: () => ends.push(performance.now()),
       evaluated() {},
       shouldStop: () => false,
     });
+    return { ends, plan };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return ends;
 }
 
-async function stepsAlone({ config, graph }: Prepared): Promise<number[]> {
+async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<number[]> {
   const { manifest, file } = await ensureArtifact(graph, config.microBatch);
   const device = { device: config.device, threads: config.threads || availableParallelism() };
   const parameters = new ParameterArrays(manifest);
@@ -112,7 +113,7 @@ async function stepsAlone({ config, graph }: Prepared): Promise<number[]> {
     labelSmoothing: config.labelSmoothing,
     load: (name) => createSession(file(name), device),
   });
-  const trainer = createTrainer(config, planRun(config, config.maxSteps), manifest, parameters, engine);
+  const trainer = createTrainer(config, plan, manifest, parameters, engine);
   const random = new Random(0, 'sample');
   const { channels, height, width } = manifest.image;
   const batch = {
