@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { createSession } from '#runtime';
 import { ensureArtifact } from '../src/artifacts/store.ts';
 import { runMain } from '../src/cli/fail.ts';
@@ -126,6 +127,8 @@ async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<numb
   };
   const ends: number[] = [];
   for (let step = 0; step < config.maxSteps; step++) {
+    // A run gives way to the event loop, too, when it takes a batch.
+    await setImmediate();
     await trainer.step(step, batch);
     ends.push(performance.now());
   }
