@@ -19,6 +19,7 @@ import { matmulFlops } from '../src/passes/flops.ts';
 import { Random } from '../src/random.ts';
 import { integer, type OptionTable, text, toggle } from '../src/train/options.ts';
 import { decodeSafetensors, encodeSafetensors } from '../src/train/safetensors.ts';
+import { median } from './bench/median.ts';
 import { type Job, type Subject, startSubject, type Timing, WORK, type Work } from './bench/protocol.ts';
 
 const TABLE = {
@@ -323,13 +324,6 @@ function chunked(values: readonly number[]): number[] {
   const norms: number[] = [];
   for (let i = 0; i < values.length; i += 1000) norms.push(Math.hypot(...values.slice(i, i + 1000)));
   return norms.length > 1000 ? chunked(norms) : norms;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const [low = 0, high = 0] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[middle]];
-  return (low + high) / 2;
 }
 
 function table(rows: readonly Row[]): string[] {

@@ -1,6 +1,6 @@
 /** The thread behind loader.ts: opens a split, then answers each request for a batch, in order. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { UserError } from '../errors.ts';
+import { type Failure, failure } from '../thread.ts';
 import { type Batch, type BatchOptions, batchesOf } from './batches.ts';
 import type { DatasetInfo, DatasetSource, SplitName } from './dataset.ts';
 import { openDataset } from './open.ts';
@@ -12,7 +12,7 @@ export interface WorkerOptions extends BatchOptions {
 
 export type WorkerRequest = { readonly epoch: number; readonly step: number } | 'close';
 
-/** One reply to starting the thread (`opened`), then one to each request. Errors lose their class on the way. */
+/** One reply to starting the thread (`opened`), then one to each request. */
 export type WorkerReply =
   | {
       readonly kind: 'opened';
@@ -21,7 +21,7 @@ export type WorkerReply =
       readonly perEpoch: number;
     }
   | { readonly kind: 'batch'; readonly batch: Batch }
-  | { readonly kind: 'failed'; readonly message: string; readonly stack: string; readonly user: boolean };
+  | Failure;
 
 if (!parentPort) throw new Error('internal: loader-worker.ts is not run as a worker');
 const port = parentPort;
@@ -46,8 +46,7 @@ function post(reply: WorkerReply): void {
 }
 
 function fail(error: unknown): void {
-  const { message, stack = '' } = error instanceof Error ? error : new Error(String(error));
-  post({ kind: 'failed', message, stack, user: error instanceof UserError });
+  post(failure(error));
 }
 
 const opening = open();

@@ -2,9 +2,8 @@
  * Prepares batches in a worker thread: ONNX Runtime's `run` blocks the thread it is called on, so that the data
  * for the next steps must come from another one.
  */
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
+import { revive, startModule } from '../thread.ts';
 import type { Batch } from './batches.ts';
 import type { DatasetInfo } from './dataset.ts';
 import type { WorkerOptions, WorkerReply, WorkerRequest } from './loader-worker.ts';
@@ -82,12 +81,7 @@ interface Thread {
 
 /** A worker whose replies come in the order of the requests. It keeps the process alive only while one is due. */
 function startThread(options: WorkerOptions): Thread {
-  const extension = extname(import.meta.url);
-  const worker = new Worker(new URL(`./loader-worker${extension}`, import.meta.url), {
-    workerData: options,
-    // In dist both files are .js. From source both are .ts, and the thread must be able to read that, too.
-    ...(extension === '.ts' && { execArgv: [...process.execArgv, '--import', registerTsx()] }),
-  });
+  const worker = startModule('loader-worker', import.meta.url, options);
   const due: { resolve(reply: Success): void; reject(error: Error): void }[] = [];
   let ended: Error | undefined;
 
@@ -125,17 +119,4 @@ function startThread(options: WorkerOptions): Thread {
       await exited;
     },
   };
-}
-
-/**
- * A module that registers tsx. A thread inherits `--import=tsx`, but before node 22 that has no effect there
- * (github.com/privatenumber/tsx/issues/354).
- */
-function registerTsx(): string {
-  const api = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  return `data:text/javascript,${encodeURIComponent(`import { register } from ${api}; register();`)}`;
-}
-
-function revive({ message, stack, user }: Extract<WorkerReply, { kind: 'failed' }>): Error {
-  return user ? new UserError(message) : Object.assign(new Error(message), { stack });
 }

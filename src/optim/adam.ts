@@ -2,6 +2,7 @@
  * Adam (Kingma & Ba, ICLR 2015) and AdamW (Loshchilov & Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019),
  * bias-corrected, with ε outside the root, as torch and optax compute them.
  */
+import { kernelsOf, vectorized } from './kernels/memory.ts';
 import type { Optimizer, OptimizerConfig, Update } from './optimizer.ts';
 
 type AdamConfig = Pick<OptimizerConfig, 'beta1' | 'beta2' | 'epsilon'>;
@@ -33,7 +34,13 @@ function adamOf(
       const stepSize = learningRate / (1 - beta1 ** count);
       const correction = 1 / Math.sqrt(1 - beta2 ** count);
       const [gain1, gain2] = [1 - beta1, 1 - beta2];
-      for (let i = 0; i < param.length; i++) {
+      const kernels = kernelsOf(param, mu, nu);
+      // The loop below, four elements at a time; it takes the few that are left, or all.
+      kernels?.adam(
+        { param, grad, mu, nu },
+        { gradScale, beta1, gain1, beta2, gain2, l2, decay: 1 - shrink, stepSize, correction, epsilon },
+      );
+      for (let i = kernels ? vectorized(param.length) : 0; i < param.length; i++) {
         const p = param[i] ?? 0;
         const g = (grad[i] ?? 0) * gradScale + l2 * p;
         const m = beta1 * (mu[i] ?? 0) + gain1 * g;

@@ -6,6 +6,7 @@ import type { GraphName } from '../artifacts/build.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
 import { globalNorm } from '../optim/clip.ts';
 import type { GrKind, GrState } from '../optim/gr-warmup.ts';
+import { combine } from '../optim/vectors.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { ParameterArrays } from './parameters.ts';
 
@@ -160,8 +161,8 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
     const perturbed = parameters.perturbed(gradients, r / rest.gradNorm);
     const there = (await clean(batch, perturbed)).gradients;
     there.forEach((gradient, i) => {
-      if (alpha !== 1) scale(gradient, alpha);
-      if (alpha !== 1) addScaled(gradient, gradients[i], 1 - alpha);
+      const here = gradients[i];
+      if (alpha !== 1 && here) combine(gradient, alpha, gradient, 1 - alpha, here);
     });
     return { ...rest, gradients: there, grGradNorm: globalNorm(there) };
   }
@@ -209,11 +210,10 @@ function accumulate(sums: Float32Array[], terms: Float32Array[]): Float32Array[]
 }
 
 function addScaled(to: Float32Array | undefined, from: Float32Array | undefined, factor: number): void {
-  if (!to || !from || to.length !== from.length)
-    throw new Error('internal: gradients of different parameters');
-  for (let i = 0; i < to.length; i++) to[i] = (to[i] ?? 0) + factor * (from[i] ?? 0);
+  if (!to || !from) throw new Error('internal: gradients of different parameters');
+  combine(to, 1, to, factor, from);
 }
 
 function scale(values: Float32Array, factor: number): void {
-  for (let i = 0; i < values.length; i++) values[i] = factor * (values[i] ?? 0);
+  combine(values, factor, values, 0, values);
 }

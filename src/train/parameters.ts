@@ -2,38 +2,40 @@
 import type { Manifest, ManifestParameter } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
 import { initialize } from '../models/scope.ts';
+import { reserveArrays } from '../optim/kernels/memory.ts';
+import { combine } from '../optim/vectors.ts';
 import type { Tensor } from '../runtime/session.ts';
 import type { NamedTensor } from './safetensors.ts';
 
-/** One number per parameter element, in one buffer: a view for each parameter, in the manifest's order. */
-export interface FlatArrays {
-  readonly flat: Float32Array<ArrayBuffer>;
+/** One number per parameter element: an array for each parameter, in the manifest's order. */
+export interface WeightArrays {
   readonly views: readonly Float32Array<ArrayBuffer>[];
 }
 
+/** The parameters, at most two slots of an optimizer, and perturbed parameters. */
+const SETS = 4;
+
 export class ParameterArrays {
   readonly parameters: readonly ManifestParameter[];
-  readonly values: FlatArrays;
+  readonly values: WeightArrays;
   /** What graphs are fed: views of `values`, so an update in place is seen by the next run. */
   readonly feeds: Readonly<Record<string, Tensor>>;
-  #perturbed: FlatArrays | undefined;
+  readonly #reserved: () => readonly Float32Array<ArrayBuffer>[];
+  #perturbed: WeightArrays | undefined;
 
   constructor({ parameters }: Manifest) {
     this.parameters = parameters;
+    this.#reserved = reserveArrays(
+      parameters.map(({ shape }) => sizeOf(shape)),
+      SETS,
+    );
     this.values = this.allocate();
     this.feeds = this.#feedsOf(this.values);
   }
 
-  /** Zeros for every parameter element. */
-  allocate(): FlatArrays {
-    const sizes = this.parameters.map(({ shape }) => shape.reduce((size, dim) => size * dim, 1));
-    const flat = new Float32Array(sizes.reduce((sum, size) => sum + size, 0));
-    let offset = 0;
-    const views = sizes.map((size) => {
-      offset += size;
-      return flat.subarray(offset - size, offset);
-    });
-    return { flat, views };
+  /** Zeros for every parameter element, where the optimizer's kernels reach them. */
+  allocate(): WeightArrays {
+    return { views: this.#reserved() };
   }
 
   /** Starting values from a seed. */
@@ -44,15 +46,20 @@ export class ParameterArrays {
     });
   }
 
-  /** A copy of such arrays as named tensors, to be saved while training goes on. */
-  snapshot({ flat }: FlatArrays): NamedTensor[] {
-    const copy = this.allocate();
-    copy.flat.set(flat);
-    return this.parameters.map(({ path, shape }, i) => ({ name: path, shape, data: at(copy.views, i) }));
+  /** A copy of such arrays as named tensors, in one buffer of their own, to be saved while training goes on. */
+  snapshot({ views }: WeightArrays): NamedTensor[] {
+    const flat = new Float32Array(views.reduce((sum, { length }) => sum + length, 0));
+    let end = 0;
+    return this.parameters.map(({ path, shape }, i) => {
+      const view = at(views, i);
+      flat.set(view, end);
+      end += view.length;
+      return { name: path, shape, data: flat.subarray(end - view.length, end) };
+    });
   }
 
   /** Puts saved tensors back into such arrays. Throws UserError where they are not these parameters'. */
-  restore({ views }: FlatArrays, tensors: readonly NamedTensor[], origin: string): void {
+  restore({ views }: WeightArrays, tensors: readonly NamedTensor[], origin: string): void {
     const saved = new Map(tensors.map((tensor) => [tensor.name, tensor]));
     this.parameters.forEach(({ path, shape }, i) => {
       const tensor = saved.get(path);
@@ -78,12 +85,12 @@ export class ParameterArrays {
     direction.forEach((values, k) => {
       const [from, to] = [this.values.views[k], views[k]];
       if (!from || !to) throw new Error(`internal: a direction for parameter ${k}`);
-      for (let i = 0; i < to.length; i++) to[i] = (from[i] ?? 0) + factor * (values[i] ?? 0);
+      combine(to, 1, from, factor, values);
     });
     return this.#feedsOf(this.#perturbed);
   }
 
-  #feedsOf({ views }: FlatArrays): Record<string, Tensor> {
+  #feedsOf({ views }: WeightArrays): Record<string, Tensor> {
     return Object.fromEntries(
       this.parameters.map(({ path, shape }, i): [string, Tensor] => [
         path,
@@ -91,6 +98,10 @@ export class ParameterArrays {
       ]),
     );
   }
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((size, dim) => size * dim, 1);
 }
 
 function at<T>(values: readonly T[], index: number): T {

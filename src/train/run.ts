@@ -13,7 +13,7 @@ import { type Loader, openLoader } from '../datasets/loader.ts';
 import { UserError } from '../errors.ts';
 import type { Session } from '../runtime/session.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { saveCheckpoint } from './checkpoint-folder.ts';
+import { openCheckpointWriter } from './checkpoint-writer.ts';
 import type { TrainConfig } from './config.ts';
 import { createEngine } from './engine.ts';
 import { evaluate } from './evaluate.ts';
@@ -114,6 +114,7 @@ export async function trainRun(
   ];
   const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
   const begin = performance.now();
+  const writer = openCheckpointWriter();
   let saving: Promise<void> = Promise.resolve();
   let inference: Session | undefined;
 
@@ -137,7 +138,7 @@ export async function trainRun(
       graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
       dataset: train.info,
     };
-    saving = saveCheckpoint(folder, checkpoint, { keep: config.keep });
+    saving = writer.save(folder, checkpoint, { keep: config.keep });
     saving.catch(() => {}); // awaited before the next one, and at the end
   };
 
@@ -205,7 +206,7 @@ export async function trainRun(
     }
     return result('done');
   } finally {
-    await saving;
+    await saving.finally(() => writer.close());
     for (const sink of sinks) sink.close();
     await Promise.all([train.close(), test.close(), engine.release(), inference?.release()]);
   }

@@ -12,7 +12,7 @@ import type { TrainConfig } from './config.ts';
 import type { Engine, LabelledImages } from './engine.ts';
 import { score } from './evaluate.ts';
 import type { TrainRecord } from './metrics.ts';
-import type { FlatArrays, ParameterArrays } from './parameters.ts';
+import type { ParameterArrays, WeightArrays } from './parameters.ts';
 
 /** What varies over a run, as functions of the step. */
 export interface Plan {
@@ -60,7 +60,7 @@ export interface TrainingBatch extends LabelledImages {
 export interface Trainer {
   readonly optimizer: Optimizer;
   /** The optimizer's arrays, by slot. */
-  readonly slots: Readonly<Record<string, FlatArrays>>;
+  readonly slots: Readonly<Record<string, WeightArrays>>;
   /** Updates the parameters with the batch of step `step`, counted from 0. Throws UserError when the loss is not finite. */
   step(step: number, batch: TrainingBatch): Promise<Omit<TrainRecord, 'images_per_second'>>;
 }

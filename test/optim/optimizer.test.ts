@@ -12,6 +12,7 @@
  * and likewise Adam, SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), RMSprop(alpha=0.99) with momentum 0 and 0.9.
  */
 import test from 'ava';
+import { reserveArrays } from '../../src/optim/kernels/memory.ts';
 import { createOptimizer, type OptimizerConfig, type OptimizerName } from '../../src/optim/optimizer.ts';
 
 const GOLDEN = {
@@ -58,10 +59,20 @@ const CONFIGS: Readonly<
   rmspropMomentum: { optimizer: 'rmsprop', momentum: 0.9 },
 };
 
-function* trial(config: (typeof CONFIGS)[keyof typeof CONFIGS], clip = 1): Generator<[number, Float32Array]> {
+/** Arrays of the plain loops, and those of which the kernels take the first four elements. */
+const ARRAYS: Readonly<Record<string, () => () => readonly Float32Array[]>> = {
+  'ordinary arrays': () => () => [new Float32Array(6)],
+  "the kernels' memory": () => reserveArrays([6], 3),
+};
+
+function* trial(
+  config: (typeof CONFIGS)[keyof typeof CONFIGS],
+  clip: number,
+  allocate: () => readonly Float32Array[],
+): Generator<[number, Float32Array]> {
   const optimizer = createOptimizer(config);
-  const param = Float32Array.from({ length: 6 }, (_, i) => Math.sin(i + 1));
-  const slots = optimizer.slots.map(() => new Float32Array(6));
+  const [param = new Float32Array(), ...slots] = ['param', ...optimizer.slots].flatMap(() => allocate());
+  for (let i = 0; i < param.length; i++) param[i] = Math.sin(i + 1);
   for (let t = 0; t < 100; t++) {
     // What clipping scales down is scaled up here, so that the numbers stay torch's.
     const grad = param.map((p, i) => Math.sin(0.5 * (i + 1) * p + 0.1 * t) / clip);
@@ -79,11 +90,13 @@ function* trial(config: (typeof CONFIGS)[keyof typeof CONFIGS], clip = 1): Gener
 }
 
 for (const name of ['adamw', 'adam', 'sgd', 'nesterov', 'rmsprop', 'rmspropMomentum'] as const) {
-  for (const clip of [1, 0.25]) {
-    test(`${name} takes torch's 100 steps, with a gradient scaled by ${clip}`, (t) => {
+  for (const [clip, [arrays, allocator]] of [1, 0.25].flatMap((each) =>
+    Object.entries(ARRAYS).map((entry) => [each, entry] as const),
+  )) {
+    test(`${name} takes torch's 100 steps in ${arrays}, with a gradient scaled by ${clip}`, (t) => {
       const golden: Readonly<Record<number, readonly number[]>> = GOLDEN[name];
       let compared = 0;
-      for (const [step, param] of trial(CONFIGS[name], clip)) {
+      for (const [step, param] of trial(CONFIGS[name], clip, allocator())) {
         const expected = golden[step];
         if (!expected) continue;
         const error = Math.hypot(...expected.map((x, i) => (param[i] ?? Number.NaN) - x));

@@ -1,0 +1,146 @@
+/**
+ * `npm run bench:loop`: images a second of whole training runs, with data, logs and checkpoints, against those of the
+ * step alone on one batch that is there, in rounds that visit both in turn.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { createSession } from '#runtime';
+import { ensureArtifact } from '../src/artifacts/store.ts';
+import { runMain } from '../src/cli/fail.ts';
+import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { Random } from '../src/random.ts';
+import { configFor } from '../src/train/config.ts';
+import { createEngine } from '../src/train/engine.ts';
+import { integer, type OptionTable, text } from '../src/train/options.ts';
+import { ParameterArrays } from '../src/train/parameters.ts';
+import { prepareRun, trainRun } from '../src/train/run.ts';
+import { createTrainer, type Plan } from '../src/train/trainer.ts';
+import { median } from './bench/median.ts';
+
+const TABLE = {
+  graph: text({
+    group: 'Benchmark',
+    help: 'What to train.',
+    placeholder: 'NAME',
+    default: 'vit-micro-mnist',
+  }),
+  data: text({
+    group: 'Benchmark',
+    help: 'Folder of the dataset.',
+    placeholder: 'FOLDER',
+    default: undefined,
+    unset: "as train's",
+  }),
+  batch: integer({ min: 1 }, { group: 'Benchmark', help: 'Images a step.', default: 64 }),
+  steps: integer({ min: 10 }, { group: 'Benchmark', help: 'Steps of a run.', default: 60 }),
+  every: integer({ min: 1 }, { group: 'Benchmark', help: 'Steps between checkpoints.', default: 10 }),
+  rounds: integer({ min: 1 }, { group: 'Benchmark', help: 'Rounds.', default: 3 }),
+  ...COMMON_FLAGS,
+} as const satisfies OptionTable;
+
+/** Steps of every run that are not counted. */
+const WARMUP_STEPS = 5;
+
+await runMain(async (argv) => {
+  const { values } = parseFlags(argv, TABLE);
+  if (values.help) {
+    const about = 'Compares the images a second of a training run with those of the step alone.';
+    console.log(helpText(TABLE, { about, usage: 'npm run bench:loop -- [options]', examples: [] }));
+    return;
+  }
+  const { graph, batch, steps, every, data } = values;
+  const options = {
+    graph,
+    batchSize: batch,
+    microBatch: batch,
+    maxSteps: steps,
+    checkpointEvery: every,
+    ...(data === undefined ? {} : { data }),
+  };
+  const prepared = await prepareRun(configFor(options));
+  const shares: number[] = [];
+  for (let round = 1; round <= values.rounds; round++) {
+    const whole = await wholeRun(prepared);
+    const run = durations(whole.ends);
+    const bare = durations(await stepsAlone(prepared, whole.plan));
+    const [runTotal, bareTotal] = [sum(run), sum(bare)];
+    const share = bareTotal / runTotal;
+    shares.push(share);
+    const rate = (total: number) => ((1000 * batch * run.length) / total).toFixed(0);
+    // A checkpoint is begun after the step is told of, and so counts for the next one.
+    const after = run.filter((_, i) => (i + 1 + WARMUP_STEPS) % every === 1 % every);
+    const pause = Math.max(...after) - median(run);
+    console.log(
+      `round ${round}: run ${rate(runTotal)} images/s, step alone ${rate(bareTotal)}: ${(100 * share).toFixed(1)} %; ` +
+        `median step ${median(run).toFixed(1)} and ${median(bare).toFixed(1)} ms; longest step after a checkpoint ${pause.toFixed(1)} ms above it`,
+    );
+  }
+  console.log(
+    `${graph}, batch ${batch}, a checkpoint every ${every} steps: ${(100 * median(shares)).toFixed(1)} % of the step alone`,
+  );
+});
+
+type Prepared = Awaited<ReturnType<typeof prepareRun>>;
+
+/** When each step ended, and what the run planned, so that the steps alone are of the same work. */
+async function wholeRun(prepared: Prepared): Promise<{ readonly ends: number[]; readonly plan: Plan }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'ortgrad-loop-'));
+  const ends: number[] = [];
+  try {
+    const { plan } = await trainRun(folder, prepared, {
+      note() {},
+      started() {},
+      step: () => ends.push(performance.now()),
+      evaluated() {},
+      shouldStop: () => false,
+    });
+    return { ends, plan };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<number[]> {
+  const { manifest, file } = await ensureArtifact(graph, config.microBatch);
+  const device = { device: config.device, threads: config.threads || availableParallelism() };
+  const parameters = new ParameterArrays(manifest);
+  parameters.initialize(config.seed);
+  const engine = createEngine({
+    manifest,
+    parameters,
+    kind: config.gr,
+    labelSmoothing: config.labelSmoothing,
+    load: (name) => createSession(file(name), device),
+  });
+  const trainer = createTrainer(config, plan, manifest, parameters, engine);
+  const random = new Random(0, 'sample');
+  const { channels, height, width } = manifest.image;
+  const batch = {
+    images: Float32Array.from({ length: config.batchSize * channels * height * width }, () =>
+      random.normal(),
+    ),
+    labels: Int32Array.from({ length: config.batchSize }, () => random.integer(manifest.classes)),
+    epoch: 0,
+    step: 0,
+  };
+  const ends: number[] = [];
+  for (let step = 0; step < config.maxSteps; step++) {
+    // A run gives way to the event loop, too, when it takes a batch.
+    await setImmediate();
+    await trainer.step(step, batch);
+    ends.push(performance.now());
+  }
+  await engine.release();
+  return ends;
+}
+
+/** Milliseconds of each step counted. */
+function durations(ends: readonly number[]): number[] {
+  return ends.slice(1).flatMap((end, i) => (i + 1 < WARMUP_STEPS ? [] : [end - (ends[i] ?? Number.NaN)]));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,40 @@
+/** Worker threads of this package's own modules, and errors on their way out of them. Node only. */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { UserError } from './errors.ts';
+
+/** An error as it crosses threads, where errors lose their class. */
+export interface Failure {
+  readonly kind: 'failed';
+  readonly message: string;
+  readonly stack: string;
+  readonly user: boolean;
+}
+
+/** Runs the module `./<name>` next to the one whose `import.meta.url` is given. */
+export function startModule(name: string, base: string, workerData?: unknown): Worker {
+  const extension = extname(base);
+  return new Worker(new URL(`./${name}${extension}`, base), {
+    workerData,
+    // In dist both files are .js. From source both are .ts, and the thread must be able to read that, too.
+    ...(extension === '.ts' && { execArgv: [...process.execArgv, '--import', registerTsx()] }),
+  });
+}
+
+export function failure(error: unknown): Failure {
+  const { message, stack = '' } = error instanceof Error ? error : new Error(String(error));
+  return { kind: 'failed', message, stack, user: error instanceof UserError };
+}
+
+export function revive({ message, stack, user }: Failure): Error {
+  return user ? new UserError(message) : Object.assign(new Error(message), { stack });
+}
+
+/**
+ * A module that registers tsx. A thread inherits `--import=tsx`, but before node 22 that has no effect there
+ * (github.com/privatenumber/tsx/issues/354).
+ */
+function registerTsx(): string {
+  const api = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  return `data:text/javascript,${encodeURIComponent(`import { register } from ${api}; register();`)}`;
+}
