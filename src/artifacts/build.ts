@@ -41,9 +41,9 @@ export type MemoryLevel = (typeof MEMORY_LEVELS)[number];
 const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly exact: number }>> = {
   fast: { gradient: 1000, exact: Number.POSITIVE_INFINITY },
   lean: { gradient: 500, exact: 1000 },
-  remat: { gradient: 400, exact: 400 },
+  remat: { gradient: 250, exact: 250 },
 };
-const MOST_SLICES = 8;
+const MOST_SLICES = 4;
 
 export interface BuildOptions {
   readonly memory?: MemoryLevel;
