@@ -48,7 +48,12 @@ export class ParameterArrays {
   snapshot({ flat }: FlatArrays): NamedTensor[] {
     const copy = this.allocate();
     copy.flat.set(flat);
-    return this.parameters.map(({ path, shape }, i) => ({ name: path, shape, data: at(copy.views, i) }));
+    return this.named(copy);
+  }
+
+  /** Such arrays themselves as named tensors, to be saved before training goes on. */
+  named({ views }: FlatArrays): NamedTensor[] {
+    return this.parameters.map(({ path, shape }, i) => ({ name: path, shape, data: at(views, i) }));
   }
 
   /** Puts saved tensors back into such arrays. Throws UserError where they are not these parameters'. */
