@@ -10,7 +10,7 @@ import { peakBytes } from '../passes/memory.ts';
 import type { TrainConfig } from './config.ts';
 
 /** The program, ONNX Runtime and the two threads that read images. */
-const BASE = 270e6;
+const BASE = 255e6;
 
 /** What each of the two threads holds of a dataset of usual size; files in folders are read when they are needed. */
 const DATASET: Readonly<Record<DatasetName, number>> = {

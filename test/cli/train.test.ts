@@ -237,6 +237,15 @@ const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: R
     error:
       /^error: .*wrong-patch\/spec\.json: vit: expected an image size that patch 5 divides, got \[32, 32\]\n$/,
   },
+  'a model that no memory holds': {
+    flags: ['--graph', out('large')],
+    prepare: () => {
+      const spec = JSON.parse(readFileSync(path.join(space.graph, 'spec.json'), 'utf8'));
+      writeSpec(out('large'), { ...spec, model: { ...spec.model, width: 2 ** 18 } });
+    },
+    error:
+      /^error: memory: the run takes about \d+\.\d GB even with --micro-batch 1 --memory remat, but of the \d+\.\d GB that are free it can have \d+\.\d GB; .*\n$/,
+  },
 };
 
 function writeSpec(folder: string, spec: unknown): void {
