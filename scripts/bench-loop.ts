@@ -12,7 +12,7 @@ import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { Random } from '../src/random.ts';
 import { configFor } from '../src/train/config.ts';
-import { createEngine } from '../src/train/engine.ts';
+import { createEngine, engineGraphs } from '../src/train/engine.ts';
 import { integer, type OptionTable, text } from '../src/train/options.ts';
 import { ParameterArrays } from '../src/train/parameters.ts';
 import { prepareRun, trainRun } from '../src/train/run.ts';
@@ -103,7 +103,11 @@ async function wholeRun(prepared: Prepared): Promise<{ readonly ends: number[]; 
 }
 
 async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<number[]> {
-  const { manifest, file } = await ensureArtifact(graph, config.microBatch);
+  const { manifest, file } = await ensureArtifact(
+    graph,
+    { microBatch: config.microBatch, memory: config.memory ?? 'fast' },
+    engineGraphs(config),
+  );
   const device = { device: config.device, threads: config.threads || availableParallelism() };
   const parameters = new ParameterArrays(manifest);
   parameters.initialize(config.seed);
@@ -112,7 +116,7 @@ async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<numb
     parameters,
     kind: config.gr,
     labelSmoothing: config.labelSmoothing,
-    load: (name) => createSession(file(name), device),
+    load: (name) => createSession(file(name), { ...device, keepsMemory: true }),
   });
   const trainer = createTrainer(config, plan, manifest, parameters, engine);
   const random = new Random(0, 'sample');

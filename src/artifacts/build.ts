@@ -19,7 +19,7 @@ import { crossEntropy } from '../objective/cross-entropy.ts';
 import { globalNorm, penalizedGradient } from '../objective/gradient-norm.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
 import { add, concat, identity, input, mul, slice } from '../onnx/ops.ts';
-import { isOp, type Value } from '../onnx/value.ts';
+import { type Dim, isOp, type Value } from '../onnx/value.ts';
 import { finish, type PassName, prepare } from '../passes/finish.ts';
 import type { Spec } from './spec.ts';
 
@@ -45,6 +45,13 @@ const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly e
 };
 const MOST_SLICES = 4;
 
+/** What a spec leaves open of its graphs. */
+export interface Variant {
+  /** Images that one run of a training graph holds. */
+  readonly microBatch: number;
+  readonly memory: MemoryLevel;
+}
+
 export interface BuildOptions {
   readonly memory?: MemoryLevel;
   /** Passes to leave out, to see what they are worth. */
@@ -52,20 +59,36 @@ export interface BuildOptions {
 }
 
 export interface BuiltGraphs {
+  readonly memory: MemoryLevel;
   readonly parameters: readonly Parameter[];
   readonly graphs: Readonly<Record<GraphName, Graph>>;
 }
 
-/** Writes the graphs of a spec; training graphs hold `batch` images. */
+/** The graphs of a spec, each written when it is first asked for; training graphs hold `batch` images. */
 export function buildGraphs(spec: Spec, batch: number, options: BuildOptions = {}): BuiltGraphs {
   const builder = new Builder(spec, batch, options);
+  const written = new Map<GraphName, Graph>();
+  const graph = (name: GraphName): Graph => {
+    const known = written.get(name) ?? builder.build(name);
+    written.set(name, known);
+    return known;
+  };
   return {
+    memory: options.memory ?? 'fast',
     parameters: builder.parameters,
     graphs: {
-      'loss-grad': builder.build('loss-grad'),
-      'gr-exact': builder.build('gr-exact'),
-      hvp: builder.build('hvp'),
-      infer: builder.build('infer'),
+      get 'loss-grad'() {
+        return graph('loss-grad');
+      },
+      get 'gr-exact'() {
+        return graph('gr-exact');
+      },
+      get hvp() {
+        return graph('hvp');
+      },
+      get infer() {
+        return graph('infer');
+      },
     },
   };
 }
@@ -161,7 +184,10 @@ class Builder {
     early: readonly string[],
   ): Graph {
     const inputs = [this.#images, this.#labels, this.#smoothing, ...scalars, ...this.#values];
-    const recomputed = this.#memory === 'lean' ? { recomputeAfter: early } : {};
+    // In one slice, remat would keep as much as fast.
+    const isWhole =
+      this.#memory === 'remat' && this.#slices(name === 'gr-exact' ? 'exact' : 'gradient') === 1;
+    const recomputed = this.#memory === 'lean' || isWhole ? { recomputeAfter: early } : {};
     return finish(
       { name, inputs, outputs },
       { target: this.#spec.target, without: this.#without, ...recomputed },
@@ -218,10 +244,10 @@ function mostRows(logits: Value): number {
   return most;
 }
 
-/** The forward pass for any number of images, in standard ONNX so that it runs wherever ONNX does. */
-export function buildInference(spec: Spec): Graph {
+/** The forward pass, for any number of images where none is given, in standard ONNX so that it runs wherever ONNX does. */
+export function buildInference(spec: Spec, batch: Dim = 'batch'): Graph {
   const { channels, height, width } = spec.image;
-  const images = input('images', ['batch', channels, height, width]);
+  const images = input('images', [batch, channels, height, width]);
   const scope = new Scope();
   const logits = at(prepare([buildModel(scope, images, spec.classes, spec.model)]), 0);
   const inputs = [images, ...scope.parameters.map(({ value }) => value)];

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { UserError } from '../errors.ts';
 import { isOp, type Value } from '../onnx/value.ts';
 import { decayMask } from '../optim/weight-decay.ts';
-import type { BuiltGraphs, GraphName } from './build.ts';
+import { type BuiltGraphs, GRAPH_NAMES, type GraphName, MEMORY_LEVELS } from './build.ts';
 import type { Spec } from './spec.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -24,26 +24,30 @@ const init = v.variant('kind', [
 const manifestSchema = v.object({
   format: v.literal(1),
   name: v.string(),
-  /** sha-256 of the spec, the micro-batch and the generator: another hash means stale files. */
+  /** sha-256 of the spec, micro-batch, memory level and generator: another hash means stale files. */
   hash: v.string(),
   microBatch: count,
+  memory: v.picklist(MEMORY_LEVELS),
   dataset: v.picklist(['mnist', 'cifar10', 'cifar100', 'image-folder']),
   image: v.object({ channels: count, height: count, width: count }),
   classes: count,
   /** In the order of the graphs' inputs; `decay` says whether weight decay applies. */
   parameters: v.array(v.object({ path: v.string(), shape: v.array(count), init, decay: v.boolean() })),
-  graphs: v.object({ 'loss-grad': graph, 'gr-exact': graph, hvp: graph, infer: graph }),
+  /** Those that were written. */
+  graphs: v.partial(v.object({ 'loss-grad': graph, 'gr-exact': graph, hvp: graph, infer: graph })),
 });
 
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type ManifestParameter = Manifest['parameters'][number];
 
+/** The manifest of a folder with the graphs `names` in it. */
 export function describeGraphs(
   name: string,
   spec: Spec,
   built: BuiltGraphs,
   microBatch: number,
   hash: string,
+  names: readonly GraphName[] = GRAPH_NAMES,
 ): Manifest {
   const decay = decayMask(built.parameters.map(({ path }) => path));
   const describe = (graphName: GraphName) => {
@@ -54,17 +58,12 @@ export function describeGraphs(
       outputs: Object.entries(outputs).map(([output, value]) => tensorInfo(output, value)),
     };
   };
-  const [lossGrad, grExact, hvp, infer] = [
-    describe('loss-grad'),
-    describe('gr-exact'),
-    describe('hvp'),
-    describe('infer'),
-  ];
   return {
     format: 1,
     name,
     hash,
     microBatch,
+    memory: built.memory,
     dataset: spec.dataset,
     image: spec.image,
     classes: spec.classes,
@@ -74,7 +73,7 @@ export function describeGraphs(
       init,
       decay: decay[i] ?? false,
     })),
-    graphs: { 'loss-grad': lossGrad, 'gr-exact': grExact, hvp, infer },
+    graphs: Object.fromEntries(names.map((each) => [each, describe(each)])),
   };
 }
 

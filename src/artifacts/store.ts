@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { nearestName, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { type BuiltGraphs, buildGraphs, GRAPH_NAMES, type GraphName } from './build.ts';
+import { type BuiltGraphs, buildGraphs, GRAPH_NAMES, type GraphName, type Variant } from './build.ts';
 import { describeGraphs, type Manifest, parseManifest } from './manifest.ts';
 import { parseSpec, type Spec } from './spec.ts';
 
@@ -24,7 +24,8 @@ export interface Artifact {
   readonly manifest: Manifest;
   /** Absolute path of a graph's ONNX file. */
   readonly file: (name: GraphName) => string;
-  readonly regenerated: boolean;
+  /** The graphs that were missing or stale. */
+  readonly written: readonly GraphName[];
 }
 
 /** Where graphs are looked for: beside the caller first, then those that come with the package. */
@@ -61,31 +62,54 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
 }
 
 /**
- * The graphs for a micro-batch, written anew when they are missing or when the spec or the generator has changed.
- * Those of the spec's own micro-batch lie in its folder, others in a folder of theirs below it.
+ * The graphs `names` of a variant, written where they are missing or where the spec or the generator has changed. The
+ * fast ones of the spec's own micro-batch lie in its folder, others in a folder of theirs below it.
  */
-export async function ensureArtifact(graph: GraphFolder, microBatch: number): Promise<Artifact> {
-  const folder =
-    microBatch === graph.spec.microBatch ? graph.output : path.join(graph.output, `batch-${microBatch}`);
-  const hash = hashOf(graph.spec, microBatch);
+export async function ensureArtifact(
+  graph: GraphFolder,
+  variant: Variant,
+  names: readonly GraphName[] = GRAPH_NAMES,
+): Promise<Artifact> {
+  const folder = path.join(graph.output, variantFolder(graph.spec, variant));
+  const hash = hashOf(graph.spec, variant);
   const file = (name: GraphName): string => path.join(folder, `${name}.onnx`);
   const current = await currentManifest(folder, hash);
-  if (current && GRAPH_NAMES.every((name) => existsSync(file(name))))
-    return { manifest: current, file, regenerated: false };
-  const built = buildForSpec(graph, microBatch);
-  const manifest = describeGraphs(graph.name, graph.spec, built, microBatch, hash);
+  const missing = names.filter((name) => !current?.graphs[name] || !existsSync(file(name)));
+  if (current && missing.length === 0) return { manifest: current, file, written: [] };
+  const built = buildForSpec(graph, variant);
+  const { graphs, ...rest } = describeGraphs(
+    graph.name,
+    graph.spec,
+    built,
+    variant.microBatch,
+    hash,
+    missing,
+  );
+  const manifest = { ...rest, graphs: { ...current?.graphs, ...graphs } };
   await mkdir(folder, { recursive: true });
-  // The manifest goes last: its hash vouches for the files beside it.
-  await rm(path.join(folder, 'manifest.json'), { force: true });
-  for (const name of GRAPH_NAMES) await writeWhole(file(name), serialize(built.graphs[name]));
+  if (!current) {
+    await rm(path.join(folder, 'manifest.json'), { force: true });
+    for (const name of GRAPH_NAMES) await rm(file(name), { force: true });
+  }
+  // The manifest goes last: its hash vouches for the files that it names.
+  for (const name of missing) await writeWhole(file(name), serialize(built.graphs[name]));
   await writeWhole(path.join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-  return { manifest, file, regenerated: true };
+  return { manifest, file, written: missing };
+}
+
+/** `batch-16`, `lean`, `batch-16-lean`; nothing where both are the spec's own. */
+function variantFolder(spec: Spec, { microBatch, memory }: Variant): string {
+  const parts = [
+    ...(microBatch === spec.microBatch ? [] : [`batch-${microBatch}`]),
+    ...(memory === 'fast' ? [] : [memory]),
+  ];
+  return parts.join('-');
 }
 
 /** The graphs of a spec. Throws UserError where its model does not fit its images: that is the spec's mistake. */
-export function buildForSpec({ folder, spec }: GraphFolder, microBatch: number): BuiltGraphs {
+export function buildForSpec({ folder, spec }: GraphFolder, { microBatch, memory }: Variant): BuiltGraphs {
   try {
-    return buildGraphs(spec, microBatch);
+    return buildGraphs(spec, microBatch, { memory });
   } catch (error) {
     if (!(error instanceof Error) || error.message.startsWith('internal:')) throw error;
     throw new UserError(`${path.join(folder, 'spec.json')}: ${error.message}`);
@@ -115,11 +139,11 @@ async function writeWhole(file: string, content: Uint8Array | string): Promise<v
   }
 }
 
-function hashOf(spec: Spec, microBatch: number): string {
+function hashOf(spec: Spec, { microBatch, memory }: Variant): string {
   return createHash('sha256')
     .update(generatorSource())
     .update(JSON.stringify(spec))
-    .update(String(microBatch))
+    .update(`${microBatch} ${memory}`)
     .digest('hex');
 }
 

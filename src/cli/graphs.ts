@@ -1,8 +1,8 @@
 /** `ortgrad graphs`: writes the ONNX files of specs. */
 import { statSync } from 'node:fs';
-import { GRAPH_NAMES } from '../artifacts/build.ts';
+import { GRAPH_NAMES, MEMORY_LEVELS } from '../artifacts/build.ts';
 import { ensureArtifact, listGraphs, openGraph } from '../artifacts/store.ts';
-import { integer, type OptionTable } from '../train/options.ts';
+import { choice, integer, type OptionTable } from '../train/options.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 
 const TABLE = {
@@ -15,6 +15,11 @@ const TABLE = {
       unset: "the spec's microBatch",
     },
   ),
+  memory: choice(MEMORY_LEVELS, {
+    group: 'Graphs',
+    help: 'What to trade time for memory: see npm run train -- --help.',
+    default: 'fast',
+  }),
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 
@@ -25,8 +30,8 @@ export async function graphs(argv: readonly string[]): Promise<void> {
       helpText(TABLE, {
         about:
           'Writes the training and inference graphs of specs as ONNX files beside each spec.json. Names or folders choose which; all under graphs/ by default.',
-        usage: 'npm run graphs -- [NAME …] [--micro-batch N]',
-        examples: ['npm run graphs', 'npm run graphs -- vit-b-cifar10 --micro-batch 4'],
+        usage: 'npm run graphs -- [NAME …] [--micro-batch N] [--memory fast|lean|remat]',
+        examples: ['npm run graphs', 'npm run graphs -- vit-b-cifar10 --micro-batch 4 --memory lean'],
       }),
     );
     return;
@@ -34,13 +39,17 @@ export async function graphs(argv: readonly string[]): Promise<void> {
   for (const name of rest.length > 0 ? rest : listGraphs()) {
     const graph = await openGraph(name);
     const start = performance.now();
-    const artifact = await ensureArtifact(graph, values.microBatch ?? graph.spec.microBatch);
+    const artifact = await ensureArtifact(graph, {
+      microBatch: values.microBatch ?? graph.spec.microBatch,
+      memory: values.memory,
+    });
     const { parameters, microBatch } = artifact.manifest;
     const count = parameters.reduce((sum, { shape }) => sum + shape.reduce((size, dim) => size * dim, 1), 0);
     const bytes = GRAPH_NAMES.reduce((sum, graphName) => sum + statSync(artifact.file(graphName)).size, 0);
-    const time = artifact.regenerated
-      ? `written in ${((performance.now() - start) / 1000).toFixed(1)} s`
-      : 'up to date';
+    const time =
+      artifact.written.length > 0
+        ? `written in ${((performance.now() - start) / 1000).toFixed(1)} s`
+        : 'up to date';
     console.log(
       `${graph.name}: ${count.toLocaleString('en')} parameters, micro-batch ${microBatch}, ${(bytes / 1e6).toFixed(1)} MB, ${time}`,
     );

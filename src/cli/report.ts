@@ -28,7 +28,12 @@ export async function report(argv: readonly string[]): Promise<void> {
   const config = parseConfig((await loadModel(folder)).config, folder);
   const page = await writeReport(folder, {
     name: path.basename(path.resolve(folder)),
-    facts: { graph: config.graph, device: config.device, 'micro-batch': config.microBatch },
+    facts: {
+      graph: config.graph,
+      device: config.device,
+      'micro-batch': config.microBatch,
+      memory: config.memory ?? 'fast',
+    },
     samples: await predictSamples(folder, config),
   });
   console.log(`report: ${page}`);

@@ -135,7 +135,12 @@ async function conclude(
     name: path.basename(path.resolve(folder)),
     warmupSteps: plan.warmupSteps,
     seconds,
-    facts: { graph: config.graph, device: config.device, 'micro-batch': config.microBatch },
+    facts: {
+      graph: config.graph,
+      device: config.device,
+      'micro-batch': config.microBatch,
+      memory: config.memory ?? 'fast',
+    },
     samples: await predictSamples(folder, config),
   });
   const result =

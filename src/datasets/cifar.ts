@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import type { ImageDataset, ImageSplit } from './dataset.ts';
 import { count, present, readBytes } from './files.ts';
-import { packedSplit } from './packed.ts';
+import { joinedSplit, packedSplit } from './packed.ts';
 
 const SIDE = 32;
 const PIXELS = 3 * SIDE * SIDE;
@@ -80,7 +80,7 @@ async function openSplit(
     );
   }
   const record = labelBytes + PIXELS;
-  const parts: Uint8Array[] = [];
+  const parts: ImageSplit[] = [];
   for (const path of paths) {
     const data = await readBytes(path);
     if (data.length === 0 || data.length % record !== 0) {
@@ -96,17 +96,17 @@ async function openSplit(
         );
       }
     }
-    parts.push(data);
+    const labels = Int32Array.from(
+      { length: data.length / record },
+      (_, i) => data[i * record + labelBytes - 1] ?? 0,
+    );
+    parts.push(packedSplit(data, labels, { start: labelBytes, stride: record, bytes: PIXELS }));
   }
-  const data = Buffer.concat(parts);
-  const labels = Int32Array.from(
-    { length: data.length / record },
-    (_, i) => data[i * record + labelBytes - 1] ?? 0,
-  );
+  const split = joinedSplit(parts);
   const missing =
     paths.length < files[which].length ? `${paths.length} of ${files[which].length} files: ` : '';
   return {
-    split: packedSplit(data, labels, { start: labelBytes, stride: record, bytes: PIXELS }),
-    found: `${count(labels.length)} ${kind} images (${missing}${paths.map((path) => basename(path)).join(', ')})`,
+    split,
+    found: `${count(split.length)} ${kind} images (${missing}${paths.map((path) => basename(path)).join(', ')})`,
   };
 }

@@ -7,6 +7,23 @@ export interface PackedLayout {
   readonly bytes: number;
 }
 
+/** Splits one after the other, each where it is: nothing is copied. */
+export function joinedSplit(parts: readonly ImageSplit[]): ImageSplit {
+  const labels = Int32Array.from(parts.flatMap((part) => [...part.labels]));
+  return {
+    length: labels.length,
+    labels,
+    read(index, out, offset) {
+      let rest = index;
+      for (const part of parts) {
+        if (rest < part.length) return part.read(rest, out, offset);
+        rest -= part.length;
+      }
+      throw new Error(`internal: image ${index} of ${labels.length}`);
+    },
+  };
+}
+
 /** A split whose images all lie in memory, uint8 and channels first, at a constant distance. */
 export function packedSplit(data: Uint8Array, labels: Int32Array, layout: PackedLayout): ImageSplit {
   const { start, stride, bytes } = layout;

@@ -16,6 +16,7 @@ export async function createSession(model: Uint8Array | string, options: Session
     graphOptimizationLevel: 'disabled',
     // Twice the resident memory with it, at the same speed.
     enableMemPattern: false,
+    enableCpuMemArena: options.keepsMemory ?? true,
     ...(options.threads > 0 ? { intraOpNumThreads: options.threads } : {}),
     // Several sessions live in one process; without this the idle ones spin on the cores.
     extra: { session: { force_spinning_stop: '1' } },

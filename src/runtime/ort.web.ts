@@ -15,6 +15,7 @@ export async function createSession(model: Uint8Array | string, options: Session
     executionProviders: ['wasm'],
     graphOptimizationLevel: 'disabled', // as in ort.node.ts
     enableMemPattern: false,
+    enableCpuMemArena: options.keepsMemory ?? true,
     logSeverityLevel: 3,
   };
   const session =

@@ -17,6 +17,11 @@ export interface SessionOptions {
   readonly device: Device;
   /** Threads within one operator; 0 lets the runtime choose (all cores). */
   readonly threads: number;
+  /**
+   * Whether the memory of a run is kept for the next (the default), which can be a little faster, or given back, so that
+   * the runs of other sessions can use it.
+   */
+  readonly keepsMemory?: boolean;
 }
 
 /** One ONNX graph, loaded. */

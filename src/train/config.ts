@@ -1,4 +1,5 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
+import { MEMORY_LEVELS } from '../artifacts/build.ts';
 import { UserError } from '../errors.ts';
 import { grSchedule } from '../optim/gr-warmup.ts';
 import { DEVICES } from '../runtime/session.ts';
@@ -87,6 +88,12 @@ export const OPTIONS = {
       default: 0,
     },
   ),
+  memory: choice(MEMORY_LEVELS, {
+    group: 'Data',
+    help: 'What to trade time for memory: lean computes some values twice, remat keeps nothing between the passes of exact regularization.',
+    default: undefined,
+    unset: 'the fastest that fits',
+  }),
 
   optimizer: choice(['adamw', 'adam', 'sgd', 'rmsprop'], {
     group: 'Optimizer',

@@ -8,6 +8,7 @@ import { globalNorm } from '../optim/clip.ts';
 import type { GrKind, GrState } from '../optim/gr-warmup.ts';
 import { combine } from '../optim/vectors.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
+import type { TrainConfig } from './config.ts';
 import type { ParameterArrays } from './parameters.ts';
 
 /** Labelled images: float32 [n, channels, height, width], normalised, and int32 [n]. */
@@ -42,6 +43,20 @@ export interface EngineOptions {
   readonly labelSmoothing: number;
   /** Loads one of the graphs; called when it is first needed. */
   readonly load: (graph: GraphName) => Promise<Session>;
+}
+
+/** The graphs that a run of a config loads in its course. */
+export function engineGraphs({
+  gr,
+  grWarmup,
+  lambda,
+  batchSize,
+  microBatch,
+}: Pick<TrainConfig, 'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch'>): GraphName[] {
+  if (gr !== 'exact') return ['loss-grad'];
+  if (microBatch !== batchSize) return ['loss-grad', 'hvp'];
+  // While warmup leaves the penalty out, the gradient is the plain one.
+  return grWarmup === 'none' && lambda !== 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
 }
 
 interface CleanResult extends Omit<GradientResult, 'grGradNorm'> {}

@@ -1,53 +1,67 @@
-/** How many images a graph run may hold: the spec's number, less when memory is short. Also for browsers. */
-import type { BuiltGraphs, GraphName } from '../artifacts/build.ts';
+/** How many images a graph run holds and how it saves memory: the fastest way that fits. Also for browsers. */
+import { MEMORY_LEVELS, type Variant } from '../artifacts/build.ts';
 import type { Spec } from '../artifacts/spec.ts';
-import { peakBytes } from '../passes/memory.ts';
+import { UserError } from '../errors.ts';
 import type { TrainConfig } from './config.ts';
 
-export interface MicroBatchChoice {
-  readonly microBatch: number;
-  /** Estimated bytes at the peak of a step: intermediate values, parameters, gradients and optimizer state. */
-  readonly bytes: number;
-}
+/** Share of the free memory that a run may be estimated to take: the estimate is not exact, and others need some. */
+const SHARE = 0.8;
 
-/** What ONNX Runtime and the JavaScript engine take before anything is trained. */
-const BASE_BYTES = 150e6;
-/** ONNX Runtime's arena rounds up and fragments. */
-const ARENA = 1.15;
+export interface MemoryChoice extends Variant {
+  /** Estimated bytes at the peak of the run. */
+  readonly bytes: number;
+  /** False where what was asked for by name is more than there is. */
+  readonly fits: boolean;
+}
 
 /**
- * The largest divisor of the batch size, of at most the spec's micro-batch, whose estimate stays below
- * `availableBytes`; 1 when none does. A given `microBatch` is taken as it is.
+ * The first that fits into the free memory, of the divisors of the batch size from the spec's micro-batch down, and of
+ * each level for each of them. What the config gives is taken as it is. Throws UserError where nothing fits.
  */
-export function chooseMicroBatch(
-  spec: Pick<Spec, 'microBatch'>,
-  build: (microBatch: number) => BuiltGraphs,
-  config: Pick<TrainConfig, 'batchSize' | 'microBatch' | 'gr'>,
-  availableBytes: number,
-): MicroBatchChoice {
-  const { batchSize, microBatch } = config;
-  const choice = (size: number): MicroBatchChoice => ({
-    microBatch: size,
-    bytes: estimate(build(size), config, size),
-  });
-  if (microBatch > 0) return choice(microBatch);
-  const most = Math.min(spec.microBatch, batchSize);
-  const divisors = Array.from({ length: most }, (_, i) => most - i).filter((size) => batchSize % size === 0);
-  for (const size of divisors) {
-    const candidate = choice(size);
-    if (candidate.bytes <= availableBytes || size === 1) return candidate;
+export function chooseMemory(
+  { microBatch: most }: Pick<Spec, 'microBatch'>,
+  config: Pick<TrainConfig, 'batchSize' | 'microBatch' | 'memory'>,
+  estimate: (variant: Variant) => number,
+  freeBytes: number,
+): MemoryChoice {
+  const weighed = (variant: Variant): MemoryChoice => {
+    const bytes = estimate(variant);
+    return { ...variant, bytes, fits: bytes <= SHARE * freeBytes };
+  };
+  const [first, ...others] = candidates(most, config);
+  if (!first) throw new Error(`internal: batch size ${config.batchSize} has no divisor`);
+  const best = weighed(first);
+  const last = others.pop();
+  if (best.fits || !last) return best;
+  // The smallest first: where not even that fits, the others need not be looked at.
+  const least = weighed(last);
+  if (!least.fits) throw tooLarge(least, freeBytes);
+  for (const other of others) {
+    const choice = weighed(other);
+    if (choice.fits) return choice;
   }
-  throw new Error(`internal: batch size ${batchSize} has no divisor`);
+  return least;
 }
 
-function estimate(
-  { graphs, parameters }: BuiltGraphs,
-  { batchSize, gr }: Pick<TrainConfig, 'batchSize' | 'gr'>,
-  size: number,
-): number {
-  const graph: GraphName = gr !== 'exact' ? 'loss-grad' : size === batchSize ? 'gr-exact' : 'hvp';
-  const weights = 4 * parameters.reduce((sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1), 0);
-  // Parameters, two moments, the gradient that the run returns and, where there are two, the other one.
-  const copies = 4 + (gr === 'none' ? 0 : 1) + (gr === 'fd' || gr === 'sam' ? 1 : 0);
-  return BASE_BYTES + copies * weights + ARENA * peakBytes(graphs[graph]);
+function candidates(
+  most: number,
+  { batchSize, microBatch, memory }: Pick<TrainConfig, 'batchSize' | 'microBatch' | 'memory'>,
+): Variant[] {
+  const largest = Math.min(most, batchSize);
+  const divisors = Array.from({ length: largest }, (_, i) => largest - i).filter(
+    (size) => batchSize % size === 0,
+  );
+  const levels = memory === undefined ? MEMORY_LEVELS : [memory];
+  const sizes = microBatch > 0 ? [microBatch] : divisors;
+  return sizes.flatMap((size) => levels.map((level) => ({ microBatch: size, memory: level })));
+}
+
+function tooLarge({ bytes, microBatch, memory }: MemoryChoice, freeBytes: number): UserError {
+  return new UserError(
+    `memory: the run takes about ${gigabytes(bytes)} even with --micro-batch ${microBatch} --memory ${memory}, but of the ${gigabytes(freeBytes)} that are free it can have ${gigabytes(SHARE * freeBytes)}; end other programs, or take a smaller graph`,
+  );
+}
+
+export function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

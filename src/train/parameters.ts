@@ -58,6 +58,11 @@ export class ParameterArrays {
     });
   }
 
+  /** Such arrays themselves as named tensors, to be saved before training goes on. */
+  named({ views }: WeightArrays): NamedTensor[] {
+    return this.parameters.map(({ path, shape }, i) => ({ name: path, shape, data: at(views, i) }));
+  }
+
   /** Puts saved tensors back into such arrays. Throws UserError where they are not these parameters'. */
   restore({ views }: WeightArrays, tensors: readonly NamedTensor[], origin: string): void {
     const saved = new Map(tensors.map((tensor) => [tensor.name, tensor]));

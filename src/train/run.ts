@@ -6,6 +6,7 @@ import { availableParallelism, freemem } from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { createSession, expectDevice } from '#runtime';
+import type { GraphName, Variant } from '../artifacts/build.ts';
 import { buildForSpec, ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.ts';
 import { type Augmentation, NO_AUGMENTATION } from '../datasets/augment.ts';
 import type { DatasetName } from '../datasets/dataset.ts';
@@ -13,21 +14,20 @@ import { type Loader, openLoader } from '../datasets/loader.ts';
 import { UserError } from '../errors.ts';
 import type { Session } from '../runtime/session.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { saveCheckpoint } from './checkpoint-folder.ts';
 import { openCheckpointWriter } from './checkpoint-writer.ts';
 import type { TrainConfig } from './config.ts';
-import { createEngine } from './engine.ts';
+import { createEngine, engineGraphs } from './engine.ts';
 import { evaluate } from './evaluate.ts';
+import { estimateMemory } from './memory-estimate.ts';
 import { openMetricsLog, type TestRecord, type TrainRecord } from './metrics.ts';
-import { chooseMicroBatch } from './micro-batch.ts';
-import { ParameterArrays } from './parameters.ts';
+import { chooseMemory, gigabytes } from './micro-batch.ts';
+import { ParameterArrays, type WeightArrays } from './parameters.ts';
 import { openTensorBoard } from './tensorboard.ts';
 import { createTrainer, type Plan, planRun } from './trainer.ts';
 
 /** How many test images one run of the inference graph holds. */
-export const TEST_BATCH = 200;
-
-/** Share of the free memory that a step may take when the micro-batch is chosen. */
-const MEMORY_SHARE = 0.8;
+export const TEST_BATCH = 100;
 
 /** What a run tells while it goes on. */
 export interface RunObserver {
@@ -51,19 +51,34 @@ export interface RunResult {
   readonly seconds: number;
 }
 
-/** The config with the micro-batch that will be used, and the graph it names. Throws UserError. */
-export async function prepareRun(
-  config: TrainConfig,
-): Promise<{ readonly config: TrainConfig; readonly graph: GraphFolder; readonly note: string }> {
+export interface PreparedRun {
+  readonly config: TrainConfig;
+  readonly graph: GraphFolder;
+  /** Estimated bytes at the peak. */
+  readonly bytes: number;
+  readonly note: string;
+}
+
+/** The config with the micro-batch and the memory level that will be used, and the graph it names. Throws UserError. */
+export async function prepareRun(config: TrainConfig): Promise<PreparedRun> {
   const graph = await openGraph(config.graph);
-  const build = (size: number) => buildForSpec(graph, size);
-  const choice = chooseMicroBatch(graph.spec, build, config, freemem() * MEMORY_SHARE);
-  const memory = `about ${(choice.bytes / 1e9).toFixed(1)} GB a step`;
+  const estimate = (variant: Variant): number =>
+    estimateMemory(graph.spec, buildForSpec(graph, variant), config, variant, TEST_BATCH);
+  const free = freeBytes();
+  const { microBatch, memory, bytes, fits } = chooseMemory(graph.spec, config, estimate, free);
+  const warning = fits ? '' : `, of ${gigabytes(free)} that are free`;
   return {
-    config: { ...config, microBatch: choice.microBatch },
+    config: { ...config, microBatch, memory },
     graph,
-    note: `${graph.name}: batch ${config.batchSize}, micro-batch ${choice.microBatch}, ${memory}`,
+    bytes,
+    note: `${graph.name}: batch ${config.batchSize}, micro-batch ${microBatch}, memory ${memory}, about ${gigabytes(bytes)} at the peak${warning}`,
   };
+}
+
+/** What the machine has left and, in a container, what this may use. */
+function freeBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit ? Math.min(freemem(), limit) : freemem();
 }
 
 /** Trains in `folder`, from the beginning or from a checkpoint. Throws UserError; the last checkpoint then stays. */
@@ -81,10 +96,17 @@ export async function trainRun(
       `${path.join(graph.folder, 'spec.json')}: the graph has changed since the run began; restore its spec.json, or begin a new run`,
     );
   }
-  const { manifest, file, regenerated } = await ensureArtifact(graph, config.microBatch);
-  if (regenerated) observer.note(`${graph.name}: graphs written to ${path.dirname(file('infer'))}`);
+  const variant = { microBatch: config.microBatch, memory: config.memory ?? 'fast' };
+  const { manifest, file, written } = await ensureArtifact(graph, variant, [
+    ...engineGraphs(config),
+    'infer',
+  ]);
+  if (written.length > 0) {
+    observer.note(`${graph.name}: ${written.join(', ')} written to ${path.dirname(file('infer'))}`);
+  }
   const device = { device: config.device, threads: config.threads || availableParallelism() };
-  const load = (name: Parameters<typeof file>[0]): Promise<Session> => createSession(file(name), device);
+  const load = (name: GraphName): Promise<Session> =>
+    createSession(file(name), { ...device, keepsMemory: variant.memory === 'fast' || name === 'infer' });
   const [train, test] = await openData(config, graph);
   observer.note(train.info.found);
   const plan = planRun(config, train.batchesPerEpoch);
@@ -116,9 +138,12 @@ export async function trainRun(
   const begin = performance.now();
   const writer = openCheckpointWriter();
   let saving: Promise<void> = Promise.resolve();
-  let inference: Session | undefined;
 
-  /** Writes in the background: the arrays are copied, and training goes on. */
+  const isShort = variant.memory !== 'fast';
+  const tensors = (arrays: WeightArrays) =>
+    isShort ? parameters.named(arrays) : parameters.snapshot(arrays);
+
+  /** A thread writes copies of the arrays while training goes on; where memory is short, training waits instead. */
   const save = async (): Promise<void> => {
     await saving;
     for (const sink of sinks) sink.flush();
@@ -126,11 +151,11 @@ export async function trainRun(
       config,
       step,
       epoch: Math.floor(step / plan.stepsPerEpoch),
-      parameters: parameters.snapshot(parameters.values),
+      parameters: tensors(parameters.values),
       optimizer: {
         name: trainer.optimizer.name,
         slots: Object.fromEntries(
-          Object.entries(trainer.slots).map(([slot, arrays]) => [slot, parameters.snapshot(arrays)]),
+          Object.entries(trainer.slots).map(([slot, arrays]) => [slot, tensors(arrays)]),
         ),
       },
       generator: { seed: config.seed },
@@ -138,19 +163,23 @@ export async function trainRun(
       graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
       dataset: train.info,
     };
-    saving = writer.save(folder, checkpoint, { keep: config.keep });
+    const write = isShort ? saveCheckpoint : writer.save;
+    saving = write(folder, checkpoint, { keep: config.keep });
     saving.catch(() => {}); // awaited before the next one, and at the end
+    if (isShort) await saving;
   };
 
   const measure = async (): Promise<boolean> => {
     const start = performance.now();
-    inference ??= await load('infer');
+    // Let go of in between: what it holds for its images, the graphs of the next steps can use.
+    const inference = await load('infer');
     const { images, ...scores } = await evaluate(
       inference,
       manifest,
       parameters.feeds,
       test.batches({ epoch: 0 }),
     );
+    await inference.release();
     const record: TestRecord = {
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
@@ -208,7 +237,7 @@ export async function trainRun(
   } finally {
     await saving.finally(() => writer.close());
     for (const sink of sinks) sink.close();
-    await Promise.all([train.close(), test.close(), engine.release(), inference?.release()]);
+    await Promise.all([train.close(), test.close(), engine.release()]);
   }
 }
 

@@ -1,5 +1,14 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
@@ -68,6 +77,43 @@ for (const [gr, flags] of Object.entries(REGULARIZERS)) {
     },
   );
 }
+
+test.serial(
+  'each memory level trains to the same losses; it is named, and has only its graphs written',
+  async (t) => {
+    const losses: number[][] = [];
+    for (const memory of ['fast', 'lean', 'remat']) {
+      const run = await train(`memory-${memory}`, '--gr', 'exact', '--micro-batch', '4', '--memory', memory);
+      t.is(run.code, 0, run.stderr);
+      t.regex(
+        run.stdout,
+        new RegExp(`batch 16, micro-batch 4, memory ${memory}, about \\d+\\.\\d GB at the peak`),
+      );
+      const folder = path.join(space.graph, memory === 'fast' ? 'batch-4' : `batch-4-${memory}`);
+      t.deepEqual(readdirSync(folder).sort(), ['hvp.onnx', 'infer.onnx', 'loss-grad.onnx', 'manifest.json']);
+      losses.push(log(`memory-${memory}`).map(({ loss }) => loss ?? Number.NaN));
+    }
+    const [fast = [], ...others] = losses;
+    t.is(fast.length, 20);
+    for (const each of others)
+      for (const [i, loss] of each.entries()) t.true(Math.abs(loss - (fast[i] ?? 0)) < 1e-3);
+
+    const first = await train(
+      'memory-part',
+      '--gr',
+      'exact',
+      '--memory',
+      'remat',
+      '--micro-batch',
+      '4',
+      '--max-steps',
+      '6',
+    );
+    t.is(first.code, 0, first.stderr);
+    t.is((await program('train', '--resume', out('memory-part'), '--max-steps', '0')).code, 0);
+    t.deepEqual(weights('memory-part'), weights('memory-remat'));
+  },
+);
 
 test.serial('a run killed with kill -9 is resumed to the same numbers', async (t) => {
   const flags = ['--gr', 'exact', '--epochs', '30', '--warmup-epochs', '1', '--checkpoint-every', '3'];
@@ -190,6 +236,15 @@ const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: R
     },
     error:
       /^error: .*wrong-patch\/spec\.json: vit: expected an image size that patch 5 divides, got \[32, 32\]\n$/,
+  },
+  'a model that no memory holds': {
+    flags: ['--graph', out('large')],
+    prepare: () => {
+      const spec = JSON.parse(readFileSync(path.join(space.graph, 'spec.json'), 'utf8'));
+      writeSpec(out('large'), { ...spec, model: { ...spec.model, width: 2 ** 18 } });
+    },
+    error:
+      /^error: memory: the run takes about \d+\.\d GB even with --micro-batch 1 --memory remat, but of the \d+\.\d GB that are free it can have \d+\.\d GB; .*\n$/,
   },
 };
 

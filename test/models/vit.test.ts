@@ -55,7 +55,7 @@ test('ViT-Ti on CIFAR-10; with mean pooling the class token and its position are
 
 test('every committed spec builds all its graphs', (t) => {
   const names = readdirSync('graphs');
-  t.is(names.length, 9);
+  t.is(names.length, 11);
   for (const name of names) {
     const file = `graphs/${name}/spec.json`;
     const spec = parseSpec(JSON.parse(readFileSync(file, 'utf8')), file);
@@ -63,6 +63,11 @@ test('every committed spec builds all its graphs', (t) => {
     t.deepEqual(Object.keys(graphs), ['loss-grad', 'gr-exact', 'hvp', 'infer']);
     const gradients = parameters.map(({ path }) => `grad/${path}`);
     t.deepEqual(Object.keys(graphs['loss-grad'].outputs), ['loss', 'grad_norm', 'logits', ...gradients]);
+    t.deepEqual(
+      Object.keys(graphs.hvp.outputs),
+      parameters.map(({ path }) => `hvp/${path}`),
+    );
+    t.deepEqual(Object.keys(graphs.infer.outputs), ['logits']);
     t.deepEqual(Object.keys(graphs['gr-exact'].outputs), [
       'loss',
       'grad_norm',

@@ -67,6 +67,7 @@ const REFUSED: [given: unknown, message: string][] = [
   [{ graph: '' }, 'a.json: graph: expected text (NAME), got ""'],
   [{ nesterov: 'yes' }, 'a.json: nesterov: expected true or false, got "yes"'],
   [{ device: 'gpu' }, 'a.json: device: expected one of cpu, cuda, webgpu, got "gpu"'],
+  [{ memory: 'less' }, 'a.json: memory: expected one of fast, lean, remat, got "less"'],
   [
     { batchSize: 128, microBatch: 48 },
     'a.json: microBatch: 48 does not divide --batch-size 128; take 32, or 0 to have it chosen',
@@ -134,6 +135,17 @@ test('a resumed run can change where it runs, not what it computes', (t) => {
   t.is(
     changed({ data: 'x' }),
     `--data: a resumed run repeats the interrupted one, where it was left out; ${only}`,
+  );
+});
+
+test('a run from before memory levels resumes as it was, and no run resumes with another level', (t) => {
+  const { memory: _, ...old } = configFor({});
+  t.is(resumedConfig(JSON.parse(JSON.stringify(old)), 'runs/a', {}).memory, undefined);
+  const saved: unknown = JSON.parse(JSON.stringify(configFor({ memory: 'lean' })));
+  t.is(resumedConfig(saved, 'runs/a', { memory: 'lean' }).memory, 'lean');
+  t.regex(
+    t.throws(() => resumedConfig(saved, 'runs/a', { memory: 'fast' }), { instanceOf: UserError }).message,
+    /^--memory: a resumed run repeats the interrupted one, where it was "lean"; /,
   );
 });
 

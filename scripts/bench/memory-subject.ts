@@ -1,0 +1,43 @@
+/** One real training run in a process of its own, told by a JSON config; says what was estimated and what it took. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { configFor } from '../../src/train/config.ts';
+import { prepareRun, trainRun } from '../../src/train/run.ts';
+
+const [options = '{}', folder = ''] = process.argv.slice(2);
+const stages: Record<string, number> = {};
+const times: number[] = [];
+
+/** The most bytes that were resident since the last time. */
+function stage(name: string): void {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  stages[name] = 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]);
+  writeFileSync('/proc/self/clear_refs', '5');
+}
+
+const prepared = await prepareRun(configFor(JSON.parse(options)));
+stage('prepared');
+await trainRun(folder, prepared, {
+  note: () => {},
+  started: () => {
+    stage('opened');
+    times.push(performance.now());
+  },
+  step: ({ step }) => {
+    stage(`step ${step}`);
+    times.push(performance.now());
+  },
+  evaluated: () => stage('evaluated'),
+  shouldStop: () => false,
+});
+stage('saved');
+const { microBatch, memory } = prepared.config;
+console.log(
+  JSON.stringify({
+    microBatch,
+    memory,
+    estimate: prepared.bytes,
+    peak: Math.max(...Object.values(stages)),
+    stages,
+    ms: times.slice(1).map((time, i) => time - (times[i] ?? 0)),
+  }),
+);

@@ -1,0 +1,90 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { parseManifest } from '../../src/artifacts/manifest.ts';
+import { ensureArtifact, openGraph } from '../../src/artifacts/store.ts';
+import { temporaryFolder } from '../train/_records.ts';
+
+const SPEC = {
+  dataset: 'mnist',
+  image: { channels: 1, height: 4, width: 4 },
+  classes: 3,
+  model: { kind: 'mlp', hidden: [5] },
+  microBatch: 4,
+};
+const FAST = { microBatch: 4, memory: 'fast' } as const;
+
+function specFolder(parent: string, spec: object = SPEC): string {
+  const folder = path.join(parent, 'tiny');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'spec.json'), JSON.stringify(spec));
+  return folder;
+}
+
+const filesIn = (folder: string) =>
+  readdirSync(folder).filter((name) => name.endsWith('.onnx') || name === 'manifest.json');
+
+function manifestIn(folder: string) {
+  const file = path.join(folder, 'manifest.json');
+  return parseManifest(JSON.parse(readFileSync(file, 'utf8')), file);
+}
+
+test('only the graphs that are asked for are written, others when they are, and each once', async (t) => {
+  const folder = specFolder(temporaryFolder(t));
+  const graph = await openGraph(folder);
+  const first = await ensureArtifact(graph, FAST, ['loss-grad']);
+  t.deepEqual(first.written, ['loss-grad']);
+  t.deepEqual(filesIn(folder), ['loss-grad.onnx', 'manifest.json']);
+  t.deepEqual(Object.keys(manifestIn(folder).graphs), ['loss-grad']);
+
+  const second = await ensureArtifact(graph, FAST, ['loss-grad', 'hvp']);
+  t.deepEqual(second.written, ['hvp']);
+  t.deepEqual(manifestIn(folder), second.manifest);
+  t.deepEqual(Object.keys(second.manifest.graphs), ['loss-grad', 'hvp']);
+
+  t.deepEqual((await ensureArtifact(graph, FAST, ['hvp'])).written, []);
+  rmSync(path.join(folder, 'hvp.onnx'));
+  t.deepEqual((await ensureArtifact(graph, FAST, ['hvp'])).written, ['hvp']);
+  t.deepEqual((await ensureArtifact(graph, FAST)).written, ['gr-exact', 'infer']);
+});
+
+test('every micro-batch and memory level has a folder of its own', async (t) => {
+  const folder = specFolder(temporaryFolder(t));
+  const graph = await openGraph(folder);
+  const folders = {
+    '': FAST,
+    remat: { microBatch: 4, memory: 'remat' },
+    'batch-2': { microBatch: 2, memory: 'fast' },
+    'batch-2-lean': { microBatch: 2, memory: 'lean' },
+  } as const;
+  const hashes = new Set<string>();
+  for (const [name, variant] of Object.entries(folders)) {
+    const { file, manifest } = await ensureArtifact(graph, variant, ['loss-grad']);
+    t.is(file('loss-grad'), path.join(folder, name, 'loss-grad.onnx'));
+    t.true(existsSync(file('loss-grad')));
+    t.like(manifest, variant);
+    hashes.add(manifest.hash);
+  }
+  t.is(hashes.size, 4);
+});
+
+test('graphs of another spec or level, or with a manifest of before levels, are stale and go', async (t) => {
+  const parent = temporaryFolder(t);
+  const folder = specFolder(parent);
+  await ensureArtifact(await openGraph(folder), FAST);
+  specFolder(parent, { ...SPEC, classes: 4 });
+  const changed = await ensureArtifact(await openGraph(folder), FAST, ['infer']);
+  t.deepEqual(changed.written, ['infer']);
+  t.deepEqual(filesIn(folder), ['infer.onnx', 'manifest.json'], 'nothing stale is left');
+
+  const file = path.join(folder, 'manifest.json');
+  const { memory: _, ...old } = changed.manifest;
+  writeFileSync(file, JSON.stringify(old));
+  t.deepEqual((await ensureArtifact(await openGraph(folder), FAST, ['infer'])).written, ['infer']);
+  // The files of another level, put in this one's place.
+  writeFileSync(
+    file,
+    JSON.stringify((await ensureArtifact(await openGraph(folder), { ...FAST, memory: 'lean' })).manifest),
+  );
+  t.deepEqual((await ensureArtifact(await openGraph(folder), FAST, ['infer'])).written, ['infer']);
+});
