@@ -1,0 +1,91 @@
+import test from 'ava';
+import { buildGraph } from '../../src/artifacts/build.ts';
+import { parseSpec } from '../../src/artifacts/spec.ts';
+import * as ops from '../../src/onnx/ops.ts';
+import type { Value } from '../../src/onnx/value.ts';
+import type { PassName } from '../../src/passes/finish.ts';
+import { peakBytes } from '../../src/passes/memory.ts';
+import { recompute } from '../../src/passes/recompute.ts';
+import { printAfter, sameResults, unchanged } from './_graphs.ts';
+
+/** The pass with the first output early. */
+const pass = (outputs: readonly Value[]) => recompute(outputs, outputs.slice(0, 1));
+const [x, w] = [ops.input('x', [8, 4]), ops.input('w', [4, 4])];
+
+test('late uses of the terms of an activation function get copies, made of what is kept', async (t) => {
+  const h = ops.gemm(x, w);
+  const [e, r] = [ops.exp(h), ops.tanh(h)];
+  const early = ops.reduceSum(ops.mul(e, r));
+  const graph = { early, late: ops.mul(ops.mul(e, r), ops.sub(e, r)) };
+  t.is(
+    printAfter(pass, graph),
+    `test(x: float32[8, 4], w: float32[4, 4])
+  Gemm = Gemm(x, w, transA=false, transB=false, alpha=1, beta=1) : float32[8, 4]
+  Exp = Exp(Gemm) : float32[8, 4]
+  Tanh = Tanh(Gemm) : float32[8, 4]
+  Mul = Mul(Exp, Tanh) : float32[8, 4]
+  early = ReduceSum(Mul, axes=[0,1], keepdims=false) : float32[]
+  Exp_1 = Exp(Gemm) : float32[8, 4]
+  Tanh_1 = Tanh(Gemm) : float32[8, 4]
+  Mul_1 = Mul(Exp_1, Tanh_1) : float32[8, 4]
+  Sub = Sub(Exp_1, Tanh_1) : float32[8, 4]
+  late = Mul(Mul_1, Sub) : float32[8, 4]`,
+  );
+  await sameResults(t, pass, graph);
+});
+
+test('views of a value that is computed again are made again too', async (t) => {
+  const h = ops.gemm(x, w);
+  const [e, r] = [ops.exp(h), ops.tanh(h)];
+  const flat = ops.reshape(ops.mul(e, r), [32]);
+  const graph = {
+    early: ops.reduceSum(flat),
+    late: ops.add(ops.mul(flat, flat), ops.reshape(ops.sub(e, r), [32])),
+  };
+  t.is(
+    printAfter(pass, graph),
+    `test(x: float32[8, 4], w: float32[4, 4])
+  Gemm = Gemm(x, w, transA=false, transB=false, alpha=1, beta=1) : float32[8, 4]
+  Exp = Exp(Gemm) : float32[8, 4]
+  Tanh = Tanh(Gemm) : float32[8, 4]
+  Mul = Mul(Exp, Tanh) : float32[8, 4]
+  Reshape = Reshape(Mul, shape=[32]) : float32[32]
+  early = ReduceSum(Reshape, axes=[0], keepdims=false) : float32[]
+  Exp_1 = Exp(Gemm) : float32[8, 4]
+  Tanh_1 = Tanh(Gemm) : float32[8, 4]
+  Mul_1 = Mul(Exp_1, Tanh_1) : float32[8, 4]
+  Reshape_1 = Reshape(Mul_1, shape=[32]) : float32[32]
+  Mul_2 = Mul(Reshape_1, Reshape_1) : float32[32]
+  Sub = Sub(Exp_1, Tanh_1) : float32[8, 4]
+  Reshape_2 = Reshape(Sub, shape=[32]) : float32[32]
+  late = Add(Mul_2, Reshape_2) : float32[32]`,
+  );
+  await sameResults(t, pass, graph);
+});
+
+test("a small ViT's regularized gradient needs less memory", (t) => {
+  const image = { channels: 1, height: 8, width: 8 };
+  const model = { kind: 'vit', patch: 2, width: 16, layers: 3, heads: 2 };
+  const spec = parseSpec({ dataset: 'mnist', image, classes: 5, model, microBatch: 8 }, 'small');
+  const peak = (without: readonly PassName[]) =>
+    peakBytes(buildGraph(spec, 8, 'gr-exact', { memory: 'lean', without }));
+  t.true(peak([]) < peak(['recompute']), `${peak([])} of ${peak(['recompute'])} bytes`);
+});
+
+test('a value that costs as much to keep as what it is made of is kept', (t) => {
+  const h = ops.gemm(x, w);
+  const e = ops.exp(h);
+  unchanged(t, pass, { early: ops.reduceSum(e), late: ops.tanh(e) });
+});
+
+test('products, reductions and softmax are not computed again', (t) => {
+  const [h, z] = [ops.gemm(x, w), ops.softmaxOp(x)];
+  const sum = ops.reduceSum(x, { axes: [1], keepdims: true });
+  const early = ops.reduceSum(ops.add(ops.mul(h, z), sum));
+  unchanged(t, pass, { early, late: ops.sub(ops.mul(z, sum), ops.tanh(h)) });
+});
+
+test('the early results themselves stay as they are, also where they are used late', (t) => {
+  const e = ops.exp(x);
+  unchanged(t, pass, { e, late: ops.tanh(ops.neg(e)) });
+});
