@@ -58,7 +58,8 @@ test('it stays where the layer takes it as another operand than the first', (t) 
   const h = norm(ops.input('x', [3, 3]));
   unchanged(t, foldNormIntoLinear, { y: ops.gemm(ops.input('a', [2, 3]), h) });
   unchanged(t, foldNormIntoLinear, { y: ops.gemm(h, h) });
-  unchanged(t, foldNormIntoLinear, { y: ops.gemm(h, w(3), h) });
+  const tall = norm(ops.input('tall', [8, 3]));
+  unchanged(t, foldNormIntoLinear, { y: ops.gemm(tall, w(3), tall) });
   unchanged(t, foldNormIntoLinear, { y: ops.gemm(ops.input('a', [3, 3]), w(3), h) });
 });
 
