@@ -65,7 +65,8 @@ function linearUsers(value: Value, users: Users): Node<'Gemm'>[] | undefined {
     if (isOp(user, 'Gemm')) {
       const { transA, transB, alpha, beta } = user.attributes;
       const isPlain = !transA && !transB && alpha === 1 && beta === 1;
-      if (!isPlain || user.inputs[0] !== value || user.inputs[1] === value) return undefined;
+      const [a, b, c] = user.inputs;
+      if (!isPlain || a !== value || b === value || c === value) return undefined;
       found.push(user);
       continue;
     }

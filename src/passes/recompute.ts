@@ -26,7 +26,9 @@ export function recompute(outputs: readonly Value[], early: readonly Value[]): V
   const order = topologicalOrder(outputs);
   const late = order.filter((node) => !isEarly.has(node));
   const recipes = recipesOf(order.filter((node) => isEarly.has(node)));
-  const isKept = (value: Value) => isEarly.has(value.node) && isStored(value.node);
+  // What is a result is kept in any case.
+  const results = new Set(outputs.map(ownerOf));
+  const isKept = (value: Value) => isEarly.has(value.node) && isStored(value.node) && !results.has(value);
   const again = worthwhile(new Set(late.flatMap(operands).map(ownerOf).filter(isKept)), recipes);
   const copies = new Map<Value, Value>();
   const copy = (value: Value): Value => {

@@ -11,7 +11,7 @@
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { concat, gemm, reshape, split, transpose } from '../onnx/ops.ts';
 import { sameShape, staticDim } from '../onnx/shapes.ts';
-import { isOp, type Node, type Value } from '../onnx/value.ts';
+import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
 import { Users } from './users.ts';
 
 type Linear = Node<'Gemm'>;
@@ -71,19 +71,34 @@ function groups(users: Users): Linear[][] {
     const source = isOp(a.node, 'Reshape') ? a.node.inputs[0] : a;
     const id = ids.get(source) ?? ids.size;
     ids.set(source, id);
-    const isLeaf = isParameterLike(b);
-    if (!isLeaf) continue;
+    // A bias that is broadcast along the columns cannot lie beside others.
+    if (c && c.shape.at(-1) !== b.shape[1]) continue;
     const key = `${id} ${a.shape} ${c ? c.shape.slice(0, -1) : 'none'}`;
     byInput.set(key, [...(byInput.get(key) ?? []), node]);
   }
-  return [...byInput.values()].filter((layers) => layers.length > 1);
+  const depths = depthsOf(users.order);
+  return [...byInput.values()]
+    .map((layers) => independent(layers, depths))
+    .filter((layers) => layers.length > 1);
 }
 
-/** Whether the value depends on nothing that a layer computes: then layers can be computed at one time. */
-function isParameterLike(value: Value): boolean {
-  if (isOp(value.node, 'Input') || isOp(value.node, 'Constant')) return true;
-  const inputs: readonly (Value | undefined)[] = value.node.inputs;
-  return inputs.every((operand) => !operand || isParameterLike(operand));
+/**
+ * Those of the layers that can be computed at the time of the first: whose weights and biases lie less deep than it.
+ * So no value, of this or of another group, comes to depend on what is made of it.
+ */
+function independent(layers: readonly Linear[], depths: ReadonlyMap<Node, number>): Linear[] {
+  const depth = (node: Node): number => depths.get(node) ?? 0;
+  const least = Math.min(...layers.map(depth));
+  return layers.filter(({ inputs: [, b, c] }) => depth(b.node) < least && (!c || depth(c.node) < least));
+}
+
+/** How many nodes lie above each, one after the other. */
+function depthsOf(order: readonly Node[]): Map<Node, number> {
+  const depths = new Map<Node, number>();
+  for (const node of order) {
+    depths.set(node, 1 + Math.max(-1, ...operands(node).map((value) => depths.get(value.node) ?? 0)));
+  }
+  return depths;
 }
 
 interface Parts {

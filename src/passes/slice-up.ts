@@ -43,7 +43,9 @@ function pushOnce(outputs: readonly Value[]): Value[] {
 /** The rows of `x` in the range, computed from as few rows as can be. */
 function rows(x: Value, range: Range, users: Users): Value {
   const { axis, start, end } = range;
-  const isShared = !users.isSingle(x) && !(isOp(x.node, 'Reshape') && users.isSingle(x.node.inputs[0]));
+  // A Reshape made here has no user yet: it is for as much as what it shows.
+  const isNew = users.of(x).length === 0 && !users.isOutput(x) && isOp(x.node, 'Reshape');
+  const isShared = !users.isSingle(isNew ? x.node.inputs[0] : x);
   return (isShared ? undefined : above(x, range, users)) ?? slice(x, axis, start, end);
 }
 
@@ -78,7 +80,7 @@ function above(x: Value, range: Range, users: Users): Value | undefined {
     if (axis !== rank - 2 || a.shape.length !== rank) return undefined;
     return matmul(up(a, transA ? rank - 1 : axis), b, node.attributes);
   }
-  return isOp(node, 'Reshape') ? aboveReshape(node, range, up) : undefined;
+  return isOp(node, 'Reshape') ? aboveReshape(node, range, up, users) : undefined;
 }
 
 /** A Reshape keeps an axis if as many elements lie before it and as many along it; a Gemm's rows may be cut apart. */
@@ -86,6 +88,7 @@ function aboveReshape(
   node: Node<'Reshape'>,
   { axis, start, end }: Range,
   up: (operand: Value, axis: number) => Value,
+  users: Users,
 ): Value | undefined {
   const [operand] = node.inputs;
   const { shape } = node.attributes;
@@ -95,13 +98,15 @@ function aboveReshape(
     (dim, i) => dim === shape[axis] && product(operand.shape.slice(0, i)) === before,
   );
   if (same >= 0) return reshape(up(operand, same), cut);
-  if (!isOp(operand.node, 'Gemm') || operand.node.attributes.transA) return undefined;
+  if (!isOp(operand.node, 'Gemm') || operand.node.attributes.transA || !users.isSingle(operand))
+    return undefined;
   const [a, b, c] = operand.node.inputs;
   const [columns, width] = [operand.shape[1], a.shape[1]];
   // The rows may be cut apart, and the columns too (into heads).
   const lead = shape.findIndex((_, i) => product(shape.slice(i)) === columns);
   if (axis >= lead || width === undefined || (c?.shape.length === 2 && c.shape[0] !== 1)) return undefined;
-  const apart = up(reshape(a, [...shape.slice(0, lead), width]), axis);
+  const rowsOfA = reshape(a, [...shape.slice(0, lead), width]);
+  const apart = users.isSingle(a) ? up(rowsOfA, axis) : slice(rowsOfA, axis, start, end);
   const flat = reshape(apart, [product(cut.slice(0, lead)), width]);
   return reshape(gemm(flat, b, c, operand.node.attributes), cut);
 }

@@ -3,11 +3,13 @@ import test from 'ava';
 import { elementwiseComposite } from '../../src/autodiff/composite.ts';
 import { gelu } from '../../src/autodiff/functions.ts';
 import { grad, hvp, jvp, vjp } from '../../src/autodiff/grad.ts';
+import { normJacobian, softmaxJacobian } from '../../src/autodiff/jacobians.ts';
 import { inlineCalls, topologicalOrder, unordered } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { print } from '../../src/onnx/print.ts';
 import { read } from '../../src/onnx/read.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
+import { sizeOf, staticShape } from '../../src/onnx/shapes.ts';
 import { isOp, type Value } from '../../src/onnx/value.ts';
 import { finish } from '../../src/passes/finish.ts';
 import { graphOf, run } from '../_run.ts';
@@ -107,22 +109,127 @@ test('what is given must have the type of what it belongs to', (t) => {
   });
 });
 
-test("a composite's rules give what differentiating its body gives, up to the third derivative", async (t) => {
-  const x = ops.input('x', [7]);
-  const derivatives = (y: Value): Value[] => {
-    const all = [y];
-    for (let order = 1; order <= 3; order++) all.push(grad(ops.reduceSum(all.at(-1) ?? y), [x])[0] ?? y);
-    return all;
-  };
-  const [body = x] = inlineCalls([gelu(x)]);
-  t.false(topologicalOrder([body]).some((node) => isOp(node, 'Call')));
-  const outputs = [derivatives(gelu(x)), derivatives(body)].flatMap((values, k) =>
-    values.map((value, order): [string, Value] => [`${k}${order}`, value]),
-  );
-  const out = await run(Object.fromEntries(outputs), { x: Float32Array.of(-3, -1, -0.2, 0, 0.3, 1.5, 4) });
-  for (let order = 0; order <= 3; order++) {
-    out[`0${order}`]?.forEach((value, i) => {
-      t.true(Math.abs(value - (out[`1${order}`]?.[i] ?? Number.NaN)) < 2e-6, `order ${order}`);
+/** A composite, and the same function in elementary ops: no composite, and no op whose rules call one. */
+const COMPOSITES: Readonly<
+  Record<
+    string,
+    { readonly shapes: readonly (readonly number[])[]; readonly f: Function2; readonly body: Function2 }
+  >
+> = {
+  gelu: {
+    shapes: [[7]],
+    f: (x) => gelu(x),
+    body: (x) => ops.mul(ops.mul(x, ops.add(ops.erf(ops.mul(x, Math.SQRT1_2)), 1)), 0.5),
+  },
+  'the Jacobian of softmax': {
+    shapes: [
+      [2, 4],
+      [2, 4],
+    ],
+    f: (x, v) => softmaxJacobian(x, v, 1),
+    body: (x, v) => {
+      const total = (value: Value) => ops.reduceSum(value, { axes: [1], keepdims: true });
+      const a = ops.div(ops.exp(x), total(ops.exp(x)));
+      return ops.sub(ops.mul(a, v), ops.mul(a, total(ops.mul(a, v))));
+    },
+  },
+  'the Jacobian of softmax over the first axis': {
+    shapes: [
+      [3, 2],
+      [3, 2],
+    ],
+    f: (x, v) => softmaxJacobian(x, v, 0),
+    body: (x, v) => {
+      const total = (value: Value) => ops.reduceSum(value, { axes: [0], keepdims: true });
+      const a = ops.div(ops.exp(x), total(ops.exp(x)));
+      return ops.sub(ops.mul(a, v), ops.mul(a, total(ops.mul(a, v))));
+    },
+  },
+  'the Jacobian of normalisation': {
+    shapes: [
+      [2, 4],
+      [2, 4],
+    ],
+    f: (x, v) => normJacobian(x, v, 0.3),
+    body: (x, v) => {
+      const centred = (value: Value) => ops.sub(value, ops.reduceMean(value, last));
+      const inverse = ops.reciprocal(
+        ops.sqrt(ops.add(ops.reduceMean(ops.mul(centred(x), centred(x)), last), 0.3)),
+      );
+      const hat = ops.mul(centred(x), inverse);
+      return ops.mul(inverse, ops.sub(centred(v), ops.mul(hat, ops.reduceMean(ops.mul(v, hat), last))));
+    },
+  },
+  normalisation: {
+    shapes: [[2, 4]],
+    f: (x) => ops.layerNormalization(x, ops.full([4], 1), 0.3)[0],
+    body: (x) => {
+      const centred = ops.sub(x, ops.reduceMean(x, last));
+      return ops.div(centred, ops.sqrt(ops.add(ops.reduceMean(ops.mul(centred, centred), last), 0.3)));
+    },
+  },
+};
+type Function2 = (x: Value, v: Value) => Value;
+const last = { axes: [-1], keepdims: true };
+const wave = ({ shape }: Value, phase: number) =>
+  ops.constant(data(sizeOf(shape), phase), staticShape(shape));
+
+/** y and its first three derivatives: each the gradient of the last one's, weighted so that nothing cancels. */
+function reverse(y: Value, xs: readonly Value[]): Value[] {
+  const all = [y];
+  let latest: readonly Value[] = [y];
+  for (let order = 1; order <= 3; order++) {
+    const parts = latest.map((value, i) => ops.reduceSum(ops.mul(value, wave(value, order + i))));
+    latest = grad(
+      parts.reduce((sum, part) => ops.add(sum, part)),
+      xs,
+    );
+    all.push(...latest);
+  }
+  return all;
+}
+
+/** y and its first three derivatives along directions. */
+function forward(y: Value, xs: readonly Value[]): Value[] {
+  const all = [y];
+  for (let order = 1; order <= 3; order++) {
+    const directions = xs.map((x, i) => wave(x, order + 2 * i));
+    const [tangent] = jvp(all.slice(-1), xs, directions);
+    all.push(tangent ?? ops.mul(y, 0));
+  }
+  return all;
+}
+
+for (const [name, { shapes, f, body }] of Object.entries(COMPOSITES)) {
+  for (const mode of [reverse, forward]) {
+    test(`${name}: its rules give what differentiating elementary ops gives, up to the third order, ${mode.name}`, async (t) => {
+      const xs = shapes.map((shape, i) => ops.input(`x${i}`, shape));
+      const [x = ops.scalar(0), v = x] = xs;
+      t.false(topologicalOrder(inlineCalls([body(x, v)])).some((node) => isOp(node, 'Call')));
+      const outputs = [f, body].flatMap((g, k) =>
+        mode(g(x, v), xs).map((value, i): [string, Value] => [`${k}/${i}`, value]),
+      );
+      const feeds = shapes.map((shape, i): [string, Float32Array] => [
+        `x${i}`,
+        data(sizeOf(shape), i).map((value) => 2 * value),
+      ]);
+      const out = await run(Object.fromEntries(outputs), Object.fromEntries(feeds));
+      const count = outputs.length / 2;
+      t.is(count, mode === reverse ? 1 + 3 * xs.length : 4);
+      for (let i = 0; i < count; i++) {
+        const expected = out[`1/${i}`] ?? new Float32Array(0);
+        const size = Math.max(1, ...expected.map(Math.abs));
+        t.true(
+          expected.some((value) => Math.abs(value) > 1e-3),
+          `${i} is not zero`,
+        );
+        out[`0/${i}`]?.forEach((value, at) => {
+          t.true(
+            Math.abs(value - (expected[at] ?? Number.NaN)) < 1e-5 * size,
+            `${i}: ${value}, ${expected[at]}`,
+          );
+        });
+      }
     });
   }
-});
+}

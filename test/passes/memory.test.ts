@@ -1,0 +1,12 @@
+import test from 'ava';
+import * as ops from '../../src/onnx/ops.ts';
+import { peakBytes } from '../../src/passes/memory.ts';
+import { graphOf } from '../_run.ts';
+
+test('memory is counted while values are alive: a reshape costs nothing, a chain two values at once', (t) => {
+  const x = ops.input('x', [250]);
+  const chain = ops.exp(ops.reshape(ops.exp(ops.exp(x)), [25, 10]));
+  t.is(peakBytes(graphOf({ chain })), 2 * 1000);
+  const late = ops.add(ops.exp(x), ops.exp(ops.tanh(ops.neg(x))));
+  t.is(peakBytes(graphOf({ late })), 3 * 1000);
+});

@@ -1,0 +1,39 @@
+import test from 'ava';
+import * as ops from '../../src/onnx/ops.ts';
+import { toPortable } from '../../src/passes/portable.ts';
+import { printAfter, sameResults, unchanged } from './_graphs.ts';
+
+const [a, b] = [ops.input('a', [2, 3, 4]), ops.input('b', [2, 5, 3])];
+
+test('transposed and scaled products are written out', async (t) => {
+  const graph = { y: ops.matmul(a, b, { transA: true, transB: true, alpha: 0.5 }) };
+  t.is(
+    printAfter(toPortable, graph),
+    `test(a: float32[2, 3, 4], b: float32[2, 5, 3])
+  Transpose = Transpose(a, perm=[0,2,1]) : float32[2, 4, 3]
+  Transpose_1 = Transpose(b, perm=[0,2,1]) : float32[2, 3, 5]
+  MatMul = MatMul(Transpose, Transpose_1, transA=false, transB=false, alpha=1) : float32[2, 4, 5]
+  y = Mul(MatMul, 0.5) : float32[2, 4, 5]`,
+  );
+  await sameResults(t, toPortable, graph);
+});
+
+test('each of them by itself', async (t) => {
+  await sameResults(t, toPortable, {
+    left: ops.matmul(a, ops.input('c', [2, 3, 2]), { transA: true }),
+    right: ops.matmul(ops.input('d', [2, 4, 3]), b, { transB: true }),
+    flat: ops.matmul(ops.exp(a), ops.input('e', [5, 4]), { transB: true }),
+    scaled: ops.matmul(b, a, { alpha: 3 }),
+  });
+});
+
+test('plain products and Gemm, which is standard, stay', (t) => {
+  unchanged(t, toPortable, { y: ops.matmul(b, a) });
+  unchanged(t, toPortable, {
+    y: ops.gemm(ops.input('m', [3, 2]), ops.input('n', [4, 3]), undefined, {
+      transA: true,
+      transB: true,
+      alpha: 2,
+    }),
+  });
+});
