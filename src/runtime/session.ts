@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly device: Device;
   /** Threads within one operator; 0 lets the runtime choose (all cores). */
   readonly threads: number;
+  /** The beginning of a file's path, for the time of every node of every run: written when the session is released. */
+  readonly profile?: string;
 }
 
 /** One ONNX graph, loaded. */
