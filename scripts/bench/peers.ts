@@ -44,7 +44,10 @@ export function findPeers({ peers, compile, python, pythonOrt }: PeerSettings): 
       args: [torch, '--compile'],
     });
   }
-  if (imports(pythonOrt, 'onnxruntime.training, onnx, safetensors')) {
+  // Not onnxruntime.training, the package, which wants torch beside it; its core does not.
+  if (
+    imports(pythonOrt, 'onnx, safetensors; from onnxruntime.capi._pybind_state import GradientGraphBuilder')
+  ) {
     found.push({
       name: 'ORT training',
       works: ['gradient'],
@@ -53,7 +56,7 @@ export function findPeers({ peers, compile, python, pythonOrt }: PeerSettings): 
     });
   } else {
     notes.push(
-      `ORT training is left out: ${pythonOrt} has no onnxruntime.training; to add it, pip install -r scripts/peers/requirements-ort.txt in an environment of its own (Python 3.8 to 3.11, Linux) and name it: --python-ort venv-ort/bin/python`,
+      `ORT training is left out: ${pythonOrt} has no onnxruntime-training, onnx and safetensors; to add it, pip install -r scripts/peers/requirements-ort.txt in an environment of its own (Python 3.8 to 3.11, Linux) and name it: --python-ort venv-ort/bin/python`,
     );
   }
   return { found, notes };

@@ -82,14 +82,11 @@ function productFlops(
   return PRODUCTS.includes(op) && columns > 0 ? 2 * size(a) * columns : 0;
 }
 
-/** The part of the model a node is of, the same in every block: `block*` and then `attn/query`. */
+/** The part of the model that a node is of, with `block*` for every block; `order` are nodes that only steer the order. */
 export function partOf(node: string): string {
-  const part = node
-    .split('/')
-    .slice(0, -1)
-    .map((name) => name.replace(/^block\d+$/, 'block*'))
-    .join('/');
-  return part === '' ? '(none)' : part;
+  const parts = node.split('/').slice(0, -1);
+  if (parts[0] === 'order') return 'order';
+  return parts.map((name) => name.replace(/^block\d+$/, 'block*')).join('/') || '(none)';
 }
 
 export interface Share {

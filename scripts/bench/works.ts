@@ -59,9 +59,11 @@ export async function benchWorks(
   const rows: WorkRow[] = [];
   const setUp: SetUp[] = [];
   const notes: string[] = [];
+  const yardsticks: number[] = [];
   const yardstick = await startYardstick(settings);
   try {
-    for (const group of groups) await benchGroup(group, { stage, settings, yardstick, rows, setUp, notes });
+    for (const group of groups)
+      await benchGroup(group, { stage, settings, yardstick, rows, setUp, notes, yardsticks });
   } finally {
     await yardstick.close();
   }
@@ -70,6 +72,10 @@ export async function benchWorks(
       `${work}: clipping, AdamW and scores take ${update_ms.toFixed(1)} ms, ${percent(update_ms / median_ms)} of it`,
     );
   }
+  if (yardsticks.length > 0)
+    notes.push(
+      `MatMul 2048³ between them: ${fixed(YARDSTICK_FLOPS / median(yardsticks) / 1e6)} GFLOP/s, median`,
+    );
   for (const { graph, generate_ms, generate_warm_ms, create_ms, create_warm_ms } of setUp) {
     notes.push(
       `${graph}: generated in ${fixed(generate_ms)} ms${warm(generate_warm_ms)}, session created in ${fixed(create_ms)} ms${warm(create_warm_ms)}`,
@@ -87,6 +93,8 @@ interface Context {
   readonly rows: WorkRow[];
   readonly setUp: SetUp[];
   readonly notes: string[];
+  /** Milliseconds. */
+  readonly yardsticks: number[];
 }
 
 async function benchGroup(group: readonly Work[], context: Context): Promise<void> {
@@ -113,6 +121,7 @@ async function benchGroup(group: readonly Work[], context: Context): Promise<voi
           `${contender.work}: ${contender.subject.name} was ready after ${fixed(first / 1000, 1)} s`,
         );
     }
+    context.yardsticks.push(...[...samples.values()].flat().map(({ yardstick: ms }) => ms));
     const threads = [...samples.values()].flat()[0]?.threads;
     if (settings.runtime === 'wasm' && context.setUp.length > 0)
       notes.push(`wasm: ${threads} of ${settings.threads} threads`);
