@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import onnxruntime
 from onnxruntime.capi import _pybind_state as ort
 from safetensors.numpy import load_file, save_file
@@ -16,14 +17,31 @@ from safetensors.numpy import load_file, save_file
 LATEST = 21
 
 
+def complete_normalizations(graph):
+    """The gradient builder wants a bias, a mean and a deviation of every LayerNormalization, used or not."""
+    sizes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    sizes |= {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.input}
+    sizes |= {n.output[0]: list(n.attribute[0].t.dims) for n in graph.node if n.op_type == "Constant"}
+    for node in graph.node:
+        if node.op_type != "LayerNormalization":
+            continue
+        if len(node.input) == 2:
+            zeros = f"{node.name}/no_bias"
+            graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(sizes[node.input[1]], np.float32), zeros))
+            node.input.append(zeros)
+        for i in range(len(node.output), 3):
+            node.output.append(f"{node.name}/{('', 'mean', 'inverse_deviation')[i]}")
+
+
 def gradient_model(loss_file, parameters):
     """ONNX of the loss, and of its gradient with respect to some inputs; and the gradients' names."""
     model = onnx.load(loss_file)
     for opset in model.opset_import:
         if opset.domain == "":
             opset.version = min(opset.version, LATEST)
+    complete_normalizations(model.graph)
     builder = ort.GradientGraphBuilder(
-        model.SerializeToString(), {"loss"}, set(parameters), "loss", ort.TrainingGraphTransformerConfiguration()
+        model.SerializeToString(), {"loss"}, set(parameters), "loss", onnxruntime.SessionOptions()
     )
     builder.build()
     built = onnx.load_from_string(builder.get_model())
@@ -38,7 +56,6 @@ def gradient_model(loss_file, parameters):
             built.graph.output.append(
                 onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, parameters[path].shape)
             )
-    # The builder expects the loss's own cotangent as an input; some versions leave it without a producer.
     return built, gradients
 
 
