@@ -18,19 +18,15 @@ LATEST = 21
 
 
 def complete_normalizations(graph):
-    """The gradient builder wants a bias, a mean and a deviation of every LayerNormalization, used or not."""
-    sizes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
-    sizes |= {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.input}
-    sizes |= {n.output[0]: list(n.attribute[0].t.dims) for n in graph.node if n.op_type == "Constant"}
+    """The gradient builder wants a scale and a bias that no other LayerNormalization has: it names their gradients."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type != "LayerNormalization":
+        if node.op_type != "LayerNormalization" or node.input[1] not in constants:
             continue
-        if len(node.input) == 2:
-            zeros = f"{node.name}/no_bias"
-            graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(sizes[node.input[1]], np.float32), zeros))
-            node.input.append(zeros)
-        for i in range(len(node.output), 3):
-            node.output.append(f"{node.name}/{('', 'mean', 'inverse_deviation')[i]}")
+        scale = onnx.numpy_helper.to_array(constants[node.input[1]])
+        own = {f"{node.name}/scale": scale, f"{node.name}/bias": np.zeros_like(scale)}
+        graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in own.items())
+        node.input[:] = [node.input[0], *own]
 
 
 def gradient_model(loss_file, parameters):
