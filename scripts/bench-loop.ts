@@ -17,7 +17,7 @@ import { integer, type OptionTable, text } from '../src/train/options.ts';
 import { ParameterArrays } from '../src/train/parameters.ts';
 import { prepareRun, trainRun } from '../src/train/run.ts';
 import { createTrainer, type Plan } from '../src/train/trainer.ts';
-import { median } from './bench/median.ts';
+import { median } from './bench/statistics.ts';
 
 const TABLE = {
   graph: text({

@@ -9,7 +9,7 @@ import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { reserveArrays } from '../src/optim/kernels/memory.ts';
 import { createOptimizer } from '../src/optim/optimizer.ts';
 import { integer, type OptionTable, text } from '../src/train/options.ts';
-import { median } from './bench/median.ts';
+import { median } from './bench/statistics.ts';
 
 const TABLE = {
   graphs: text({

@@ -2,10 +2,11 @@
 
 As a program it is a server on stdin and stdout (one JSON object a line), which `npm run bench -- --peers` starts:
   {"cmd": "load", "job": {...}}            reads weights and inputs from safetensors files
-  {"cmd": "run", "what": "exact"}          -> {"ms", "rss", "rss_peak"}
-  {"cmd": "results", "what", "path"}       writes loss, grad_norm and grad/<path> to a safetensors file
+  {"cmd": "run"}                           -> {"ms", "create", "rss_peak"}
+  {"cmd": "results", "path"}               writes logits, or loss, grad_norm and grad/<path>, to a safetensors file
   {"cmd": "exit"}
-`what`: forward, gradient, exact (double backward), fd, train-step (gradient, clipping, fused AdamW).
+The job's work: forward, gradient, exact (double backward), fd, train-step (gradient, clipping, fused AdamW).
+With --compile through torch.compile.
 """
 
 import json
@@ -37,6 +38,7 @@ def parameter_shapes(m, image, classes):
 
 def logits_of(p, images, m):
     d, heads, patch = m["width"], m["heads"], m["patch"]
+    approximate = "tanh" if m.get("activation") == "gelu-tanh" else "none"
     linear = lambda name, x: torch.addmm(p[name + "/bias"], x.reshape(-1, x.shape[-1]), p[name + "/kernel"]).reshape(
         *x.shape[:-1], -1
     )
@@ -57,7 +59,7 @@ def logits_of(p, images, m):
         # By hand: the fused attention kernels have no double backward on CPU.
         a = torch.softmax(q @ k.transpose(-1, -2) * (d // heads) ** -0.5, -1)
         x = x + linear(f"{block}/attn/out", (a @ v).transpose(1, 2).reshape(b, -1, d))
-        y = torch.nn.functional.gelu(linear(f"{block}/mlp/fc1", norm(f"{block}/norm2", x)))
+        y = torch.nn.functional.gelu(linear(f"{block}/mlp/fc1", norm(f"{block}/norm2", x)), approximate=approximate)
         x = x + linear(f"{block}/mlp/fc2", y)
     x = norm("norm", x)
     return linear("head", x[:, 0] if m["pool"] == "class" else x.mean(1))
@@ -92,12 +94,34 @@ def compute(what, p, job, images, labels):
     return loss.detach(), norm.detach(), logits.detach(), dict(zip(p, (g.detach() for g in gradient)))
 
 
+def compiled(p, job, data):
+    """`compute` through torch.compile. Its backward passes are traced first: the compiler differentiates only once."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    paths = list(p)
+
+    def step(values, images, labels):
+        loss, norm, logits, gradients = compute(job["work"], dict(zip(paths, values)), job, images, labels)
+        return loss, norm, logits, [gradients[path] for path in paths]
+
+    values = list(p.values())
+    traced = torch.compile(make_fx(step)(values, *data))
+
+    def run(what, p, job, images, labels):
+        with torch.no_grad():
+            loss, norm, logits, gradients = traced(values, images, labels)
+        return loss, norm, logits, dict(zip(paths, gradients))
+
+    run(None, p, job, *data)
+    return run
+
+
 def memory():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    return {"rss": int(fields["VmRSS"].split()[0]) * 1024, "rss_peak": int(fields["VmHWM"].split()[0]) * 1024}
+    return {"rss_peak": int(fields["VmHWM"].split()[0]) * 1024}
 
 
-def serve():
+def serve(through_compiler):
     from safetensors.torch import load_file, save_file
 
     state = {}
@@ -106,40 +130,43 @@ def serve():
         if message["cmd"] == "exit":
             return
         try:
-            reply = answer(message, state, load_file, save_file)
+            reply = answer(message, state, through_compiler, load_file, save_file)
         except Exception as error:  # the parent reports it
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), flush=True)
 
 
-def answer(message, state, load_file, save_file):
+def answer(message, state, through_compiler, load_file, save_file):
     if message["cmd"] == "load":
         job = state["job"] = message["job"]
         torch.set_num_threads(job["threads"])
-        start = time.perf_counter()
         weights, inputs = load_file(job["weights"]), load_file(job["inputs"])
         shapes = parameter_shapes(job["model"], job["image"], job["classes"])
         state["p"] = {path: weights[path].requires_grad_() for path in shapes}
         state["data"] = (inputs["images"], inputs["labels"].long())
-        state["adamw"] = torch.optim.AdamW(list(state["p"].values()), lr=1e-9, weight_decay=0.3, fused=True)
-        state["compute"] = torch.compile(compute) if job["compile"] else compute
-        return {"ms": 1000 * (time.perf_counter() - start), **memory()}
-    what = message["what"]
+        if job["work"] == "train-step":
+            state["adamw"] = torch.optim.AdamW(list(state["p"].values()), lr=1e-9, weight_decay=0.3, fused=True)
+        start = time.perf_counter()
+        state["compute"] = compiled(state["p"], job, state["data"]) if through_compiler else compute
+        state["create"] = 1000 * (time.perf_counter() - start) if through_compiler else 0
+        return memory()
+    work = state["job"]["work"]
     start = time.perf_counter()
-    kind = "gradient" if what == "train-step" else what
+    kind = "gradient" if work == "train-step" else work
     loss, norm, logits, gradients = state["compute"](kind, state["p"], state["job"], *state["data"])
-    if what == "train-step":
+    if message["cmd"] == "results":
+        tensors = {"logits": logits} if work == "forward" else {"loss": loss, "grad_norm": norm}
+        tensors |= {f"grad/{path}": g for path, g in gradients.items()}
+        save_file({name: t.contiguous() for name, t in tensors.items()}, message["path"])
+        return memory()
+    if work == "train-step":
         for path, value in state["p"].items():
             value.grad = gradients[path]
         torch.nn.utils.clip_grad_norm_(list(state["p"].values()), 5.0)
         state["adamw"].step()
     ms = 1000 * (time.perf_counter() - start)
-    if message["cmd"] == "results":
-        tensors = {"loss": loss, "grad_norm": norm, "logits": logits}
-        tensors |= {f"grad/{path}": g for path, g in gradients.items()}
-        save_file({name: t.contiguous() for name, t in tensors.items()}, message["path"])
-    return {"ms": ms, **memory()}
+    return {"ms": ms, "create": state["create"], **memory()}
 
 
 if __name__ == "__main__":
-    serve()
+    serve("--compile" in sys.argv)

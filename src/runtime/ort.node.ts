@@ -18,6 +18,7 @@ export async function createSession(model: Uint8Array | string, options: Session
     enableMemPattern: false,
     enableCpuMemArena: options.keepsMemory ?? true,
     ...(options.threads > 0 ? { intraOpNumThreads: options.threads } : {}),
+    ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
     // Several sessions live in one process; without this the idle ones spin on the cores.
     extra: { session: { force_spinning_stop: '1' } },
     logSeverityLevel: 3,
@@ -33,7 +34,10 @@ export async function createSession(model: Uint8Array | string, options: Session
       const results = await session.run(toOrtFeeds(ort.Tensor, feeds), [...fetches]);
       return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(name, value)]));
     },
-    release: () => session.release(),
+    async release() {
+      if (options.profile !== undefined) session.endProfiling();
+      await session.release();
+    },
   };
 }
 

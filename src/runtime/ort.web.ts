@@ -33,6 +33,11 @@ export async function createSession(model: Uint8Array | string, options: Session
   };
 }
 
+/** How many threads wasm has, of those wanted: one where memory cannot be shared. */
+export function wasmThreads(wanted: number): number {
+  return typeof SharedArrayBuffer === 'undefined' ? 1 : Math.max(1, wanted);
+}
+
 /** Throws UserError unless sessions can be made on the device. */
 export async function expectDevice(device: Device): Promise<void> {
   if (device !== 'cpu')

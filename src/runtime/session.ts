@@ -22,6 +22,8 @@ export interface SessionOptions {
    * the runs of other sessions can use it.
    */
   readonly keepsMemory?: boolean;
+  /** The beginning of a file's path, for the time of every node of every run: written when the session is released. */
+  readonly profile?: string;
 }
 
 /** One ONNX graph, loaded. */

@@ -1,0 +1,128 @@
+/** What `npm run bench` is asked for. */
+import { availableParallelism } from 'node:os';
+import { MEMORY_LEVELS } from '../../src/artifacts/build.ts';
+import { COMMON_FLAGS } from '../../src/cli/flags.ts';
+import { UserError } from '../../src/errors.ts';
+import { PASS_NAMES } from '../../src/passes/finish.ts';
+import { choice, integer, type OptionTable, suggestion, text, toggle } from '../../src/train/options.ts';
+import { RUNTIMES, WORK } from './protocol.ts';
+
+/** Batches of about the same work as 32 images of ViT-Ti. */
+export const ALL_GRAPHS = 'vit-micro-cifar10:256,vit-ti-cifar10:32,vit-s-cifar10:16,vit-b-cifar10:4';
+export const ONE_GRAPH = 'vit-ti-cifar10:32';
+
+const [what, how, peers, output] = ['What to measure', 'How', 'Peers', 'Output'];
+
+export const TABLE = {
+  graphs: text({
+    group: what,
+    help: 'Vision Transformers, each with its images a step, with commas between.',
+    placeholder: 'NAME[:BATCH],…',
+    default: undefined,
+    unset: `${ALL_GRAPHS}; with --profile, --ablate or --growth ${ONE_GRAPH}`,
+  }),
+  work: text({
+    group: what,
+    help: `Kinds of work: ${WORK.join(', ')}.`,
+    placeholder: 'KINDS',
+    default: undefined,
+    unset: 'all; with --profile and --growth gradient,exact; with --ablate exact',
+  }),
+  profile: toggle({
+    group: what,
+    help: 'Time by op and by part of the model, instead of the table of work.',
+    default: false,
+  }),
+  ablate: toggle({
+    group: what,
+    help: 'Every pass left out in turn, beside the full graph, instead of the table of work.',
+    default: false,
+  }),
+  growth: toggle({
+    group: what,
+    help: 'Growth with batch, tokens and depth, instead of the table of work.',
+    default: false,
+  }),
+  memory: choice(MEMORY_LEVELS, { group: how, help: 'Memory level of our graphs.', default: 'fast' }),
+  without: text({
+    group: how,
+    help: `Passes to leave out of our graphs: ${PASS_NAMES.join(', ')}.`,
+    placeholder: 'PASSES',
+    default: undefined,
+  }),
+  microBatch: integer(
+    { min: 1 },
+    { group: how, help: 'Images a run of our graphs.', default: undefined, unset: 'all of the batch' },
+  ),
+  runtime: choice(RUNTIMES, {
+    group: how,
+    help: "Our runtime: onnxruntime-node, or onnxruntime-web's wasm in node.",
+    default: 'node',
+  }),
+  rounds: integer(
+    { min: 1 },
+    { group: how, help: 'Rounds counted, after two that are not.', default: undefined, unset: '7' },
+  ),
+  quick: toggle({ group: how, help: 'Three rounds, after one that is not counted.', default: false }),
+  threads: integer({ min: 1 }, { group: how, help: 'CPU threads.', default: availableParallelism() }),
+  peers: toggle({
+    group: peers,
+    help: 'PyTorch eager in the same rounds, its numbers compared first; ONNX Runtime training 1.19.2, too, where it is installed.',
+    default: false,
+  }),
+  compile: toggle({
+    group: peers,
+    help: 'torch.compile beside them, which takes minutes to compile.',
+    default: false,
+  }),
+  python: text({
+    group: peers,
+    help: 'Python with torch, safetensors and numpy.',
+    placeholder: 'COMMAND',
+    default: 'python3',
+  }),
+  pythonOrt: text({
+    group: peers,
+    help: 'Python with onnxruntime-training 1.19.2, onnx and safetensors.',
+    placeholder: 'COMMAND',
+    default: undefined,
+    unset: 'that of --python',
+  }),
+  markdown: text({
+    group: output,
+    help: 'Write the tables as Markdown, too.',
+    placeholder: 'FILE',
+    default: undefined,
+  }),
+  json: text({
+    group: output,
+    help: 'Write every figure as JSON, too.',
+    placeholder: 'FILE',
+    default: undefined,
+  }),
+  ...COMMON_FLAGS,
+} as const satisfies OptionTable;
+
+/** `a,b` as the names among `known` that they are. Throws UserError for one that is not. */
+export function namesIn<const Name extends string>(
+  flag: string,
+  list: string,
+  known: readonly Name[],
+): Name[] {
+  return list.split(',').map((name) => {
+    const found = known.find((each) => each === name);
+    if (found === undefined)
+      throw new UserError(`${flag} ${name}: expected some of ${known.join(', ')}${suggestion(name, known)}`);
+    return found;
+  });
+}
+
+/** `vit-ti-cifar10:32` as a name and a batch; of a name alone the batch is the spec's. Throws UserError. */
+export function graphsIn(list: string): { readonly name: string; readonly batch: number | undefined }[] {
+  return list.split(',').map((entry) => {
+    const [, name, batch] = /^(.+?)(?::([1-9]\d*))?$/.exec(entry) ?? [];
+    if (name === undefined || name.includes(':'))
+      throw new UserError(`--graphs ${entry}: expected NAME or NAME:BATCH, a batch being an integer ≥ 1`);
+    return { name, batch: batch === undefined ? undefined : Number(batch) };
+  });
+}

@@ -1,0 +1,43 @@
+/** Graphs for the benchmark, each written by a process of its own. */
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import type { BuildOptions, GraphName } from '../../src/artifacts/build.ts';
+import type { Spec } from '../../src/artifacts/spec.ts';
+
+export interface GenerateRequest {
+  readonly spec: Spec;
+  readonly batch: number;
+  /** `loss`: the loss and its forward pass alone, as ONNX Runtime training wants it. */
+  readonly name: GraphName | 'loss';
+  readonly options: BuildOptions;
+  readonly file: string;
+  /** Whether to find out how long it takes when it is not the first time. */
+  readonly repeat: boolean;
+}
+
+const reply = v.object({ first: v.number(), warm: v.nullable(v.number()), hash: v.string() });
+
+export interface Generated {
+  readonly file: string;
+  /** Milliseconds, model to bytes. */
+  readonly first: number;
+  readonly warm: number | null;
+  /** Of the file. */
+  readonly hash: string;
+}
+
+export function generate(request: GenerateRequest): Generated {
+  const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'generator.ts');
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [...process.execArgv, script, JSON.stringify(request)],
+    { encoding: 'utf8' },
+  );
+  if (status !== 0) {
+    const reason = /^\w*Error: .*$/m.exec(stderr)?.[0] ?? stderr.trim().split('\n').at(-1);
+    throw new Error(`graph ${request.name} was not generated: ${reason}`);
+  }
+  return { file: request.file, ...v.parse(reply, JSON.parse(stdout)) };
+}

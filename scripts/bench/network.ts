@@ -1,0 +1,147 @@
+/** A spec as every subject needs it: sizes, weights, images, and what a forward pass costs. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Variant } from '../../src/artifacts/build.ts';
+import type { Manifest } from '../../src/artifacts/manifest.ts';
+import type { Spec } from '../../src/artifacts/spec.ts';
+import { openGraph } from '../../src/artifacts/store.ts';
+import { UserError } from '../../src/errors.ts';
+import { buildModel } from '../../src/models/index.ts';
+import { initialize, type Parameter, Scope } from '../../src/models/scope.ts';
+import { VIT_VARIANTS, type VitConfig } from '../../src/models/vit.ts';
+import { crossEntropy } from '../../src/objective/cross-entropy.ts';
+import { type Graph, inlineCalls } from '../../src/onnx/graph.ts';
+import { input } from '../../src/onnx/ops.ts';
+import { sizeOf } from '../../src/onnx/shapes.ts';
+import { decayMask } from '../../src/optim/weight-decay.ts';
+import { finish, PASS_NAMES } from '../../src/passes/finish.ts';
+import { matmulFlops } from '../../src/passes/flops.ts';
+import { Random } from '../../src/random.ts';
+import { encodeSafetensors } from '../../src/train/safetensors.ts';
+import type { Job } from './protocol.ts';
+
+export interface Network {
+  /** Name and batch, for titles and the names of files. */
+  readonly label: string;
+  readonly spec: Spec & { readonly model: VitConfig };
+  readonly batch: number;
+}
+
+export async function openNetwork(name: string, batch: number | undefined): Promise<Network> {
+  const { spec } = await openGraph(name);
+  const { model } = spec;
+  if (model.kind !== 'vit')
+    throw new UserError(`--graphs ${name}: expected a Vision Transformer, got the model ${model.kind}`);
+  const size = batch ?? spec.microBatch;
+  return { label: `${name} ×${size}`, spec: { ...spec, model }, batch: size };
+}
+
+export function sizesOf({ variant, width, layers, heads, mlpRatio }: VitConfig) {
+  const row = variant ? VIT_VARIANTS[variant] : { width: 0, layers: 0, heads: 0 };
+  const columns = width ?? row.width;
+  return {
+    width: columns,
+    layers: layers ?? row.layers,
+    heads: heads ?? row.heads,
+    mlp: Math.round(columns * mlpRatio),
+  };
+}
+
+/** What the model writes, before any pass of ours: a slice of the batch or a row left out would flatter a rate. */
+function forward({ image, classes, model }: Spec, batch: number) {
+  const scope = new Scope();
+  const images = input('images', [batch, image.channels, image.height, image.width]);
+  const [logits] = inlineCalls([buildModel(scope, images, classes, model)]);
+  if (!logits) throw new Error('internal: a model without logits');
+  return { images, logits, parameters: scope.parameters };
+}
+
+/** Floating-point operations of the forward pass's matrix products. */
+export function forwardFlops(spec: Spec, batch: number): number {
+  const { logits } = forward(spec, batch);
+  return matmulFlops({ name: 'forward', inputs: [], outputs: { logits } });
+}
+
+/** The loss as standard ONNX, for others to differentiate. */
+export function lossGraph(spec: Spec, batch: number): Graph {
+  const { images, logits, parameters } = forward(spec, batch);
+  const [labels, smoothing] = [input('labels', [batch], 'int32'), input('label_smoothing', [])];
+  const outputs = { loss: crossEntropy(logits, labels, smoothing) };
+  const inputs = [images, labels, smoothing, ...parameters.map(({ value }) => value)];
+  return finish({ name: 'loss', inputs, outputs }, { target: 'webgpu', without: PASS_NAMES });
+}
+
+export type Inputs = Pick<
+  Job,
+  'weights' | 'inputs' | 'manifest' | 'model' | 'image' | 'classes' | 'batch'
+> & {
+  readonly parameterCount: number;
+};
+
+/** Weights and images for all sides, drawn from a seed; the head is not zero, so that every gradient has a size. */
+export function writeInputs(
+  { spec, batch }: Network,
+  { microBatch, memory }: Variant,
+  folder: string,
+): Inputs {
+  const { image, classes, model } = spec;
+  const { parameters } = forward(spec, 1);
+  const weights = parameters.map(({ path: name, shape, init }) => {
+    const data = new Float32Array(sizeOf(shape));
+    initialize(data, name, shape, name === 'head/kernel' ? { kind: 'normal', std: 0.02 } : init, 0);
+    return { name, shape, data };
+  });
+  const random = new Random(0, 'sample');
+  const imageShape = [batch, image.channels, image.height, image.width];
+  const images = Float32Array.from({ length: sizeOf(imageShape) }, () => random.normal());
+  const labels = Int32Array.from({ length: batch }, () => random.integer(classes));
+  const files = {
+    weights: path.join(folder, 'weights.safetensors'),
+    inputs: path.join(folder, 'inputs.safetensors'),
+  };
+  writeFileSync(files.weights, Buffer.concat(encodeSafetensors(weights)));
+  writeFileSync(
+    files.inputs,
+    Buffer.concat(
+      encodeSafetensors([
+        { name: 'images', shape: imageShape, data: images },
+        { name: 'labels', shape: [batch], data: labels },
+      ]),
+    ),
+  );
+  return {
+    ...files,
+    manifest: manifestOf(spec, { microBatch, memory }, parameters),
+    model: { patch: model.patch, ...sizesOf(model), pool: model.pool, activation: model.activation },
+    image,
+    classes,
+    batch,
+    parameterCount: weights.reduce((sum, { data }) => sum + data.length, 0),
+  };
+}
+
+/** As much of a manifest as a trainer reads: which files there are is the job's to say. */
+function manifestOf(
+  { dataset, image, classes }: Spec,
+  variant: Variant,
+  parameters: readonly Parameter[],
+): Manifest {
+  const decay = decayMask(parameters.map(({ path: name }) => name));
+  const none = { file: '', inputs: [], outputs: [] };
+  return {
+    format: 1,
+    name: 'benchmark',
+    hash: '',
+    ...variant,
+    dataset,
+    image,
+    classes,
+    parameters: parameters.map(({ path: name, shape, init }, i) => ({
+      path: name,
+      shape: [...shape],
+      init,
+      decay: decay[i] ?? false,
+    })),
+    graphs: { 'loss-grad': none, 'gr-exact': none, hvp: none, infer: none },
+  };
+}

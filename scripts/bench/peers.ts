@@ -1,0 +1,67 @@
+/** Who else computes the same: PyTorch, eager and compiled, and ONNX Runtime training where it is installed. */
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../../src/errors.ts';
+import { WORK, type Work } from './protocol.ts';
+
+export interface Peer {
+  readonly name: string;
+  readonly works: readonly Work[];
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+export interface PeerSettings {
+  readonly peers: boolean;
+  readonly compile: boolean;
+  readonly python: string;
+  /** Of ONNX Runtime training, whose wheel is for older versions of Python and NumPy. */
+  readonly pythonOrt: string;
+}
+
+const script = (name: string) => path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'peers', name);
+
+/** Throws UserError where PyTorch is asked for and not there; ONNX Runtime training is left out with a note. */
+export function findPeers({ peers, compile, python, pythonOrt }: PeerSettings): {
+  readonly found: readonly Peer[];
+  readonly notes: readonly string[];
+} {
+  if (!peers && !compile) return { found: [], notes: [] };
+  if (!imports(python, 'torch, safetensors, numpy')) {
+    throw new UserError(
+      `--peers: ${python} has no torch, safetensors and numpy; pip install -r scripts/peers/requirements.txt in a virtual environment and name it: --python venv/bin/python`,
+    );
+  }
+  const torch = script('torch_vit.py');
+  const found: Peer[] = [{ name: 'PyTorch', works: WORK, command: python, args: [torch] }];
+  const notes: string[] = [];
+  if (compile) {
+    found.push({
+      name: 'torch.compile',
+      works: ['gradient', 'exact'],
+      command: python,
+      args: [torch, '--compile'],
+    });
+  }
+  // Not onnxruntime.training, the package, which wants torch beside it; its core does not.
+  if (
+    imports(pythonOrt, 'onnx, safetensors; from onnxruntime.capi._pybind_state import GradientGraphBuilder')
+  ) {
+    found.push({
+      name: 'ORT training',
+      works: ['gradient'],
+      command: pythonOrt,
+      args: [script('ort_training.py')],
+    });
+  } else {
+    notes.push(
+      `ORT training is left out: ${pythonOrt} has no onnxruntime-training, onnx and safetensors; to add it, pip install -r scripts/peers/requirements-ort.txt in an environment of its own (Python 3.8 to 3.11, Linux) and name it: --python-ort venv-ort/bin/python`,
+    );
+  }
+  return { found, notes };
+}
+
+function imports(python: string, modules: string): boolean {
+  return spawnSync(python, ['-c', `import ${modules}`], { stdio: 'ignore' }).status === 0;
+}

@@ -1,0 +1,31 @@
+/** What is read off series of measurements. Pure. */
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low = Number.NaN, high = Number.NaN] = [
+    sorted[Math.ceil(sorted.length / 2) - 1],
+    sorted[Math.floor(sorted.length / 2)],
+  ];
+  return (low + high) / 2;
+}
+
+/** The median of the ratios of neighbours: of two series that were measured in the same rounds. */
+export function medianRatio(over: readonly number[], under: readonly number[]): number {
+  return median(over.map((value, i) => value / (under[i] ?? Number.NaN)));
+}
+
+/** p in y ∝ x^p: the slope of the least-squares line through the logarithms. */
+export function exponent(points: readonly (readonly [x: number, y: number])[]): number {
+  const logs = points.map(([x, y]) => [Math.log(x), Math.log(y)] as const);
+  const mean = (of: (point: readonly [number, number]) => number) =>
+    logs.reduce((sum, point) => sum + of(point), 0) / logs.length;
+  const [x0, y0] = [mean(([x]) => x), mean(([, y]) => y)];
+  return mean(([x, y]) => (x - x0) * (y - y0)) / mean(([x]) => (x - x0) ** 2);
+}
+
+/** The Euclidean norm, of arrays of any length: a call takes only so many arguments. */
+export function norm(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (values[i] ?? 0) ** 2;
+  return Math.sqrt(sum);
+}
