@@ -41,9 +41,9 @@ test('a small network and its gradient, printed', (t) => {
     `net(x: float32[2, 3], fc/kernel: float32[3, 4])
   fc/MatMul = MatMul(x, fc/kernel, transA=false, transB=false, alpha=1) : float32[2, 4]
   fc/Tanh = Tanh(fc/MatMul) : float32[2, 4]
+  loss = ReduceSum(fc/Tanh, axes=[0,1], keepdims=false) : float32[]
   fc/Mul = Mul(fc/Tanh, fc/Tanh) : float32[2, 4]
   fc/Sub = Sub(1, fc/Mul) : float32[2, 4]
-  loss = ReduceSum(fc/Tanh, axes=[0,1], keepdims=false) : float32[]
   grad/fc/kernel = MatMul(x, fc/Sub, transA=true, transB=false, alpha=1) : float32[3, 4]`,
   );
 });
