@@ -34,8 +34,8 @@ const TABLE = {
     unset: "as train's",
   }),
   batch: integer({ min: 1 }, { group: 'Benchmark', help: 'Images a step.', default: 64 }),
-  steps: integer({ min: 10 }, { group: 'Benchmark', help: 'Steps of a run.', default: 60 }),
-  every: integer({ min: 1 }, { group: 'Benchmark', help: 'Steps between checkpoints.', default: 10 }),
+  steps: integer({ min: 10 }, { group: 'Benchmark', help: 'Steps of a run.', default: 150 }),
+  every: integer({ min: 1 }, { group: 'Benchmark', help: 'Steps between checkpoints.', default: 50 }),
   rounds: integer({ min: 1 }, { group: 'Benchmark', help: 'Rounds.', default: 3 }),
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
@@ -72,9 +72,11 @@ await runMain(async (argv) => {
     // A checkpoint is begun after the step is told of, and so counts for the next one.
     const after = run.filter((_, i) => (i + 1 + WARMUP_STEPS) % every === 1 % every);
     const pause = Math.max(...after) - median(run);
+    const pauses =
+      after.length > 0 ? `; longest step after a checkpoint ${pause.toFixed(1)} ms above it` : '';
     console.log(
       `round ${round}: run ${rate(runTotal)} images/s, step alone ${rate(bareTotal)}: ${(100 * share).toFixed(1)} %; ` +
-        `median step ${median(run).toFixed(1)} and ${median(bare).toFixed(1)} ms; longest step after a checkpoint ${pause.toFixed(1)} ms above it`,
+        `median step ${median(run).toFixed(1)} and ${median(bare).toFixed(1)} ms${pauses}`,
     );
   }
   console.log(
