@@ -58,6 +58,12 @@ export interface ModelProto {
 export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as const;
 
 const one = (type: string, id: number) => ({ type, id });
+/** Written also where it is 0, as onnx.proto has it: readers ask whether an attribute has a number. */
+const present = (type: string, id: number) => ({
+  type,
+  id,
+  options: { features: { field_presence: 'EXPLICIT' } },
+});
 const many = (type: string, id: number) => ({ rule: 'repeated', type, id });
 
 const root = protobuf.Root.fromJSON({
@@ -97,8 +103,8 @@ const root = protobuf.Root.fromJSON({
     AttributeProto: {
       fields: {
         name: one('string', 1),
-        f: one('float', 2),
-        i: one('int64', 3),
+        f: present('float', 2),
+        i: present('int64', 3),
         s: one('bytes', 4),
         floats: many('float', 7),
         ints: many('int64', 8),

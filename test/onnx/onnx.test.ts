@@ -230,3 +230,14 @@ for (const [call, message] of WRONG) {
     t.throws(call, { message });
   });
 }
+
+test('an attribute of 0 is in the file, not left to be taken for its default', (t) => {
+  const x = ops.input('x', [2, 3]);
+  const bytes = Buffer.from(serialize(graphOf({ y: ops.reduceSum(x, { axes: [1] }) })));
+  // AttributeProto: name (field 1), i (3), type (20).
+  const [i, type] = [
+    [0x18, 0],
+    [0xa0, 1, 2],
+  ];
+  t.true(bytes.includes(Buffer.from([...Buffer.from('keepdims'), ...(i ?? []), ...(type ?? [])])));
+});
