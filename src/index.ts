@@ -4,7 +4,9 @@
  */
 export { createSession } from '#runtime';
 export {
+  type BuildOptions,
   type BuiltGraphs,
+  buildGraph,
   buildGraphs,
   buildInference,
   GRAPH_NAMES,
@@ -31,7 +33,7 @@ export { type GrState, grSchedule } from './optim/gr-warmup.ts';
 export { createOptimizer, type Optimizer } from './optim/optimizer.ts';
 export { learningRateSchedule, type Schedule } from './optim/schedule.ts';
 export { decayMask } from './optim/weight-decay.ts';
-export { finish, type Target } from './passes/finish.ts';
+export { type FinishOptions, finish, prepare, type Target } from './passes/finish.ts';
 export { Random } from './random.ts';
 export type { Device, Session, SessionOptions, Tensor } from './runtime/session.ts';
 export { inferenceModel } from './train/inference-model.ts';

@@ -4,6 +4,7 @@ import { elementwiseComposite } from '../../src/autodiff/composite.ts';
 import { gelu } from '../../src/autodiff/functions.ts';
 import { grad, hvp, jvp, vjp } from '../../src/autodiff/grad.ts';
 import { normJacobian, softmaxJacobian } from '../../src/autodiff/jacobians.ts';
+import { softmaxCrossEntropy } from '../../src/objective/cross-entropy.ts';
 import { inlineCalls, topologicalOrder, unordered } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { print } from '../../src/onnx/print.ts';
@@ -120,6 +121,18 @@ const COMPOSITES: Readonly<
     shapes: [[7]],
     f: (x) => gelu(x),
     body: (x) => ops.mul(ops.mul(x, ops.add(ops.erf(ops.mul(x, Math.SQRT1_2)), 1)), 0.5),
+  },
+  'cross-entropy': {
+    shapes: [
+      [2, 4],
+      [2, 4],
+    ],
+    f: softmaxCrossEntropy,
+    body: (x, target) => {
+      const total = (value: Value) => ops.reduceSum(value, { axes: [1], keepdims: true });
+      const log = ops.sub(x, ops.log(total(ops.exp(x))));
+      return ops.neg(ops.reduceSum(ops.mul(target, log), { axes: [1] }));
+    },
   },
   'the Jacobian of softmax': {
     shapes: [
