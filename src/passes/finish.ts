@@ -4,7 +4,6 @@
  */
 import { type Graph, inlineCalls, mapOutputs } from '../onnx/graph.ts';
 import type { Value } from '../onnx/value.ts';
-import { sumColumnsByGemm } from './column-sums.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
@@ -33,7 +32,6 @@ const BEFORE = {
 const AFTER = {
   'common-subexpressions': mergeCommonSubexpressions,
   'early-factors': multiplyEarlyFactorsFirst,
-  'column-sums': sumColumnsByGemm,
   'scalars-into-products': foldScalarsIntoProducts,
   'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),
 } satisfies Record<string, Pass>;
