@@ -1,6 +1,14 @@
 /** The package as its user gets it: packed, installed in an empty project, and used as the README says. */
 import { type ExecException, execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -47,7 +55,6 @@ test('the packed file installs in an empty project, runs the README example and 
   t.regex((await ortgrad('evaluate', '--checkpoint', 'run/best')).stdout, /^20 test images/);
   await ortgrad('export', '--checkpoint', 'run/best', '--out', 'model.onnx');
   t.true(existsSync(path.join(project, 'model.onnx')));
-  t.true(existsSync(path.join(project, 'node_modules/ortgrad/dist/web/page.js')));
   const { stderr } = await t.throwsAsync<ExecException>(() =>
     ortgrad('export', '--checkpoint', 'run/best', '--web'),
   );
@@ -55,6 +62,13 @@ test('the packed file installs in an empty project, runs the README example and 
     stderr ?? '',
     /^error: --web: expected the package onnxruntime-web, .*; run npm install onnxruntime-web\n$/,
   );
+  symlinkSync(
+    path.resolve('node_modules/onnxruntime-web'),
+    path.join(project, 'node_modules/onnxruntime-web'),
+  );
+  await ortgrad('export', '--checkpoint', 'run/best', '--web');
+  t.regex(readFileSync(path.join(project, 'model-web/page.js'), 'utf8'), /from"\.\/ort\.js"/);
+  t.true(existsSync(path.join(project, 'model-web/ort.js')));
 
   // What a bundler makes of it for a browser.
   const { metafile, outputFiles } = await build({

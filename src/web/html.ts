@@ -52,6 +52,11 @@ pre { margin: 0; overflow-x: auto; font: .82rem/1.5 ui-monospace, Menlo, Consola
   main { grid-template-columns: 1fr; gap: 12px; }
   section { padding: 16px; }
   #result { order: -1; }
+  #result h2 { display: none; }
+  .seen { margin-bottom: 10px; }
+  #answers { gap: 4px; }
+  #answers li { padding: 1px 10px; }
+  #seen { width: 64px; }
 }
 `;
 
