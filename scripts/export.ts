@@ -1,4 +1,5 @@
 import { exportModel } from '../src/cli/export.ts';
 import { runMain } from '../src/cli/fail.ts';
+import { bundlePage } from './web/bundle.ts';
 
-await runMain(exportModel);
+await runMain((argv) => exportModel(argv, bundlePage));

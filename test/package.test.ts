@@ -1,14 +1,25 @@
 /** The package as its user gets it: packed, installed in an empty project, and used as the README says. */
-import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ExecException, execFile } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import test from 'ava';
+import { build } from 'esbuild';
 import { read } from '../src/onnx/read.ts';
 import { workspace } from './cli/_program.ts';
 
 const exec = promisify(execFile);
+const kB = ({ length }: Uint8Array) => Math.round(length / 1000);
 
 test('the packed file installs in an empty project, runs the README example and the ortgrad command', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-package-'));
@@ -44,6 +55,45 @@ test('the packed file installs in an empty project, runs the README example and 
   t.regex((await ortgrad('evaluate', '--checkpoint', 'run/best')).stdout, /^20 test images/);
   await ortgrad('export', '--checkpoint', 'run/best', '--out', 'model.onnx');
   t.true(existsSync(path.join(project, 'model.onnx')));
+  const { stderr } = await t.throwsAsync<ExecException>(() =>
+    ortgrad('export', '--checkpoint', 'run/best', '--web'),
+  );
+  t.regex(
+    stderr ?? '',
+    /^error: --web: expected the package onnxruntime-web, .*; run npm install onnxruntime-web\n$/,
+  );
+  symlinkSync(
+    path.resolve('node_modules/onnxruntime-web'),
+    path.join(project, 'node_modules/onnxruntime-web'),
+  );
+  await ortgrad('export', '--checkpoint', 'run/best', '--web');
+  t.regex(readFileSync(path.join(project, 'model-web/page.js'), 'utf8'), /from"\.\/ort\.js"/);
+  t.true(existsSync(path.join(project, 'model-web/ort.js')));
+
+  // What a bundler makes of it for a browser.
+  const { metafile, outputFiles } = await build({
+    stdin: { contents: "export * from 'ortgrad'", resolveDir: project },
+    platform: 'browser',
+    format: 'esm',
+    bundle: true,
+    minify: true,
+    write: false,
+    metafile: true,
+    external: ['onnxruntime-web', 'onnxruntime-web/*'],
+    absWorkingDir: project,
+  });
+  const inputs = Object.keys(metafile.inputs);
+  t.true(inputs.includes('node_modules/ortgrad/dist/runtime/ort.web.js'));
+  for (const { imports } of Object.values(metafile.inputs)) {
+    for (const { path: to, external } of imports) {
+      t.false(/^node:|sharp|onnxruntime-node/.test(to), to);
+      if (external) t.regex(to, /^onnxruntime-web/);
+    }
+  }
+  const [bundle] = outputFiles;
+  const bytes = bundle?.contents ?? new Uint8Array();
+  t.log(`the core without ONNX Runtime: ${kB(bytes)} kB minified, ${kB(gzipSync(bytes))} kB compressed`);
+  t.true(bytes.length < 400_000);
 });
 
 test('the part for browsers reaches no module of node, and neither sharp nor onnxruntime-node', async (t) => {

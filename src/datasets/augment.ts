@@ -18,7 +18,7 @@ export interface Placement {
   readonly flip: boolean;
 }
 
-const IN_PLACE: Placement = { top: 0, left: 0, flip: false };
+export const IN_PLACE: Placement = { top: 0, left: 0, flip: false };
 
 /** The draw for one image; it depends on (seed, epoch, index) alone, never on batches or earlier draws. */
 export function drawPlacement(

@@ -17,6 +17,7 @@ export const DATA_TYPES: Readonly<Record<DType, number>> = {
   int32: 6,
   int64: 7,
   bool: 9,
+  float16: 10,
 };
 
 export type Field = 'int' | 'ints' | 'float' | 'dtype' | 'input';

@@ -3,6 +3,7 @@
  * scalar constant of the other operand's dtype. What changes nothing (a reshape to the same shape, a product
  * with 1) returns its operand, so that derivative rules need no special cases.
  */
+import { toFloat16 } from './float16.ts';
 import {
   broadcast,
   normalizeAxis,
@@ -47,10 +48,11 @@ export function constant(data: ConstantData, shape: readonly number[], dtype: DT
 
 /** A constant of rank 0. */
 export function scalar(value: number, dtype: DType = 'float32'): Value {
-  if (dtype !== 'float32' && !Number.isInteger(value))
+  if (dtype !== 'float32' && dtype !== 'float16' && !Number.isInteger(value))
     throw new Error(`scalar: expected an integer for ${dtype}, got ${value}`);
   const data = {
     float32: () => Float32Array.of(value),
+    float16: () => toFloat16(Float32Array.of(value)),
     int32: () => Int32Array.of(value),
     int64: () => BigInt64Array.of(BigInt(value)),
     bool: () => Uint8Array.of(value),
@@ -71,6 +73,7 @@ export function zeros(shape: readonly number[]): Value {
 
 function dtypeOf(data: ConstantData): DType {
   if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Uint16Array) return 'float16';
   if (data instanceof Int32Array) return 'int32';
   return data instanceof BigInt64Array ? 'int64' : 'uint8';
 }
@@ -78,7 +81,7 @@ function dtypeOf(data: ConstantData): DType {
 /** The number that every element of a constant is known to be, or undefined. */
 export function uniformNumber(x: Value): number | undefined {
   if (isOp(x.node, 'Expand')) return uniformNumber(x.node.inputs[0]);
-  if (!isOp(x.node, 'Constant')) return undefined;
+  if (!isOp(x.node, 'Constant') || x.dtype === 'float16') return undefined; // bits are no number
   const { data } = x.node.attributes;
   for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return undefined;
   return Number(data[0]);

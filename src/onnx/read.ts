@@ -48,7 +48,7 @@ function lookUp(values: ReadonlyMap<string, Value>, name: string, where: string)
 }
 
 function dtypeOf(type: number, name: string): DType {
-  const dtypes: readonly DType[] = ['float32', 'int32', 'int64', 'bool', 'uint8'];
+  const dtypes: readonly DType[] = ['float32', 'float16', 'int32', 'int64', 'bool', 'uint8'];
   const dtype = dtypes.find((candidate) => DATA_TYPES[candidate] === type);
   if (!dtype) throw new Error(`read: ${name}: expected one of ${dtypes.join(', ')}, got data type ${type}`);
   return dtype;
@@ -73,6 +73,7 @@ function constantOf({ name, dims, dataType, rawData }: TensorProto): Value {
   const bytes = new Uint8Array(rawData).buffer; // a copy, since typed arrays need alignment
   const arrays: Readonly<Record<DType, () => ConstantData>> = {
     float32: () => new Float32Array(bytes),
+    float16: () => new Uint16Array(bytes),
     int32: () => new Int32Array(bytes),
     int64: () => new BigInt64Array(bytes),
     bool: () => new Uint8Array(bytes),

@@ -25,7 +25,7 @@ import { type ConstantData, type DType, isOp, type Node, operands, type Value } 
 
 export interface SerializeOptions {
   /** Values for inputs that are to be stored in the file, by name; the rest stay inputs. */
-  readonly weights?: ReadonlyMap<string, Float32Array>;
+  readonly weights?: ReadonlyMap<string, ConstantData>;
   /** Key-value pairs for the file's metadata. */
   readonly metadata?: Readonly<Record<string, string>>;
   readonly doc?: string;

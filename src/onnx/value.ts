@@ -3,7 +3,8 @@
  * reached from its outputs, and it gets its names once, when it is serialized.
  */
 
-export type DType = 'float32' | 'int32' | 'int64' | 'bool' | 'uint8';
+/** `float16` is for storage: it is cast to float32 before anything is computed. */
+export type DType = 'float32' | 'float16' | 'int32' | 'int64' | 'bool' | 'uint8';
 
 /** A dimension: a number, or a multiple of the one symbolic dimension, `batch`, that inference graphs keep. */
 export type Dim = number | 'batch' | `${number}·batch`;
@@ -14,7 +15,8 @@ export interface TensorType {
   readonly shape: Shape;
 }
 
-export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
+/** A float16 is the bits of a uint16. */
+export type ConstantData = Float32Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array;
 
 /** One output of a node. */
 export interface Value extends TensorType {

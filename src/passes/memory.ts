@@ -3,7 +3,14 @@ import { executionOrder, type Graph } from '../onnx/graph.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { type DType, isOp, type Node, operands, type Value } from '../onnx/value.ts';
 
-const BYTES: Readonly<Record<DType, number>> = { float32: 4, int32: 4, int64: 8, bool: 1, uint8: 1 };
+const BYTES: Readonly<Record<DType, number>> = {
+  float32: 4,
+  float16: 2,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  uint8: 1,
+};
 
 /**
  * The most bytes of intermediate values and outputs that are alive at once when the nodes run in their order. Inputs

@@ -13,7 +13,7 @@ export async function createSession(model: Uint8Array | string, options: Session
     executionProviders: options.device === 'cpu' ? ['cpu'] : [options.device, 'cpu'],
     // The graphs are already as they should be: ONNX Runtime's own rewrites cost memory and session time, and
     // fuse explicit transpositions back into the slow forms of its kernels.
-    graphOptimizationLevel: 'disabled',
+    graphOptimizationLevel: options.optimize ? 'all' : 'disabled',
     // Twice the resident memory with it, at the same speed.
     enableMemPattern: false,
     enableCpuMemArena: options.keepsMemory ?? true,

@@ -1,5 +1,5 @@
 /** onnxruntime-web: the only importer of it. Same functions as ort.node.ts, chosen by package.json's "imports". */
-import * as ort from 'onnxruntime-web';
+import * as ort from 'onnxruntime-web/wasm';
 import { UserError } from '../errors.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import type { Device, Session, SessionOptions } from './session.ts';
@@ -13,7 +13,7 @@ export async function createSession(model: Uint8Array | string, options: Session
   if (options.threads > 0) ort.env.wasm.numThreads = options.threads;
   const settings: ort.InferenceSession.SessionOptions = {
     executionProviders: ['wasm'],
-    graphOptimizationLevel: 'disabled', // as in ort.node.ts
+    graphOptimizationLevel: options.optimize ? 'all' : 'disabled', // as in ort.node.ts
     enableMemPattern: false,
     enableCpuMemArena: options.keepsMemory ?? true,
     logSeverityLevel: 3,

@@ -22,6 +22,11 @@ export interface SessionOptions {
    * the runs of other sessions can use it.
    */
   readonly keepsMemory?: boolean;
+  /**
+   * Whether ONNX Runtime rewrites the graph first: for files that hold their weights, of which it then computes
+   * what depends on nothing else, once. Not for training graphs, which are as they should be.
+   */
+  readonly optimize?: boolean;
   /** The beginning of a file's path, for the time of every node of every run: written when the session is released. */
   readonly profile?: string;
 }

@@ -1,7 +1,16 @@
 /** A checkpoint as one ONNX file: weights inside, any batch size, and what a caller must know in its metadata. */
 import { buildInference } from '../artifacts/build.ts';
 import type { Spec } from '../artifacts/spec.ts';
+import { UserError } from '../errors.ts';
+import { FLOAT16_MAX, fromFloat16, toFloat16 } from '../onnx/float16.ts';
+import { type Graph, mapOutputs, substitute } from '../onnx/graph.ts';
+import { add, cast, constant, input, mul, transpose } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
+import { staticShape } from '../onnx/shapes.ts';
+import { type ConstantData, isOp, type Value } from '../onnx/value.ts';
+
+export const PRECISIONS = ['fp32', 'fp16'] as const;
+export type Precision = (typeof PRECISIONS)[number];
 
 export interface InferenceModel {
   readonly spec: Spec;
@@ -11,21 +20,98 @@ export interface InferenceModel {
   /** Per channel, for pixels on the scale 0 … 1. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
+  /** Whether images are pixels as they come, uint8 [batch, height, width, channels]: the graph normalises them. */
+  readonly rawPixels?: boolean;
+  /** How weights are stored: float32, or float16 in half the size. The graph computes in float32 either way. */
+  readonly precision?: Precision;
 }
 
 /**
  * The bytes of the model: `images` float32 [batch, channels, height, width] → `logits` float32 [batch, classes].
- * Metadata: `classes` (JSON list of names), `mean` and `std` (JSON lists, per channel), `input_size` (JSON object).
+ * Metadata: `classes` (JSON list of names), `mean` and `std` (JSON lists, per channel), `input_size` (JSON object),
+ * `input` (`normalized`, or `raw-pixels` for uint8 [batch, height, width, channels]).
  */
-export function inferenceModel({ spec, weights, classes, mean, std }: InferenceModel): Uint8Array {
-  return serialize(buildInference(spec), {
-    weights,
-    doc: 'Images are float32 [batch, channels, height, width]: pixels on the scale 0 to 1, minus mean, divided by std.',
+export function inferenceModel(model: InferenceModel): Uint8Array {
+  const { spec, weights, classes, mean, std, rawPixels = false, precision = 'fp32' } = model;
+  const graph = buildInference(spec);
+  const file = precision === 'fp16' ? inFloat16(graph, weights) : { graph, weights };
+  return serialize(rawPixels ? fromPixels(file.graph, model) : file.graph, {
+    weights: file.weights,
+    doc: rawPixels
+      ? 'Images are uint8 [batch, height, width, channels]: pixels as they come, 0 to 255.'
+      : 'Images are float32 [batch, channels, height, width]: pixels on the scale 0 to 1, minus mean, divided by std.',
     metadata: {
       classes: JSON.stringify(classes),
       mean: JSON.stringify(mean),
       std: JSON.stringify(std),
       input_size: JSON.stringify(spec.image),
+      input: rawPixels ? 'raw-pixels' : 'normalized',
     },
   });
+}
+
+/** Weights as they are after a file in float16. Throws a UserError for one that it cannot hold. */
+export function throughFloat16(path: string, shape: readonly number[], data: Float32Array): Float32Array {
+  return isHalved(shape) ? fromFloat16(halves(path, data)) : data;
+}
+
+/** Matrices are halved; vectors are too few to count, and biases and scales matter more each. */
+function isHalved(shape: readonly number[]): boolean {
+  return shape.length > 1;
+}
+
+function halves(path: string, data: Float32Array): Uint16Array {
+  const beyond = data.find((x) => Math.abs(x) > FLOAT16_MAX);
+  if (beyond === undefined) return toFloat16(data);
+  throw new UserError(
+    `--precision fp16: ${path} holds ${beyond}, expected at most ${FLOAT16_MAX}, the largest float16; use --precision fp32`,
+  );
+}
+
+/** The graph with its matrices stored as float16 and cast where they are used. */
+function inFloat16(
+  graph: Graph,
+  weights: ReadonlyMap<string, Float32Array>,
+): { graph: Graph; weights: ReadonlyMap<string, ConstantData> } {
+  const stored = new Map<string, ConstantData>(weights);
+  const casts = new Map<Value, Value>();
+  const inputs = graph.inputs.map((value) => {
+    const path = isOp(value.node, 'Input') ? value.node.attributes.name : '';
+    const data = weights.get(path);
+    if (!data || !isHalved(staticShape(value.shape))) return value;
+    stored.set(path, halves(path, data));
+    const half = input(path, value.shape, 'float16');
+    casts.set(value, cast(half, 'float32'));
+    return half;
+  });
+  return {
+    graph: { ...mapOutputs(graph, (outputs) => substitute(outputs, casts)), inputs },
+    weights: stored,
+  };
+}
+
+/** The graph behind (pixels / 255 − mean) / std, from the layout in which pixels come. */
+function fromPixels(graph: Graph, { spec, mean, std }: InferenceModel): Graph {
+  const { channels, height, width } = spec.image;
+  const pixels = input('images', ['batch', height, width, channels], 'uint8');
+  const planes = transpose(cast(pixels, 'float32'), [0, 3, 1, 2]);
+  const perChannel = (of: (mean: number, std: number) => number): Value =>
+    constant(
+      Float32Array.from(mean, (m, c) => of(m, std[c] ?? 1)),
+      [channels, 1, 1],
+    );
+  const scaled = mul(
+    planes,
+    perChannel((_m, s) => 1 / (255 * s)),
+  );
+  const images = add(
+    scaled,
+    perChannel((m, s) => -m / s),
+  );
+  const isImages = (value: Value) => isOp(value.node, 'Input') && value.node.attributes.name === 'images';
+  const by = new Map(graph.inputs.filter(isImages).map((value) => [value, images]));
+  return {
+    ...mapOutputs(graph, (outputs) => substitute(outputs, by)),
+    inputs: graph.inputs.map((value) => (isImages(value) ? pixels : value)),
+  };
 }

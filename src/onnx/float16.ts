@@ -1,0 +1,40 @@
+/** IEEE 754 half precision, as the bits of uint16: what files store; nothing here computes in it. */
+
+export const FLOAT16_MAX = 65504;
+
+/** Rounds to nearest, ties to even; what is beyond the largest float16 becomes infinite. */
+export function toFloat16(values: Float32Array): Uint16Array {
+  const single = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  return Uint16Array.from(single, (bits) => {
+    const sign = (bits >>> 16) & 0x8000;
+    const magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000) return sign | 0x7e00; // not a number
+    if (magnitude >= 0x47800000) return sign | 0x7c00; // 2^16 and more
+    // Below 2^-14 a float16 counts in units of 2^-24; elsewhere 13 bits of the fraction go and the exponent's bias.
+    if (magnitude < 0x38800000) return sign | subnormal(magnitude);
+    const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
+    return sign | ((rounded >>> 13) - (112 << 10));
+  });
+}
+
+function subnormal(magnitude: number): number {
+  const exponent = magnitude >>> 23;
+  if (exponent < 102) return 0; // below half of the smallest
+  const fraction = (magnitude & 0x7fffff) | 0x800000;
+  const shift = 126 - exponent;
+  const kept = fraction >>> shift;
+  const rest = fraction & ((1 << shift) - 1);
+  const half = 1 << (shift - 1);
+  return rest > half || (rest === half && (kept & 1) === 1) ? kept + 1 : kept;
+}
+
+/** Exact. */
+export function fromFloat16(halves: Uint16Array): Float32Array {
+  return Float32Array.from(halves, (bits) => {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >>> 10) & 0x1f;
+    const fraction = bits & 0x3ff;
+    if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
+}

@@ -1,0 +1,58 @@
+/** Pictures on canvases: resized to what the model takes. */
+import { type Box, coverBox, placeDigit, type Size, toChannels } from './pixels.ts';
+
+export type Picture = HTMLCanvasElement | ImageBitmap;
+
+/** The middle of a picture at the model's size, on black where it is transparent. */
+export function fitted(picture: Picture, to: Size): HTMLCanvasElement {
+  return drawn(picture, coverBox(picture, to), { x: 0, y: 0, ...to }, to);
+}
+
+/** A drawing of white ink on black as a digit of MNIST; an empty one stays black. */
+export function fittedDigit(drawing: HTMLCanvasElement, to: Size): HTMLCanvasElement {
+  const { data } = context(drawing).getImageData(0, 0, drawing.width, drawing.height);
+  const placement = placeDigit(data, drawing);
+  if (!placement) return canvas(to);
+  const { x, y, width, height } = placement.to;
+  const box = { x: x * to.width, y: y * to.height, width: width * to.width, height: height * to.height };
+  return drawn(drawing, placement.from, box, to);
+}
+
+/** Draws a part of a picture into a box of a new canvas. */
+function drawn(picture: Picture, from: Box, box: Box, size: Size): HTMLCanvasElement {
+  // Browsers sample few pixels when they shrink much; halving first takes the mean of all.
+  if (from.width >= 2 * box.width && from.height >= 2 * box.height && from.width >= 4) {
+    const half = { width: Math.ceil(from.width / 2), height: Math.ceil(from.height / 2) };
+    return drawn(copied(picture, from, { x: 0, y: 0, ...half }, half), { x: 0, y: 0, ...half }, box, size);
+  }
+  return copied(picture, from, box, size);
+}
+
+function copied(picture: Picture, from: Box, to: Box, size: Size): HTMLCanvasElement {
+  const result = canvas(size);
+  const draw = context(result);
+  draw.imageSmoothingQuality = 'high';
+  draw.drawImage(picture, from.x, from.y, from.width, from.height, to.x, to.y, to.width, to.height);
+  return result;
+}
+
+/** A black canvas. */
+function canvas({ width, height }: Size): HTMLCanvasElement {
+  const result = document.createElement('canvas');
+  [result.width, result.height] = [width, height];
+  const draw = context(result);
+  draw.fillStyle = '#000';
+  draw.fillRect(0, 0, width, height);
+  return result;
+}
+
+/** uint8 [height, width, channels] of all of a canvas. */
+export function pixelsOf(of: HTMLCanvasElement, channels: number): Uint8Array {
+  return toChannels(context(of).getImageData(0, 0, of.width, of.height).data, channels);
+}
+
+export function context(of: HTMLCanvasElement): CanvasRenderingContext2D {
+  const result = of.getContext('2d', { willReadFrequently: true });
+  if (!result) throw new Error('This browser gives no 2D canvas');
+  return result;
+}
