@@ -5,7 +5,7 @@
  */
 
 /** Independent uses of one seed; each gets its own key. */
-export const STREAMS = { init: 1, shuffle: 2, augment: 3, sample: 4 } as const;
+export const STREAMS = { init: 1, shuffle: 2, augment: 3, sample: 4, probe: 5 } as const;
 export type Stream = keyof typeof STREAMS;
 
 const M0 = 0xd2511f53;

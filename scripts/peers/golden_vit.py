@@ -27,16 +27,22 @@ def round9(t):
     return [float(f"{x:.9g}") for x in t.flatten().tolist()]
 
 
-p = {
-    path: formula(path, k, shape).requires_grad_()
-    for k, (path, shape) in enumerate(parameter_shapes(MODEL, IMAGE, CLASSES).items())
-}
-n = BATCH * math.prod(IMAGE.values())
-images = torch.tensor([math.sin(0.37 * i) for i in range(n)], dtype=torch.float64).reshape(BATCH, *IMAGE.values())
-labels = torch.arange(BATCH) % CLASSES
-out = {"model": MODEL, "image": IMAGE, "batch": BATCH, "classes": CLASSES, **{k: JOB[k] for k in JOB if k != "model"}}
-for what in ("gradient", "exact", "fd"):
-    loss, norm, logits, gradients = compute(what, p, JOB, images, labels)
-    out |= {"loss": float(loss), "grad_norm": float(norm), "logits": round9(logits)}
-    out[what] = {path: round9(g) for path, g in gradients.items()}
-print(json.dumps(out))
+def weights_and_batch():
+    p = {
+        path: formula(path, k, shape).requires_grad_()
+        for k, (path, shape) in enumerate(parameter_shapes(MODEL, IMAGE, CLASSES).items())
+    }
+    n = BATCH * math.prod(IMAGE.values())
+    images = torch.tensor([math.sin(0.37 * i) for i in range(n)], dtype=torch.float64)
+    return p, images.reshape(BATCH, *IMAGE.values()), torch.arange(BATCH) % CLASSES
+
+
+if __name__ == "__main__":
+    p, images, labels = weights_and_batch()
+    numbers = {k: JOB[k] for k in JOB if k != "model"}
+    out = {"model": MODEL, "image": IMAGE, "batch": BATCH, "classes": CLASSES, **numbers}
+    for what in ("gradient", "exact", "fd"):
+        loss, norm, logits, gradients = compute(what, p, JOB, images, labels)
+        out |= {"loss": float(loss), "grad_norm": float(norm), "logits": round9(logits)}
+        out[what] = {path: round9(g) for path, g in gradients.items()}
+    print(json.dumps(out))

@@ -17,3 +17,12 @@ export function sumOfSquares(x: Float32Array): number {
   for (let i = kernels ? vectorized(x.length) : 0; i < x.length; i++) total += (x[i] ?? 0) ** 2;
   return total;
 }
+
+/** Σ x·y. */
+export function dot(x: Float32Array, y: Float32Array): number {
+  if (x.length !== y.length) throw new Error(`internal: arrays of ${x.length} and ${y.length} elements`);
+  const kernels = kernelsOf(x) ?? kernelsForAny();
+  let total = kernels?.dot(x, y) ?? 0;
+  for (let i = kernels ? vectorized(x.length) : 0; i < x.length; i++) total += (x[i] ?? 0) * (y[i] ?? 0);
+  return total;
+}

@@ -7,8 +7,11 @@ import { type Point, quantile } from './series.ts';
 /** Colours are named by role in the palette (Okabe & Ito, for all colour vision); the page gives them light and dark values. */
 type Color = 'blue' | 'orange' | 'green' | 'purple';
 
-/** Lines differ in stroke too, not only in colour: `faint` is thin and pale, `dotted` a line with a mark at each point. */
-type Stroke = 'solid' | 'dashed' | 'faint' | 'dotted';
+/**
+ * Lines differ in stroke too, not only in colour: `faint` is thin and pale, `dotted` a line with a mark at each point,
+ * `marks` triangles without a line.
+ */
+type Stroke = 'solid' | 'dashed' | 'faint' | 'dotted' | 'marks';
 
 export interface Line {
   readonly name: string;
@@ -92,16 +95,19 @@ const STROKES = {
   dashed: { strokeWidth: 2, strokeDasharray: '6 4' },
   faint: { strokeWidth: 1, strokeOpacity: 0.35 },
   dotted: { strokeWidth: 1.5 },
+  marks: { strokeWidth: 0 },
 } as const satisfies Record<Stroke, object>;
 
 function marks({ name, points, color, stroke }: Line): Plot.Markish[] {
   // The axes leave out a faint line's extremes; elsewhere a clip would halve a stroke that runs along the frame.
   const at = { x: 'step', y: 'value', clip: stroke === 'faint' };
   const paint = `var(--${color})`;
-  const line = Plot.line(points, { ...at, ...STROKES[stroke], stroke: paint, strokeLinejoin: 'round' });
-  if (stroke !== 'dotted') return [line];
   const title = ({ step, value }: Point) =>
     `${name}, step ${step.toLocaleString('en')}: ${value?.toPrecision(4)}`;
+  if (stroke === 'marks')
+    return [Plot.dot(points, { x: 'step', y: 'value', symbol: 'triangle', r: 4, fill: paint, title })];
+  const line = Plot.line(points, { ...at, ...STROKES[stroke], stroke: paint, strokeLinejoin: 'round' });
+  if (stroke !== 'dotted') return [line];
   // Marks that would touch one another say nothing; a line is left then.
   const r = points.length > 60 ? 1.5 : 3;
   return [line, Plot.dot(points, { ...at, r, fill: paint, title })];
@@ -110,6 +116,8 @@ function marks({ name, points, color, stroke }: Line): Plot.Markish[] {
 /** The stroke as it is in the chart, for the legend. */
 function sample({ color, stroke }: Line): Html {
   const dash = stroke === 'dashed' ? '6 4' : 'none';
+  if (stroke === 'marks')
+    return html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M12 1L17 10H7Z" fill="var(--${color})"/></svg>`;
   const { strokeWidth } = STROKES[stroke];
   const opacity = stroke === 'faint' ? 0.6 : 1;
   const mark = stroke === 'dotted' ? html`<circle cx="12" cy="6" r="3" fill="var(--${color})"/>` : '';

@@ -28,6 +28,9 @@ export function errorChart(metrics: Metrics): Chart {
 export function gradientNormChart(metrics: Metrics): Chart {
   const clean = series(metrics, 'train', (line) => line.grad_norm);
   const regularized = series(metrics, 'train', (line) => line.gr_grad_norm);
+  const spikes = metrics
+    .filter(({ spike }) => spike !== null)
+    .map(({ step, grad_norm }) => ({ step, value: grad_norm }));
   return {
     title: 'Gradient norm',
     yLabel: 'l2 norm, log scale',
@@ -36,6 +39,7 @@ export function gradientNormChart(metrics: Metrics): Chart {
       { name: 'each batch', points: thin(clean), color: 'blue', stroke: 'faint' },
       { name: 'clean', points: smooth(clean), color: 'blue', stroke: 'solid' },
       { name: 'regularized', points: smooth(regularized), color: 'orange', stroke: 'dashed' },
+      { name: 'spike', points: thin(spikes), color: 'purple', stroke: 'marks' },
     ],
   };
 }

@@ -1,4 +1,6 @@
 /** A run's report as one HTML page that needs nothing else: no script, no font, no network. */
+
+import type { DiagnosticsLine } from '../train/diagnostics/log.ts';
 import { formatDuration } from '../train/duration.ts';
 import type { MetricsLine } from '../train/metrics.ts';
 import { type Chart, renderChart, warmupSample } from './chart.ts';
@@ -10,6 +12,7 @@ import {
   regularizationCharts,
   speedChart,
 } from './curves.ts';
+import { diagnosticsCharts } from './diagnostics.ts';
 import { Html, html } from './html.ts';
 import { quantile, series } from './series.ts';
 import { style } from './style.ts';
@@ -27,6 +30,7 @@ export interface Sample {
 export interface ReportInput {
   readonly name: string;
   readonly metrics: readonly MetricsLine[];
+  readonly diagnostics?: readonly DiagnosticsLine[];
   /** Any JSON object; nested ones are shown with dotted keys. */
   readonly config: object;
   /** Steps of warmup, shaded in the charts. */
@@ -40,7 +44,7 @@ export interface ReportInput {
 
 /** The page's text, to be saved as an .html file. */
 export function renderReport(input: ReportInput): string {
-  const { name, metrics, config, warmupSteps = 0, facts = {}, samples = [] } = input;
+  const { name, metrics, config, warmupSteps = 0, facts = {}, samples = [], diagnostics = [] } = input;
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -59,10 +63,12 @@ export function renderReport(input: ReportInput): string {
 </header>
 <main>
 ${warning(metrics)}
+${spikes(metrics)}
 ${numbers(input)}
 <h2>Curves</h2>
 ${warmupSteps > 0 ? html`<p class="note">${warmupSample} warmup: the first ${warmupSteps.toLocaleString('en')} steps</p>` : ''}
-${charts(metrics, warmupSteps)}
+${grid(metricsCharts(metrics), warmupSteps)}
+${diagnosticsSection(diagnosticsCharts(diagnostics), warmupSteps)}
 ${samples.length > 0 ? gallery(samples) : ''}
 <h2>Configuration</h2>
 <table>${flatten(config).map(([key, value]) => html`<tr><th scope="row">${key}</th><td>${value}</td></tr>`)}</table>
@@ -106,14 +112,35 @@ function warning(metrics: readonly MetricsLine[]): Html | '' {
   return html`<p class="warning">Steps whose loss was not a finite number: ${broken.length.toLocaleString('en')}, the first of them ${first.step.toLocaleString('en')}. The curves have gaps there.</p>`;
 }
 
-function charts(metrics: readonly MetricsLine[], warmupSteps: number): Html {
-  const large = [lossChart(metrics), errorChart(metrics)];
+/** See diagnostics/spikes.ts for what one is. */
+function spikes(metrics: readonly MetricsLine[]): Html | '' {
+  const found = metrics.flatMap(({ step, spike }) => (spike === null ? [] : [{ step, spike }]));
+  const [first] = found;
+  if (!first) return '';
+  const largest = found.reduce((a, b) => (b.spike > a.spike ? b : a));
+  return html`<p class="warning">Spikes of the gradient norm: ${found.length.toLocaleString('en')}, the first at step ${first.step.toLocaleString('en')}; the largest, ${Number(largest.spike.toPrecision(2)).toLocaleString('en')} times the running median, at step ${largest.step.toLocaleString('en')}.</p>`;
+}
+
+interface Charts {
+  readonly large: readonly Chart[];
+  readonly rest: readonly Chart[];
+}
+
+function metricsCharts(metrics: readonly MetricsLine[]): Charts {
   const rest = [
     gradientNormChart(metrics),
     learningRateChart(metrics),
     ...regularizationCharts(metrics),
     speedChart(metrics),
   ];
+  return { large: [lossChart(metrics), errorChart(metrics)], rest };
+}
+
+function diagnosticsSection(all: readonly Chart[], warmupSteps: number): Html | '' {
+  return all.length === 0 ? '' : html`<h2>Diagnostics</h2>${grid({ large: [], rest: all }, warmupSteps)}`;
+}
+
+function grid({ large, rest }: Charts, warmupSteps: number): Html {
   // Rows without a hole: by threes where that comes out even, else by twos.
   const thirds = rest.length % 3 === 0;
   const draw = (chart: Chart) => renderChart({ ...chart, warmupSteps });

@@ -1,24 +1,29 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
+import { readDiagnostics } from '../train/diagnostics/log.ts';
 import { readMetrics } from '../train/metrics.ts';
 import { type ReportInput, renderReport } from './page.ts';
 
 /**
- * Writes `report.html` into a run's folder, from its `metrics.jsonl` and `config.json` and what the files don't say.
+ * Writes `report.html` into a run's folder, from its `metrics.jsonl`, `diagnostics.jsonl` where there is one, and
+ * `config.json`, and what the files don't say.
  *
  * @returns the page's path
  * @throws UserError where a file is missing or broken
  */
 export async function writeReport(
   runFolder: string,
-  rest: Omit<ReportInput, 'metrics' | 'config'>,
+  rest: Omit<ReportInput, 'metrics' | 'diagnostics' | 'config'>,
 ): Promise<string> {
   const metrics = readMetrics(join(runFolder, 'metrics.jsonl'));
+  const watched = join(runFolder, 'diagnostics.jsonl');
+  const diagnostics = existsSync(watched) ? readDiagnostics(watched) : [];
   const config = await readConfig(join(runFolder, 'config.json'));
   const path = join(runFolder, 'report.html');
-  await writeFile(path, renderReport({ ...rest, metrics, config }));
+  await writeFile(path, renderReport({ ...rest, metrics, diagnostics, config }));
   return path;
 }
 

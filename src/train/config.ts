@@ -243,6 +243,25 @@ export const OPTIONS = {
     { min: 0 },
     { group: 'Output', help: 'Test images to show with their predictions.', default: 16 },
   ),
+
+  diagnosticsEvery: integer(
+    { min: 0 },
+    {
+      group: 'Diagnostics',
+      help: 'Steps between records of diagnostics.jsonl: norms and the second moment by group of parameters, and the angle of regularization. 0 takes none.',
+      default: 0,
+      resumable: true,
+    },
+  ),
+  hessianEvery: integer(
+    { min: 0 },
+    {
+      group: 'Diagnostics',
+      help: "Steps between measurements of the Hessian's largest eigenvalue and trace on a fixed batch, each of up to 50 products with a vector. 0 takes none.",
+      default: 0,
+      resumable: true,
+    },
+  ),
 } as const satisfies OptionTable;
 
 export type TrainConfig = OptionValues<typeof OPTIONS>;

@@ -6,7 +6,7 @@ import type { GraphName } from '../artifacts/build.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
 import { globalNorm } from '../optim/clip.ts';
 import type { GrKind, GrState } from '../optim/gr-warmup.ts';
-import { combine } from '../optim/vectors.ts';
+import { combine, dot } from '../optim/vectors.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { TrainConfig } from './config.ts';
 import type { ParameterArrays } from './parameters.ts';
@@ -24,6 +24,8 @@ export interface GradientResult {
   readonly gradNorm: number;
   /** The norm of what `gradients` holds. */
   readonly grGradNorm: number;
+  /** The inner product of the clean gradient and `gradients`; null where it was not asked for. */
+  readonly grDot: number | null;
   /** Clean logits, float32 [n, classes]. */
   readonly logits: Float32Array;
   /** The gradient to step along, one array per parameter in the manifest's order. The caller's to overwrite. */
@@ -32,7 +34,16 @@ export interface GradientResult {
 
 export interface Engine {
   /** The gradient of a batch, a multiple of the micro-batch, with the regularizer as it is in force. */
-  gradient(batch: LabelledImages, regularizer: GrState): Promise<GradientResult>;
+  gradient(
+    batch: LabelledImages,
+    regularizer: GrState,
+    /** Whether `grDot` is wanted: unless one graph does everything, it is a pass over the weights. */
+    options?: { readonly withDot?: boolean },
+  ): Promise<GradientResult>;
+  /** The Hessian of L times a vector, on a batch as above. The arrays are the caller's to overwrite. */
+  hessianTimes(batch: LabelledImages, vector: readonly Float32Array[]): Promise<readonly Float32Array[]>;
+  /** Lets go of the graph of `hessianTimes`, to be loaded again when it is next needed. */
+  freeHessian(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -52,14 +63,21 @@ export function engineGraphs({
   lambda,
   batchSize,
   microBatch,
-}: Pick<TrainConfig, 'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch'>): GraphName[] {
-  if (gr !== 'exact') return ['loss-grad'];
+  hessianEvery,
+}: Pick<
+  TrainConfig,
+  'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch' | 'hessianEvery'
+>): GraphName[] {
+  const curvature: readonly GraphName[] = hessianEvery > 0 ? ['hvp'] : [];
+  if (gr !== 'exact') return ['loss-grad', ...curvature];
   if (microBatch !== batchSize) return ['loss-grad', 'hvp'];
   // While warmup leaves the penalty out, the gradient is the plain one.
-  return grWarmup === 'none' && lambda !== 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
+  const steps: readonly GraphName[] =
+    grWarmup === 'none' && lambda !== 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
+  return [...steps, ...curvature];
 }
 
-interface CleanResult extends Omit<GradientResult, 'grGradNorm'> {}
+interface CleanResult extends Omit<GradientResult, 'grGradNorm' | 'grDot'> {}
 
 export function createEngine({ manifest, parameters, kind, labelSmoothing, load }: EngineOptions): Engine {
   const { microBatch, image, classes } = manifest;
@@ -137,6 +155,7 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
       loss: number(out, 'loss'),
       gradNorm: number(out, 'grad_norm'),
       grGradNorm: number(out, 'gr_grad_norm'),
+      grDot: number(out, 'gr_dot'),
       logits: floats(out, 'logits'),
       gradients: collect(out, paths, 'grad'),
     };
@@ -146,13 +165,31 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
    * ‖g‖ is of the whole batch, so g comes first; then H·g is the mean of the micro-batches' Hessians times g. Costs a
    * third more than one run: the gradient is computed again for its tangent.
    */
-  async function exactInTwoPhases(batch: LabelledImages, lambda: number): Promise<GradientResult> {
+  async function exactInTwoPhases(
+    batch: LabelledImages,
+    lambda: number,
+    withDot: boolean,
+  ): Promise<GradientResult> {
     const { gradients, ...rest } = await clean(batch, parameters.feeds);
-    if (rest.gradNorm === 0) return { ...rest, gradients, grGradNorm: 0 };
+    if (rest.gradNorm === 0) return unregularized({ ...rest, gradients });
+    const [products, parts] = await hessianProducts(batch, gradients);
+    const strength = lambda / rest.gradNorm / parts;
+    const grDot = withDot ? rest.gradNorm ** 2 + strength * globalDot(gradients, products) : null;
+    products.forEach((product, i) => {
+      addScaled(gradients[i], product, strength);
+    });
+    return { ...rest, gradients, grGradNorm: globalNorm(gradients), grDot };
+  }
+
+  /** The micro-batches' Hessians times a vector, summed, and of how many. */
+  async function hessianProducts(
+    batch: LabelledImages,
+    direction: readonly Float32Array[],
+  ): Promise<[products: readonly Float32Array[], parts: number]> {
     const vector = Object.fromEntries(
       manifest.parameters.map(({ path, shape }, i): [string, Tensor] => [
         `vector/${path}`,
-        { dtype: 'float32', shape, data: gradients[i] ?? new Float32Array() },
+        { dtype: 'float32', shape, data: direction[i] ?? new Float32Array() },
       ]),
     );
     const hvp = await session('hvp');
@@ -162,41 +199,50 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
       const out = await hvp.run({ ...feeds(part, parameters.feeds), ...vector });
       products = accumulate(products, collect(out, paths, 'hvp'));
     }
-    const strength = lambda / rest.gradNorm / parts.length;
-    products.forEach((product, i) => {
-      addScaled(gradients[i], product, strength);
-    });
-    return { ...rest, gradients, grGradNorm: globalNorm(gradients) };
+    return [products, parts.length];
   }
 
   /** (1 − α)·g + α·∇L(θ + r·g/‖g‖); SAM where α = 1. */
-  async function finiteDifference(batch: LabelledImages, { r, alpha }: GrState): Promise<GradientResult> {
+  async function finiteDifference(
+    batch: LabelledImages,
+    { r, alpha }: GrState,
+    withDot: boolean,
+  ): Promise<GradientResult> {
     const { gradients, ...rest } = await clean(batch, parameters.feeds);
-    if (rest.gradNorm === 0) return { ...rest, gradients, grGradNorm: 0 };
+    if (rest.gradNorm === 0) return unregularized({ ...rest, gradients });
     const perturbed = parameters.perturbed(gradients, r / rest.gradNorm);
     const there = (await clean(batch, perturbed)).gradients;
     there.forEach((gradient, i) => {
       const here = gradients[i];
       if (alpha !== 1 && here) combine(gradient, alpha, gradient, 1 - alpha, here);
     });
-    return { ...rest, gradients: there, grGradNorm: globalNorm(there) };
+    const grDot = withDot ? globalDot(gradients, there) : null;
+    return { ...rest, gradients: there, grGradNorm: globalNorm(there), grDot };
   }
 
   return {
-    async gradient(batch, regularizer) {
-      if (!regularizer.active) {
-        const result = await clean(batch, parameters.feeds);
-        return { ...result, grGradNorm: result.gradNorm };
-      }
-      if (kind !== 'exact') return finiteDifference(batch, regularizer);
+    async gradient(batch, regularizer, { withDot = false } = {}) {
+      if (!regularizer.active) return unregularized(await clean(batch, parameters.feeds));
+      if (kind !== 'exact') return finiteDifference(batch, regularizer, withDot);
       return batch.labels.length === microBatch
         ? exactInOneRun(batch, regularizer.lambda)
-        : exactInTwoPhases(batch, regularizer.lambda);
+        : exactInTwoPhases(batch, regularizer.lambda, withDot);
     },
+    async hessianTimes(batch, vector) {
+      const [products, parts] = await hessianProducts(batch, vector);
+      if (parts > 1) for (const product of products) scale(product, 1 / parts);
+      return products;
+    },
+    freeHessian: () => free('hvp'),
     async release() {
       for (const graph of [...sessions.keys()]) await free(graph);
     },
   };
+}
+
+/** What is stepped along is the clean gradient. */
+function unregularized(result: CleanResult): GradientResult {
+  return { ...result, grGradNorm: result.gradNorm, grDot: result.gradNorm ** 2 };
 }
 
 type Outputs = Readonly<Record<string, Tensor>>;
@@ -213,6 +259,10 @@ function number(outputs: Outputs, name: string): number {
 
 function collect(outputs: Outputs, paths: readonly string[], prefix: string): Float32Array[] {
   return paths.map((path) => floats(outputs, `${prefix}/${path}`));
+}
+
+function globalDot(a: readonly Float32Array[], b: readonly Float32Array[]): number {
+  return a.reduce((total, x, i) => total + dot(x, b[i] ?? new Float32Array()), 0);
 }
 
 /** The sum, in the first arrays given: a session's outputs are nobody else's. */

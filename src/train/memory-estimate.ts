@@ -26,11 +26,19 @@ const OVERHEAD = { factor: 1.1, bytes: 60e6 };
 /** Batches of images that are ready or being made, pixels and normalised. */
 const BATCHES = 4;
 
+/** Vectors of the size of the weights while the Hessian is measured: three of the iteration, a product and its parts. */
+const HESSIAN_VECTORS = 5;
+
 /** Bytes at the peak of training or evaluation, whichever takes more. */
 export function estimateMemory(
   spec: Spec,
   { parameters, graphs }: BuiltGraphs,
-  { batchSize, gr, optimizer }: Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer'>,
+  {
+    batchSize,
+    gr,
+    optimizer,
+    hessianEvery,
+  }: Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'>,
   { microBatch, memory }: Variant,
   testBatch: number,
 ): number {
@@ -51,12 +59,14 @@ export function estimateMemory(
   if (gr === 'exact' && !inOneRun) {
     const [first, second] = [running('loss-grad'), running('hvp')];
     const phases = keeps ? [first + second + 3 * weights] : [first + 2 * weights, second + 3 * weights];
-    return always + Math.max(...phases, keeps ? first + second + evaluating : evaluating);
+    const measuring = hessianEvery > 0 ? (keeps ? first : 0) + second + HESSIAN_VECTORS * weights : 0;
+    return always + Math.max(...phases, keeps ? first + second + evaluating : evaluating, measuring);
   }
   const step = running(gr === 'exact' ? 'gr-exact' : 'loss-grad');
   // Where the gradient is taken at other parameters as well: these, and the first gradient.
   const arrays = gr === 'fd' || gr === 'sam' ? sum + 2 : sum;
-  return always + Math.max(step + arrays * weights, (keeps ? step : 0) + evaluating);
+  const besides = hessianEvery > 0 ? running('hvp') + HESSIAN_VECTORS * weights : 0;
+  return always + Math.max(step + arrays * weights, (keeps ? step : 0) + Math.max(evaluating, besides));
 }
 
 function sizeOf(shape: readonly number[]): number {

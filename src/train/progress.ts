@@ -30,6 +30,8 @@ export interface Progress {
 const MAX_COLUMNS = 100;
 const MIN_BAR = 3;
 const MAX_BAR = 30;
+/** Steps without a spike after which the next one is told of. */
+const QUIET_STEPS = 20;
 
 /** In order of appearance; where they don't fit the width, `EXPENDABLE` ones go, first to last. */
 type Field = 'epoch' | 'step' | 'loss' | 'accuracy' | 'norm' | 'lambda' | 'speed' | 'left';
@@ -49,6 +51,7 @@ export function createProgress(options: ProgressOptions): Progress {
   const epochs = Math.ceil(totalSteps / stepsPerEpoch);
   const stepTime = runningMean();
   let last: TrainRecord | undefined;
+  let spikeAt = Number.NEGATIVE_INFINITY;
   let lastStepAt: number | undefined;
   let printedAt = Number.NEGATIVE_INFINITY;
 
@@ -118,6 +121,12 @@ export function createProgress(options: ProgressOptions): Progress {
       if (lastStepAt !== undefined) stepTime.add(at - lastStepAt);
       lastStepAt = at;
       last = record;
+      if (record.spike !== null) {
+        // A norm that goes on spiking is told of once.
+        if (record.step - spikeAt > QUIET_STEPS)
+          note(colors.yellow(spikeText(record, position(record.step))));
+        spikeAt = record.step;
+      }
       if (terminal) return terminal.update(record.step);
       const due = at - printedAt >= everySeconds * 1000 || record.step % stepsPerEpoch === 0;
       if (!due && record.step !== totalSteps) return;
@@ -136,6 +145,11 @@ export function createProgress(options: ProgressOptions): Progress {
       terminal = undefined;
     },
   };
+}
+
+function spikeText({ grad_norm, gr_grad_norm, spike }: TrainRecord, position: readonly string[]): string {
+  const regularized = gr_grad_norm === null ? '' : `, regularized ${short(gr_grad_norm)}`;
+  return `${position.join('  ')}  spike: gradient norm ${short(grad_norm)}${regularized}, ${short(spike ?? 0, 1)} times its running median`;
 }
 
 /** Plain mean of the first values, exponential later: quick to settle, and follows a machine that slows down. */

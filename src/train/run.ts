@@ -2,6 +2,7 @@
  * A training run on this machine, from a config to a finished run folder: opens graphs and data, steps, measures,
  * saves, and can be stopped and resumed anywhere.
  */
+import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -17,10 +18,14 @@ import type { Checkpoint } from './checkpoint.ts';
 import { saveCheckpoint } from './checkpoint-folder.ts';
 import { openCheckpointWriter } from './checkpoint-writer.ts';
 import type { TrainConfig } from './config.ts';
-import { createEngine, engineGraphs } from './engine.ts';
+import { createGauges } from './diagnostics/gauge.ts';
+import { measureHessian } from './diagnostics/hessian.ts';
+import { type DiagnosticsLog, openDiagnosticsLog } from './diagnostics/log.ts';
+import { createSpikeMarks } from './diagnostics/spikes.ts';
+import { createEngine, engineGraphs, type LabelledImages } from './engine.ts';
 import { evaluate } from './evaluate.ts';
 import { estimateMemory } from './memory-estimate.ts';
-import { openMetricsLog, type TestRecord, type TrainRecord } from './metrics.ts';
+import { openMetricsLog, readMetrics, type TestRecord, type TrainRecord } from './metrics.ts';
 import { chooseMemory, gigabytes } from './micro-batch.ts';
 import { ParameterArrays, type WeightArrays } from './parameters.ts';
 import { openTensorBoard } from './tensorboard.ts';
@@ -109,6 +114,7 @@ export async function trainRun(
     createSession(file(name), { ...device, keepsMemory: variant.memory === 'fast' || name === 'infer' });
   const [train, test] = await openData(config, graph);
   observer.note(train.info.found);
+  const fixedBatch = config.hessianEvery > 0 ? await openFixedBatch(config, graph) : undefined;
   const plan = planRun(config, train.batchesPerEpoch);
   await create();
   const parameters = new ParameterArrays(manifest);
@@ -130,10 +136,12 @@ export async function trainRun(
   let step = resumed?.step ?? 0;
   let best = resumed?.best ?? null;
   const at = resumed ? { resumeAtStep: step } : {};
-  const sinks = [
-    openMetricsLog(path.join(folder, 'metrics.jsonl'), at),
-    openTensorBoard(path.join(folder, 'tensorboard'), at),
-  ];
+  const metrics = path.join(folder, 'metrics.jsonl');
+  const sinks = [openMetricsLog(metrics, at), openTensorBoard(path.join(folder, 'tensorboard'), at)];
+  const diagnostics = openDiagnostics(folder, config, at);
+  const spikeOf = createSpikeMarks(readMetrics(metrics).filter(({ split }) => split === 'train'));
+  const gaugeOf = config.diagnosticsEvery > 0 ? createGauges(manifest.parameters, config) : undefined;
+  const isDue = (every: number, taken: number): boolean => every > 0 && taken % every === 0;
   const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
   const begin = performance.now();
   const writer = openCheckpointWriter();
@@ -146,7 +154,7 @@ export async function trainRun(
   /** A thread writes copies of the arrays while training goes on; where memory is short, training waits instead. */
   const save = async (): Promise<void> => {
     await saving;
-    for (const sink of sinks) sink.flush();
+    for (const log of [...sinks, diagnostics]) log?.flush();
     const checkpoint: Checkpoint = {
       config,
       step,
@@ -194,6 +202,24 @@ export async function trainRun(
     return isBest;
   };
 
+  const curvature = async (images: LabelledImages): Promise<void> => {
+    const start = performance.now();
+    const measured = await measureHessian(
+      (vector) => engine.hessianTimes(images, vector),
+      parameters.values.views.map(({ length }) => length),
+    );
+    // Steps in two phases use its graph, too.
+    if (config.gr !== 'exact' || config.microBatch === config.batchSize) await engine.freeHessian();
+    diagnostics?.write({
+      kind: 'hessian',
+      step,
+      epoch: Math.ceil(step / plan.stepsPerEpoch),
+      ...measured,
+      images: images.labels.length,
+      seconds: (performance.now() - start) / 1000,
+    });
+  };
+
   const result = (outcome: RunResult['outcome']): RunResult => ({
     config,
     plan,
@@ -209,16 +235,21 @@ export async function trainRun(
       const epoch = Math.floor(step / plan.stepsPerEpoch);
       let previous = performance.now();
       for await (const batch of train.batches({ epoch, fromBatch: step % plan.stepsPerEpoch })) {
-        const taken = await trainer.step(step, batch);
+        const gauge = isDue(config.diagnosticsEvery, step + 1) ? gaugeOf?.() : undefined;
+        const taken = await trainer.step(step, batch, gauge);
         step++;
+        if (gauge) diagnostics?.write(gauge.record(taken));
         const now = performance.now();
         const record: TrainRecord = {
           ...taken,
+          spike: spikeOf(taken),
           images_per_second: (1000 * config.batchSize) / (now - previous),
         };
         previous = now;
         for (const sink of sinks) sink.write(record);
         observer.step(record);
+        const isCurved = isDue(config.hessianEvery, step);
+        if (isCurved && fixedBatch) await curvature(fixedBatch);
         const epochEnds = step % plan.stepsPerEpoch === 0;
         const isEvaluated = step === lastStep || (epochEnds && (epoch + 1) % config.evalEvery === 0);
         const isSaved =
@@ -230,13 +261,13 @@ export async function trainRun(
         if (isSaved || isStopped || isBest) await save();
         if (isStopped) return result('interrupted');
         if (step === lastStep) break;
-        previous = Math.max(previous, isEvaluated ? performance.now() : 0);
+        previous = Math.max(previous, isEvaluated || isCurved ? performance.now() : 0);
       }
     }
     return result('done');
   } finally {
     await saving.finally(() => writer.close());
-    for (const sink of sinks) sink.close();
+    for (const log of [...sinks, diagnostics]) log?.close();
     await Promise.all([train.close(), test.close(), engine.release()]);
   }
 }
@@ -255,15 +286,50 @@ const USUAL: Readonly<Record<DatasetName, keyof typeof AUGMENTATIONS>> = {
   'image-folder': 'crop-flip',
 };
 
-async function openData(config: TrainConfig, { spec }: GraphFolder): Promise<[Loader, Loader]> {
-  const source = {
+/** The file of diagnostics, where there are any; a resumed run that takes none still forgets what was after its step. */
+function openDiagnostics(
+  folder: string,
+  config: TrainConfig,
+  at: { resumeAtStep?: number },
+): DiagnosticsLog | undefined {
+  const file = path.join(folder, 'diagnostics.jsonl');
+  const isWanted = config.diagnosticsEvery > 0 || config.hessianEvery > 0;
+  return isWanted || existsSync(file) ? openDiagnosticsLog(file, at) : undefined;
+}
+
+function sourceOf(config: TrainConfig, { spec }: GraphFolder) {
+  return {
     dataset: spec.dataset,
     dir: config.data,
     ...spec.image,
     classes: spec.classes,
     trainFraction: config.trainFraction,
   };
-  const augment = config.augment === 'auto' ? USUAL[spec.dataset] : config.augment;
+}
+
+/** Training images as they are, a batch of them, the same for every seed. */
+async function openFixedBatch(config: TrainConfig, graph: GraphFolder): Promise<LabelledImages> {
+  const loader = await openLoader({
+    source: sourceOf(config, graph),
+    split: 'train',
+    batchSize: config.batchSize,
+    seed: 0,
+    shuffle: true,
+    dropLast: true,
+    augmentation: NO_AUGMENTATION,
+    prefetch: 0,
+  });
+  try {
+    for await (const batch of loader.batches({ epoch: 0 })) return batch;
+    throw new Error('internal: a loader without a batch');
+  } finally {
+    await loader.close();
+  }
+}
+
+async function openData(config: TrainConfig, graph: GraphFolder): Promise<[Loader, Loader]> {
+  const source = sourceOf(config, graph);
+  const augment = config.augment === 'auto' ? USUAL[graph.spec.dataset] : config.augment;
   const train = await openLoader({
     source,
     split: 'train',

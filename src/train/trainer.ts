@@ -6,10 +6,10 @@ import type { Manifest } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
 import { clipScale } from '../optim/clip.ts';
 import { type GrSchedule, grSchedule } from '../optim/gr-warmup.ts';
-import { createOptimizer, type Optimizer } from '../optim/optimizer.ts';
+import { createOptimizer, type Optimizer, type Update } from '../optim/optimizer.ts';
 import { learningRateSchedule, type Schedule } from '../optim/schedule.ts';
 import type { TrainConfig } from './config.ts';
-import type { Engine, LabelledImages } from './engine.ts';
+import type { Engine, GradientResult, LabelledImages } from './engine.ts';
 import { score } from './evaluate.ts';
 import type { TrainRecord } from './metrics.ts';
 import type { ParameterArrays, WeightArrays } from './parameters.ts';
@@ -57,12 +57,24 @@ export interface TrainingBatch extends LabelledImages {
   readonly step: number;
 }
 
+/** Looks on while a step is taken. */
+export interface StepGauge {
+  /** What is stepped along, with `grDot`. */
+  gradient(result: GradientResult): void;
+  /** Called in place of each parameter's update, which is `apply`. */
+  update(index: number, update: Update, apply: () => void): void;
+}
+
 export interface Trainer {
   readonly optimizer: Optimizer;
   /** The optimizer's arrays, by slot. */
   readonly slots: Readonly<Record<string, WeightArrays>>;
   /** Updates the parameters with the batch of step `step`, counted from 0. Throws UserError when the loss is not finite. */
-  step(step: number, batch: TrainingBatch): Promise<Omit<TrainRecord, 'images_per_second'>>;
+  step(
+    step: number,
+    batch: TrainingBatch,
+    gauge?: StepGauge,
+  ): Promise<Omit<TrainRecord, 'images_per_second' | 'spike'>>;
 }
 
 export function createTrainer(
@@ -80,15 +92,17 @@ export function createTrainer(
   return {
     optimizer,
     slots,
-    async step(step, batch) {
+    async step(step, batch, gauge) {
       const regularizer = plan.regularizer(step);
       const learningRate = plan.learningRate(step);
-      const { loss, gradNorm, grGradNorm, logits, gradients } = await engine.gradient(batch, regularizer);
+      const result = await engine.gradient(batch, regularizer, { withDot: gauge !== undefined });
+      const { loss, gradNorm, grGradNorm, logits, gradients } = result;
       if (!Number.isFinite(loss) || !Number.isFinite(grGradNorm))
         throw diverged(step, batch, loss, gradNorm, grGradNorm, config);
       const gradScale = config.clip > 0 ? clipScale(grGradNorm, config.clip) : 1;
+      gauge?.gradient(result);
       described.forEach(({ decay }, i) => {
-        optimizer.update({
+        const update: Update = {
           param: at(parameters.values.views, i),
           grad: at(gradients, i),
           slots: at(perParameter, i),
@@ -96,7 +110,9 @@ export function createTrainer(
           count: step + 1,
           weightDecay: decay ? config.weightDecay : 0,
           gradScale,
-        });
+        };
+        if (gauge) gauge.update(i, update, () => optimizer.update(update));
+        else optimizer.update(update);
       });
       const { top1, top5 } = score(logits, batch.labels);
       const images = batch.labels.length;

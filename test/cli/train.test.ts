@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -13,6 +14,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { createSession } from '../../src/runtime/ort.node.ts';
+import { readDiagnostics } from '../../src/train/diagnostics/log.ts';
 import { readMetrics } from '../../src/train/metrics.ts';
 import { decodeSafetensors } from '../../src/train/safetensors.ts';
 import { program, start, workspace } from './_program.ts';
@@ -129,6 +131,41 @@ test.serial('a run killed with kill -9 is resumed to the same numbers', async (t
   t.deepEqual(log('killed'), log('unkilled'));
   t.deepEqual(weights('killed'), weights('unkilled'));
 });
+
+test.serial(
+  'diagnostics come at their cadence, change nothing of the run, and are the same after a kill and resumption',
+  async (t) => {
+    const flags = ['--gr', 'exact', '--gr-warmup', 'zero', '--checkpoint-every', '3'];
+    const watch = ['--diagnostics-every', '2', '--hessian-every', '4'];
+    const diagnostics = (name: string) =>
+      readDiagnostics(path.join(out(name), 'diagnostics.jsonl')).map(({ seconds: _, ...line }) => line);
+    for (const [name, more] of Object.entries({ unwatched: [], watched: watch })) {
+      const run = await train(name, ...flags, ...more);
+      t.is(run.code, 0, run.stderr);
+    }
+    t.deepEqual(log('watched'), log('unwatched'));
+    t.deepEqual(
+      decodeSafetensors(weights('watched'), '').tensors,
+      decodeSafetensors(weights('unwatched'), '').tensors,
+    );
+    t.false(existsSync(path.join(out('unwatched'), 'diagnostics.jsonl')));
+    const steps = (kind: string) =>
+      diagnostics('watched').flatMap((line) => (line.kind === kind ? [line.step] : []));
+    t.deepEqual(steps('step'), [2, 4, 6, 8, 10, 12, 14, 16]);
+    t.deepEqual(steps('hessian'), [4, 8, 12, 16]);
+
+    const first = await train('watched-part', ...flags, ...watch, '--max-steps', '7');
+    t.is(first.code, 0, first.stderr);
+    // A crash after step 9, of which a line is whole, and one cut.
+    const file = path.join(out('watched-part'), 'diagnostics.jsonl');
+    const [line = ''] = readFileSync(file, 'utf8').split('\n');
+    appendFileSync(file, `${line.replace('"step":2', '"step":8')}\n{"kind":"st`);
+    const second = await program('train', '--resume', out('watched-part'), '--max-steps', '0');
+    t.is(second.code, 0, second.stderr);
+    t.deepEqual(diagnostics('watched-part'), diagnostics('watched'));
+    t.true(readFileSync(path.join(out('watched-part'), 'report.html'), 'utf8').includes('Hessian trace'));
+  },
+);
 
 test.serial('Ctrl-C saves and leaves; what is saved can be resumed', async (t) => {
   const { child, done } = start('train', [...space.flags, '--out', out('stopped'), '--epochs', '4000']);

@@ -1,77 +1,15 @@
 /** Gradients of a small Vision Transformer against PyTorch's double backward in float64 (scripts/peers/golden_vit.py). */
-import { readFileSync } from 'node:fs';
 import test from 'ava';
-import * as v from 'valibot';
-import { buildGraphs, type GraphName } from '../../src/artifacts/build.ts';
-import { describeGraphs } from '../../src/artifacts/manifest.ts';
+import { buildGraphs } from '../../src/artifacts/build.ts';
 import { parseSpec } from '../../src/artifacts/spec.ts';
 import { globalNorm } from '../../src/objective/gradient-norm.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
-import type { Session, Tensor } from '../../src/runtime/session.ts';
-import { createEngine } from '../../src/train/engine.ts';
-import { ParameterArrays } from '../../src/train/parameters.ts';
+import type { Tensor } from '../../src/runtime/session.ts';
+import { batch, golden, openGolden, spec } from '../_golden-vit.ts';
 import { run } from '../_run.ts';
-
-const numbers = v.array(v.number());
-const Golden = v.object({
-  model: v.object({ patch: v.number(), width: v.number(), layers: v.number(), heads: v.number() }),
-  image: v.object({ channels: v.number(), height: v.number(), width: v.number() }),
-  batch: v.number(),
-  classes: v.number(),
-  lambda: v.number(),
-  r: v.number(),
-  alpha: v.number(),
-  labelSmoothing: v.number(),
-  loss: v.number(),
-  grad_norm: v.number(),
-  logits: numbers,
-  gradient: v.record(v.string(), numbers),
-  exact: v.record(v.string(), numbers),
-  fd: v.record(v.string(), numbers),
-});
-const golden = v.parse(
-  Golden,
-  JSON.parse(readFileSync(new URL('../goldens/exact-gr-vit.json', import.meta.url), 'utf8')),
-);
-
-const { patch, width, layers, heads } = golden.model;
-const spec = parseSpec(
-  {
-    dataset: 'mnist',
-    image: golden.image,
-    classes: golden.classes,
-    model: { kind: 'vit', patch, width, layers, heads },
-    microBatch: golden.batch,
-  },
-  'golden',
-);
-
-/** The engine as the trainer uses it, with the golden's weights. */
-function open(kind: 'none' | 'exact' | 'fd', microBatch: number) {
-  const built = buildGraphs(spec, microBatch);
-  const manifest = describeGraphs('golden', spec, built, microBatch, '');
-  const parameters = new ParameterArrays(manifest);
-  manifest.parameters.forEach(({ path, shape }, k) => {
-    const wave = (i: number) => Math.sin(1.7 * i + 0.9 * k + 0.3);
-    const values = Float32Array.from({ length: sizeOf(shape) }, (_, i) =>
-      path.endsWith('scale') ? 1 + 0.1 * wave(i) : 0.3 * wave(i),
-    );
-    parameters.values.views[k]?.set(values);
-  });
-  const load = (graph: GraphName): Promise<Session> =>
-    createSession(serialize(built.graphs[graph]), { device: 'cpu', threads: 1 });
-  const { labelSmoothing } = golden;
-  return { manifest, engine: createEngine({ manifest, parameters, kind, labelSmoothing, load }) };
-}
-
-const size = golden.image.channels * golden.image.height * golden.image.width;
-const batch = {
-  images: Float32Array.from({ length: golden.batch * size }, (_, i) => Math.sin(0.37 * i)),
-  labels: Int32Array.from({ length: golden.batch }, (_, i) => i % golden.classes),
-};
 
 const norm = (values: Iterable<number>): number => Math.hypot(...values);
 
@@ -110,7 +48,7 @@ for (const microBatch of [golden.batch, golden.batch / 2, 1]) {
   const inRuns = `in runs of ${microBatch} of ${golden.batch} images`;
 
   test(`the plain gradient is PyTorch's, ${inRuns}`, async (t) => {
-    const { engine, manifest } = open('none', microBatch);
+    const { engine, manifest } = openGolden('none', microBatch);
     const result = await engine.gradient(batch, off);
     t.true(Math.abs(result.loss / golden.loss - 1) < 1e-6);
     t.true(Math.abs(result.gradNorm / golden.grad_norm - 1) < 1e-5);
@@ -125,11 +63,16 @@ for (const microBatch of [golden.batch, golden.batch / 2, 1]) {
   });
 
   test(`the gradient of L + λ‖∇L‖ is that of PyTorch's double backward, ${inRuns}`, async (t) => {
-    const { engine, manifest } = open('exact', microBatch);
-    const result = await engine.gradient(batch, exact);
+    const { engine, manifest } = openGolden('exact', microBatch);
+    const result = await engine.gradient(batch, exact, { withDot: true });
     t.true(Math.abs(result.loss / golden.loss - 1) < 1e-6);
     t.true(Math.abs(result.gradNorm / golden.grad_norm - 1) < 1e-5);
     t.true(Math.abs(result.grGradNorm / norm(Object.values(golden.exact).flat()) - 1) < 1e-5);
+    const grDot = Object.entries(golden.exact).reduce(
+      (sum, [path, values]) => values.reduce((s, x, i) => s + x * (golden.gradient[path]?.[i] ?? 0), sum),
+      0,
+    );
+    t.true(Math.abs((result.grDot ?? Number.NaN) / grDot - 1) < 1e-5);
     const paths = manifest.parameters.map(({ path }) => path);
     t.true(wholeError(paths, result.gradients, golden.exact) < 1e-5);
     t.true(worstError(paths, result.gradients, golden.exact) < 2e-5);
@@ -137,7 +80,7 @@ for (const microBatch of [golden.batch, golden.batch / 2, 1]) {
   });
 
   test(`the finite-difference gradient is PyTorch's, ${inRuns}`, async (t) => {
-    const { engine, manifest } = open('fd', microBatch);
+    const { engine, manifest } = openGolden('fd', microBatch);
     const { r, alpha } = golden;
     const result = await engine.gradient(batch, { active: true, lambda: r * alpha, r, alpha });
     const paths = manifest.parameters.map(({ path }) => path);
@@ -148,7 +91,7 @@ for (const microBatch of [golden.batch, golden.batch / 2, 1]) {
 }
 
 test('finite-difference regularization tends to the exact one as r goes to 0 with λ fixed', async (t) => {
-  const { engine, manifest } = open('fd', golden.batch);
+  const { engine, manifest } = openGolden('fd', golden.batch);
   const paths = manifest.parameters.map(({ path }) => path);
   const distances: number[] = [];
   for (const r of [4e-3, 2e-3, 1e-3]) {

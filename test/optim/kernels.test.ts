@@ -7,7 +7,7 @@ import test from 'ava';
 import { kernelsForAny, kernelsOf, reserveArrays } from '../../src/optim/kernels/memory.ts';
 import { assembleKernels } from '../../src/optim/kernels/module.ts';
 import { createOptimizer, type OptimizerConfig } from '../../src/optim/optimizer.ts';
-import { combine, sumOfSquares } from '../../src/optim/vectors.ts';
+import { combine, dot, sumOfSquares } from '../../src/optim/vectors.ts';
 import { Random } from '../../src/random.ts';
 
 const random = new Random(0, 'sample');
@@ -122,7 +122,13 @@ test('combinations and sums are those of the plain loops, wherever the arrays li
     combine(x, 0.3, x, -1.7, y);
     t.deepEqual(x, expected);
     const sum = expected.reduce((total, value) => total + value ** 2, 0);
-    for (const array of [inside, expected]) t.true(Math.abs(sumOfSquares(array) / sum - 1) < 1e-12);
+    const product = expected.reduce((total, value, i) => total + value * (y[i] ?? Number.NaN), 0);
+    const size = Math.sqrt(sum) * norm(y);
+    for (const array of [inside, expected]) {
+      t.true(Math.abs(sumOfSquares(array) / sum - 1) < 1e-12);
+      t.true(Math.abs(dot(array, y) - product) < 1e-12 * size);
+      t.true(Math.abs(dot(y, array) - product) < 1e-12 * size);
+    }
   }
 });
 

@@ -1,6 +1,14 @@
 import type { MetricsLine } from '../../src/train/metrics.ts';
 
-const NOTHING = { grad_norm: null, gr_grad_norm: null, lr: null, lambda: null, r: null, alpha: null };
+const NOTHING = {
+  grad_norm: null,
+  gr_grad_norm: null,
+  lr: null,
+  lambda: null,
+  r: null,
+  alpha: null,
+  spike: null,
+};
 
 /** A small run's lines, with an evaluation after every tenth step; `regularized` by finite differences or not at all. */
 export function syntheticRun(steps: number, { regularized = true } = {}): MetricsLine[] {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { parseHTML } from 'linkedom';
 import { type ReportInput, renderReport, type Sample } from '../../src/report/page.ts';
+import { groupRecord, hessianRecord, stepRecord } from '../train/diagnostics/_records.ts';
 import { syntheticRun } from './_metrics.ts';
 
 const SAMPLES: readonly Sample[] = [
@@ -125,4 +126,63 @@ test('a run that has not begun makes a page', (t) => {
   const { text, texts } = render({ metrics: [], samples: [], warmupSteps: 0 });
   t.deepEqual(texts('.chart h3'), ['Loss', 'Error rate', 'Gradient norm', 'Learning rate', 'Speed']);
   t.notRegex(text, /NaN|undefined/);
+});
+
+test('spikes are counted, and marked in the chart of the norm', (t) => {
+  t.deepEqual(render().texts('.warning'), []);
+  const metrics = syntheticRun(60).map((line) => {
+    const spike = line.split === 'train' && (line.step === 30 || line.step === 44) ? line.step / 10 : null;
+    return { ...line, spike };
+  });
+  const { texts, document } = render({ metrics });
+  t.deepEqual(texts('.warning'), [
+    'Spikes of the gradient norm: 2, the first at step 30; the largest, 4.4 times the running median, at step 44.',
+  ]);
+  const chart = [...document.querySelectorAll('.chart')].find((each) =>
+    each.textContent?.includes('Gradient norm'),
+  );
+  t.deepEqual(
+    [...(chart?.querySelectorAll('[aria-label="dot"] title') ?? [])].map((title) => title.textContent),
+    ['spike, step 30: 1.513', 'spike, step 44: 1.255'],
+  );
+});
+
+test('diagnostics have a section of charts, one line for each group; without them there is none', (t) => {
+  t.false(render().texts('h2').includes('Diagnostics'));
+  const steps = [10, 20, 30].map((step) => stepRecord(step));
+  const { texts, document } = render({ diagnostics: [...steps, hessianRecord(20), hessianRecord(30)] });
+  t.true(texts('h2').includes('Diagnostics'));
+  const charts = [...document.querySelectorAll('.chart')].slice(8);
+  t.deepEqual(
+    charts.map((chart) => chart.querySelector('h3')?.textContent),
+    [
+      'Gradient by group',
+      'Update over weights',
+      'Effective step size',
+      'Spread of the adaptive learning rate',
+      'Clean to regularized gradient',
+      'Rectification of theory',
+      'Largest Hessian eigenvalue',
+      'Hessian trace',
+    ],
+  );
+  t.deepEqual(
+    [...(charts[0]?.querySelectorAll('.legend li') ?? [])].map((li) => li.textContent),
+    ['attention', 'mlp'],
+  );
+});
+
+test('diagnostics of SGD without regularization have only what there is', (t) => {
+  const none = { nu_mean: null, adaptive_rate_log_variance: null, step_size: null };
+  const step = stepRecord(10, {
+    gr_angle: null,
+    rho: null,
+    rectification: null,
+    groups: { fc: groupRecord(none) },
+  });
+  const { document } = render({ diagnostics: [step] });
+  t.deepEqual(
+    [...document.querySelectorAll('.chart h3')].slice(8).map((title) => title.textContent),
+    ['Gradient by group', 'Update over weights'],
+  );
 });

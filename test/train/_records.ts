@@ -25,6 +25,7 @@ export function trainRecord(step: number, changes: Partial<TrainRecord> = {}): T
     lambda: 0.1,
     r: null,
     alpha: null,
+    spike: null,
     images_per_second: 640,
     ...changes,
   };

@@ -127,7 +127,7 @@ test('a resumed run can change where it runs, not what it computes', (t) => {
   const changed = (flags: object) =>
     t.throws(() => resumedConfig(saved, 'runs/a', { ...flags }), { instanceOf: UserError }).message;
   const only =
-    'with --resume only --device, --threads, --max-steps, --checkpoint-every and --keep can change';
+    'with --resume only --device, --threads, --max-steps, --checkpoint-every, --keep, --diagnostics-every and --hessian-every can change';
   t.is(
     changed({ epochs: 4 }),
     `--epochs: a resumed run repeats the interrupted one, where it was 3; ${only}`,

@@ -28,8 +28,8 @@ test('a line holds every key in the order of the file', (t) => {
   log.close();
   t.is(
     readFileSync(path, 'utf8'),
-    '{"step":7,"epoch":1,"split":"train","loss":0.2857142857142857,"top1":0.25,"top5":0.75,"grad_norm":1.5,"gr_grad_norm":2.5,"lr":0.001,"lambda":0.1,"r":null,"alpha":null,"images_per_second":640}\n' +
-      '{"step":7,"epoch":1,"split":"test","loss":0.5,"top1":0.875,"top5":1,"grad_norm":null,"gr_grad_norm":null,"lr":null,"lambda":null,"r":null,"alpha":null,"images_per_second":1280}\n',
+    '{"step":7,"epoch":1,"split":"train","loss":0.2857142857142857,"top1":0.25,"top5":0.75,"grad_norm":1.5,"gr_grad_norm":2.5,"lr":0.001,"lambda":0.1,"r":null,"alpha":null,"spike":null,"images_per_second":640}\n' +
+      '{"step":7,"epoch":1,"split":"test","loss":0.5,"top1":0.875,"top5":1,"grad_norm":null,"gr_grad_norm":null,"lr":null,"lambda":null,"r":null,"alpha":null,"spike":null,"images_per_second":1280}\n',
   );
 });
 

@@ -69,6 +69,24 @@ test('without regularization there is no λ, and odd numbers stay short', (t) =>
   t.is(output(), 'epoch 1/3   1/30  loss NaN  acc 25.0%  ‖g‖ 1.5e-7  2.5 img/s\n');
 });
 
+test('a spike is told of on a line of its own, and the spikes that follow it at once are not', (t) => {
+  const { progress, output } = setUp({ totalSteps: 100, stepsPerEpoch: 100, everySeconds: 1e9 });
+  progress.step(trainRecord(1));
+  output();
+  for (let step = 2; step <= 60; step++) {
+    const isSpike = [5, 6, 8, 25, 60].includes(step);
+    progress.step(trainRecord(step, isSpike ? { grad_norm: 40, gr_grad_norm: null, spike: 26.66 } : {}));
+  }
+  t.is(
+    output(),
+    `epoch 1/1    5/100  spike: gradient norm 40.00, 26.7 times its running median
+epoch 1/1   60/100  spike: gradient norm 40.00, 26.7 times its running median
+`,
+  );
+  progress.step(trainRecord(90, { gr_grad_norm: 80, spike: 3 }));
+  t.regex(output(), /spike: gradient norm 1\.50, regularized 80\.00, 3\.0 times its running median/);
+});
+
 test('in a terminal: a bar with everything in 100 columns', (t) => {
   const { progress, clock, output } = setUp({ totalSteps: 58_500, stepsPerEpoch: 195 }, { columns: 140 });
   progress.step(trainRecord(29_249));

@@ -39,6 +39,7 @@ export interface Kernels {
   /** to ← a·x + b·y. */
   combine(to: Float32Array, a: number, x: Float32Array, b: number, y: Float32Array): void;
   sumOfSquares(x: Float32Array): number;
+  dot(x: Float32Array, y: Float32Array): number;
 }
 
 export function vectorized(length: number): number {
@@ -126,11 +127,12 @@ function kernelsIn(memory: WebAssembly.Memory, module: WebAssembly.Module): Kern
     if (!isLoop(found)) throw new Error(`internal: no kernel ${name}`);
     return found;
   };
-  const [adamw, adam, combine, sumOfSquares] = [
+  const [adamw, adam, combine, sumOfSquares, dot] = [
     loop('adamw'),
     loop('adam'),
     loop('combine'),
     loop('sumOfSquares'),
+    loop('dot'),
   ];
   const { buffer } = memory;
   const chunks = Array.from({ length: CHUNKS }, (_, k) => new Float32Array(buffer, 4 * k * CHUNK, CHUNK));
@@ -192,6 +194,13 @@ function kernelsIn(memory: WebAssembly.Memory, module: WebAssembly.Module): Kern
       let total = 0;
       inChunks(x.length, (from, to, bytes) => {
         total += sumOfSquares(read(x, 0, from, to), bytes);
+      });
+      return total;
+    },
+    dot(x, y) {
+      let total = 0;
+      inChunks(x.length, (from, to, bytes) => {
+        total += dot(read(x, 0, from, to), read(y, 1, from, to), bytes);
       });
       return total;
     },

@@ -155,7 +155,24 @@ const sumOfSquares = loop({
   },
 });
 
+/** Σ x·y, in four partial sums. */
+const dot = loop({
+  name: 'dot',
+  arrays: ['x', 'y'],
+  doubles: [],
+  singles: [],
+  vectors: ['sum0', 'sum1'],
+  turn: ({ get, set, half }) =>
+    ([0, 1] as const).flatMap((k) =>
+      set(`sum${k}`, f64x2.add(get(`sum${k}`), f64x2.mul(half('x', k), half('y', k)))),
+    ),
+  result: (get) => {
+    const sum = f64x2.add(get('sum0'), get('sum1'));
+    return f64.add(f64x2.lane(0, sum), f64x2.lane(1, sum));
+  },
+});
+
 /** The module's bytes. It imports its memory as `env.memory`. */
 export function assembleKernels(): Uint8Array<ArrayBuffer> {
-  return assemble([adam('adamw', false), adam('adam', true), combine, sumOfSquares]);
+  return assemble([adam('adamw', false), adam('adam', true), combine, sumOfSquares, dot]);
 }

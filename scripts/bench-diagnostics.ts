@@ -1,0 +1,82 @@
+/**
+ * `npm run bench:diagnostics`: what `--diagnostics-every` costs. Within one run, the steps that are looked at alternate
+ * with those that are not, so that a machine that changes its speed changes both.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { runMain } from '../src/cli/fail.ts';
+import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { configFor } from '../src/train/config.ts';
+import { integer, type OptionTable, text } from '../src/train/options.ts';
+import { prepareRun, trainRun } from '../src/train/run.ts';
+import { median } from './bench/statistics.ts';
+
+const TABLE = {
+  graph: text({
+    group: 'Benchmark',
+    help: 'What to train.',
+    placeholder: 'NAME',
+    default: 'vit-micro-mnist',
+  }),
+  data: text({
+    group: 'Benchmark',
+    help: 'Folder of the dataset.',
+    placeholder: 'FOLDER',
+    default: undefined,
+    unset: "as train's",
+  }),
+  batch: integer({ min: 1 }, { group: 'Benchmark', help: 'Images a step.', default: 64 }),
+  steps: integer({ min: 20 }, { group: 'Benchmark', help: 'Steps of the run.', default: 200 }),
+  every: integer({ min: 2 }, { group: 'Benchmark', help: 'The cadence to tell the cost of.', default: 10 }),
+  ...COMMON_FLAGS,
+} as const satisfies OptionTable;
+
+/** Steps that are not counted, an even number. */
+const WARMUP_STEPS = 6;
+
+await runMain(async (argv) => {
+  const { values } = parseFlags(argv, TABLE);
+  if (values.help) {
+    const about = 'Compares steps that diagnostics look at with those between them, in one training run.';
+    console.log(helpText(TABLE, { about, usage: 'npm run bench:diagnostics -- [options]', examples: [] }));
+    return;
+  }
+  const { graph, batch, steps, every, data } = values;
+  const prepared = await prepareRun(
+    configFor({
+      graph,
+      batchSize: batch,
+      microBatch: batch,
+      maxSteps: steps,
+      // The plain gradient of zero-warmup would be another step.
+      grWarmup: 'none',
+      diagnosticsEvery: 2,
+      ...(data === undefined ? {} : { data }),
+    }),
+  );
+  const folder = await mkdtemp(path.join(tmpdir(), 'ortgrad-diagnostics-'));
+  const ends: number[] = [];
+  try {
+    await trainRun(folder, prepared, {
+      note() {},
+      started() {},
+      step: () => ends.push(performance.now()),
+      evaluated() {},
+      shouldStop: () => false,
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  // The end of step i + 1 after that of step i, by whether step i + 1, counted from 1, is even.
+  const durations = ends.slice(1).map((end, i) => end - (ends[i] ?? Number.NaN));
+  const counted = durations.map((ms, i) => ({ ms, isWatched: (i + 2) % 2 === 0 })).slice(WARMUP_STEPS);
+  const of = (isWatched: boolean) =>
+    median(counted.filter((each) => each.isWatched === isWatched).map(({ ms }) => ms));
+  const [watched, plain] = [of(true), of(false)];
+  const share = (100 * (watched - plain)) / plain;
+  console.log(
+    `${graph}, batch ${batch}: a step takes ${plain.toFixed(1)} ms, one that is looked at ${watched.toFixed(1)} ms, ` +
+      `${share.toFixed(1)} % more; with --diagnostics-every ${every}, ${(share / every).toFixed(2)} %`,
+  );
+});

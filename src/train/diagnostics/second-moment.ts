@@ -1,0 +1,85 @@
+/**
+ * What the second moment v makes of the learning rate: an element's step is lr·ψ times its first moment, with the
+ * adaptive learning rate ψ = 1/(√v̂ + ε). Its variance is what warmup is said to be needed for (Liu et al., *On the
+ * Variance of the Adaptive Learning Rate and Beyond*, ICLR 2020, arXiv 1908.03265).
+ */
+
+/** A number over many elements: enough for its mean and variance, and to be added up. */
+export interface Sums {
+  readonly count: number;
+  readonly sum: number;
+  readonly squares: number;
+}
+
+export interface MomentSums {
+  /** Of v̂. */
+  readonly nu: Sums;
+  /** Of ψ. */
+  readonly rate: Sums;
+  /** Of log ψ: a few elements that hardly get a gradient, whose ψ nears 1/ε, decide ψ's mean and variance. */
+  readonly logRate: Sums;
+}
+
+/** How an optimizer goes from its `nu` to v̂ and ψ. */
+export interface MomentRule {
+  readonly beta2: number;
+  /** Whether v̂ is v/(1 − β₂ᵗ), as Adam's, or v, as RMSProp's. */
+  readonly corrected: boolean;
+  readonly epsilon: number;
+}
+
+/** Of one parameter after `count` steps. */
+export function momentSums(
+  nu: Float32Array,
+  { beta2, corrected, epsilon }: MomentRule,
+  count: number,
+): MomentSums {
+  const correction = corrected ? 1 / (1 - beta2 ** count) : 1;
+  let [sum, squares, rateSum, rateSquares, logSum, logSquares] = [0, 0, 0, 0, 0, 0];
+  for (let i = 0; i < nu.length; i++) {
+    const v = (nu[i] ?? 0) * correction;
+    const rate = 1 / (Math.sqrt(v) + epsilon);
+    const log = Math.log(rate);
+    sum += v;
+    squares += v * v;
+    rateSum += rate;
+    rateSquares += rate * rate;
+    logSum += log;
+    logSquares += log * log;
+  }
+  return {
+    nu: { count: nu.length, sum, squares },
+    rate: { count: nu.length, sum: rateSum, squares: rateSquares },
+    logRate: { count: nu.length, sum: logSum, squares: logSquares },
+  };
+}
+
+export function addSums(a: Sums, b: Sums): Sums {
+  return { count: a.count + b.count, sum: a.sum + b.sum, squares: a.squares + b.squares };
+}
+
+export function mean({ count, sum }: Sums): number {
+  return sum / count;
+}
+
+/** Over the elements that there are: they are no sample of more. */
+export function variance(sums: Sums): number {
+  return Math.max(0, sums.squares / sums.count - mean(sums) ** 2);
+}
+
+/**
+ * What theory says of ψ's variance at a step, where gradients are independent and normal: v is then as good as an
+ * average over ρ squares (section 4.1), and while ρ > 4 the variance is 1/r² times that of the far future, with the
+ * rectification r of RAdam (section 4.2). Before, it is infinite, and r null.
+ */
+export function rectification(
+  beta2: number,
+  count: number,
+): { readonly rho: number; readonly rectification: number | null } {
+  const limit = 2 / (1 - beta2) - 1;
+  const decay = beta2 ** count;
+  const rho = limit - (2 * count * decay) / (1 - decay);
+  if (rho <= 4 || limit <= 4) return { rho, rectification: null };
+  const ratio = ((rho - 4) * (rho - 2) * limit) / ((limit - 4) * (limit - 2) * rho);
+  return { rho, rectification: Math.sqrt(ratio) };
+}
