@@ -70,7 +70,7 @@ const FOREIGN: readonly [(model: ModelProto) => unknown, string][] = [
   [({ graph }) => (part(graph.node, 1).input[0] = 'z'), 'read: node Tanh: nothing before it is named "z"'],
   [
     ({ graph }) => (part(graph.initializer, 0).dataType = 11),
-    'read: const/float32[3]: expected one of float32, int32, int64, bool, uint8, got data type 11',
+    'read: const/float32[3]: expected one of float32, float16, int32, int64, bool, uint8, got data type 11',
   ],
   [
     ({ graph }) => (part(graph.initializer, 0).rawData = new Uint8Array(8)),
