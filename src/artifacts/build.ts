@@ -5,19 +5,18 @@
  * | graph     | inputs beside the parameters                              | outputs |
  * |-----------|-----------------------------------------------------------|---------|
  * | loss-grad | images, labels, label_smoothing                           | loss, grad_norm, logits, grad/<path> |
- * | gr-exact  | images, labels, label_smoothing, lambda                   | the same (grad/<path> of L + λ‖∇L‖), gr_grad_norm, gr_dot |
+ * | gr-exact  | images, labels, label_smoothing, lambda                   | the same (grad/<path> of L + λ‖∇L‖), gr_grad_norm |
  * | hvp       | images, labels, label_smoothing, vector/<path>            | hvp/<path>: the Hessian of L times the vector |
  * | infer     | images, any number of them                                | logits |
  *
  * images: float32 [batch, channels, height, width], normalised; labels: int32 [batch]; the rest float32. The loss is
- * the mean over the batch. Every parameter is an input named by its path. gr_dot is the inner product of the clean and
- * the regularized gradient: with their norms, the angle between them.
+ * the mean over the batch. Every parameter is an input named by its path.
  */
 import { grad, hvp } from '../autodiff/grad.ts';
 import { buildModel } from '../models/index.ts';
 import { type Parameter, Scope } from '../models/scope.ts';
 import { crossEntropy } from '../objective/cross-entropy.ts';
-import { globalDot, globalNorm, penalizedGradient } from '../objective/gradient-norm.ts';
+import { globalNorm, penalizedGradient } from '../objective/gradient-norm.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
 import { add, concat, identity, input, mul, slice } from '../onnx/ops.ts';
 import { type Dim, isOp, type Value } from '../onnx/value.ts';
@@ -161,7 +160,6 @@ class Builder {
       loss,
       grad_norm: norm,
       gr_grad_norm: globalNorm(regularized),
-      gr_dot: globalDot(gradient, regularized),
       logits,
       ...this.#named('grad', regularized),
     };

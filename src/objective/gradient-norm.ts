@@ -7,29 +7,16 @@ import { add, concat, div, greater, mul, reduceSum, reshape, sqrt, where } from 
 import type { Value } from '../onnx/value.ts';
 
 /**
- * The l2 norm of all the values together: a float32 scalar. Products are summed axis by axis: ONNX Runtime adds a whole
+ * The l2 norm of all the values together: a float32 scalar. Squares are summed axis by axis: ONNX Runtime adds a whole
  * tensor up one element after the other, and four million of them to three digits only.
  */
 export function globalNorm(values: readonly Value[]): Value {
   if (values.length === 0) throw new Error('globalNorm: expected at least one value, got none');
-  return sqrt(globalDot(values, values));
+  return sqrt(reduceSum(concat(values.map(sumOfSquares), 0)));
 }
 
-/** The inner product of two such lists: a float32 scalar. */
-export function globalDot(values: readonly Value[], others: readonly Value[]): Value {
-  const products = values.flatMap((value, i) => {
-    const other = others[i];
-    return other ? [sumOfProducts(value, other)] : [];
-  });
-  if (products.length !== values.length || products.length !== others.length)
-    throw new Error(
-      `globalDot: expected as many values on both sides, got ${values.length} and ${others.length}`,
-    );
-  return reduceSum(concat(products, 0));
-}
-
-function sumOfProducts(value: Value, other: Value): Value {
-  let total = mul(value, other);
+function sumOfSquares(value: Value): Value {
+  let total = mul(value, value);
   while (total.shape.length > 1) total = reduceSum(total, { axes: [-1] });
   return total.shape.length === 0 ? reshape(total, [1]) : reduceSum(total, { keepdims: true });
 }

@@ -37,7 +37,7 @@ export interface Engine {
   gradient(
     batch: LabelledImages,
     regularizer: GrState,
-    /** Whether `grDot` is wanted: unless one graph does everything, it is a pass over the weights. */
+    /** Whether `grDot` is wanted: a pass over the weights, and where one graph does everything a run for the clean gradient. */
     options?: { readonly withDot?: boolean },
   ): Promise<GradientResult>;
   /** The Hessian of L times a vector, on a batch as above. The arrays are the caller's to overwrite. */
@@ -63,17 +63,18 @@ export function engineGraphs({
   lambda,
   batchSize,
   microBatch,
+  diagnosticsEvery,
   hessianEvery,
 }: Pick<
   TrainConfig,
-  'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch' | 'hessianEvery'
+  'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch' | 'diagnosticsEvery' | 'hessianEvery'
 >): GraphName[] {
   const curvature: readonly GraphName[] = hessianEvery > 0 ? ['hvp'] : [];
   if (gr !== 'exact') return ['loss-grad', ...curvature];
   if (microBatch !== batchSize) return ['loss-grad', 'hvp'];
-  // While warmup leaves the penalty out, the gradient is the plain one.
+  // While warmup leaves the penalty out, the gradient is the plain one; and that is looked at beside the other.
   const steps: readonly GraphName[] =
-    grWarmup === 'none' && lambda !== 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
+    grWarmup === 'none' && lambda !== 0 && diagnosticsEvery === 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
   return [...steps, ...curvature];
 }
 
@@ -145,19 +146,28 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
     return { loss, gradNorm, logits, gradients };
   }
 
-  async function exactInOneRun(batch: LabelledImages, lambda: number): Promise<GradientResult> {
-    await free('loss-grad'); // warmup is over: its memory is better used
+  let isPast = false;
+  async function exactInOneRun(
+    batch: LabelledImages,
+    lambda: number,
+    withDot: boolean,
+  ): Promise<GradientResult> {
+    if (!isPast) await free('loss-grad'); // warmup is over: its memory is better used
+    isPast = true;
     const out = await (await session('gr-exact')).run({
       ...feeds(batch, parameters.feeds),
       lambda: scalar(lambda),
     });
+    const gradients = collect(out, paths, 'grad');
+    // The graph gives the regularized gradient alone: the clean one takes a run of its own, when it is looked at.
+    const grDot = withDot ? globalDot((await clean(batch, parameters.feeds)).gradients, gradients) : null;
     return {
       loss: number(out, 'loss'),
       gradNorm: number(out, 'grad_norm'),
       grGradNorm: number(out, 'gr_grad_norm'),
-      grDot: number(out, 'gr_dot'),
+      grDot,
       logits: floats(out, 'logits'),
-      gradients: collect(out, paths, 'grad'),
+      gradients,
     };
   }
 
@@ -225,7 +235,7 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
       if (!regularizer.active) return unregularized(await clean(batch, parameters.feeds));
       if (kind !== 'exact') return finiteDifference(batch, regularizer, withDot);
       return batch.labels.length === microBatch
-        ? exactInOneRun(batch, regularizer.lambda)
+        ? exactInOneRun(batch, regularizer.lambda, withDot)
         : exactInTwoPhases(batch, regularizer.lambda, withDot);
     },
     async hessianTimes(batch, vector) {

@@ -37,8 +37,10 @@ export function estimateMemory(
     batchSize,
     gr,
     optimizer,
+    diagnosticsEvery = 0,
     hessianEvery,
-  }: Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'>,
+  }: Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'> &
+    Partial<Pick<TrainConfig, 'diagnosticsEvery'>>,
   { microBatch, memory }: Variant,
   testBatch: number,
 ): number {
@@ -62,7 +64,10 @@ export function estimateMemory(
     const measuring = hessianEvery > 0 ? (keeps ? first : 0) + second + HESSIAN_VECTORS * weights : 0;
     return always + Math.max(...phases, keeps ? first + second + evaluating : evaluating, measuring);
   }
-  const step = running(gr === 'exact' ? 'gr-exact' : 'loss-grad');
+  const plain = () => running('loss-grad');
+  // Exact regularization in one run is looked at beside the plain gradient.
+  const step =
+    gr === 'exact' ? running('gr-exact') + (diagnosticsEvery > 0 ? plain() + weights : 0) : plain();
   // Where the gradient is taken at other parameters as well: these, and the first gradient.
   const arrays = gr === 'fd' || gr === 'sam' ? sum + 2 : sum;
   const besides = hessianEvery > 0 ? running('hvp') + HESSIAN_VECTORS * weights : 0;

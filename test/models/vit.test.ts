@@ -72,7 +72,6 @@ test('every committed spec builds all its graphs', (t) => {
       'loss',
       'grad_norm',
       'gr_grad_norm',
-      'gr_dot',
       'logits',
       ...gradients,
     ]);
