@@ -2,31 +2,16 @@
  * `npm run bench:diagnostics`: what `--diagnostics-every` costs. Within one run, the steps that are looked at alternate
  * with those that are not, so that a machine that changes its speed changes both.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { configFor } from '../src/train/config.ts';
-import { integer, type OptionTable, text } from '../src/train/options.ts';
-import { prepareRun, trainRun } from '../src/train/run.ts';
+import { integer, type OptionTable } from '../src/train/options.ts';
+import { prepareRun } from '../src/train/run.ts';
 import { median } from './bench/statistics.ts';
+import { RUN_FLAGS, timedRun } from './bench/training-run.ts';
 
 const TABLE = {
-  graph: text({
-    group: 'Benchmark',
-    help: 'What to train.',
-    placeholder: 'NAME',
-    default: 'vit-micro-mnist',
-  }),
-  data: text({
-    group: 'Benchmark',
-    help: 'Folder of the dataset.',
-    placeholder: 'FOLDER',
-    default: undefined,
-    unset: "as train's",
-  }),
-  batch: integer({ min: 1 }, { group: 'Benchmark', help: 'Images a step.', default: 64 }),
+  ...RUN_FLAGS,
   steps: integer({ min: 20 }, { group: 'Benchmark', help: 'Steps of the run.', default: 200 }),
   every: integer({ min: 2 }, { group: 'Benchmark', help: 'The cadence to tell the cost of.', default: 10 }),
   ...COMMON_FLAGS,
@@ -55,19 +40,7 @@ await runMain(async (argv) => {
       ...(data === undefined ? {} : { data }),
     }),
   );
-  const folder = await mkdtemp(path.join(tmpdir(), 'ortgrad-diagnostics-'));
-  const ends: number[] = [];
-  try {
-    await trainRun(folder, prepared, {
-      note() {},
-      started() {},
-      step: () => ends.push(performance.now()),
-      evaluated() {},
-      shouldStop: () => false,
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const { ends } = await timedRun(prepared);
   // The end of step i + 1 after that of step i, by whether step i + 1, counted from 1, is even.
   const durations = ends.slice(1).map((end, i) => end - (ends[i] ?? Number.NaN));
   const counted = durations.map((ms, i) => ({ ms, isWatched: (i + 2) % 2 === 0 })).slice(WARMUP_STEPS);

@@ -2,9 +2,7 @@
  * `npm run bench:loop`: images a second of whole training runs, with data, logs and checkpoints, against those of the
  * step alone on one batch that is there, in rounds that visit both in turn.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
-import path from 'node:path';
+import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { createSession } from '#runtime';
 import { ensureArtifact } from '../src/artifacts/store.ts';
@@ -13,27 +11,15 @@ import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { Random } from '../src/random.ts';
 import { configFor } from '../src/train/config.ts';
 import { createEngine, engineGraphs } from '../src/train/engine.ts';
-import { integer, type OptionTable, text } from '../src/train/options.ts';
+import { integer, type OptionTable } from '../src/train/options.ts';
 import { ParameterArrays } from '../src/train/parameters.ts';
-import { prepareRun, trainRun } from '../src/train/run.ts';
+import { prepareRun } from '../src/train/run.ts';
 import { createTrainer, type Plan } from '../src/train/trainer.ts';
 import { median } from './bench/statistics.ts';
+import { type Prepared, RUN_FLAGS, timedRun } from './bench/training-run.ts';
 
 const TABLE = {
-  graph: text({
-    group: 'Benchmark',
-    help: 'What to train.',
-    placeholder: 'NAME',
-    default: 'vit-micro-mnist',
-  }),
-  data: text({
-    group: 'Benchmark',
-    help: 'Folder of the dataset.',
-    placeholder: 'FOLDER',
-    default: undefined,
-    unset: "as train's",
-  }),
-  batch: integer({ min: 1 }, { group: 'Benchmark', help: 'Images a step.', default: 64 }),
+  ...RUN_FLAGS,
   steps: integer({ min: 10 }, { group: 'Benchmark', help: 'Steps of a run.', default: 150 }),
   every: integer({ min: 1 }, { group: 'Benchmark', help: 'Steps between checkpoints.', default: 50 }),
   rounds: integer({ min: 1 }, { group: 'Benchmark', help: 'Rounds.', default: 3 }),
@@ -62,7 +48,7 @@ await runMain(async (argv) => {
   const prepared = await prepareRun(configFor(options));
   const shares: number[] = [];
   for (let round = 1; round <= values.rounds; round++) {
-    const whole = await wholeRun(prepared);
+    const whole = await timedRun(prepared);
     const run = durations(whole.ends);
     const bare = durations(await stepsAlone(prepared, whole.plan));
     const [runTotal, bareTotal] = [sum(run), sum(bare)];
@@ -84,26 +70,7 @@ await runMain(async (argv) => {
   );
 });
 
-type Prepared = Awaited<ReturnType<typeof prepareRun>>;
-
-/** When each step ended, and what the run planned, so that the steps alone are of the same work. */
-async function wholeRun(prepared: Prepared): Promise<{ readonly ends: number[]; readonly plan: Plan }> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'ortgrad-loop-'));
-  const ends: number[] = [];
-  try {
-    const { plan } = await trainRun(folder, prepared, {
-      note() {},
-      started() {},
-      step: () => ends.push(performance.now()),
-      evaluated() {},
-      shouldStop: () => false,
-    });
-    return { ends, plan };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
+/** When each step ended, of the work that a whole run planned. */
 async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<number[]> {
   const { manifest, file } = await ensureArtifact(
     graph,

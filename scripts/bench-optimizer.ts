@@ -6,6 +6,7 @@ import { buildGraphs } from '../src/artifacts/build.ts';
 import { openGraph } from '../src/artifacts/store.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { sizeOf } from '../src/onnx/shapes.ts';
 import { reserveArrays } from '../src/optim/kernels/memory.ts';
 import { createOptimizer } from '../src/optim/optimizer.ts';
 import { integer, type OptionTable, text } from '../src/train/options.ts';
@@ -36,7 +37,7 @@ await runMain(async (argv) => {
   }
   for (const name of values.graphs.split(',')) {
     const { spec } = await openGraph(name);
-    const lengths = buildGraphs(spec, 1).parameters.map(({ shape }) => shape.reduce((n, dim) => n * dim, 1));
+    const lengths = buildGraphs(spec, 1).parameters.map(({ shape }) => sizeOf(shape));
     const total = lengths.reduce((sum, length) => sum + length, 0);
     const subjects = [
       { by: 'plain loop', step: subject(lengths, () => lengths.map((length) => new Float32Array(length))) },

@@ -5,6 +5,7 @@
 import { type BuiltGraphs, buildInference, type GraphName, type Variant } from '../artifacts/build.ts';
 import type { Spec } from '../artifacts/spec.ts';
 import type { DatasetName } from '../datasets/dataset.ts';
+import { sizeOf } from '../onnx/shapes.ts';
 import { createOptimizer } from '../optim/optimizer.ts';
 import { peakBytes } from '../passes/memory.ts';
 import type { TrainConfig } from './config.ts';
@@ -72,8 +73,4 @@ export function estimateMemory(
   const arrays = gr === 'fd' || gr === 'sam' ? sum + 2 : sum;
   const besides = hessianEvery > 0 ? running('hvp') + HESSIAN_VECTORS * weights : 0;
   return always + Math.max(step + arrays * weights, (keeps ? step : 0) + Math.max(evaluating, besides));
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((size, dim) => size * dim, 1);
 }

@@ -2,6 +2,7 @@
 import type { Manifest, ManifestParameter } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
 import { initialize } from '../models/scope.ts';
+import { sizeOf } from '../onnx/shapes.ts';
 import { reserveArrays } from '../optim/kernels/memory.ts';
 import { combine } from '../optim/vectors.ts';
 import type { Tensor } from '../runtime/session.ts';
@@ -103,10 +104,6 @@ export class ParameterArrays {
       ]),
     );
   }
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((size, dim) => size * dim, 1);
 }
 
 function at<T>(values: readonly T[], index: number): T {

@@ -1,5 +1,6 @@
 /** Looks on while a step is taken, and sums up what it did to each group of parameters. Also for browsers. */
 import type { ManifestParameter } from '../../artifacts/manifest.ts';
+import { sizeOf } from '../../onnx/shapes.ts';
 import { combine, sumOfSquares } from '../../optim/vectors.ts';
 import type { TrainConfig } from '../config.ts';
 import type { TrainRecord } from '../metrics.ts';
@@ -39,7 +40,7 @@ export function createGauges(
 ): () => Gauge {
   const groups = groupIndices(parameters.map(({ path }) => path));
   const rule = momentRule(config);
-  const largest = Math.max(...parameters.map(({ shape }) => shape.reduce((size, dim) => size * dim, 1)));
+  const largest = Math.max(...parameters.map(({ shape }) => sizeOf(shape)));
   /** A parameter as it was before its update. */
   const scratch = new Float32Array(largest);
 
