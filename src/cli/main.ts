@@ -6,6 +6,7 @@ import { exportModel } from './export.ts';
 import { runMain } from './fail.ts';
 import { graphs } from './graphs.ts';
 import { report } from './report.ts';
+import { study } from './study.ts';
 import { train } from './train.ts';
 
 const COMMANDS = new Map([
@@ -14,6 +15,7 @@ const COMMANDS = new Map([
   ['export', exportModel],
   ['graphs', graphs],
   ['report', report],
+  ['study', study],
 ]);
 
 await runMain(async ([name = '', ...rest]) => {

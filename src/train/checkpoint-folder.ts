@@ -197,6 +197,11 @@ async function listCheckpoints(run: string): Promise<SavedCheckpoint[]> {
     .sort((a, b) => b.step - a.step || b.copy - a.copy);
 }
 
+/** Whether the folder of a run has something to go on from. */
+export async function hasCheckpoint(run: string): Promise<boolean> {
+  return (await listCheckpoints(run)).length > 0;
+}
+
 /**
  * Loads a whole checkpoint. `path`: the folder of a run, which means its last; `last` or `best` in it; or the folder of
  * a checkpoint. Throws a UserError that names the file and what is wrong with it.

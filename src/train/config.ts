@@ -317,14 +317,18 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
   return resolve({ ...config, ...changed }, optionLabel);
 }
 
-/** The default name of a run's folder: `vit-micro-mnist-exact-20240131-235959` (local time). */
+/** The default name of a run's folder: `vit-micro-mnist-exact-20240131-235959`. */
 export function runName({ graph, gr }: TrainConfig, now: Date): string {
-  const two = (n: number) => String(n).padStart(2, '0');
-  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
-  const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('');
   const name =
     graph.split(/[\\/]/).findLast((part) => part !== '' && part !== '.' && part !== '..') ?? 'graph';
-  return `${name}-${gr === 'none' ? 'plain' : gr}-${day}-${time}`;
+  return `${name}-${gr === 'none' ? 'plain' : gr}-${timestamp(now)}`;
+}
+
+/** `20240131-235959`, local time. */
+export function timestamp(now: Date): string {
+  const two = (n: number) => String(n).padStart(2, '0');
+  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  return `${day}-${[now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('')}`;
 }
 
 /** Fills in defaults and checks options against each other; `label` names an option in errors. */

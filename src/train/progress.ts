@@ -1,7 +1,7 @@
 /** What a training run shows while it runs: a live bar in a terminal, a plain line now and then elsewhere. */
-import cliProgress from 'cli-progress';
 import pc from 'picocolors';
 import { formatDuration } from './duration.ts';
+import { openLiveLine } from './live-line.ts';
 import type { TestRecord, TrainRecord } from './metrics.ts';
 
 export interface ProgressOptions {
@@ -96,24 +96,8 @@ export function createProgress(options: ProgressOptions): Progress {
     return field === 'speed' || field === 'left' ? colors.dim(text) : text;
   }
 
-  let terminal = live
-    ? new cliProgress.SingleBar({
-        stream,
-        format: bar,
-        fps: 8,
-        forceRedraw: true,
-        // An interrupt belongs to whoever runs the training; they call stop().
-        gracefulExit: false,
-      })
-    : undefined;
-  terminal?.start(totalSteps, startStep);
-
-  function note(text: string): void {
-    // The bar's line is overwritten and the bar drawn again below it. ESC 7: cli-progress goes back to the cursor
-    // position saved when it stops, which has to move down with the bar.
-    stream.write(terminal ? `\r\x1b[2K${text}\n\x1b7` : `${text}\n`);
-    terminal?.render();
-  }
+  const line = live ? openLiveLine(stream, bar) : undefined;
+  const note = line?.note ?? ((text: string) => stream.write(`${text}\n`));
 
   return {
     step(record) {
@@ -127,7 +111,7 @@ export function createProgress(options: ProgressOptions): Progress {
           note(colors.yellow(spikeText(record, position(record.step))));
         spikeAt = record.step;
       }
-      if (terminal) return terminal.update(record.step);
+      if (line) return;
       const due = at - printedAt >= everySeconds * 1000 || record.step % stepsPerEpoch === 0;
       if (!due && record.step !== totalSteps) return;
       printedAt = at;
@@ -141,8 +125,7 @@ export function createProgress(options: ProgressOptions): Progress {
     },
     note,
     stop() {
-      terminal?.stop();
-      terminal = undefined;
+      line?.stop();
     },
   };
 }

@@ -64,12 +64,15 @@ export interface PreparedRun {
   readonly note: string;
 }
 
-/** The config with the micro-batch and the memory level that will be used, and the graph it names. Throws UserError. */
-export async function prepareRun(config: TrainConfig): Promise<PreparedRun> {
+/**
+ * The config with the micro-batch and the memory level that will be used, and the graph it names; `share` of the free
+ * memory is this run's. Throws UserError.
+ */
+export async function prepareRun(config: TrainConfig, share = 1): Promise<PreparedRun> {
   const graph = await openGraph(config.graph);
   const estimate = (variant: Variant): number =>
     estimateMemory(graph.spec, buildForSpec(graph, variant), config, variant, TEST_BATCH);
-  const free = freeBytes();
+  const free = share * freeBytes();
   const { microBatch, memory, bytes, fits } = chooseMemory(graph.spec, config, estimate, free);
   const warning = fits ? '' : `, of ${gigabytes(free)} that are free`;
   return {

@@ -69,13 +69,16 @@ export interface Trainer {
   readonly optimizer: Optimizer;
   /** The optimizer's arrays, by slot. */
   readonly slots: Readonly<Record<string, WeightArrays>>;
-  /** Updates the parameters with the batch of step `step`, counted from 0. Throws UserError when the loss is not finite. */
+  /** Updates the parameters with the batch of step `step`, counted from 0. Throws DivergedError when the loss or the gradient is not finite. */
   step(
     step: number,
     batch: TrainingBatch,
     gauge?: StepGauge,
   ): Promise<Omit<TrainRecord, 'images_per_second' | 'spike'>>;
 }
+
+/** The loss or the gradient is not finite: there is nothing to go on from. */
+export class DivergedError extends UserError {}
 
 export function createTrainer(
   config: TrainConfig,
@@ -147,7 +150,7 @@ function diverged(
   gradNorm: number,
   grGradNorm: number,
   config: TrainConfig,
-): UserError {
+): DivergedError {
   const what = Number.isFinite(loss)
     ? `gradient norm ${Number.isFinite(gradNorm) ? grGradNorm : gradNorm}`
     : `loss ${loss}`;
@@ -157,7 +160,7 @@ function diverged(
     ...(config.clip > 0 ? [] : ['--clip 1']),
     ...(config.gr === 'none' ? [] : ['a smaller --lambda', '--gr-warmup zero']),
   ];
-  return new UserError(
+  return new DivergedError(
     `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}; the last checkpoint is untouched. Try ${remedies.join(', or ')}`,
   );
 }

@@ -1,0 +1,186 @@
+/** `ortgrad study`: a grid of training runs, from its design to its report. */
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { UserError } from '../errors.ts';
+import { readJsonFile } from '../json-file.ts';
+import { expandDesign, parseDesign, type StudyDesign } from '../study/design.ts';
+import { type PlannedCell, planCells } from '../study/plan.ts';
+import { PRESET_NAMES, PRESETS } from '../study/presets.ts';
+import { createStudyProgress } from '../study/progress.ts';
+import { DESIGN_FILE } from '../study/results.ts';
+import { cellFolder, runStudy } from '../study/runner.ts';
+import { estimateSeconds } from '../study/speed.ts';
+import { timestamp } from '../train/config.ts';
+import { formatDuration } from '../train/duration.ts';
+import { readMetrics } from '../train/metrics.ts';
+import { choice, integer, type OptionTable, text, toggle } from '../train/options.ts';
+import { createRunFolder } from './files.ts';
+import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
+
+const TABLE = {
+  preset: choice(PRESET_NAMES, {
+    group: 'Study',
+    help: 'A study that comes with the project: quick takes minutes; cpu at most 2 hours on 2 cores, with CIFAR-10; paper is for a GPU.',
+    default: 'quick',
+  }),
+  config: text({
+    group: 'Study',
+    help: "JSON file of a study's design, in place of a preset; the study.json of another study is one.",
+    placeholder: 'FILE',
+    default: undefined,
+  }),
+  resume: text({
+    group: 'Study',
+    help: 'Go on with the study in this folder: skips cells that are over, resumes interrupted ones, tries failed ones again.',
+    placeholder: 'FOLDER',
+    default: undefined,
+  }),
+  data: text({
+    group: 'Study',
+    help: 'Folder of the datasets that do not come with the project.',
+    placeholder: 'FOLDER',
+    default: undefined,
+  }),
+  out: text({
+    group: 'Study',
+    help: 'Folder to create, for the cells and the report.',
+    placeholder: 'FOLDER',
+    default: undefined,
+    unset: 'runs/study-<preset>-<time>',
+  }),
+  jobs: integer(
+    { min: 0, max: 1024 },
+    {
+      group: 'Study',
+      help: 'Cells side by side; threads are divided among them. 0 takes one for each core, at most 4.',
+      default: 0,
+    },
+  ),
+  dryRun: toggle({
+    group: 'Study',
+    help: 'Print the cells and an estimate of their time, and stop.',
+    default: false,
+  }),
+  ...COMMON_FLAGS,
+} as const satisfies OptionTable;
+
+const HELP = {
+  about:
+    'Trains a grid of runs and compares them: when does gradient regularization harm, and which warmup repairs it? Ctrl-C saves and leaves; --resume goes on.',
+  usage: 'npm run study -- [options]',
+  examples: [
+    'npm run study',
+    'npm run study -- --preset cpu --data DIR',
+    'npm run study -- --preset paper --data DIR --dry-run',
+    'npm run study -- --config my-study.json',
+    'npm run study -- --resume runs/NAME',
+  ],
+};
+
+/** Small networks gain more from running side by side than from threads; large ones need the memory. */
+const MOST_JOBS = 4;
+
+export async function study(argv: readonly string[]): Promise<void> {
+  const { values, given } = parseFlags(argv, TABLE);
+  if (values.help) {
+    console.log(helpText(TABLE, HELP));
+    return;
+  }
+  const jobs = values.jobs || Math.min(MOST_JOBS, availableParallelism());
+  if (values.resume !== undefined) {
+    const other = ['preset', 'config', 'out', 'data'].find((key) => given[key] !== undefined);
+    if (other !== undefined)
+      throw new UserError(
+        `--${other}: a resumed study takes its design from its folder; leave --${other} out`,
+      );
+    const file = path.join(values.resume, DESIGN_FILE);
+    const design = parseDesign(await readJsonFile(file), file);
+    await run(values.resume, await plan(design, file, values.dryRun), jobs, values.dryRun);
+    return;
+  }
+  if (values.config !== undefined && given.preset !== undefined)
+    throw new UserError('--preset: a study has one design; leave --preset or --config out');
+  const [json, origin, name] =
+    values.config === undefined
+      ? [PRESETS[values.preset], `preset ${values.preset}`, values.preset]
+      : [await readJsonFile(values.config), `--config ${values.config}`, path.parse(values.config).name];
+  const written = parseDesign(json, origin);
+  const data = values.data ?? written.data;
+  const design: StudyDesign = {
+    ...written,
+    ...(data !== undefined && { data }),
+    command: ['npm run study --', ...argv].join(' '),
+    // Fixed here, whatever --jobs a resumed study has: the number of threads enters the last digits.
+    base: { threads: Math.max(1, Math.floor(availableParallelism() / jobs)), ...written.base },
+  };
+  const cells = await plan(design, origin, values.dryRun);
+  const folder = values.out ?? path.join('runs', `study-${name}-${timestamp(new Date())}`);
+  if (!values.dryRun) {
+    await createRunFolder(folder);
+    await writeFile(path.join(folder, DESIGN_FILE), `${JSON.stringify(design, null, 2)}\n`);
+  }
+  await run(folder, cells, jobs, values.dryRun);
+}
+
+async function plan(design: StudyDesign, origin: string, officialSizes: boolean): Promise<PlannedCell[]> {
+  const { cells, leftOut } = expandDesign(design, origin);
+  for (const [reason, count] of leftOut) console.log(`left out ${count} combinations: ${reason}`);
+  return planCells(cells, { data: design.data, officialSizes });
+}
+
+async function run(
+  folder: string,
+  cells: readonly PlannedCell[],
+  jobs: number,
+  isDry: boolean,
+): Promise<void> {
+  if (isDry) return tell(cells, jobs);
+  console.log(`${cells.length} cells, ${jobs} side by side, in ${folder}`);
+  const progress = createStudyProgress({
+    stream: process.stdout,
+    cells: cells.length,
+    jobs,
+    result: (cell) =>
+      readMetrics(path.join(cellFolder(folder, cell), 'metrics.jsonl')).findLast(
+        ({ split }) => split === 'test',
+      ),
+  });
+  const running = runStudy(folder, cells, jobs, progress);
+  let isStopping = false;
+  const interrupt = (): void => {
+    if (isStopping) process.exit(130);
+    isStopping = true;
+    progress.note('stopping after the steps that are being taken; Ctrl-C again quits without saving');
+    running.stop();
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  try {
+    const outcome = await running.done;
+    progress.stop();
+    if (outcome === 'interrupted') {
+      console.log(`saved; go on with: npm run study -- --resume ${folder}`);
+      process.exitCode = 130;
+    }
+  } finally {
+    progress.stop();
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+/** What a study would do. */
+async function tell(cells: readonly PlannedCell[], jobs: number): Promise<void> {
+  const seconds = await estimateSeconds(cells, jobs);
+  for (const cell of cells) {
+    const { id, totalSteps, trainImages } = cell;
+    console.log(
+      `${id}  ${trainImages.toLocaleString('en')} images, ${totalSteps.toLocaleString('en')} steps, ${formatDuration(seconds.get(cell) ?? 0)}`,
+    );
+  }
+  const total = [...seconds.values()].reduce((sum, each) => sum + each, 0);
+  console.log(
+    `${cells.length} cells: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
+  );
+}

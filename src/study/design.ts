@@ -1,0 +1,192 @@
+/**
+ * A study's design, as a person writes it in JSON: axes over a base config, and which of their values go together. It
+ * expands to cells, each the config of an ordinary training run. Pure.
+ *
+ *     {
+ *       "about": "Does zero-warmup repair GR?",
+ *       "base": { "graph": "vit-micro-mnist", "epochs": 3 },
+ *       "axes": {
+ *         "lrWarmup": { "on": { "warmupEpochs": 1 }, "off": { "warmupEpochs": 0 } },
+ *         "gr": { "none": { "gr": "none" }, "GR": { "gr": "fd", "r": 0.1, "alpha": 1, "grWarmup": "none" } },
+ *         "seed": [0, 1, 2]
+ *       },
+ *       "grids": [{ "lrWarmup": ["on"] }, { "gr": ["none"] }]
+ *     }
+ *
+ * A list is an axis over the option of its name, an object gives each value a name and the options that it sets. A grid
+ * takes all values of the axes that it does not name; without grids there is one, of everything. Where grids overlap, a
+ * cell is there once.
+ */
+import * as v from 'valibot';
+import { nearestName, UserError } from '../errors.ts';
+import { OPTIONS, parseConfig, type TrainConfig } from '../train/config.ts';
+import { checkOptions, type GivenOptions, type OptionTable, show, withDefaults } from '../train/options.ts';
+
+const scalar = v.union([v.string(), v.number(), v.boolean()]);
+const options = v.record(v.string(), scalar);
+
+const designSchema = v.strictObject({
+  $schema: v.optional(v.string()),
+  about: v.optional(v.string(), ''),
+  /** Folder of datasets that do not come with the project. */
+  data: v.optional(v.string()),
+  /** How the study was begun, for its report. */
+  command: v.optional(v.string()),
+  base: v.optional(options, {}),
+  axes: v.record(v.string(), v.union([v.pipe(v.array(scalar), v.nonEmpty()), v.record(v.string(), options)])),
+  grids: v.optional(v.array(v.record(v.string(), v.array(scalar)))),
+});
+
+export type StudyDesign = v.InferOutput<typeof designSchema>;
+
+/** One training run of a study. */
+export interface Cell {
+  /** Tells what it is in words, and all of its config in a digest: also the name of its folder. */
+  readonly id: string;
+  readonly config: TrainConfig;
+}
+
+export interface Cells {
+  /** By seed first, so that a study that is cut short has whole replications. */
+  readonly cells: readonly Cell[];
+  /** Combinations that are no training run (`--gr-warmup zero` without warmup), by the reason. */
+  readonly leftOut: ReadonlyMap<string, number>;
+}
+
+/** Options that belong to the study, not to one of its cells. */
+const NOT_OF_A_CELL = ['out', 'maxSteps', 'samples'];
+
+/** Checks a parsed design; `origin` names it in errors. Throws a UserError that says where it is wrong. */
+export function parseDesign(json: unknown, origin: string): StudyDesign {
+  const result = v.safeParse(designSchema, json, { abortEarly: true });
+  if (!result.success) {
+    const [issue] = result.issues;
+    const where = v.getDotPath(issue);
+    throw new UserError(
+      `${origin}${where ? `: ${where}` : ''}: expected ${issue.expected}, got ${issue.received}`,
+    );
+  }
+  const design = result.output;
+  checkSettings(design.base, `${origin}: base`);
+  for (const [axis, values] of Object.entries(design.axes)) {
+    for (const [name, setting] of settingsOf(axis, values))
+      checkSettings(setting, `${origin}: axes.${axis}.${name}`);
+  }
+  for (const [i, grid] of (design.grids ?? []).entries()) checkGrid(design, grid, `${origin}: grids.${i}`);
+  return design;
+}
+
+/** The cells of a design. Throws a UserError where there are none. */
+export function expandDesign(design: StudyDesign, origin: string): Cells {
+  const cells = new Map<string, Cell>();
+  const leftOut = new Map<string, number>();
+  for (const grid of design.grids ?? [{}]) {
+    for (const settings of combinations(design, grid)) {
+      const given = applicable({ ...design.base, ...settings });
+      try {
+        const config = parseConfig(given, origin);
+        const id = cellId(config);
+        cells.set(id, { id, config });
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        leftOut.set(error.message, (leftOut.get(error.message) ?? 0) + 1);
+      }
+    }
+  }
+  if (cells.size === 0) {
+    const [reason = 'a grid without values'] = leftOut.keys();
+    throw new UserError(`${origin}: no combination of its axes is a training run: ${reason}`);
+  }
+  return { cells: [...cells.values()].sort((a, b) => a.config.seed - b.config.seed), leftOut };
+}
+
+function checkSettings(setting: GivenOptions, origin: string): void {
+  checkOptions(OPTIONS, setting, origin);
+  const foreign = NOT_OF_A_CELL.find((key) => Object.hasOwn(setting, key));
+  if (foreign !== undefined)
+    throw new UserError(`${origin}: ${foreign}: has no meaning in a study; leave it out`);
+}
+
+type AxisValues = StudyDesign['axes'][string];
+
+/** The values of an axis by name, and what each sets. */
+function settingsOf(axis: string, values: AxisValues): [name: string, setting: GivenOptions][] {
+  return Array.isArray(values)
+    ? values.map((value) => [String(value), { [axis]: value }])
+    : Object.entries(values);
+}
+
+function checkGrid(
+  { axes }: StudyDesign,
+  grid: Readonly<Record<string, readonly unknown[]>>,
+  origin: string,
+): void {
+  for (const [axis, chosen] of Object.entries(grid)) {
+    const values = axes[axis];
+    if (values === undefined) throw unknown(`${origin}: ${axis}`, 'axis', axis, Object.keys(axes));
+    const names = settingsOf(axis, values).map(([name]) => name);
+    for (const name of chosen.map(String)) {
+      if (!names.includes(name)) throw unknown(`${origin}.${axis}: ${show(name)}`, 'value', name, names);
+    }
+  }
+}
+
+function unknown(where: string, what: string, name: string, names: readonly string[]): UserError {
+  const near = nearestName(name, names);
+  return new UserError(
+    `${where}: no such ${what}${near === undefined ? '' : `; did you mean ${near}?`} Expected one of ${names.join(', ')}`,
+  );
+}
+
+function combinations(
+  { axes }: StudyDesign,
+  grid: Readonly<Record<string, readonly unknown[]>>,
+): GivenOptions[] {
+  return Object.entries(axes).reduce<GivenOptions[]>(
+    (before, [axis, values]) => {
+      const chosen = grid[axis]?.map(String);
+      const settings = settingsOf(axis, values).filter(([name]) => chosen?.includes(name) ?? true);
+      return before.flatMap((given) => settings.map(([, setting]) => ({ ...given, ...setting })));
+    },
+    [{}],
+  );
+}
+
+/** Without what the other options leave without effect: an axis over λ makes one run of `--gr none`, not several. */
+function applicable(given: GivenOptions): GivenOptions {
+  const all: GivenOptions = withDefaults(OPTIONS, given);
+  return Object.fromEntries(
+    Object.entries(given).filter(([key]) => {
+      const only = Object.entries<OptionTable[string]>(OPTIONS).find(([name]) => name === key)?.[1].info.only;
+      return only === undefined || only[1].includes(String(all[only[0]]));
+    }),
+  );
+}
+
+/** `vit-micro-mnist-adamw-warmup-fd-zero-s0-1f3c9a`. */
+function cellId(config: TrainConfig): string {
+  const { graph, trainFraction, optimizer, warmupEpochs, gr, grWarmup, seed } = config;
+  const words = [
+    graph.split(/[\\/]/).findLast((part) => part !== '') ?? 'graph',
+    trainFraction === 1 ? '' : `x${trainFraction}`,
+    optimizer,
+    warmupEpochs > 0 ? 'warmup' : 'nowarmup',
+    gr,
+    grWarmup === 'none' ? '' : grWarmup,
+    `s${seed}`,
+    digest(config),
+  ];
+  return words.filter((word) => word !== '').join('-');
+}
+
+/** FNV-1a of what enters the computation, in 6 hexadecimal digits: the words above tell most cells apart by themselves. */
+function digest(config: TrainConfig): string {
+  const values: GivenOptions = config;
+  const text = Object.entries<OptionTable[string]>(OPTIONS)
+    .filter(([key, { info }]) => !info.resumable && key !== 'data' && values[key] !== undefined)
+    .map(([key]) => `${key}=${values[key]}`)
+    .join();
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 8).toString(16).padStart(6, '0');
+}

@@ -1,0 +1,103 @@
+/** What a study's cells will take, known before any of them runs. */
+import { buildForSpec, type GraphFolder, openGraph } from '../artifacts/store.ts';
+import type { DatasetName } from '../datasets/dataset.ts';
+import { openDataset } from '../datasets/open.ts';
+import { UserError } from '../errors.ts';
+import { matmulFlops } from '../passes/flops.ts';
+import type { TrainConfig } from '../train/config.ts';
+import { planRun } from '../train/trainer.ts';
+import type { Cell } from './design.ts';
+
+export interface PlannedCell extends Cell {
+  readonly dataset: DatasetName;
+  /** The graph's name without the dataset. */
+  readonly model: string;
+  /** Floating-point operations of one image's gradient, in matrix products. */
+  readonly gradientFlops: number;
+  /** In an epoch. */
+  readonly trainImages: number;
+  readonly totalSteps: number;
+  /** Floating-point operations of all its matrix products, evaluation apart. */
+  readonly flops: number;
+}
+
+/** What a regularized gradient takes, in plain ones: its tangent is two more; a finite difference is a second one. */
+const GRADIENTS: Readonly<Record<TrainConfig['gr'], number>> = { none: 1, exact: 3, fd: 2, sam: 2 };
+
+/** Training images of datasets that are not here; where only the time is asked for. */
+const OFFICIAL: Readonly<Partial<Record<DatasetName, number>>> = {
+  mnist: 60_000,
+  cifar10: 50_000,
+  cifar100: 50_000,
+};
+
+/**
+ * Opens the cells' graphs and datasets; `data` is the folder of those that do not come with the project. With
+ * `officialSizes` a dataset that no folder was given for counts as the whole of it. Throws a UserError for what is
+ * missing or does not fit.
+ */
+export async function planCells(
+  cells: readonly Cell[],
+  { data, officialSizes = false }: { readonly data: string | undefined; readonly officialSizes?: boolean },
+): Promise<PlannedCell[]> {
+  const graphs = new Map<string, ReturnType<typeof open>>();
+  const sizes = new Map<string, Promise<number>>();
+  const planned: PlannedCell[] = [];
+  for (const { id, config: given } of cells) {
+    const { graph, gradientFlops } = await once(graphs, given.graph, () => open(given.graph));
+    const { spec } = graph;
+    const folder = given.data ?? (spec.dataset === 'mnist' ? undefined : data);
+    const config: TrainConfig = { ...given, data: folder };
+    const { trainFraction } = config;
+    const trainImages = await once(sizes, `${spec.dataset} ${folder} ${trainFraction}`, async () => {
+      const official = OFFICIAL[spec.dataset];
+      if (officialSizes && folder === undefined && official !== undefined)
+        return Math.round(official * trainFraction);
+      const source = {
+        dataset: spec.dataset,
+        dir: folder,
+        ...spec.image,
+        classes: spec.classes,
+        trainFraction,
+      };
+      return (await openDataset(source)).train.length;
+    });
+    const { totalSteps, regularizer } = planRun(config, Math.floor(trainImages / config.batchSize));
+    if (totalSteps === 0) {
+      throw new UserError(
+        `${id}: ${trainImages} training images are fewer than one batch of ${config.batchSize}; lower batchSize or raise trainFraction`,
+      );
+    }
+    let gradients = 0;
+    for (let step = 0; step < totalSteps; step++)
+      gradients += regularizer(step).active ? GRADIENTS[config.gr] : 1;
+    planned.push({
+      id,
+      config,
+      dataset: spec.dataset,
+      model: modelName(graph.name, spec.dataset),
+      gradientFlops,
+      trainImages,
+      totalSteps,
+      flops: gradients * config.batchSize * gradientFlops,
+    });
+  }
+  return planned;
+}
+
+/** `vit-micro` of the graph `vit-micro-mnist`. */
+export function modelName(graph: string, dataset: DatasetName): string {
+  return graph.endsWith(`-${dataset}`) ? graph.slice(0, -dataset.length - 1) : graph;
+}
+
+async function open(name: string): Promise<{ graph: GraphFolder; gradientFlops: number }> {
+  const graph = await openGraph(name);
+  const { graphs } = buildForSpec(graph, { microBatch: 1, memory: 'fast' });
+  return { graph, gradientFlops: matmulFlops(graphs['loss-grad']) };
+}
+
+function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  const made = known.get(key) ?? make();
+  known.set(key, made);
+  return made;
+}

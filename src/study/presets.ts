@@ -1,0 +1,93 @@
+/**
+ * Studies that come with the project: the three experiments of the paper, in three sizes, as `--config` takes a design
+ * (see design.ts).
+ */
+
+/** The regularization of every preset: the paper's r = 0.1 and α = 1, so λ = 0.1, and its three warmups. */
+const gr = {
+  none: { gr: 'none' },
+  GR: { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'none' },
+  'GR, λ-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'lambda' },
+  'GR, r-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'r' },
+  'GR, zero-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'zero' },
+} as const;
+
+export const PRESETS = {
+  quick: {
+    about: 'The three experiments in small, on MNIST: shows what a study gives, not what is true.',
+    base: { batchSize: 64, epochs: 4, weightDecay: 0.1, clip: 5, diagnosticsEvery: 2 },
+    axes: {
+      model: { micro: { graph: 'vit-micro-mnist' }, nano: { graph: 'vit-nano-mnist' } },
+      images: { '3,000': { trainFraction: 0.05 }, '1,200': { trainFraction: 0.02 } },
+      optimizer: {
+        adamw: { optimizer: 'adamw', learningRate: 3e-3 },
+        sgd: { optimizer: 'sgd', learningRate: 0.1, weightDecay: 5e-4 },
+      },
+      lrWarmup: { on: { warmupEpochs: 1 }, off: { warmupEpochs: 0 } },
+      gr,
+      seed: [0, 1],
+    },
+    grids: [
+      { model: ['micro'], images: ['3,000'] },
+      { model: ['micro'], optimizer: ['adamw'], lrWarmup: ['on'] },
+      { images: ['3,000'], optimizer: ['adamw'], lrWarmup: ['on'] },
+    ],
+  },
+  cpu: {
+    about:
+      'Small Vision Transformers (patch 8) on 10,000 images of CIFAR-10 or fewer, 12 epochs of which 2 are warmup: the three experiments in at most 2 hours on 2 cores.',
+    base: { batchSize: 128, epochs: 12, clip: 5, keep: 1, diagnosticsEvery: 4 },
+    axes: {
+      model: { micro: { graph: 'vit-micro-p8-cifar10' }, mini: { graph: 'vit-mini-p8-cifar10' } },
+      images: { all: { trainFraction: 1 }, half: { trainFraction: 0.5 }, quarter: { trainFraction: 0.25 } },
+      optimizer: {
+        adamw: { optimizer: 'adamw', learningRate: 2e-3, weightDecay: 0.1 },
+        sgd: { optimizer: 'sgd', learningRate: 0.05, weightDecay: 5e-4 },
+      },
+      lrWarmup: { on: { warmupEpochs: 2 }, off: { warmupEpochs: 0 } },
+      gr,
+      seed: [0, 1, 2, 3, 4],
+    },
+    grids: [
+      { model: ['micro'], images: ['all'], optimizer: ['adamw'] },
+      { model: ['micro'], images: ['all'], optimizer: ['sgd'], gr: ['none', 'GR', 'GR, zero-warmup'] },
+      { model: ['micro'], optimizer: ['adamw'], lrWarmup: ['on'] },
+      { images: ['quarter'], optimizer: ['adamw'], lrWarmup: ['on'] },
+    ],
+  },
+  paper: {
+    about:
+      "The paper's grid: ViT-Ti, -S and -B on CIFAR-10 and CIFAR-100, 300 epochs of which 40 are warmup, basic augmentation. For a GPU.",
+    base: { batchSize: 256, epochs: 300, clip: 5, keep: 1, evalEvery: 5, diagnosticsEvery: 50 },
+    axes: {
+      model: {
+        'ViT-Ti': { graph: 'vit-ti-cifar10' },
+        'ViT-S': { graph: 'vit-s-cifar10' },
+        'ViT-B': { graph: 'vit-b-cifar10' },
+        'ViT-Ti, CIFAR-100': { graph: 'vit-ti-cifar100' },
+        'ViT-S, CIFAR-100': { graph: 'vit-s-cifar100' },
+        'ViT-B, CIFAR-100': { graph: 'vit-b-cifar100' },
+      },
+      images: {
+        all: { trainFraction: 1 },
+        half: { trainFraction: 0.5 },
+        quarter: { trainFraction: 0.25 },
+        tenth: { trainFraction: 0.1 },
+      },
+      optimizer: {
+        adamw: { optimizer: 'adamw', learningRate: 1e-3, weightDecay: 0.3 },
+        sgd: { optimizer: 'sgd', learningRate: 0.1, weightDecay: 5e-4 },
+      },
+      lrWarmup: { on: { warmupEpochs: 40 }, off: { warmupEpochs: 0 } },
+      gr,
+      seed: [0, 1, 2],
+    },
+    grids: [
+      { model: ['ViT-Ti', 'ViT-S', 'ViT-B'], images: ['all'] },
+      { optimizer: ['adamw'], lrWarmup: ['on'], images: ['all'] },
+      { model: ['ViT-Ti', 'ViT-S', 'ViT-B'], optimizer: ['adamw'], lrWarmup: ['on'] },
+    ],
+  },
+} as const;
+
+export const PRESET_NAMES = ['quick', 'cpu', 'paper'] as const satisfies readonly (keyof typeof PRESETS)[];

@@ -1,0 +1,76 @@
+/** A study as it lies in its folder, whatever its state: what its report is made from. */
+import { existsSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { openGraph } from '../artifacts/store.ts';
+import type { DatasetName } from '../datasets/dataset.ts';
+import { readJsonFile } from '../json-file.ts';
+import type { TrainConfig } from '../train/config.ts';
+import { type DiagnosticsLine, readDiagnostics } from '../train/diagnostics/log.ts';
+import { type MetricsLine, readMetrics } from '../train/metrics.ts';
+import { expandDesign, parseDesign } from './design.ts';
+import { type CellOutcome, readOutcome } from './outcome.ts';
+import { modelName } from './plan.ts';
+import { cellFolder } from './runner.ts';
+
+/** In a study's folder: its design, which `--config` takes too. */
+export const DESIGN_FILE = 'study.json';
+
+export interface CellResult {
+  /** Also the name of its folder. */
+  readonly id: string;
+  readonly config: TrainConfig;
+  readonly dataset: DatasetName;
+  /** The graph's name without the dataset. */
+  readonly model: string;
+  /** `unfinished`: not begun, or interrupted. */
+  readonly state: CellOutcome['state'] | 'unfinished';
+  /** Why it diverged or failed. */
+  readonly message: string | null;
+  /** In an epoch; null, as the two below, where it is not over. */
+  readonly trainImages: number | null;
+  readonly warmupSteps: number | null;
+  readonly totalSteps: number | null;
+  readonly metrics: readonly MetricsLine[];
+  readonly diagnostics: readonly DiagnosticsLine[];
+}
+
+export interface StudyResults {
+  readonly name: string;
+  readonly about: string;
+  /** That began it. */
+  readonly command: string;
+  readonly cells: readonly CellResult[];
+}
+
+/** Throws a UserError where the folder is no study, or a file in it is broken. */
+export async function readStudy(folder: string): Promise<StudyResults> {
+  const file = join(folder, DESIGN_FILE);
+  const design = parseDesign(await readJsonFile(file), file);
+  const { cells } = expandDesign(design, file);
+  return {
+    name: basename(resolve(folder)),
+    about: design.about,
+    command: design.command ?? '',
+    cells: await Promise.all(cells.map(({ id, config }) => readCell(cellFolder(folder, { id }), id, config))),
+  };
+}
+
+async function readCell(folder: string, id: string, config: TrainConfig): Promise<CellResult> {
+  const { spec, name } = await openGraph(config.graph);
+  const outcome = await readOutcome(folder);
+  const read = <T>(file: string, reader: (path: string) => T[]): T[] =>
+    existsSync(join(folder, file)) ? reader(join(folder, file)) : [];
+  return {
+    id,
+    config,
+    dataset: spec.dataset,
+    model: modelName(name, spec.dataset),
+    state: outcome?.state ?? 'unfinished',
+    message: outcome?.message ?? null,
+    trainImages: outcome?.trainImages ?? null,
+    warmupSteps: outcome?.warmupSteps ?? null,
+    totalSteps: outcome?.totalSteps ?? null,
+    metrics: read('metrics.jsonl', readMetrics),
+    diagnostics: read('diagnostics.jsonl', readDiagnostics),
+  };
+}
