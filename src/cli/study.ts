@@ -123,10 +123,10 @@ export async function study(argv: readonly string[]): Promise<void> {
   await run(folder, cells, jobs, values.dryRun);
 }
 
-async function plan(design: StudyDesign, origin: string, officialSizes: boolean): Promise<PlannedCell[]> {
+async function plan(design: StudyDesign, origin: string, isDry: boolean): Promise<PlannedCell[]> {
   const { cells, leftOut } = expandDesign(design, origin);
-  for (const [reason, count] of leftOut) console.log(`left out ${count} combinations: ${reason}`);
-  return planCells(cells, { data: design.data, officialSizes });
+  if (isDry) for (const [reason, count] of leftOut) console.log(`${count} combinations left out: ${reason}`);
+  return planCells(cells, { data: design.data, officialSizes: isDry });
 }
 
 async function run(

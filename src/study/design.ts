@@ -62,6 +62,8 @@ export function parseDesign(json: unknown, origin: string): StudyDesign {
   if (!result.success) {
     const [issue] = result.issues;
     const where = v.getDotPath(issue);
+    if (issue.type === 'strict_object' && issue.expected === 'never')
+      throw unknown(`${origin}: ${where}`, 'key', where ?? '', Object.keys(designSchema.entries));
     throw new UserError(
       `${origin}${where ? `: ${where}` : ''}: expected ${issue.expected}, got ${issue.received}`,
     );

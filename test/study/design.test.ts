@@ -1,0 +1,136 @@
+import test from 'ava';
+import { UserError } from '../../src/errors.ts';
+import { expandDesign, parseDesign } from '../../src/study/design.ts';
+import { PRESET_NAMES, PRESETS } from '../../src/study/presets.ts';
+
+const expand = (json: unknown) => expandDesign(parseDesign(json, 'my.json'), 'my.json');
+const ids = (json: unknown): string[] => expand(json).cells.map(({ id }) => id.replace(/-[0-9a-f]{6}$/, ''));
+
+const DESIGN = {
+  base: { epochs: 3, alpha: 1 },
+  axes: {
+    lrWarmup: { on: { warmupEpochs: 1 }, off: { warmupEpochs: 0 } },
+    gr: {
+      none: { gr: 'none' },
+      GR: { gr: 'fd', r: 0.1, grWarmup: 'none' },
+      zero: { gr: 'fd', r: 0.1, grWarmup: 'zero' },
+    },
+    seed: [0, 1],
+  },
+};
+
+test('a study is all combinations of its axes that are training runs, by seed', (t) => {
+  t.deepEqual(ids(DESIGN), [
+    'vit-micro-mnist-adamw-warmup-none-s0',
+    'vit-micro-mnist-adamw-warmup-fd-s0',
+    'vit-micro-mnist-adamw-warmup-fd-zero-s0',
+    'vit-micro-mnist-adamw-nowarmup-none-s0',
+    'vit-micro-mnist-adamw-nowarmup-fd-s0',
+    'vit-micro-mnist-adamw-warmup-none-s1',
+    'vit-micro-mnist-adamw-warmup-fd-s1',
+    'vit-micro-mnist-adamw-warmup-fd-zero-s1',
+    'vit-micro-mnist-adamw-nowarmup-none-s1',
+    'vit-micro-mnist-adamw-nowarmup-fd-s1',
+  ]);
+});
+
+test('what is no training run is left out, and counted by the reason', (t) => {
+  const [[reason, count] = []] = expand(DESIGN).leftOut;
+  t.is(count, 2);
+  t.regex(reason ?? '', /--gr-warmup zero: there is no warmup/);
+});
+
+test('grids choose values of axes, and a cell that several ask for is there once', (t) => {
+  const grids = [
+    { lrWarmup: ['on'], gr: ['none', 'GR'], seed: [0] },
+    { gr: ['none'], seed: [0] },
+  ];
+  t.deepEqual(ids({ ...DESIGN, grids }), [
+    'vit-micro-mnist-adamw-warmup-none-s0',
+    'vit-micro-mnist-adamw-warmup-fd-s0',
+    'vit-micro-mnist-adamw-nowarmup-none-s0',
+  ]);
+});
+
+test('an axis over what has no effect makes one cell, not several of the same', (t) => {
+  const axes = { gr: ['none', 'exact'], lambda: [0.01, 0.1] };
+  const { cells } = expand({ base: { grWarmup: 'none' }, axes });
+  t.deepEqual(
+    cells.map(({ config }) => [config.gr, config.gr === 'none' ? undefined : config.lambda]),
+    [
+      ['none', undefined],
+      ['exact', 0.01],
+      ['exact', 0.1],
+    ],
+  );
+});
+
+test('the id changes with what enters the computation and with nothing else', (t) => {
+  const id = (base: object) => expand({ base, axes: { seed: [0] } }).cells[0]?.id;
+  t.is(id({ threads: 1, data: 'a', keep: 1 }), id({ threads: 2, data: 'b', keep: 5 }));
+  t.not(id({ weightDecay: 0.1 }), id({ weightDecay: 0.2 }));
+});
+
+for (const [what, design, message] of [
+  [
+    'an option that is none',
+    { base: { epoch: 3 }, axes: {} },
+    /^my\.json: base: epoch: unknown option; did you mean epochs\?/,
+  ],
+  [
+    'a value that does not fit',
+    { axes: { seed: [0, -1] } },
+    /^my\.json: axes\.seed\.-1: seed: expected an integer/,
+  ],
+  [
+    'an axis over nothing',
+    { axes: { optimiser: ['sgd'] } },
+    /axes\.optimiser\.sgd: optimiser: unknown option; did you mean optimizer\?/,
+  ],
+  [
+    'a grid of an unknown axis',
+    { ...DESIGN, grids: [{ warmup: ['on'] }] },
+    /grids\.0: warmup: no such axis; did you mean lrWarmup\?.* lrWarmup, gr, seed/,
+  ],
+  [
+    'a grid of an unknown value',
+    { ...DESIGN, grids: [{ gr: ['sero'] }] },
+    /grids\.0\.gr: "sero": no such value; did you mean zero\?/,
+  ],
+  ['what belongs to the study', { base: { out: 'x' }, axes: {} }, /base: out: has no meaning in a study/],
+  ['no axes', { base: {} }, /^my\.json: axes: expected/],
+  ['another key', { axes: {}, grid: [] }, /^my\.json: grid: no such key; did you mean grids\?/],
+  [
+    'nothing that runs',
+    { base: { warmupEpochs: 0 }, axes: { grWarmup: ['zero'] } },
+    /no combination of its axes is a training run: --gr-warmup zero/,
+  ],
+] as const) {
+  test(`a design with ${what} is refused, with its place`, (t) => {
+    t.throws(() => expand(design), { instanceOf: UserError, message });
+  });
+}
+
+for (const name of PRESET_NAMES) {
+  test(`the preset ${name} has the three experiments, a control and several seeds`, (t) => {
+    const { cells, leftOut } = expand(PRESETS[name]);
+    const values = (of: (config: (typeof cells)[number]['config']) => unknown) =>
+      new Set(cells.map(({ config }) => of(config)));
+    t.deepEqual(
+      values((config) => config.optimizer),
+      new Set(['adamw', 'sgd']),
+    );
+    t.deepEqual(
+      values((config) => config.warmupEpochs > 0),
+      new Set([true, false]),
+    );
+    t.deepEqual(
+      values((config) => config.grWarmup),
+      new Set(['none', 'lambda', 'r', 'zero']),
+    );
+    t.true(values((config) => config.graph).size > 1);
+    t.true(values((config) => config.trainFraction).size > 1);
+    t.true(values((config) => config.seed).size >= (name === 'quick' ? 2 : 3));
+    t.true([...leftOut.keys()].every((reason) => reason.includes('there is no warmup')));
+  });
+}

@@ -1,0 +1,24 @@
+import test from 'ava';
+import { plannedCells, smallDesign } from './_study.ts';
+
+test('a cell is planned with its images, steps and arithmetic', async (t) => {
+  const { design } = smallDesign();
+  const [none, zero] = await plannedCells(design);
+  t.like(none, { dataset: 'cifar10', model: 'tiny', trainImages: 64, totalSteps: 24 });
+  // Without regularization 24 gradients; with zero-warmup 8, and then two in each of 16 steps.
+  t.is(none?.flops, 24 * 16 * (none?.gradientFlops ?? 0));
+  t.is(zero?.flops, (8 + 2 * 16) * 16 * (zero?.gradientFlops ?? 0));
+});
+
+test('a dataset that is not there counts as a whole where only the time is asked for', async (t) => {
+  const { expandDesign, parseDesign } = await import('../../src/study/design.ts');
+  const { planCells } = await import('../../src/study/plan.ts');
+  const design = parseDesign(
+    { base: { graph: 'vit-micro-cifar10', trainFraction: 0.5 }, axes: { seed: [0] } },
+    'test',
+  );
+  const { cells } = expandDesign(design, 'test');
+  const [cell] = await planCells(cells, { data: undefined, officialSizes: true });
+  t.is(cell?.trainImages, 25_000);
+  await t.throwsAsync(planCells(cells, { data: undefined }), { message: /cifar10: no folder was given/ });
+});

@@ -1,0 +1,129 @@
+import { Writable } from 'node:stream';
+import test from 'ava';
+import type { CellOutcome } from '../../src/study/outcome.ts';
+import type { PlannedCell } from '../../src/study/plan.ts';
+import { createStudyProgress } from '../../src/study/progress.ts';
+import { parseConfig } from '../../src/train/config.ts';
+
+function cell(id: string, gr: 'none' | 'fd', flops: number): PlannedCell {
+  const config = parseConfig({ gr }, 'test');
+  const fixed = {
+    dataset: 'mnist',
+    model: 'vit',
+    gradientFlops: 1,
+    trainImages: 100,
+    totalSteps: 100,
+  } as const;
+  return { id: `${id}-abcdef`, config, flops, ...fixed };
+}
+
+const DONE: CellOutcome = {
+  state: 'done',
+  message: null,
+  warmupSteps: 10,
+  totalSteps: 100,
+  trainImages: 100,
+};
+const DIVERGED: CellOutcome = { ...DONE, state: 'diverged', message: 'step 3: loss NaN is not finite' };
+
+function watch(count: number, jobs: number) {
+  let text = '';
+  let time = 0;
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      text += chunk;
+      done();
+    },
+  });
+  const progress = createStudyProgress({
+    stream,
+    cells: count,
+    jobs,
+    result: () => ({ ...EMPTY, step: 100, epoch: 1, split: 'test', top1: 0.75 }),
+    now: () => 1000 * time,
+  });
+  return {
+    progress,
+    text: () => text,
+    at(seconds: number) {
+      time = seconds;
+    },
+  };
+}
+
+const EMPTY = {
+  loss: null,
+  top1: null,
+  top5: null,
+  grad_norm: null,
+  gr_grad_norm: null,
+  lr: null,
+  lambda: null,
+  r: null,
+  alpha: null,
+  spike: null,
+  images_per_second: null,
+};
+
+test('the time left follows what each kind of cell took, and is not known before', (t) => {
+  const [a, b, c, d] = [
+    cell('a', 'none', 100),
+    cell('b', 'none', 100),
+    cell('c', 'fd', 200),
+    cell('d', 'fd', 200),
+  ];
+  const { progress, at } = watch(4, 1);
+  for (const each of [a, b, c, d]) progress.found(each, undefined);
+  t.is(progress.left(), Number.NaN);
+  progress.step(a, 0);
+  at(10);
+  progress.over(a, DONE);
+  // 10 s for 100: what is left is 100 + 200 + 200, of which only the first is known to go at that speed.
+  t.is(progress.left(), 50);
+  progress.step(b, 0);
+  at(20);
+  progress.over(b, DONE);
+  progress.step(c, 0);
+  at(60);
+  progress.over(c, DONE); // 40 s for 200
+  t.is(progress.left(), 40);
+});
+
+test('cells that run count with what they have done, and cells side by side share the time', (t) => {
+  const cells = [
+    cell('a', 'none', 100),
+    cell('b', 'none', 100),
+    cell('c', 'none', 100),
+    cell('d', 'none', 100),
+  ];
+  const [a, b] = cells;
+  const { progress, at } = watch(4, 2);
+  for (const each of cells) progress.found(each, undefined);
+  if (a) progress.step(a, 0);
+  if (b) progress.step(b, 0);
+  at(5);
+  if (a) progress.step(a, 50);
+  if (b) progress.step(b, 50);
+  t.is(progress.left(), 15); // (50 + 50 + 100 + 100) at 10 a second, two at a time
+});
+
+test('a cell that was resumed counts from where it began', (t) => {
+  const a = cell('a', 'none', 100);
+  const { progress, at } = watch(1, 1);
+  progress.found(a, undefined);
+  progress.step(a, 80);
+  at(2);
+  progress.step(a, 90); // 10 in 2 s
+  t.is(progress.left(), 2);
+});
+
+test('each cell is told of with its result, what diverged with its reason', (t) => {
+  const { progress, text } = watch(3, 1);
+  const [a, b, c] = [cell('a', 'none', 100), cell('b', 'none', 100), cell('c', 'none', 100)];
+  progress.found(a, DONE);
+  progress.found(b, undefined);
+  progress.found(c, undefined);
+  progress.over(b, DONE);
+  progress.over(c, DIVERGED);
+  t.regex(text(), /^2\/3 {2}b +test error 25\.00%\n3\/3 {2}c +diverged: step 3: loss NaN is not finite\n$/);
+});
