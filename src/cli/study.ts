@@ -139,7 +139,7 @@ async function run(
   console.log(`${cells.length} cells, ${jobs} side by side, in ${folder}`);
   const progress = createStudyProgress({
     stream: process.stdout,
-    cells: cells.length,
+    cells,
     jobs,
     result: (cell) =>
       readMetrics(path.join(cellFolder(folder, cell), 'metrics.jsonl')).findLast(

@@ -17,7 +17,8 @@ export interface StudyProgress extends StudyObserver {
 
 export interface StudyProgressOptions {
   readonly stream: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
-  readonly cells: number;
+  /** All of the study. */
+  readonly cells: readonly PlannedCell[];
   readonly jobs: number;
   /** The last measurement on the test images of a cell that is over. */
   readonly result: (cell: PlannedCell) => MetricsLine | undefined;
@@ -33,7 +34,7 @@ interface Tally {
 
 export function createStudyProgress({
   stream,
-  cells: count,
+  cells: all,
   jobs,
   result,
   now = () => performance.now(),
@@ -45,6 +46,11 @@ export function createStudyProgress({
   const tallies = new Map<string, Tally>();
   const states: Record<CellOutcome['state'], number> = { done: 0, diverged: 0, failed: 0 };
   const over = (): number => states.done + states.diverged + states.failed;
+  const count = all.length;
+  const names = shortNames(all);
+  const nameOf = (cell: PlannedCell): string => names.get(cell) ?? cell.id;
+  const nameWidth = Math.max(...[...names.values()].map(({ length }) => length));
+  const totalFlops = all.reduce((sum, { flops }) => sum + flops, 0);
 
   const tally = (key: string): Tally => {
     const known = tallies.get(key) ?? { flops: 0, milliseconds: 0 };
@@ -56,13 +62,15 @@ export function createStudyProgress({
 
   /** Milliseconds per operation: small networks and plain gradients reach other speeds than large ones. */
   function rateOf(key: string): number {
-    const all = [...tallies].map(([, each]) => each);
+    const finished = [...tallies.values()];
     const now = [...running].map(([cell, at]) => [speedKey(cell), spent(cell, at)] as const);
     const rate = (tallies: readonly Tally[]): number =>
       tallies.reduce((sum, each) => sum + each.milliseconds, 0) /
       tallies.reduce((sum, each) => sum + each.flops, 0);
     const own = [tally(key), ...now.filter(([other]) => other === key).map(([, each]) => each)];
-    return own.some(({ flops }) => flops > 0) ? rate(own) : rate([...all, ...now.map(([, each]) => each)]);
+    return own.some(({ flops }) => flops > 0)
+      ? rate(own)
+      : rate([...finished, ...now.map(([, each]) => each)]);
   }
 
   function spent(
@@ -82,19 +90,30 @@ export function createStudyProgress({
   }
 
   function line(): string {
-    const width = Math.min(100, stream.columns ?? 100) - 1;
-    const seconds = left();
-    const parts = [
-      `${over()}/${count} cells`,
-      states.diverged > 0 ? `${states.diverged} diverged` : '',
-      states.failed > 0 ? `${states.failed} failed` : '',
-      Number.isFinite(seconds) ? `${formatDuration(seconds)} left` : '',
-      ...[...running].map(
-        ([cell, { step }]) => `${nameOf(cell)} ${Math.floor((100 * step) / cell.totalSteps)}%`,
-      ),
-    ].filter((part) => part !== '');
-    const text = parts.join('  ');
-    return text.length > width ? `${text.slice(0, width - 1)}…` : text;
+    const width = Math.min(MAX_COLUMNS, stream.columns ?? MAX_COLUMNS) - 1;
+    const seconds = over() + running.size > 0 ? left() : Number.NaN;
+    const undone = [...waiting, ...running.keys()].reduce(
+      (sum, cell) => sum + flopsOf(cell, cell.totalSteps - (running.get(cell)?.step ?? 0)),
+      0,
+    );
+    const full = Math.round(BAR * (1 - undone / totalFlops));
+    const before = `${over()}/${count} cells`;
+    const room = width - before.length - BAR - 4;
+    const percents = [...running].map(([cell, { step }]) => `${Math.floor((100 * step) / cell.totalSteps)}%`);
+    const named = [...running.keys()].map((cell, i) => `${nameOf(cell)} ${percents[i]}`);
+    const parts = (each: readonly string[]): string =>
+      [
+        states.diverged > 0 ? `${states.diverged} diverged` : '',
+        states.failed > 0 ? `${states.failed} failed` : '',
+        Number.isFinite(seconds) ? `${formatDuration(seconds)} left` : '',
+        ...each,
+      ]
+        .filter((part) => part !== '')
+        .join('  ');
+    const whole = parts(named);
+    const rest = whole.length <= room ? whole : parts(percents).slice(0, Math.max(0, room));
+    const bar = colors.cyan('█'.repeat(full)) + colors.dim('░'.repeat(BAR - full));
+    return [colors.bold(before), bar, rest].join('  ');
   }
 
   const shown = live ? openLiveLine(stream, line) : undefined;
@@ -127,7 +146,7 @@ export function createStudyProgress({
       const seconds = left();
       const rest =
         Number.isFinite(seconds) && seconds > 0 ? colors.dim(`  ${formatDuration(seconds)} left`) : '';
-      note(`${number}  ${nameOf(cell).padEnd(NAME_WIDTH)}  ${describe(outcome, result(cell))}${rest}`);
+      note(`${number}  ${nameOf(cell).padEnd(nameWidth)}  ${describe(outcome, result(cell))}${rest}`);
     },
     note,
     left,
@@ -142,11 +161,29 @@ export function createStudyProgress({
   }
 }
 
-const NAME_WIDTH = 46;
+const MAX_COLUMNS = 100;
+const BAR = 12;
 
-/** The cell's id without its digest. */
-function nameOf({ id }: PlannedCell): string {
-  return id.replace(/-[0-9a-f]{6}$/, '');
+/** What tells the cells apart, and nothing that all share: `micro-p8 ×0.25 warmup GR+zero seed 2`. */
+function shortNames(cells: readonly PlannedCell[]): ReadonlyMap<PlannedCell, string> {
+  const parts: readonly ((cell: PlannedCell) => string)[] = [
+    ({ model }) => model,
+    ({ dataset }) => dataset,
+    ({ config }) => (config.trainFraction === 1 ? '' : `×${config.trainFraction}`),
+    ({ config }) => config.optimizer,
+    ({ config }) => (config.warmupEpochs > 0 ? 'warmup' : 'no warmup'),
+    ({ config: { gr, grWarmup } }) => (grWarmup === 'none' ? gr : `${gr}+${grWarmup}`),
+    ({ config }) => `seed ${config.seed}`,
+  ];
+  const varying = parts.filter((part) => new Set(cells.map(part)).size > 1);
+  const name = (cell: PlannedCell) =>
+    varying
+      .map((part) => part(cell))
+      .filter((word) => word !== '')
+      .join(' ');
+  const isClear = new Set(cells.map(name)).size === cells.length;
+  // Cells may differ in what no name says, such as the weight decay: then the id does.
+  return new Map(cells.map((cell) => [cell, isClear ? name(cell) : cell.id]));
 }
 
 function speedKey({ config, model }: PlannedCell): string {

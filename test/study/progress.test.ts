@@ -5,8 +5,8 @@ import type { PlannedCell } from '../../src/study/plan.ts';
 import { createStudyProgress } from '../../src/study/progress.ts';
 import { parseConfig } from '../../src/train/config.ts';
 
-function cell(id: string, gr: 'none' | 'fd', flops: number): PlannedCell {
-  const config = parseConfig({ gr }, 'test');
+function cell(id: string, gr: 'none' | 'fd', flops: number, seed = 0): PlannedCell {
+  const config = parseConfig({ gr, seed }, 'test');
   const fixed = {
     dataset: 'mnist',
     model: 'vit',
@@ -26,7 +26,7 @@ const DONE: CellOutcome = {
 };
 const DIVERGED: CellOutcome = { ...DONE, state: 'diverged', message: 'step 3: loss NaN is not finite' };
 
-function watch(count: number, jobs: number) {
+function watch(cells: readonly PlannedCell[], jobs: number) {
   let text = '';
   let time = 0;
   const stream = new Writable({
@@ -37,7 +37,7 @@ function watch(count: number, jobs: number) {
   });
   const progress = createStudyProgress({
     stream,
-    cells: count,
+    cells,
     jobs,
     result: () => ({ ...EMPTY, step: 100, epoch: 1, split: 'test', top1: 0.75 }),
     now: () => 1000 * time,
@@ -72,7 +72,7 @@ test('the time left follows what each kind of cell took, and is not known before
     cell('c', 'fd', 200),
     cell('d', 'fd', 200),
   ];
-  const { progress, at } = watch(4, 1);
+  const { progress, at } = watch([a, b, c, d], 1);
   for (const each of [a, b, c, d]) progress.found(each, undefined);
   t.is(progress.left(), Number.NaN);
   progress.step(a, 0);
@@ -97,7 +97,7 @@ test('cells that run count with what they have done, and cells side by side shar
     cell('d', 'none', 100),
   ];
   const [a, b] = cells;
-  const { progress, at } = watch(4, 2);
+  const { progress, at } = watch(cells, 2);
   for (const each of cells) progress.found(each, undefined);
   if (a) progress.step(a, 0);
   if (b) progress.step(b, 0);
@@ -109,7 +109,7 @@ test('cells that run count with what they have done, and cells side by side shar
 
 test('a cell that was resumed counts from where it began', (t) => {
   const a = cell('a', 'none', 100);
-  const { progress, at } = watch(1, 1);
+  const { progress, at } = watch([a], 1);
   progress.found(a, undefined);
   progress.step(a, 80);
   at(2);
@@ -118,12 +118,16 @@ test('a cell that was resumed counts from where it began', (t) => {
 });
 
 test('each cell is told of with its result, what diverged with its reason', (t) => {
-  const { progress, text } = watch(3, 1);
-  const [a, b, c] = [cell('a', 'none', 100), cell('b', 'none', 100), cell('c', 'none', 100)];
+  const cells = [cell('a', 'none', 100, 0), cell('b', 'none', 100, 1), cell('c', 'fd', 100, 1)] as const;
+  const [a, b, c] = cells;
+  const { progress, text } = watch(cells, 1);
   progress.found(a, DONE);
   progress.found(b, undefined);
   progress.found(c, undefined);
   progress.over(b, DONE);
   progress.over(c, DIVERGED);
-  t.regex(text(), /^2\/3 {2}b +test error 25\.00%\n3\/3 {2}c +diverged: step 3: loss NaN is not finite\n$/);
+  t.regex(
+    text(),
+    /^2\/3 {2}none seed 1 +test error 25\.00%\n3\/3 {2}fd\+zero seed 1 +diverged: step 3: loss NaN is not finite\n$/,
+  );
 });
