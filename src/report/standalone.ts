@@ -6,17 +6,19 @@ import { LIGHT, resolved } from './palette.ts';
 /** Generic last: whoever opens the file has other fonts than who wrote it. */
 const FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif";
 const MARGIN = 14;
-const TITLE_HEIGHT = 30;
+const TITLE_HEIGHT = 28;
+const SUBTITLE_HEIGHT = 18;
 const ROW_HEIGHT = 20;
 const SAMPLE_WIDTH = 30;
 /** No font is at hand to measure with: a little more than the mean width of a letter at 13 px. */
 const LETTER_WIDTH = 7;
 
-export function standaloneSvg(chart: Chart): string {
+export function standaloneSvg(chart: Chart, subtitle = ''): string {
   const figure = plot(chart);
   const width = Number(figure.getAttribute('width'));
   const legend = legendRows(legendLines(chart), width - 2 * MARGIN);
-  const top = TITLE_HEIGHT + ROW_HEIGHT * legend.length;
+  const head = TITLE_HEIGHT + (subtitle === '' ? 0 : SUBTITLE_HEIGHT);
+  const top = head + ROW_HEIGHT * legend.length;
   const height = top + Number(figure.getAttribute('height')) + 4;
   // Rules for a page, which programs other than browsers stumble over.
   figure.querySelector('style')?.remove();
@@ -27,7 +29,8 @@ export function standaloneSvg(chart: Chart): string {
 <title>${chart.title}</title>
 <rect width="${width}" height="${height}" fill="var(--card)"/>
 <text x="${MARGIN}" y="21" font-size="15" font-weight="bold">${chart.title}</text>
-${legend.flatMap((row, i) => row.map((entry) => legendEntry(entry, TITLE_HEIGHT + ROW_HEIGHT * i, chart.spread)))}
+<text x="${MARGIN}" y="39" font-size="12" fill="var(--soft)">${subtitle}</text>
+${legend.flatMap((row, i) => row.map((entry) => legendEntry(entry, head + ROW_HEIGHT * i, chart.spread)))}
 ${new Html(figure.outerHTML)}
 </svg>
 `.text;
