@@ -1,7 +1,10 @@
-/** `ortgrad report`: writes a run's report anew, also of a run that is not over. */
+/** `ortgrad report`: writes the report of a run or of a study anew, also of one that is not over. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../errors.ts';
+import { writeStudyReport } from '../report/study/write.ts';
 import { writeReport } from '../report/write.ts';
+import { DESIGN_FILE, readStudy } from '../study/results.ts';
 import { loadModel } from '../train/checkpoint-folder.ts';
 import { parseConfig } from '../train/config.ts';
 import type { OptionTable } from '../train/options.ts';
@@ -15,7 +18,8 @@ export async function report(argv: readonly string[]): Promise<void> {
   if (values.help) {
     console.log(
       helpText(TABLE, {
-        about: "Writes report.html in a run's folder from its metrics and its best checkpoint.",
+        about:
+          "Writes report.html in a run's folder from its metrics and its best checkpoint; or in a study's, from its cells.",
         usage: 'npm run report -- FOLDER',
         examples: ['npm run report -- runs/NAME'],
       }),
@@ -24,7 +28,12 @@ export async function report(argv: readonly string[]): Promise<void> {
   }
   const [folder] = rest;
   if (folder === undefined)
-    throw new UserError('report: expected the folder of a run, for example runs/NAME');
+    throw new UserError('report: expected the folder of a run or of a study, for example runs/NAME');
+  if (existsSync(path.join(folder, DESIGN_FILE))) {
+    const { report: page } = await writeStudyReport(folder, await readStudy(folder));
+    console.log(`report: ${page}`);
+    return;
+  }
   const config = parseConfig((await loadModel(folder)).config, folder);
   const page = await writeReport(folder, {
     name: path.basename(path.resolve(folder)),

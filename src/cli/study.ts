@@ -4,11 +4,12 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
+import { writeStudyReport } from '../report/study/write.ts';
 import { expandDesign, parseDesign, type StudyDesign } from '../study/design.ts';
 import { type PlannedCell, planCells } from '../study/plan.ts';
 import { PRESET_NAMES, PRESETS } from '../study/presets.ts';
 import { createStudyProgress } from '../study/progress.ts';
-import { DESIGN_FILE } from '../study/results.ts';
+import { DESIGN_FILE, readStudy } from '../study/results.ts';
 import { cellFolder, runStudy } from '../study/runner.ts';
 import { estimateSeconds } from '../study/speed.ts';
 import { timestamp } from '../train/config.ts';
@@ -162,7 +163,10 @@ async function run(
     if (outcome === 'interrupted') {
       console.log(`saved; go on with: npm run study -- --resume ${folder}`);
       process.exitCode = 130;
+      return;
     }
+    const { report } = await writeStudyReport(folder, await readStudy(folder));
+    console.log(`report: ${report}, with figures/ and tables/ beside it`);
   } finally {
     progress.stop();
     process.off('SIGINT', interrupt);

@@ -21,3 +21,13 @@ export async function encodePng(
     .png()
     .toBuffer();
 }
+
+/** A PNG of an SVG drawing, `scale` pixels for each of its own. */
+export async function rasterizeSvg(svg: string, scale = 1): Promise<Buffer> {
+  return sharp(Buffer.from(svg), { density: SVG_DENSITY * scale })
+    .png()
+    .toBuffer();
+}
+
+/** Dots per inch at which an SVG's pixel is one of the picture's. */
+const SVG_DENSITY = 72;

@@ -4,14 +4,14 @@ import { parseHTML } from 'linkedom';
 import { Html, html } from './html.ts';
 import { type Point, quantile } from './series.ts';
 
-/** Colours are named by role in the palette (Okabe & Ito, for all colour vision); the page gives them light and dark values. */
-type Color = 'blue' | 'orange' | 'green' | 'purple';
+/** Colours are named by role in the palette; the page gives them light and dark values. */
+type Color = 'text' | 'blue' | 'orange' | 'green' | 'purple';
 
 /**
  * Lines differ in stroke too, not only in colour: `faint` is thin and pale, `dotted` a line with a mark at each point,
  * `marks` triangles without a line.
  */
-type Stroke = 'solid' | 'dashed' | 'faint' | 'dotted' | 'marks';
+type Stroke = 'solid' | 'dashed' | 'short' | 'long' | 'dashdot' | 'faint' | 'dotted' | 'marks';
 
 export interface Line {
   readonly name: string;
@@ -26,30 +26,49 @@ export interface Chart {
   readonly yLabel: string;
   readonly lines: readonly Line[];
   readonly scale?: 'linear' | 'log';
+  /** A linear axis starts at zero, or a small change would look large; or at the data, where small changes are the subject. */
+  readonly from?: 'zero' | 'data';
+  /** The horizontal axis: steps, where it is left out. */
+  readonly x?: Axis;
+  /** How points' `low` and `high` are drawn: a band, or bars with a mark at each point, beside one another. */
+  readonly spread?: 'band' | 'bars';
   /** Steps to shade as warmup, from 0. */
   readonly warmupSteps?: number;
   /** For a third of the page's width, or else for half of it. */
   readonly size?: 'small';
 }
 
+interface Axis {
+  readonly label: string;
+  readonly scale?: 'linear' | 'log';
+  /** All there are, with their names, for an axis of a few places. */
+  readonly ticks: readonly { readonly x: number; readonly name: string }[];
+}
+
 /** The chart as a `<figure>`. Lines without a point to draw are left out; a single line needs no legend. */
 export function renderChart(chart: Chart): Html {
-  const lines = chart.lines
-    .map((line) => ({ ...line, points: drawable(line.points, chart.scale) }))
-    .filter(hasData);
-  const legend = lines.length > 1 ? lines.map((line) => html`<li>${sample(line)}${line.name}</li>`) : '';
+  const legend = legendLines(chart).map((line) => html`<li>${sample(line, chart.spread)}${line.name}</li>`);
   return html`<figure class="chart ${chart.size ?? ''}">
 <figcaption><h3>${chart.title}</h3><ul class="legend">${legend}</ul></figcaption>
-${svg(chart, lines)}
+${new Html(plot(chart).outerHTML)}
 </figure>`;
 }
 
-function svg(
-  { title, yLabel, scale = 'linear', warmupSteps = 0, size }: Chart,
-  lines: readonly Line[],
-): Html {
-  const lastStep = Math.max(1, warmupSteps, ...lines.map(({ points }) => points.at(-1)?.step ?? 0));
-  const figure = Plot.plot({
+/** The lines that a legend must explain: none where there is but one. */
+export function legendLines(chart: Chart): readonly Line[] {
+  const lines = drawnLines(chart);
+  return lines.length > 1 ? lines : [];
+}
+
+function drawnLines({ lines, scale }: Chart): readonly Line[] {
+  return lines.map((line) => ({ ...line, points: drawable(line.points, scale) })).filter(hasData);
+}
+
+/** The chart as an `<svg>` without title and legend; its colours are variables of the page. */
+export function plot(chart: Chart): Element {
+  const { title, yLabel, scale = 'linear', x, spread = 'band', warmupSteps = 0, size } = chart;
+  const lines = drawnLines(chart);
+  return Plot.plot({
     document: parseHTML('<html></html>').document,
     width: size ? 330 : 440,
     height: size ? 230 : 270,
@@ -57,7 +76,7 @@ function svg(
     marginBottom: 42,
     marginTop: 28,
     marginRight: 14,
-    ariaLabel: `${title}: ${lines.map(({ name }) => name).join(', ')} over steps`,
+    ariaLabel: `${title}: ${lines.map(({ name }) => name).join(', ')} over ${x?.label ?? 'steps'}`,
     style: {
       background: 'none',
       color: 'inherit',
@@ -65,10 +84,10 @@ function svg(
       fontFamily: 'inherit',
       overflow: 'visible',
     },
-    x: { domain: [0, lastStep], label: 'step', ticks: 5, tickFormat: thousands },
+    x: x ? placesAxis(x, lines) : stepsAxis(lines, warmupSteps),
     y: {
       type: scale,
-      domain: domain(lines, scale),
+      domain: domain(lines, chart),
       nice: true,
       label: yLabel,
       grid: true,
@@ -78,11 +97,34 @@ function svg(
       warmupSteps > 0
         ? Plot.rect([0], { x1: 0, x2: warmupSteps, fill: 'currentColor', fillOpacity: WARMUP_OPACITY })
         : null,
-      Plot.ruleX([0], { strokeOpacity: 0.3 }),
-      ...lines.flatMap(marks),
+      x ? null : Plot.ruleX([0], { strokeOpacity: 0.3 }),
+      ...(spread === 'band' ? lines.map(band) : []),
+      ...lines.flatMap((line, i) =>
+        spread === 'band'
+          ? marks(line)
+          : bars(line, BAR_PIXELS * (i - (lines.length - 1) / 2), x?.label ?? 'step'),
+      ),
     ],
   });
-  return new Html(figure.outerHTML);
+}
+
+function stepsAxis(lines: readonly Line[], warmupSteps: number): Plot.ScaleOptions {
+  const lastStep = Math.max(1, warmupSteps, ...lines.map(({ points }) => points.at(-1)?.x ?? 0));
+  return { domain: [0, lastStep], label: 'step', ticks: 5, tickFormat: thousands };
+}
+
+/** With room at both ends for the bars of the outermost places. */
+function placesAxis({ label, scale = 'linear', ticks }: Axis, lines: readonly Line[]): Plot.ScaleOptions {
+  const places = [...ticks.map(({ x }) => x), ...lines.flatMap(({ points }) => points.map(({ x }) => x))];
+  const [low, high] = places.length === 0 ? [1, 1] : [Math.min(...places), Math.max(...places)];
+  const room = scale === 'log' ? Math.max(1.2, (high / low) ** 0.1) : Math.max(0.5, (high - low) / 10);
+  return {
+    type: scale,
+    domain: scale === 'log' ? [low / room, high * room] : [low - room, high + room],
+    label,
+    ticks: ticks.map(({ x }) => x),
+    tickFormat: (at: number) => ticks.find(({ x }) => x === at)?.name ?? '',
+  };
 }
 
 function thousands(step: number): string {
@@ -90,59 +132,106 @@ function thousands(step: number): string {
 }
 
 const WARMUP_OPACITY = 0.1;
-const STROKES = {
+const BAND_OPACITY = 0.15;
+/** Between the bars of one place. */
+const BAR_PIXELS = 6;
+
+interface StrokeStyle {
+  readonly strokeWidth: number;
+  readonly strokeDasharray?: string;
+  readonly strokeOpacity?: number;
+}
+
+const STROKES: Readonly<Record<Stroke, StrokeStyle>> = {
   solid: { strokeWidth: 2 },
   dashed: { strokeWidth: 2, strokeDasharray: '6 4' },
+  short: { strokeWidth: 2, strokeDasharray: '2 3' },
+  long: { strokeWidth: 2, strokeDasharray: '13 3' },
+  dashdot: { strokeWidth: 2, strokeDasharray: '9 3 2 3' },
   faint: { strokeWidth: 1, strokeOpacity: 0.35 },
   dotted: { strokeWidth: 1.5 },
   marks: { strokeWidth: 0 },
-} as const satisfies Record<Stroke, object>;
+};
 
-function marks({ name, points, color, stroke }: Line): Plot.Markish[] {
+function marks(line: Line): Plot.Markish[] {
+  const { points, color, stroke } = line;
   // The axes leave out a faint line's extremes; elsewhere a clip would halve a stroke that runs along the frame.
-  const at = { x: 'step', y: 'value', clip: stroke === 'faint' };
+  const at = { x: 'x', y: 'value', clip: stroke === 'faint' };
   const paint = `var(--${color})`;
-  const title = ({ step, value }: Point) =>
-    `${name}, step ${step.toLocaleString('en')}: ${value?.toPrecision(4)}`;
   if (stroke === 'marks')
-    return [Plot.dot(points, { x: 'step', y: 'value', symbol: 'triangle', r: 4, fill: paint, title })];
-  const line = Plot.line(points, { ...at, ...STROKES[stroke], stroke: paint, strokeLinejoin: 'round' });
-  if (stroke !== 'dotted') return [line];
+    return [
+      Plot.dot(points, { x: 'x', y: 'value', symbol: 'triangle', r: 4, fill: paint, title: tip(line.name) }),
+    ];
+  const drawn = Plot.line(points, { ...at, ...STROKES[stroke], stroke: paint, strokeLinejoin: 'round' });
+  if (stroke !== 'dotted') return [drawn];
   // Marks that would touch one another say nothing; a line is left then.
   const r = points.length > 60 ? 1.5 : 3;
-  return [line, Plot.dot(points, { ...at, r, fill: paint, title })];
+  return [drawn, Plot.dot(points, { ...at, r, fill: paint, title: tip(line.name) })];
+}
+
+function band({ points, color }: Line): Plot.Markish {
+  const known = points.filter(({ low, high }) => low !== undefined && high !== undefined);
+  const fill = `var(--${color})`;
+  return Plot.areaY(known, { x: 'x', y1: 'low', y2: 'high', fill, fillOpacity: BAND_OPACITY });
+}
+
+/** The line with its marks and bars, moved `dx` pixels from its place, so that no other line's covers them. */
+function bars(line: Line, dx: number, place: string): Plot.Markish[] {
+  const { points, color, stroke } = line;
+  const paint = `var(--${color})`;
+  const known = points.filter(({ low, high }) => low !== undefined && high !== undefined);
+  return [
+    Plot.line(points, { x: 'x', y: 'value', dx, ...STROKES[stroke], strokeWidth: 1.5, stroke: paint }),
+    Plot.ruleX(known, { x: 'x', y1: 'low', y2: 'high', dx, stroke: paint, strokeWidth: 2 }),
+    Plot.dot(points, { x: 'x', y: 'value', dx, r: 3.5, fill: paint, title: tip(line.name, place) }),
+  ];
+}
+
+function tip(name: string, place = 'step'): (point: Point) => string {
+  return ({ x, value }) => `${name}, ${place} ${x.toLocaleString('en')}: ${value?.toPrecision(4)}`;
 }
 
 /** The stroke as it is in the chart, for the legend. */
-function sample({ color, stroke }: Line): Html {
-  const dash = stroke === 'dashed' ? '6 4' : 'none';
+export function sample({ color, stroke }: Line, spread: Chart['spread'] = 'band'): Html {
   if (stroke === 'marks')
     return html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M12 1L17 10H7Z" fill="var(--${color})"/></svg>`;
-  const { strokeWidth } = STROKES[stroke];
+  const { strokeWidth, strokeDasharray = 'none' } = STROKES[stroke];
   const opacity = stroke === 'faint' ? 0.6 : 1;
-  const mark = stroke === 'dotted' ? html`<circle cx="12" cy="6" r="3" fill="var(--${color})"/>` : '';
-  return html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M1 6H23" fill="none" stroke="var(--${color})" stroke-width="${strokeWidth}" stroke-dasharray="${dash}" stroke-opacity="${opacity}"/>${mark}</svg>`;
+  const marked = stroke === 'dotted' || spread === 'bars';
+  const mark = marked ? html`<circle cx="12" cy="6" r="3" fill="var(--${color})"/>` : '';
+  return html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M1 6H23" fill="none" stroke="var(--${color})" stroke-width="${strokeWidth}" stroke-dasharray="${strokeDasharray}" stroke-opacity="${opacity}"/>${mark}</svg>`;
 }
 
 /** The warmup's shade, for the text that explains it. */
 export const warmupSample = html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M1 0H23V12H1Z" fill="currentColor" fill-opacity="${WARMUP_OPACITY}"/></svg>`;
 
 /**
- * The whole of every line, but of a faint (unsmoothed) one without its rare extremes: one wild batch would press
- * all the rest flat. A linear axis starts at zero, or a small change would look large.
+ * The whole of every line and its spread, but of a faint (unsmoothed) one without its rare extremes: one wild batch
+ * would press all the rest flat.
  */
-function domain(lines: readonly Line[], scale: 'linear' | 'log'): [number, number] {
+function domain(lines: readonly Line[], { scale = 'linear', from = 'zero' }: Chart): [number, number] {
   if (lines.length === 0) return scale === 'log' ? [1, 10] : [0, 1];
   const ends = (all: number, most: number) =>
-    lines.map(({ points, stroke }) => quantile(points, stroke === 'faint' ? most : all) ?? 1);
+    lines.map(({ points, stroke }) => quantile(withSpread(points), stroke === 'faint' ? most : all) ?? 1);
   const [low, high] = [Math.min(...ends(0, 0.01)), Math.max(...ends(1, 0.99))];
-  return scale === 'log' ? [low, high] : [Math.min(0, low), high || 1];
+  if (scale === 'log') return [low, high];
+  if (from === 'zero') return [Math.min(0, low), high || 1];
+  return low < high ? [low, high] : [low - 0.5, high + 0.5];
+}
+
+function withSpread(points: readonly Point[]): readonly Point[] {
+  return points.flatMap((point) => [
+    point,
+    ...[point.low, point.high].flatMap((value) => (value === undefined ? [] : [{ x: point.x, value }])),
+  ]);
 }
 
 /** A logarithm has no place for zero. */
 function drawable(points: readonly Point[], scale: Chart['scale']): readonly Point[] {
   if (scale !== 'log') return points;
-  return points.map(({ step, value }) => ({ step, value: value !== null && value > 0 ? value : null }));
+  return points.map((point) =>
+    point.value !== null && point.value > 0 ? point : { x: point.x, value: null },
+  );
 }
 
 function hasData({ points }: Line): boolean {

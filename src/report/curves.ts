@@ -30,7 +30,7 @@ export function gradientNormChart(metrics: Metrics): Chart {
   const regularized = series(metrics, 'train', (line) => line.gr_grad_norm);
   const spikes = metrics
     .filter(({ spike }) => spike !== null)
-    .map(({ step, grad_norm }) => ({ step, value: grad_norm }));
+    .map(({ step, grad_norm }) => ({ x: step, value: grad_norm }));
   return {
     title: 'Gradient norm',
     yLabel: 'l2 norm, log scale',

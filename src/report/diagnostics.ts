@@ -33,7 +33,7 @@ function groupChart(
   const lines = names.map((name, i): Line => {
     const points = steps.map(({ step, groups }): Point => {
       const group = groups[name];
-      return { step, value: group ? measure(group) : null };
+      return { x: step, value: group ? measure(group) : null };
     });
     return { name, points: thin(points), ...styleOf(i) };
   });
@@ -50,7 +50,7 @@ function styleOf(i: number): Pick<Line, 'color' | 'stroke'> {
 }
 
 function angleChart(steps: readonly StepLine[]): Chart {
-  const points = steps.map(({ step, gr_angle }) => ({ step, value: gr_angle }));
+  const points = steps.map(({ step, gr_angle }) => ({ x: step, value: gr_angle }));
   return {
     title: 'Clean to regularized gradient',
     yLabel: 'angle (degrees)',
@@ -59,7 +59,7 @@ function angleChart(steps: readonly StepLine[]): Chart {
 }
 
 function rectificationChart(steps: readonly StepLine[]): Chart {
-  const points = steps.map(({ step, rectification }) => ({ step, value: rectification }));
+  const points = steps.map(({ step, rectification }) => ({ x: step, value: rectification }));
   return {
     title: 'Rectification of theory',
     yLabel: 'r, 1 once ψ varies no more than ever',
@@ -69,7 +69,7 @@ function rectificationChart(steps: readonly StepLine[]): Chart {
 
 function hessianCharts(hessians: readonly HessianLine[]): Chart[] {
   const chart = (title: string, yLabel: string, measure: (line: HessianLine) => number | null): Chart => {
-    const points = hessians.map((line) => ({ step: line.step, value: measure(line) }));
+    const points = hessians.map((line) => ({ x: line.step, value: measure(line) }));
     return {
       title,
       yLabel,

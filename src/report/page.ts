@@ -13,9 +13,9 @@ import {
   speedChart,
 } from './curves.ts';
 import { diagnosticsCharts } from './diagnostics.ts';
-import { Html, html } from './html.ts';
+import { renderDocument } from './document.ts';
+import { type Html, html } from './html.ts';
 import { quantile, series } from './series.ts';
-import { style } from './style.ts';
 
 /** A test image and what the trained network made of it. */
 export interface Sample {
@@ -45,17 +45,7 @@ export interface ReportInput {
 /** The page's text, to be saved as an .html file. */
 export function renderReport(input: ReportInput): string {
   const { name, metrics, config, warmupSteps = 0, facts = {}, samples = [], diagnostics = [] } = input;
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>${name}: training report</title>
-<style>${new Html(style)}</style>
-</head>
-<body>
-<header>
+  const body = html`<header>
 <h1>${name}</h1>
 <p class="facts">${Object.entries(facts)
     .map(([key, value]) => `${key} ${value}`)
@@ -72,10 +62,8 @@ ${diagnosticsSection(diagnosticsCharts(diagnostics), warmupSteps)}
 ${samples.length > 0 ? gallery(samples) : ''}
 <h2>Configuration</h2>
 <table>${flatten(config).map(([key, value]) => html`<tr><th scope="row">${key}</th><td>${value}</td></tr>`)}</table>
-</main>
-</body>
-</html>
-`.text;
+</main>`;
+  return renderDocument(`${name}: training report`, body);
 }
 
 function numbers({ metrics, seconds }: ReportInput): Html {

@@ -5,8 +5,12 @@
 import type { MetricsLine } from '../train/metrics.ts';
 
 export interface Point {
-  readonly step: number;
+  /** The step, or what else the horizontal axis shows. */
+  readonly x: number;
   readonly value: number | null;
+  /** What is drawn about it: a standard deviation to each side. */
+  readonly low?: number;
+  readonly high?: number;
 }
 
 /** One measurement of a split over the run, `scale`d on the way. */
@@ -17,7 +21,7 @@ export function series(
 ): Point[] {
   return metrics
     .filter((line) => line.split === split)
-    .map((line) => ({ step: line.step, value: measure(line) }));
+    .map((line) => ({ x: line.step, value: measure(line) }));
 }
 
 /** At most `count` points that draw the same outline: the lowest and the highest of each of count/2 bins. */
@@ -32,7 +36,7 @@ export function thin(points: readonly Point[], count = 400): Point[] {
       if (point.value < low.value) low = point;
       if (point.value > high.value) high = point;
     }
-    return low.step < high.step ? [low, high] : low === high ? [low] : [high, low];
+    return low.x < high.x ? [low, high] : low === high ? [low] : [high, low];
   });
 }
 
@@ -48,7 +52,7 @@ export function smooth(points: readonly Point[], window = 0.02, count = 400): Po
     const centre = points[Math.round(at)];
     if (!centre) break;
     const near = points.slice(Math.max(0, Math.round(at) - reach), Math.round(at) + reach + 1);
-    out.push({ step: centre.step, value: centre.value === null ? null : (quantile(near, 0.5) ?? null) });
+    out.push({ x: centre.x, value: centre.value === null ? null : (quantile(near, 0.5) ?? null) });
   }
   return out;
 }
@@ -60,7 +64,7 @@ export function quantile(points: readonly Point[], q: number): number | undefine
   return values[Math.round(q * (values.length - 1))];
 }
 
-function isFinitePoint(point: Point): point is { step: number; value: number } {
+function isFinitePoint(point: Point): point is { x: number; value: number } {
   return point.value !== null && Number.isFinite(point.value);
 }
 

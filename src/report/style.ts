@@ -1,12 +1,9 @@
-/**
- * The page's style: system fonts, one accent, light or dark as the reader's system, one column on a phone.
- * Colours are Okabe & Ito's, the darker ones of each hue on white and the lighter ones on black.
- */
+import { DARK, LIGHT, PRINT, variables } from './palette.ts';
+
+/** The page's style: system fonts, one accent, light or dark as the reader's system, one column on a phone. */
 export const style = `
-:root { color-scheme: light dark; --text: #1c2126; --soft: #5b6570; --page: #f6f7f8; --card: #fff; --rule: #dfe3e7;
-  --blue: #0072b2; --orange: #d55e00; --green: #00835f; --purple: #b0568c; --wrong: #d55e00; }
-@media (prefers-color-scheme: dark) { :root { --text: #e4e8ec; --soft: #9aa5b1; --page: #14171a; --card: #1c2024; --rule: #333a41;
-  --blue: #56b4e9; --orange: #e69f00; --green: #1fb58b; --purple: #cc79a7; --wrong: #e69f00; } }
+:root { color-scheme: light dark; ${variables(LIGHT)} }
+@media (prefers-color-scheme: dark) { :root { ${variables(DARK)} } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1120px; padding: 40px 24px 64px; background: var(--page); color: var(--text);
   font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; }
@@ -53,8 +50,7 @@ td { overflow-wrap: anywhere; font-family: ui-monospace, Menlo, Consolas, monosp
   .samples { grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)); }
 }
 @media print {
-  :root { --text: #000; --soft: #444; --page: #fff; --card: #fff; --rule: #bbb;
-    --blue: #0072b2; --orange: #d55e00; --green: #00835f; --purple: #b0568c; --wrong: #d55e00; }
+  :root { ${variables(PRINT)} }
   body { max-width: none; padding: 0; font-size: 11pt; }
   .chart.small { grid-column: span 3; }
   .chart, .samples li, tr, .numbers { break-inside: avoid; }

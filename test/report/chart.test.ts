@@ -4,7 +4,7 @@ import { type Chart, type Line, renderChart } from '../../src/report/chart.ts';
 
 const line = (values: readonly (number | null)[], changes: Partial<Line> = {}): Line => ({
   name: 'train',
-  points: values.map((value, i) => ({ step: 100 * i, value })),
+  points: values.map((value, i) => ({ x: 100 * i, value })),
   color: 'blue',
   stroke: 'solid',
   ...changes,

@@ -2,8 +2,7 @@ import test from 'ava';
 import { type Point, quantile, series, smooth, thin } from '../../src/report/series.ts';
 import { syntheticRun } from './_metrics.ts';
 
-const points = (values: readonly (number | null)[]): Point[] =>
-  values.map((value, step) => ({ step, value }));
+const points = (values: readonly (number | null)[]): Point[] => values.map((value, x) => ({ x, value }));
 const noise = (length: number) => points(Array.from({ length }, (_, i) => Math.sin(i * i)));
 
 test('a series is one measurement of one split', (t) => {
@@ -11,8 +10,8 @@ test('a series is one measurement of one split', (t) => {
   t.deepEqual(
     series(metrics, 'test', (line) => line.top5),
     [
-      { step: 10, value: 1 },
-      { step: 20, value: 1 },
+      { x: 10, value: 1 },
+      { x: 20, value: 1 },
     ],
   );
   t.is(series(metrics, 'train', (line) => line.lr).length, 20);
@@ -24,11 +23,11 @@ test('a long series thinned keeps its extremes and its order', (t) => {
   );
   const thinned = thin(long, 400);
   t.true(thinned.length <= 400);
-  t.true(thinned.some(({ step, value }) => step === 70_001 && value === 900));
-  t.true(thinned.some(({ step, value }) => step === 30_002 && value === -900));
+  t.true(thinned.some(({ x, value }) => x === 70_001 && value === 900));
+  t.true(thinned.some(({ x, value }) => x === 30_002 && value === -900));
   t.deepEqual(
     thinned,
-    thinned.toSorted((a, b) => a.step - b.step),
+    thinned.toSorted((a, b) => a.x - b.x),
   );
 });
 
@@ -40,15 +39,14 @@ test('where all of a stretch is missing, the thinned series has a gap', (t) => {
   const long = points(Array.from({ length: 4000 }, (_, i) => (i >= 1000 && i < 2000 ? null : 1)));
   const gap = thin(long, 400).filter(({ value }) => value === null);
   t.is(gap.length, 50);
-  t.true(gap.every(({ step }) => step >= 1000 && step < 2000));
+  t.true(gap.every(({ x }) => x >= 1000 && x < 2000));
 });
 
 test('smoothing leaves a trend where it is and one wild value out', (t) => {
   const trend = points(Array.from({ length: 1001 }, (_, i) => (i === 500 ? 1e30 : 2 * i)));
   const smoothed = smooth(trend, 0.02, 101);
   t.is(smoothed.length, 101);
-  for (const { step, value } of smoothed.slice(1, -1))
-    t.true(Math.abs((value ?? 0) - 2 * step) <= 2, `step ${step}`);
+  for (const { x, value } of smoothed.slice(1, -1)) t.true(Math.abs((value ?? 0) - 2 * x) <= 2, `step ${x}`);
 });
 
 test('smoothing a few points changes nothing', (t) => {

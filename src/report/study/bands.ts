@@ -1,0 +1,44 @@
+/** Runs of one condition as one line with a band: mean and standard deviation over the seeds, step by step. */
+import { type Point, quantile } from '../series.ts';
+import { spread } from './statistics.ts';
+
+/** An eye sees no more in a chart of half a page. */
+const MOST_POINTS = 100;
+
+/**
+ * At most so many points over all steps: a run's value in a stretch of steps is its median there, and what is drawn is
+ * the mean over those runs that got so far. On a logarithmic axis mean and deviation are those of the logarithms.
+ */
+export function overRuns(
+  runs: readonly (readonly Point[])[],
+  scale: 'linear' | 'log' = 'linear',
+): readonly Point[] {
+  const places = [...new Set(runs.flatMap((points) => points.map(({ x }) => x)))].sort((a, b) => a - b);
+  const count = Math.min(places.length, MOST_POINTS);
+  return Array.from({ length: count }, (_, i): Point => {
+    const from = places[Math.floor((i * places.length) / count)] ?? 0;
+    const end = places[Math.floor(((i + 1) * places.length) / count)] ?? Number.POSITIVE_INFINITY;
+    const last = places[Math.floor(((i + 1) * places.length) / count) - 1] ?? from;
+    const values = runs.flatMap((points) => {
+      const value = quantile(
+        points.filter(({ x }) => x >= from && x < end),
+        0.5,
+      );
+      return value === undefined ? [] : [value];
+    });
+    return { x: (from + last) / 2, ...meanWithBand(values, scale) };
+  });
+}
+
+/** A mean and one standard deviation about it as a point has them. */
+export function meanWithBand(
+  values: readonly number[],
+  scale: 'linear' | 'log' = 'linear',
+): Omit<Point, 'x'> {
+  const [to, back] = scale === 'log' ? [Math.log, Math.exp] : [Number, Number];
+  const usable = scale === 'log' ? values.filter((value) => value > 0) : values;
+  const over = spread(usable.map(to));
+  if (over === null) return { value: null };
+  const { mean, sd } = over;
+  return { value: back(mean), ...(sd !== null && { low: back(mean - sd), high: back(mean + sd) }) };
+}

@@ -1,0 +1,45 @@
+/** What a study's page needs beyond the style of every report. */
+export const studyStyle = `
+.command { margin: 20px 0 0; padding: 12px 16px; background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
+  font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .85rem; overflow-wrap: anywhere; }
+.about { margin: 16px 0 0; max-width: 72ch; }
+.note { max-width: 90ch; }
+.claims { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px; margin: 0; padding: 0; list-style: none; }
+.claims > li { padding: 16px 18px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; break-inside: avoid; min-width: 0; }
+.claims h3 { margin: 8px 0 6px; line-height: 1.35; }
+.claims p { margin: 6px 0; font-size: .9rem; }
+.claims .label { color: var(--soft); }
+.claims ul { margin: 6px 0 0; padding: 0; list-style: none; font-size: .9rem; }
+.claims li li { display: grid; grid-template-columns: 1.2em 1fr; gap: 2px 6px; padding: 6px 0; border-top: 1px solid var(--rule); }
+.claims li li small { grid-column: 2; color: var(--soft); overflow-wrap: anywhere; }
+.claims li li b { font-weight: 600; font-variant-numeric: tabular-nums; }
+.verdict { display: inline-block; padding: 1px 10px; border-radius: 99px; border: 1.5px solid currentColor; font-size: .85rem; font-weight: 600; }
+.agrees { color: var(--green); }
+.disagrees { color: var(--wrong); }
+.cannot-tell { color: var(--soft); }
+h3.setting { margin: 28px 0 12px; }
+.tables { display: grid; gap: 24px; margin: 0 0 24px; }
+.scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 8px; background: var(--card); }
+.scroll + .scroll, .scroll + .charts, .charts + .scroll { margin-top: 20px; }
+table.results { border: 0; font-variant-numeric: tabular-nums; }
+table.results caption { padding: 10px 14px; text-align: left; color: var(--soft); font-size: .85rem; }
+table.results th, table.results td { width: auto; padding: 6px 14px; font-family: inherit; font-size: .85rem; white-space: nowrap; overflow-wrap: normal; }
+table.results th { font-weight: 600; color: var(--text); }
+table.results .prose { white-space: normal; min-width: 24ch; overflow-wrap: anywhere; }
+table.results .number, table.results .spread, table.results .interval { text-align: right; }
+table.results tr.next td { border-top: 2px solid var(--soft); }
+details { margin: 16px 0; }
+summary { cursor: pointer; padding: 4px 0; }
+@media screen and (max-width: 720px) {
+  table.results th, table.results td { padding: 6px 10px; }
+  table.results caption { padding: 10px; position: sticky; left: 0; max-width: calc(100vw - 26px); }
+}
+@media print {
+  .scroll { overflow: visible; }
+  table.results { font-size: 8pt; }
+  table.results th, table.results td { padding: 3px 6px; font-size: 8pt; white-space: normal; }
+  .claims { display: block; }
+  .claims > li { margin-bottom: 10pt; }
+  h3.setting { break-after: avoid; }
+}
+`;

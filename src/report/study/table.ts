@@ -1,0 +1,186 @@
+/** A table of results, and how it is written as Markdown, CSV and LaTeX; each cell keeps its numbers until then. */
+import { Html, html } from '../html.ts';
+import type { Interval, Spread } from './statistics.ts';
+
+export interface Table {
+  /** Of its files. */
+  readonly name: string;
+  readonly title: string;
+  readonly columns: readonly Column[];
+  readonly rows: readonly (readonly Cell[])[];
+}
+
+export interface Column {
+  readonly name: string;
+  /** `spread` is mean ± standard deviation, `interval` a mean with the two ends of its interval, `prose` text that wraps. */
+  readonly kind: 'text' | 'prose' | 'number' | 'spread' | 'interval';
+  /** After the decimal point; 2 where left out. */
+  readonly digits?: number;
+}
+
+type Cell = string | number | Spread | Interval | null;
+
+const NOTHING = '–';
+
+/** Markdown, as GitHub shows it. */
+export function toMarkdown({ title, columns, rows }: Table): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const escaped = (text: string) => text.replace(/[\\|*_`<>[\]]/g, '\\$&').replace(/\s*\n\s*/g, ' ');
+  return [
+    `**${escaped(title)}**`,
+    '',
+    line(columns.map(({ name }) => escaped(name))),
+    line(columns.map((column) => (isText(column) ? '---' : '---:'))),
+    ...rows.map((row) => line(columns.map((column, i) => escaped(show(row[i] ?? null, column))))),
+    '',
+  ].join('\n');
+}
+
+/** RFC 4180: a spread takes two columns and an interval three; numbers in full, and empty where there is none. */
+export function toCsv({ columns, rows }: Table): string {
+  const line = (fields: readonly (string | number | null)[]) => fields.map(csvField).join(',');
+  const heads = columns.flatMap(({ name, kind }) =>
+    kind === 'spread'
+      ? [`${name} mean`, `${name} sd`]
+      : kind === 'interval'
+        ? [name, `${name} low`, `${name} high`]
+        : [name],
+  );
+  const body = rows.map((row) => line(columns.flatMap((column, i) => numbers(row[i] ?? null, column))));
+  return [line(heads), ...body].map((text) => `${text}\r\n`).join('');
+}
+
+function numbers(cell: Cell, { kind }: Column): readonly (string | number | null)[] {
+  const width = { text: 1, prose: 1, number: 1, spread: 2, interval: 3 }[kind];
+  if (cell === null) return Array.from({ length: width }, () => null);
+  if (typeof cell !== 'object') return [cell];
+  return 'sd' in cell ? [cell.mean, cell.sd] : [cell.mean, cell.low, cell.high];
+}
+
+function csvField(field: string | number | null): string {
+  const text = field === null ? '' : String(field);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** A `table` environment that needs no package. */
+export function toLatex({ name, title, columns, rows }: Table): string {
+  const align = columns.map((column) => LATEX_ALIGNMENT[column.kind]).join('');
+  const line = (cells: readonly string[]) => `${cells.map(latexText).join(' & ')} \\\\`;
+  return [
+    '\\begin{table}',
+    '\\centering',
+    `\\caption{${latexText(title)}}`,
+    `\\label{tab:${name}}`,
+    `\\begin{tabular}{${align}}`,
+    '\\hline',
+    line(columns.map((column) => column.name)),
+    '\\hline',
+    ...rows.map((row) => line(columns.map((column, i) => show(row[i] ?? null, column)))),
+    '\\hline',
+    '\\end{tabular}',
+    '\\end{table}',
+    '',
+  ].join('\n');
+}
+
+const LATEX_ALIGNMENT = {
+  text: 'l',
+  prose: 'p{0.25\\textwidth}',
+  number: 'r',
+  spread: 'r',
+  interval: 'r',
+} as const satisfies Record<Column['kind'], string>;
+
+/** What LaTeX would not print as it is; the rest of Unicode is left to its input encoding. */
+const LATEX: Readonly<Record<string, string>> = {
+  '\\': '\\textbackslash{}',
+  '{': '\\{',
+  '}': '\\}',
+  '&': '\\&',
+  '%': '\\%',
+  $: '\\$',
+  '#': '\\#',
+  _: '\\_',
+  '~': '\\textasciitilde{}',
+  '^': '\\textasciicircum{}',
+  '<': '$<$',
+  '>': '$>$',
+  λ: '$\\lambda$',
+  α: '$\\alpha$',
+  ψ: '$\\psi$',
+  θ: '$\\theta$',
+  Δ: '$\\Delta$',
+  ε: '$\\varepsilon$',
+  '√': '$\\surd$',
+  '‖': '$\\|$',
+  v̂: '$\\hat v$',
+  '±': '$\\pm$',
+  '−': '$-$',
+  '×': '$\\times$',
+  '·': '$\\cdot$',
+  '→': '$\\to$',
+  '–': '--',
+  '…': '\\ldots{}',
+  '“': '``',
+  '”': "''",
+  '\u202f': '\\,',
+  '\n': ' ',
+};
+const LATEX_SPECIAL = new RegExp(
+  Object.keys(LATEX)
+    .map((character) => character.replace(/[\\{}$^]/, '\\$&'))
+    .join('|'),
+  'gu',
+);
+
+function latexText(text: string): string {
+  return text.replace(LATEX_SPECIAL, (character) => LATEX[character] ?? character);
+}
+
+/** For the page; wide ones scroll on a small screen. */
+export function toHtml({ title, columns, rows }: Table): Html {
+  const style = (column: Column) => new Html(`class="${column.kind}"`);
+  return html`<div class="scroll"><table class="results">
+<caption>${title}</caption>
+<thead><tr>${columns.map((column) => html`<th scope="col" ${style(column)}>${column.name}</th>`)}</tr></thead>
+<tbody>${rows.map(
+    (row) =>
+      html`<tr>${columns.map((column, i) => html`<td ${style(column)}>${show(row[i] ?? null, column)}</td>`)}</tr>
+`,
+  )}</tbody>
+</table></div>`;
+}
+
+function isText({ kind }: Column): boolean {
+  return kind === 'text' || kind === 'prose';
+}
+
+/** As people read it. */
+function show(cell: Cell, { kind, digits = 2 }: Column): string {
+  if (cell === null || cell === '') return NOTHING;
+  if (typeof cell === 'string') return cell;
+  if (typeof cell === 'number')
+    return kind === 'number' ? cell.toLocaleString('en', fixed(digits)) : String(cell);
+  return 'sd' in cell ? showSpread(cell, digits) : showInterval(cell, digits);
+}
+
+function showSpread({ mean, sd }: Spread, digits: number): string {
+  return sd === null ? mean.toFixed(digits) : `${mean.toFixed(digits)} ± ${sd.toFixed(digits)}`;
+}
+
+/** A difference with its sign; in brackets its interval, where there is one. */
+export function showInterval({ mean, low, high }: Interval, digits = 2): string {
+  const difference = signed(mean, digits);
+  return low === null || high === null
+    ? difference
+    : `${difference} (${signed(low, digits)} to ${signed(high, digits)})`;
+}
+
+function signed(value: number, digits: number): string {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value < 0 ? '−' : '+'}${text}`;
+}
+
+function fixed(digits: number): Intl.NumberFormatOptions {
+  return { minimumFractionDigits: digits, maximumFractionDigits: digits };
+}

@@ -1,0 +1,53 @@
+/** A study's report as files: the page, each figure as SVG and PNG, each table as Markdown, CSV and LaTeX. */
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { rasterizeSvg } from '../../datasets/picture.ts';
+import { UserError } from '../../errors.ts';
+import type { StudyResults } from '../../study/results.ts';
+import { systemErrorMessage } from '../../system-error.ts';
+import { standaloneSvg } from '../standalone.ts';
+import { allFigures, studyContent } from './content.ts';
+import { renderStudy } from './page.ts';
+import { toCsv, toLatex, toMarkdown } from './table.ts';
+
+/** Pixels of a picture for each of a drawing's: sharp on a dense screen. */
+const PIXELS = 2;
+
+/**
+ * Writes `report.html`, `figures/` and `tables/` into a study's folder, also of one that is not finished. Each file is
+ * replaced as a whole, so that a reader finds the old one or the new one.
+ *
+ * @returns the page's path
+ * @throws UserError where the disk refuses
+ */
+export async function writeStudyReport(
+  folder: string,
+  study: StudyResults,
+): Promise<{ readonly report: string }> {
+  const content = studyContent(study);
+  const report = join(folder, 'report.html');
+  try {
+    await mkdir(join(folder, 'figures'), { recursive: true });
+    await mkdir(join(folder, 'tables'), { recursive: true });
+    for (const { name, subtitle, chart } of allFigures(content)) {
+      const svg = standaloneSvg(chart, subtitle);
+      await replace(join(folder, 'figures', `${name}.svg`), svg);
+      await replace(join(folder, 'figures', `${name}.png`), await rasterizeSvg(svg, PIXELS));
+    }
+    for (const table of Object.values(content.tables)) {
+      await replace(join(folder, 'tables', `${table.name}.md`), toMarkdown(table));
+      await replace(join(folder, 'tables', `${table.name}.csv`), toCsv(table));
+      await replace(join(folder, 'tables', `${table.name}.tex`), toLatex(table));
+    }
+    await replace(report, renderStudy(content));
+  } catch (error) {
+    const message = systemErrorMessage(error);
+    throw message === undefined ? error : new UserError(message);
+  }
+  return { report };
+}
+
+async function replace(path: string, content: string | Buffer): Promise<void> {
+  await writeFile(`${path}.tmp`, content);
+  await rename(`${path}.tmp`, path);
+}
