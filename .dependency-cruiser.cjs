@@ -9,6 +9,7 @@ const LAYERS = [
   ['artifacts'],
   ['runtime', 'datasets'],
   ['train'],
+  ['study'],
   ['report'],
   ['cli', 'web'],
 ];

@@ -88,7 +88,8 @@ export function plot(chart: Chart): Element {
     y: {
       type: scale,
       domain: domain(lines, chart),
-      nice: true,
+      // Rounded outwards a logarithmic axis may grow by a decade.
+      nice: !(scale === 'log' && chart.from === 'data'),
       label: yLabel,
       grid: true,
       ...(scale === 'log' ? { ticks: 4, tickFormat: '~r' } : { ticks: 6 }),
@@ -159,7 +160,9 @@ function marks(line: Line): Plot.Markish[] {
   const at = { x: 'x', y: 'value', clip: stroke === 'faint' };
   const paint = `var(--${color})`;
   if (stroke === 'marks')
-    return [Plot.dot(points, { x: 'x', y: 'value', symbol: 'triangle', r: 4, fill: paint, title: tip(line.name) })];
+    return [
+      Plot.dot(points, { x: 'x', y: 'value', symbol: 'triangle', r: 4, fill: paint, title: tip(line.name) }),
+    ];
   const drawn = Plot.line(points, { ...at, ...STROKES[stroke], stroke: paint, strokeLinejoin: 'round' });
   if (stroke !== 'dotted') return [drawn];
   // Marks that would touch one another say nothing; a line is left then.
@@ -212,10 +215,13 @@ function domain(lines: readonly Line[], { scale = 'linear', from = 'zero' }: Cha
   const ends = (all: number, most: number) =>
     lines.map(({ points, stroke }) => quantile(withSpread(points), stroke === 'faint' ? most : all) ?? 1);
   const [low, high] = [Math.min(...ends(0, 0.01)), Math.max(...ends(1, 0.99))];
-  if (scale === 'log') return [low, high];
+  if (scale === 'log') return from === 'data' ? [low / LOG_ROOM, high * LOG_ROOM] : [low, high];
   if (from === 'zero') return [Math.min(0, low), high || 1];
   return low < high ? [low, high] : [low - 0.5, high + 0.5];
 }
+
+/** About the data of a logarithmic axis that ends with it. */
+const LOG_ROOM = 1.1;
 
 function withSpread(points: readonly Point[]): readonly Point[] {
   return points.flatMap((point) => [
@@ -227,7 +233,9 @@ function withSpread(points: readonly Point[]): readonly Point[] {
 /** A logarithm has no place for zero. */
 function drawable(points: readonly Point[], scale: Chart['scale']): readonly Point[] {
   if (scale !== 'log') return points;
-  return points.map((point) => (point.value !== null && point.value > 0 ? point : { x: point.x, value: null }));
+  return points.map((point) =>
+    point.value !== null && point.value > 0 ? point : { x: point.x, value: null },
+  );
 }
 
 function hasData({ points }: Line): boolean {

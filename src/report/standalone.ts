@@ -25,7 +25,8 @@ export function standaloneSvg(chart: Chart, subtitle = ''): string {
   figure.setAttribute('style', 'font-size:13px');
   figure.setAttribute('font-family', FONT);
   figure.setAttribute('y', String(top));
-  const text = html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${FONT}" font-size="13" fill="currentColor">
+  const text =
+    html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${FONT}" font-size="13" fill="currentColor">
 <title>${chart.title}</title>
 <rect width="${width}" height="${height}" fill="var(--card)"/>
 <text x="${MARGIN}" y="21" font-size="15" font-weight="bold">${chart.title}</text>

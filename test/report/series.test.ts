@@ -2,8 +2,7 @@ import test from 'ava';
 import { type Point, quantile, series, smooth, thin } from '../../src/report/series.ts';
 import { syntheticRun } from './_metrics.ts';
 
-const points = (values: readonly (number | null)[]): Point[] =>
-  values.map((value, x) => ({ x, value }));
+const points = (values: readonly (number | null)[]): Point[] => values.map((value, x) => ({ x, value }));
 const noise = (length: number) => points(Array.from({ length }, (_, i) => Math.sin(i * i)));
 
 test('a series is one measurement of one split', (t) => {
@@ -47,8 +46,7 @@ test('smoothing leaves a trend where it is and one wild value out', (t) => {
   const trend = points(Array.from({ length: 1001 }, (_, i) => (i === 500 ? 1e30 : 2 * i)));
   const smoothed = smooth(trend, 0.02, 101);
   t.is(smoothed.length, 101);
-  for (const { x, value } of smoothed.slice(1, -1))
-    t.true(Math.abs((value ?? 0) - 2 * x) <= 2, `step ${x}`);
+  for (const { x, value } of smoothed.slice(1, -1)) t.true(Math.abs((value ?? 0) - 2 * x) <= 2, `step ${x}`);
 });
 
 test('smoothing a few points changes nothing', (t) => {

@@ -20,7 +20,10 @@ export function overRuns(
     const end = places[Math.floor(((i + 1) * places.length) / count)] ?? Number.POSITIVE_INFINITY;
     const last = places[Math.floor(((i + 1) * places.length) / count) - 1] ?? from;
     const values = runs.flatMap((points) => {
-      const value = quantile(points.filter(({ x }) => x >= from && x < end), 0.5);
+      const value = quantile(
+        points.filter(({ x }) => x >= from && x < end),
+        0.5,
+      );
       return value === undefined ? [] : [value];
     });
     return { x: (from + last) / 2, ...meanWithBand(values, scale) };
@@ -28,7 +31,10 @@ export function overRuns(
 }
 
 /** A mean and one standard deviation about it as a point has them. */
-export function meanWithBand(values: readonly number[], scale: 'linear' | 'log' = 'linear'): Omit<Point, 'x'> {
+export function meanWithBand(
+  values: readonly number[],
+  scale: 'linear' | 'log' = 'linear',
+): Omit<Point, 'x'> {
   const [to, back] = scale === 'log' ? [Math.log, Math.exp] : [Number, Number];
   const usable = scale === 'log' ? values.filter((value) => value > 0) : values;
   const over = spread(usable.map(to));

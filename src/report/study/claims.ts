@@ -94,10 +94,11 @@ const CLAIMS: readonly Claim[] = [
     difference: '(GR − no GR with LR warmup) − (GR − no GR without)',
     side: 'above 0',
     authors: 'abstract: performance degenerates “particularly with learning rate warmup”; no figures here',
-    differences: (facets) => acrossSettings(facets, 'hasWarmup', (other) => isAdaptive(other) && !other.hasWarmup),
+    differences: (facets) =>
+      acrossSettings(facets, 'hasWarmup', (other) => isAdaptive(other) && !other.hasWarmup),
   },
   instability(
-    "the norm of the optimizer's gradient restless",
+    "the norm of the optimizer's gradient more restless",
     'standard deviation of log ‖g‖ about its running median over 11 steps, in the LR warmup',
     restlessness,
   ),
@@ -162,7 +163,8 @@ function instability(what: string, statistic: string, measure: typeof restlessne
     claim: `In the learning-rate warmup, GR without a warmup of its own makes ${what} than with one`,
     difference: `GR − GR with a warmup of its own; ${statistic}`,
     side: 'above 0',
-    authors: 'abstract: “instability and divergence in gradient statistics” at the initial stage; no figures here',
+    authors:
+      'abstract: “instability and divergence in gradient statistics” at the initial stage; no figures here',
     differences: (facets) =>
       (['zero', 'r', 'lambda'] as const).flatMap((own) =>
         inWarmup(facets, (setting, variant) =>

@@ -272,5 +272,7 @@ export function distinct<T>(values: readonly T[]): T[] {
 }
 
 function grouped<T>(values: readonly T[], key: (value: T) => string): ReadonlyMap<string, readonly T[]> {
-  return new Map(distinct(values.map(key)).map((name) => [name, values.filter((value) => key(value) === name)]));
+  return new Map(
+    distinct(values.map(key)).map((name) => [name, values.filter((value) => key(value) === name)]),
+  );
 }

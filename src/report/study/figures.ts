@@ -30,9 +30,7 @@ export const EARLY = 3;
 export function courseFigures({ settings }: Facets): readonly FigureGroup[] {
   return settings.map((setting) =>
     group(setting, [
-      chart(setting, 'Test error', 'error (%)', 'linear', ({ metrics }) =>
-        series(metrics, 'test', ERROR),
-      ),
+      chart(setting, 'Test error', 'error (%)', 'linear', ({ metrics }) => series(metrics, 'test', ERROR)),
       chart(setting, 'Training loss', 'cross-entropy of the batch (nats)', 'linear', ({ metrics }) =>
         series(metrics, 'train', ({ loss }) => loss),
       ),

@@ -95,7 +95,9 @@ function className(verdict: Verdict): string {
 }
 
 function groups(all: readonly FigureGroup[]): readonly Html[] {
-  return all.map(({ title, figures }) => html`<h3 class="setting">${title}${shade(figures)}</h3>${grid(figures)}`);
+  return all.map(
+    ({ title, figures }) => html`<h3 class="setting">${title}${shade(figures)}</h3>${grid(figures)}`,
+  );
 }
 
 function shade(figures: readonly Figure[]): Html | '' {

@@ -12,11 +12,15 @@ export interface Family {
 /** Of two members at least. Models whose size no diagnostics tell stay in the study's order. */
 export function families({ settings, conditions }: Facets, facet: 'model' | 'fraction'): readonly Family[] {
   const size = (setting: Setting) => (facet === 'fraction' ? setting.fraction : (modelSize(setting) ?? 0));
-  const firsts = settings.filter((setting, i) => settings.findIndex((other) => sameBut([facet], other, setting)) === i);
+  const firsts = settings.filter(
+    (setting, i) => settings.findIndex((other) => sameBut([facet], other, setting)) === i,
+  );
   return firsts
     .map((first) => ({
       name: settingName(first, [facet]),
-      members: settings.filter((other) => sameBut([facet], other, first)).toSorted((a, b) => size(a) - size(b)),
+      members: settings
+        .filter((other) => sameBut([facet], other, first))
+        .toSorted((a, b) => size(a) - size(b)),
     }))
     .filter(({ members }) => members.length > 1)
     .map(({ name, members }) => ({

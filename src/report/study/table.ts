@@ -36,7 +36,7 @@ export function toMarkdown({ title, columns, rows }: Table): string {
   ].join('\n');
 }
 
-/** RFC 4180: a spread takes two columns and an interval three; numbers in full, and empty where there is none. */
+/** RFC 4180: a spread takes two columns and an interval three; 10 digits of a number, and nothing where there is none. */
 export function toCsv({ columns, rows }: Table): string {
   const line = (fields: readonly (string | number | null)[]) => fields.map(csvField).join(',');
   const heads = columns.flatMap(({ name, kind }) =>
@@ -58,7 +58,7 @@ function numbers(cell: Cell, { kind }: Column): readonly (string | number | null
 }
 
 function csvField(field: string | number | null): string {
-  const text = field === null ? '' : String(field);
+  const text = typeof field === 'number' ? String(Number(field.toPrecision(10))) : (field ?? '');
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
@@ -159,7 +159,8 @@ function isText({ kind }: Column): boolean {
 function show(cell: Cell, { kind, digits = 2 }: Column): string {
   if (cell === null || cell === '') return NOTHING;
   if (typeof cell === 'string') return cell;
-  if (typeof cell === 'number') return kind === 'number' ? cell.toLocaleString('en', fixed(digits)) : String(cell);
+  if (typeof cell === 'number')
+    return kind === 'number' ? cell.toLocaleString('en', fixed(digits)) : String(cell);
   return 'sd' in cell ? showSpread(cell, digits) : showInterval(cell, digits);
 }
 

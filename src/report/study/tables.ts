@@ -67,7 +67,8 @@ export function errorTable({ settings }: Facets): Table {
   });
   return {
     name: 'final-error',
-    title: 'Test error in percent: mean ± standard deviation over seeds, and paired difference to no regularization with its 95 % interval',
+    title:
+      'Test error in percent: mean ± standard deviation over seeds, and paired difference to no regularization with its 95 % interval',
     columns: [
       ...SETTING_AND_CONDITION,
       { name: 'final error (%)', kind: 'spread' },
@@ -97,7 +98,8 @@ export function stabilityTable({ settings }: Facets): Table {
   });
   return {
     name: 'stability',
-    title: 'Stability of the gradient: its restlessness and the variance of the adaptive learning rate in the warmup, and spikes of its norm over all runs',
+    title:
+      'Stability of the gradient: its restlessness and the variance of the adaptive learning rate in the warmup, and spikes of its norm over all runs',
     columns: [
       ...SETTING_AND_CONDITION,
       { name: 'sd of log ‖g‖', kind: 'spread', digits: 3 },
@@ -180,7 +182,9 @@ export function missingTable({ cells }: StudyResults): Table {
 /** Every run with the options in which the study's runs differ, and its speed. */
 export function runsTable({ cells }: StudyResults): Table {
   // A run's folder is its name.
-  const keys = [...new Set(cells.flatMap(({ config }) => Object.keys(config)))].filter((key) => key !== 'out');
+  const keys = [...new Set(cells.flatMap(({ config }) => Object.keys(config)))].filter(
+    (key) => key !== 'out',
+  );
   const varying = keys.filter((key) => new Set(cells.map((cell) => optionText(cell, key))).size > 1);
   return {
     name: 'runs',

@@ -3,8 +3,8 @@ import type { CellResult, StudyResults } from '../../../src/study/results.ts';
 import { configFor } from '../../../src/train/config.ts';
 import type { DiagnosticsLine } from '../../../src/train/diagnostics/log.ts';
 import type { MetricsLine } from '../../../src/train/metrics.ts';
-import { groupRecord, stepRecord } from '../../train/diagnostics/_records.ts';
 import { testRecord, trainRecord } from '../../train/_records.ts';
+import { groupRecord, stepRecord } from '../../train/diagnostics/_records.ts';
 
 /** What is told of a made-up run; the rest follows. */
 export interface Made {
@@ -66,7 +66,15 @@ function metrics(
   warmupSteps: number,
 ): MetricsLine[] {
   const random = new Random(1, 'sample', hash(id));
-  const nothing = { grad_norm: null, gr_grad_norm: null, lr: null, lambda: null, r: null, alpha: null, spike: null };
+  const nothing = {
+    grad_norm: null,
+    gr_grad_norm: null,
+    lr: null,
+    lambda: null,
+    r: null,
+    alpha: null,
+    spike: null,
+  };
   return Array.from({ length: steps }, (_, i) => i + 1).flatMap((step): MetricsLine[] => {
     const done = step / steps;
     const isOn = gr !== 'none' && !(grWarmup === 'zero' && step <= warmupSteps);
@@ -86,7 +94,14 @@ function metrics(
 }
 
 function diagnostics(
-  { gr = 'none', optimizer = 'adamw', steps = 0, restlessness = 0.1, grWarmup = 'none', diagnosticsEvery = 5 }: Made,
+  {
+    gr = 'none',
+    optimizer = 'adamw',
+    steps = 0,
+    restlessness = 0.1,
+    grWarmup = 'none',
+    diagnosticsEvery = 5,
+  }: Made,
   id: string,
   warmupSteps: number,
 ): DiagnosticsLine[] {
