@@ -114,6 +114,17 @@ test('over a few places there are bars beside one another, and names', (t) => {
   t.is(all('.legend circle').length, 2);
 });
 
+test('a line of one point is a mark', (t) => {
+  t.is(render({ lines: [line([null, 2, null])] }).all('circle').length, 1);
+  t.is(render({ lines: [line([1, 2])] }).all('circle').length, 0);
+});
+
+test('steps may begin late, past the warmup', (t) => {
+  const { all, ticks } = render({ firstStep: 100, warmupSteps: 50 });
+  t.deepEqual([ticks('x')[0], ticks('x').at(-1)], ['100', '200']);
+  t.is(all('[aria-label="rect"]').length, 0);
+});
+
 test('a single place on a logarithmic axis can be drawn', (t) => {
   const x = { label: 'images', scale: 'log' as const, ticks: [{ x: 1000, name: '1,000' }] };
   const { text, ticks } = render({

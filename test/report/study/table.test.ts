@@ -70,3 +70,17 @@ test('HTML', (t) => {
   t.deepEqual(texts('th'), ['run_id', 'n', 'error', 'difference']);
   t.deepEqual(texts('td').slice(4), ['~x^{2}\\#$<', '–', '0.33', '+0.50']);
 });
+
+test('rows that begin alike stand under one heading', (t) => {
+  const columns = ['setting', 'condition'].map((name) => ({ name, kind: 'text' as const }));
+  const rows = [
+    ['A', 'none'],
+    ['A', 'GR'],
+    ['B', 'none'],
+  ];
+  const { document } = parseHTML(toHtml({ name: 'x', title: 'x', columns, rows, isGrouped: true }).text);
+  t.deepEqual(
+    [...document.querySelectorAll('tr')].map((row) => row.textContent),
+    ['condition', 'A', 'none', 'GR', 'B', 'none'],
+  );
+});

@@ -40,11 +40,12 @@ test('page, figures and tables are written, and nothing else', async (t) => {
       'regularized-gradient-all-runs',
       'spread-of-the-adaptive-learning-rate-all-runs',
       'test-error-all-runs',
+      'test-error-second-half-all-runs',
       'training-loss-all-runs',
       'update-over-weights-all-runs',
     ],
   );
-  t.is(figures.length, 16);
+  t.is(figures.length, 18);
   const tables = readdirSync(join(folder, 'tables'));
   t.is(tables.length, 3 * 8);
   t.true(['final-error.md', 'final-error.csv', 'final-error.tex'].every((name) => tables.includes(name)));
