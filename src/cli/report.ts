@@ -1,4 +1,4 @@
-/** `ortgrad report`: writes the report of a run or of a study anew, also of one that is not over. */
+/** `ortgrad report`: writes the report of a run or a study anew, also of one that is not over. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../errors.ts';
@@ -19,23 +19,28 @@ export async function report(argv: readonly string[]): Promise<void> {
     console.log(
       helpText(TABLE, {
         about:
-          "Writes report.html in a run's folder from its metrics and its best checkpoint; or in a study's, from its cells.",
+          "Writes report.html in a run's folder from its metrics and its best checkpoint, or in a study's from its runs.",
         usage: 'npm run report -- FOLDER',
-        examples: ['npm run report -- runs/NAME'],
+        examples: ['npm run report -- runs/NAME', 'npm run report -- runs/STUDY'],
       }),
     );
     return;
   }
   const [folder] = rest;
   if (folder === undefined)
-    throw new UserError('report: expected the folder of a run or of a study, for example runs/NAME');
-  if (existsSync(path.join(folder, DESIGN_FILE))) {
-    const { report: page } = await writeStudyReport(folder, await readStudy(folder));
-    console.log(`report: ${page}`);
-    return;
-  }
+    throw new UserError('report: expected the folder of a run or a study, for example runs/NAME');
+  const isStudy = existsSync(path.join(folder, DESIGN_FILE));
+  console.log(`report: ${await (isStudy ? ofStudy(folder) : ofRun(folder))}`);
+}
+
+async function ofStudy(folder: string): Promise<string> {
+  const { report: page } = await writeStudyReport(folder, await readStudy(folder));
+  return page;
+}
+
+async function ofRun(folder: string): Promise<string> {
   const config = parseConfig((await loadModel(folder)).config, folder);
-  const page = await writeReport(folder, {
+  return writeReport(folder, {
     name: path.basename(path.resolve(folder)),
     facts: {
       graph: config.graph,
@@ -45,5 +50,4 @@ export async function report(argv: readonly string[]): Promise<void> {
     },
     samples: await predictSamples(folder, config),
   });
-  console.log(`report: ${page}`);
 }

@@ -32,6 +32,8 @@ export interface Chart {
   readonly x?: Axis;
   /** How points' `low` and `high` are drawn: a band, or bars with a mark at each point, beside one another. */
   readonly spread?: 'band' | 'bars';
+  /** Where the steps begin; 0 where it is left out. */
+  readonly firstStep?: number;
   /** Steps to shade as warmup, from 0. */
   readonly warmupSteps?: number;
   /** For a third of the page's width, or else for half of it. */
@@ -66,7 +68,7 @@ function drawnLines({ lines, scale }: Chart): readonly Line[] {
 
 /** The chart as an `<svg>` without title and legend; its colours are variables of the page. */
 export function plot(chart: Chart): Element {
-  const { title, yLabel, scale = 'linear', x, spread = 'band', warmupSteps = 0, size } = chart;
+  const { title, yLabel, scale = 'linear', x, spread = 'band', firstStep = 0, warmupSteps = 0, size } = chart;
   const lines = drawnLines(chart);
   return Plot.plot({
     document: parseHTML('<html></html>').document,
@@ -84,20 +86,26 @@ export function plot(chart: Chart): Element {
       fontFamily: 'inherit',
       overflow: 'visible',
     },
-    x: x ? placesAxis(x, lines) : stepsAxis(lines, warmupSteps),
+    x: x ? placesAxis(x, lines) : stepsAxis(lines, firstStep, warmupSteps),
     y: {
       type: scale,
       domain: domain(lines, chart),
-      nice: true,
+      // Rounded outwards a logarithmic axis may grow by a decade.
+      nice: !(scale === 'log' && chart.from === 'data'),
       label: yLabel,
       grid: true,
       ...(scale === 'log' ? { ticks: 4, tickFormat: '~r' } : { ticks: 6 }),
     },
     marks: [
-      warmupSteps > 0
-        ? Plot.rect([0], { x1: 0, x2: warmupSteps, fill: 'currentColor', fillOpacity: WARMUP_OPACITY })
+      warmupSteps > firstStep
+        ? Plot.rect([0], {
+            x1: firstStep,
+            x2: warmupSteps,
+            fill: 'currentColor',
+            fillOpacity: WARMUP_OPACITY,
+          })
         : null,
-      x ? null : Plot.ruleX([0], { strokeOpacity: 0.3 }),
+      x ? null : Plot.ruleX([firstStep], { strokeOpacity: 0.3 }),
       ...(spread === 'band' ? lines.map(band) : []),
       ...lines.flatMap((line, i) =>
         spread === 'band'
@@ -108,9 +116,9 @@ export function plot(chart: Chart): Element {
   });
 }
 
-function stepsAxis(lines: readonly Line[], warmupSteps: number): Plot.ScaleOptions {
-  const lastStep = Math.max(1, warmupSteps, ...lines.map(({ points }) => points.at(-1)?.x ?? 0));
-  return { domain: [0, lastStep], label: 'step', ticks: 5, tickFormat: thousands };
+function stepsAxis(lines: readonly Line[], firstStep: number, warmupSteps: number): Plot.ScaleOptions {
+  const lastStep = Math.max(firstStep + 1, warmupSteps, ...lines.map(({ points }) => points.at(-1)?.x ?? 0));
+  return { domain: [firstStep, lastStep], label: 'step', ticks: 5, tickFormat: thousands };
 }
 
 /** With room at both ends for the bars of the outermost places. */
@@ -163,7 +171,9 @@ function marks(line: Line): Plot.Markish[] {
       Plot.dot(points, { x: 'x', y: 'value', symbol: 'triangle', r: 4, fill: paint, title: tip(line.name) }),
     ];
   const drawn = Plot.line(points, { ...at, ...STROKES[stroke], stroke: paint, strokeLinejoin: 'round' });
-  if (stroke !== 'dotted') return [drawn];
+  // A line through one point is none.
+  const isLone = points.filter(({ value }) => value !== null).length === 1;
+  if (stroke !== 'dotted' && !isLone) return [drawn];
   // Marks that would touch one another say nothing; a line is left then.
   const r = points.length > 60 ? 1.5 : 3;
   return [drawn, Plot.dot(points, { ...at, r, fill: paint, title: tip(line.name) })];
@@ -214,10 +224,13 @@ function domain(lines: readonly Line[], { scale = 'linear', from = 'zero' }: Cha
   const ends = (all: number, most: number) =>
     lines.map(({ points, stroke }) => quantile(withSpread(points), stroke === 'faint' ? most : all) ?? 1);
   const [low, high] = [Math.min(...ends(0, 0.01)), Math.max(...ends(1, 0.99))];
-  if (scale === 'log') return [low, high];
+  if (scale === 'log') return from === 'data' ? [low / LOG_ROOM, high * LOG_ROOM] : [low, high];
   if (from === 'zero') return [Math.min(0, low), high || 1];
   return low < high ? [low, high] : [low - 0.5, high + 0.5];
 }
+
+/** About the data of a logarithmic axis that ends with it. */
+const LOG_ROOM = 1.1;
 
 function withSpread(points: readonly Point[]): readonly Point[] {
   return points.flatMap((point) => [

@@ -91,3 +91,47 @@ for (const [name, values] of Object.entries({ none: [], one: [1], 'all zero': [0
     }
   });
 }
+
+const spread = line([3, 2, 1]).points.map((point) => ({ ...point, low: 0.5, high: 4.5 }));
+
+test('what lies about a line is a band, within the axes', (t) => {
+  const { all, ticks } = render({ lines: [line([], { points: spread })], from: 'data' });
+  t.is(all('g[aria-label="area"] path').length, 1);
+  t.is(ticks('y').at(-1), '4.5');
+  t.is(render({}).all('g[aria-label="area"] path').length, 0);
+});
+
+test('over a few places there are bars beside one another, and names', (t) => {
+  const lines = ['a', 'b'].map((name) => line([], { name, points: spread }));
+  const x = { label: 'model', ticks: [0, 100, 200].map((at) => ({ x: at, name: `m${at}` })) };
+  const { all, ticks, text } = render({ lines, x, spread: 'bars' });
+  t.deepEqual(ticks('x'), ['m0', 'm100', 'm200']);
+  t.regex(text, />model →</);
+  const bars = all('g[aria-label="rule"]');
+  t.is(bars.length, 2);
+  t.is(new Set(bars.map((bar) => bar.getAttribute('transform'))).size, 2);
+  t.is(all('circle title')[0]?.textContent, 'a, model 0: 3.000');
+  t.is(all('.legend circle').length, 2);
+});
+
+test('a line of one point is a mark', (t) => {
+  t.is(render({ lines: [line([null, 2, null])] }).all('circle').length, 1);
+  t.is(render({ lines: [line([1, 2])] }).all('circle').length, 0);
+});
+
+test('steps may begin late, past the warmup', (t) => {
+  const { all, ticks } = render({ firstStep: 100, warmupSteps: 50 });
+  t.deepEqual([ticks('x')[0], ticks('x').at(-1)], ['100', '200']);
+  t.is(all('[aria-label="rect"]').length, 0);
+});
+
+test('a single place on a logarithmic axis can be drawn', (t) => {
+  const x = { label: 'images', scale: 'log' as const, ticks: [{ x: 1000, name: '1,000' }] };
+  const { text, ticks } = render({
+    lines: [line([], { points: [{ x: 1000, value: 2 }] })],
+    x,
+    spread: 'bars',
+  });
+  t.deepEqual(ticks('x'), ['1,000']);
+  t.notRegex(text, /NaN|Infinity/);
+});

@@ -2,19 +2,17 @@
 import { type Point, quantile } from '../series.ts';
 import { spread } from './statistics.ts';
 
-/** An eye sees no more in a chart of half a page. */
-const MOST_POINTS = 100;
-
 /**
- * At most so many points over all steps: a run's value in a stretch of steps is its median there, and what is drawn is
+ * At most `most` points over all steps: a run's value in a stretch of steps is its median there, and what is drawn is
  * the mean over those runs that got so far. On a logarithmic axis mean and deviation are those of the logarithms.
  */
 export function overRuns(
   runs: readonly (readonly Point[])[],
   scale: 'linear' | 'log' = 'linear',
+  most = 100,
 ): readonly Point[] {
   const places = [...new Set(runs.flatMap((points) => points.map(({ x }) => x)))].sort((a, b) => a - b);
-  const count = Math.min(places.length, MOST_POINTS);
+  const count = Math.min(places.length, most);
   return Array.from({ length: count }, (_, i): Point => {
     const from = places[Math.floor((i * places.length) / count)] ?? 0;
     const end = places[Math.floor(((i + 1) * places.length) / count)] ?? Number.POSITIVE_INFINITY;

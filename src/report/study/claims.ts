@@ -98,7 +98,7 @@ const CLAIMS: readonly Claim[] = [
       acrossSettings(facets, 'hasWarmup', (other) => isAdaptive(other) && !other.hasWarmup),
   },
   instability(
-    "the norm of the optimizer's gradient restless",
+    "the norm of the optimizer's gradient more restless",
     'standard deviation of log ‖g‖ about its running median over 11 steps, in the LR warmup',
     restlessness,
   ),

@@ -267,7 +267,7 @@ function known(values: readonly (number | null)[]): number | null {
   return values.find((value) => value !== null) ?? null;
 }
 
-export function distinct<T>(values: readonly T[]): T[] {
+function distinct<T>(values: readonly T[]): T[] {
   return [...new Set(values)];
 }
 

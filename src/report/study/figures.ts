@@ -26,18 +26,26 @@ export interface FigureGroup {
 /** How often as long as the warmup the early steps are. */
 export const EARLY = 3;
 
-/** Test error and training loss of each setting. */
+/** Test error, that of the second half by itself, and training loss of each setting. */
 export function courseFigures({ settings }: Facets): readonly FigureGroup[] {
-  return settings.map((setting) =>
-    group(setting, [
-      chart(setting, 'Test error', 'error (%)', 'linear', ({ metrics }) => series(metrics, 'test', ERROR)),
-      chart(setting, 'Training loss', 'cross-entropy of the batch (nats)', 'linear', ({ metrics }) =>
-        series(metrics, 'train', ({ loss }) => loss),
-      ),
-    ]),
-  );
+  return settings.map((setting) => group(setting, courseCharts(setting)));
 }
 
+function courseCharts(setting: Setting): Chart[] {
+  const steps = setting.arms.flatMap(({ cells }) => cells.map(({ totalSteps }) => totalSteps ?? 0));
+  const half = Math.floor(Math.max(0, ...steps) / 2);
+  const errors = ({ metrics }: CellResult) => series(metrics, 'test', ERROR);
+  const losses = ({ metrics }: CellResult) => series(metrics, 'train', ({ loss }) => loss);
+  const late = (cell: CellResult) => errors(cell).filter(({ x }) => x >= half);
+  return [
+    chart(setting, 'Test error', 'error (%)', 'linear', errors),
+    { ...chart(setting, 'Test error, second half', 'error (%)', 'linear', late), firstStep: half },
+    // Of single batches: in stretches long enough to see a line.
+    chart(setting, 'Training loss', 'cross-entropy (nats)', 'linear', losses, LOSS_POINTS),
+  ];
+}
+
+const LOSS_POINTS = 50;
 const ERROR = ({ top1 }: MetricsLine) => (top1 === null ? null : 100 * (1 - top1));
 
 /** Gradient statistics of each setting that has a warmup, up to three times its length. */
@@ -92,11 +100,12 @@ function chart(
   yLabel: string,
   scale: 'linear' | 'log',
   points: (cell: CellResult) => readonly Point[],
+  most?: number,
 ): Chart {
   const lines = setting.arms.map(
     ({ condition, cells }): Line => ({
       name: condition.name,
-      points: overRuns(cells.map(points), scale),
+      points: overRuns(cells.map(points), scale, most),
       ...styleOf(condition),
     }),
   );

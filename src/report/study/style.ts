@@ -18,7 +18,7 @@ export const studyStyle = `
 .disagrees { color: var(--wrong); }
 .cannot-tell { color: var(--soft); }
 h3.setting { margin: 28px 0 12px; }
-.tables { display: grid; gap: 24px; margin: 0 0 24px; }
+h3.setting small { font-weight: 400; margin-left: 6px; }
 .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 8px; background: var(--card); }
 .scroll + .scroll, .scroll + .charts, .charts + .scroll { margin-top: 20px; }
 table.results { border: 0; font-variant-numeric: tabular-nums; }
@@ -27,7 +27,7 @@ table.results th, table.results td { width: auto; padding: 6px 14px; font-family
 table.results th { font-weight: 600; color: var(--text); }
 table.results .prose { white-space: normal; min-width: 24ch; overflow-wrap: anywhere; }
 table.results .number, table.results .spread, table.results .interval { text-align: right; }
-table.results tr.next td { border-top: 2px solid var(--soft); }
+table.results .heading th { padding-top: 12px; text-align: left; white-space: normal; background: var(--page); }
 details { margin: 16px 0; }
 summary { cursor: pointer; padding: 4px 0; }
 @media screen and (max-width: 720px) {
@@ -36,7 +36,7 @@ summary { cursor: pointer; padding: 4px 0; }
 }
 @media print {
   .scroll { overflow: visible; }
-  table.results { font-size: 8pt; }
+  table.results tr.heading { break-after: avoid; }
   table.results th, table.results td { padding: 3px 6px; font-size: 8pt; white-space: normal; }
   .claims { display: block; }
   .claims > li { margin-bottom: 10pt; }

@@ -1,5 +1,5 @@
 /** A table of results, and how it is written as Markdown, CSV and LaTeX; each cell keeps its numbers until then. */
-import { Html, html } from '../html.ts';
+import { type Html, html } from '../html.ts';
 import type { Interval, Spread } from './statistics.ts';
 
 export interface Table {
@@ -8,6 +8,8 @@ export interface Table {
   readonly title: string;
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];
+  /** On the page, rows that begin alike stand under one heading: what they begin with. */
+  readonly isGrouped?: boolean;
 }
 
 export interface Column {
@@ -36,7 +38,7 @@ export function toMarkdown({ title, columns, rows }: Table): string {
   ].join('\n');
 }
 
-/** RFC 4180: a spread takes two columns and an interval three; numbers in full, and empty where there is none. */
+/** RFC 4180: a spread takes two columns and an interval three; 10 digits of a number, and nothing where there is none. */
 export function toCsv({ columns, rows }: Table): string {
   const line = (fields: readonly (string | number | null)[]) => fields.map(csvField).join(',');
   const heads = columns.flatMap(({ name, kind }) =>
@@ -58,7 +60,7 @@ function numbers(cell: Cell, { kind }: Column): readonly (string | number | null
 }
 
 function csvField(field: string | number | null): string {
-  const text = field === null ? '' : String(field);
+  const text = typeof field === 'number' ? String(Number(field.toPrecision(10))) : (field ?? '');
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
@@ -138,16 +140,24 @@ function latexText(text: string): string {
 }
 
 /** For the page; wide ones scroll on a small screen. */
-export function toHtml({ title, columns, rows }: Table): Html {
-  const style = (column: Column) => new Html(`class="${column.kind}"`);
+export function toHtml({ title, columns, rows, isGrouped = false }: Table): Html {
+  const from = isGrouped ? 1 : 0;
+  const shown = columns.slice(from);
+  const head = shown.map(({ name, kind }) => html`<th scope="col" class="${kind}">${name}</th>`);
+  const body = rows.map((row, at) => {
+    const begins = isGrouped && row[0] !== rows[at - 1]?.[0];
+    const heading = begins
+      ? html`<tr class="heading"><th scope="rowgroup" colspan="${shown.length}">${show(row[0] ?? null, { name: '', kind: 'text' })}</th></tr>`
+      : '';
+    const cells = shown.map(
+      (column, i) => html`<td class="${column.kind}">${show(row[from + i] ?? null, column)}</td>`,
+    );
+    return html`${heading}<tr>${cells}</tr>\n`;
+  });
   return html`<div class="scroll"><table class="results">
 <caption>${title}</caption>
-<thead><tr>${columns.map((column) => html`<th scope="col" ${style(column)}>${column.name}</th>`)}</tr></thead>
-<tbody>${rows.map(
-    (row) =>
-      html`<tr>${columns.map((column, i) => html`<td ${style(column)}>${show(row[i] ?? null, column)}</td>`)}</tr>
-`,
-  )}</tbody>
+<thead><tr>${head}</tr></thead>
+<tbody>${body}</tbody>
 </table></div>`;
 }
 

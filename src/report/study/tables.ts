@@ -67,6 +67,7 @@ export function errorTable({ settings }: Facets): Table {
   });
   return {
     name: 'final-error',
+    isGrouped: true,
     title:
       'Test error in percent: mean ± standard deviation over seeds, and paired difference to no regularization with its 95 % interval',
     columns: [
@@ -98,6 +99,7 @@ export function stabilityTable({ settings }: Facets): Table {
   });
   return {
     name: 'stability',
+    isGrouped: true,
     title:
       'Stability of the gradient: its restlessness and the variance of the adaptive learning rate in the warmup, and spikes of its norm over all runs',
     columns: [
@@ -134,6 +136,7 @@ function scaleTable(
   );
   return {
     name: name === 'images' ? 'error-by-images' : 'error-by-model',
+    isGrouped: true,
     title: `Final test error in percent by ${name === 'images' ? 'number of training images' : 'model'}: mean ± standard deviation over seeds`,
     columns: [
       { name: 'setting', kind: 'text' },

@@ -1,0 +1,168 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { parseHTML } from 'linkedom';
+import { UserError } from '../../../src/errors.ts';
+import { studyContent } from '../../../src/report/study/content.ts';
+import { renderStudy } from '../../../src/report/study/page.ts';
+import { writeStudyReport } from '../../../src/report/study/write.ts';
+import type { StudyResults } from '../../../src/study/results.ts';
+import { temporaryFolder } from '../../train/_records.ts';
+import { madeCell, studyOf, wholeStudy } from './_study.ts';
+
+function page(study: StudyResults) {
+  const text = renderStudy(studyContent(study));
+  const { document } = parseHTML(text);
+  const texts = (selector: string) =>
+    [...document.querySelectorAll(selector)].map((node) => node.textContent ?? '');
+  return { text, document, texts };
+}
+
+const small = () =>
+  studyOf([
+    madeCell({ gr: 'none', steps: 80 }),
+    madeCell({ gr: 'fd', steps: 80 }),
+    madeCell({ gr: 'fd', grWarmup: 'zero', steps: 80 }),
+  ]);
+
+test('page, figures and tables are written, and nothing else', async (t) => {
+  const folder = temporaryFolder(t);
+  const { report } = await writeStudyReport(folder, small());
+  t.is(report, join(folder, 'report.html'));
+  t.deepEqual(readdirSync(folder).sort(), ['figures', 'report.html', 'tables']);
+  const figures = readdirSync(join(folder, 'figures'));
+  t.deepEqual(
+    figures.filter((name) => name.endsWith('.svg')).map((name) => name.slice(0, -4)),
+    [
+      'clean-gradient-all-runs',
+      'clean-to-regularized-gradient-all-runs',
+      'effective-step-size-all-runs',
+      'regularized-gradient-all-runs',
+      'spread-of-the-adaptive-learning-rate-all-runs',
+      'test-error-all-runs',
+      'test-error-second-half-all-runs',
+      'training-loss-all-runs',
+      'update-over-weights-all-runs',
+    ],
+  );
+  t.is(figures.length, 18);
+  const tables = readdirSync(join(folder, 'tables'));
+  t.is(tables.length, 3 * 8);
+  t.true(['final-error.md', 'final-error.csv', 'final-error.tex'].every((name) => tables.includes(name)));
+});
+
+test('a figure stands alone: its colours, title and legend are in it', async (t) => {
+  const folder = temporaryFolder(t);
+  await writeStudyReport(folder, small());
+  const svg = readFileSync(join(folder, 'figures', 'test-error-all-runs.svg'), 'utf8');
+  t.regex(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+  t.notRegex(svg, /var\(|currentColor|<style|href=/);
+  for (const text of ['Test error', 'all runs', 'none', 'GR', 'GR + zero-warmup'])
+    t.true(svg.includes(`>${text}</text>`));
+  const png = readFileSync(join(folder, 'figures', 'test-error-all-runs.png'));
+  const [, width, height] = /^<svg [^>]* width="(\d+)" height="(\d+)"/.exec(svg) ?? t.fail();
+  t.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [2 * Number(width), 2 * Number(height)]);
+});
+
+test('a report replaces the one before', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'report.html'), 'old');
+  const { report } = await writeStudyReport(folder, small());
+  t.regex(readFileSync(report, 'utf8'), /^<!doctype html>/);
+});
+
+test('a folder that cannot be written is named', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'figures'), 'in the way');
+  await t.throwsAsync(writeStudyReport(folder, small()), { instanceOf: UserError, message: /figures: / });
+});
+
+test('the page of a whole study: claims, three experiments, what is missing, options', (t) => {
+  const { texts, document } = page(wholeStudy({ steps: 80 }));
+  t.deepEqual(texts('h2'), [
+    "The paper's claims beside this study's numbers",
+    'Experiment 1: with and without learning-rate warmup',
+    'Experiment 2: gradient statistics in the early steps',
+    'Experiment 3: scale of data and model',
+    'What diverged, failed or is missing',
+    'Configuration',
+  ]);
+  t.is(texts('.claims > li').length, 11);
+  t.true(texts('.verdict').includes('✓ agrees'));
+  t.deepEqual(texts('.numbers dd').slice(0, 5), [
+    '66of 66',
+    '0loss or gradient not finite',
+    '0stopped by an error',
+    '0not begun or interrupted',
+    '30, 1, 2',
+  ]);
+  t.deepEqual(texts('.warning'), []);
+  const titles = texts('.chart h3');
+  t.is(titles.filter((title) => title === 'Test error').length, 5);
+  t.is(titles.filter((title) => title === 'Update over weights').length, 4);
+  t.is(titles.filter((title) => title === 'Error over training images').length, 1);
+  t.is(titles.filter((title) => title === 'Error by model').length, 1);
+  t.true(document.querySelectorAll('.chart [aria-label="area"]').length > 0);
+});
+
+test('the page needs nothing but itself, and text from outside stays text', (t) => {
+  const hostile = '</title><script>alert(1)</script><img src="//x" onerror=\'x\'>';
+  const { text, document } = page({
+    name: hostile,
+    about: hostile,
+    command: hostile,
+    cells: [{ ...madeCell({ state: 'failed', message: hostile }), id: hostile, model: hostile }],
+  });
+  t.is(document.querySelectorAll('script, link, iframe, object, img, [onerror]').length, 0);
+  t.notRegex(text, /https?:|@import|url\((?!#)|<script/);
+});
+
+test('an unfinished study says what is missing', (t) => {
+  const { texts, text } = page(
+    studyOf([
+      madeCell({ gr: 'none', steps: 80 }),
+      madeCell({ gr: 'none', seed: 1, steps: 0, state: 'unfinished' }),
+      madeCell({ gr: 'fd', steps: 40, state: 'unfinished' }),
+      madeCell({ gr: 'fd', seed: 1, steps: 80, state: 'failed', message: 'out of memory' }),
+    ]),
+  );
+  t.deepEqual(texts('.warning'), [
+    'This study is not finished: 2 of 4 runs are missing, listed below the experiments. Figures and verdicts are of the runs that there are.',
+  ]);
+  const missing = texts('tr').filter((row) => /not begun|unfinished|out of memory/.test(row));
+  t.true(missing.some((row) => row.includes('not begun')));
+  t.true(missing.some((row) => row.includes('out of memory')));
+  t.true(texts('td').includes('0 of 2, 1 failed'));
+  t.notRegex(text, /NaN|undefined|Infinity/);
+});
+
+test('a study whose runs all diverged makes a page', (t) => {
+  const cells = ['none', 'fd'].flatMap((gr) =>
+    [0, 1].map((seed) =>
+      madeCell({
+        gr: gr === 'fd' ? 'fd' : 'none',
+        seed,
+        steps: 30,
+        state: 'diverged',
+        message: 'step 30: the loss is not finite',
+      }),
+    ),
+  );
+  const broken = cells.map((cell) => ({
+    ...cell,
+    metrics: cell.metrics.map((line) =>
+      line.step > 20 ? { ...line, loss: null, top1: null, grad_norm: null } : line,
+    ),
+  }));
+  const { texts, text } = page(studyOf(broken));
+  t.is(texts('.verdict').filter((verdict) => verdict === '? cannot tell').length, 11);
+  t.is(texts('td').filter((cell) => cell === 'step 30: the loss is not finite').length, 4);
+  t.notRegex(text, /NaN|undefined|Infinity/);
+});
+
+test('a study of which nothing has begun makes a page', (t) => {
+  const { texts, text } = page(studyOf([madeCell({ steps: 0, state: 'unfinished' })]));
+  t.deepEqual(texts('.chart'), []);
+  t.notRegex(text, /NaN|undefined|Infinity/);
+  t.notThrows(() => page(studyOf([])));
+});
