@@ -72,7 +72,7 @@ function earlyCharts(setting: Setting): Chart[] {
     metric('Regularized gradient', 'l2 norm before clipping', (line) => line.gr_grad_norm),
     look('Clean to regularized gradient', 'angle (degrees)', 'linear', (line) => line.gr_angle),
     look(
-      'Spread of the adaptive learning rate',
+      'Adaptive learning rate',
       'variance of log ψ, ψ = 1/(√v̂ + ε)',
       'log',
       ({ all }) => all.adaptive_rate_log_variance,

@@ -39,6 +39,7 @@ summary { cursor: pointer; padding: 4px 0; }
   table.results tr.heading { break-after: avoid; }
   table.results th, table.results td { padding: 3px 6px; font-size: 8pt; white-space: normal; }
   .claims { display: block; }
+  .chart.small { grid-column: span 2; padding: 8px; }
   .claims > li { margin-bottom: 10pt; }
   h3.setting { break-after: avoid; }
 }

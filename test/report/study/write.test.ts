@@ -34,11 +34,11 @@ test('page, figures and tables are written, and nothing else', async (t) => {
   t.deepEqual(
     figures.filter((name) => name.endsWith('.svg')).map((name) => name.slice(0, -4)),
     [
+      'adaptive-learning-rate-all-runs',
       'clean-gradient-all-runs',
       'clean-to-regularized-gradient-all-runs',
       'effective-step-size-all-runs',
       'regularized-gradient-all-runs',
-      'spread-of-the-adaptive-learning-rate-all-runs',
       'test-error-all-runs',
       'test-error-second-half-all-runs',
       'training-loss-all-runs',
