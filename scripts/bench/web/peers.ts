@@ -8,7 +8,7 @@ export interface WebPeer {
   readonly name: string;
   /** Its side of the benchmark. */
   readonly script: string;
-  /** Its backends, and ways to use them, to try: the next where one cannot do a kind of work, or does it wrong. */
+  /** Its backend, and ways to use it, to try: the next where one cannot do a kind of work, or does it wrong. */
   readonly variants: readonly string[];
   /** Files that it fetches, to be served beside it. */
   readonly files: readonly string[];
@@ -31,7 +31,7 @@ export function findWebPeers(
     {
       name: 'TensorFlow.js',
       script: path.join(folder, 'tfjs.js'),
-      variants: ['wasm', 'wasm, softmax from expm1', 'cpu, softmax from expm1'],
+      variants: ['wasm', 'wasm, softmax from expm1'],
       files: ['', '-simd', '-threaded-simd'].map((kind) => path.join(wasm, `tfjs-backend-wasm${kind}.wasm`)),
       packages: ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'],
     },

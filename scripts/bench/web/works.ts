@@ -109,10 +109,14 @@ async function startAll(work: Work, contenders: Contender[], context: Context): 
     reference ??= own;
   }
   for (const peer of settings.peers) {
+    // What does not work with one number of threads need not be tried with the next.
+    let { variants } = peer;
     for (const threads of settings.threads) {
-      const started = await startPeer(peer, { work, threads, reference: reference ?? new Map() }, context);
-      if (started) contenders.push(started);
+      const wanted = { work, threads, reference: reference ?? new Map() };
+      const started = await startPeer({ ...peer, variants }, wanted, context);
+      if (started) contenders.push(started.contender);
       else notes.push(`${work}: ${peer.name} cannot, with threads ${threads}`);
+      variants = started?.variants ?? [];
     }
   }
 }
@@ -123,14 +127,14 @@ interface Wanted {
   readonly reference: Tensors;
 }
 
-/** The first of a peer's variants that computes what ours does. */
+/** The first of a peer's variants that computes what ours does, and those from it on. */
 async function startPeer(
   peer: WebPeer,
   { work, threads, reference }: Wanted,
   context: Context,
-): Promise<Contender | undefined> {
+): Promise<{ readonly contender: Contender; readonly variants: readonly string[] } | undefined> {
   const { settings, notes } = context;
-  for (const variant of peer.variants) {
+  for (const [i, variant] of peer.variants.entries()) {
     const name = `${peer.name} ${variant}`;
     settings.progress(`${work}: ${name}, threads ${threads}`);
     let page: PageSubject | undefined;
@@ -140,7 +144,8 @@ async function startPeer(
       const [tensor, error] = worst(errors);
       if (!(error < TOLERANCE))
         throw new Error(`its results differ from ours, ${tensor} by ${error.toExponential(1)} relative`);
-      return { work, name, isPeer: true, threads, page, errors };
+      const contender = { work, name, isPeer: true, threads, page, errors };
+      return { contender, variants: peer.variants.slice(i) };
     } catch (error) {
       await page?.close();
       notes.push(`${work}: ${name}, threads ${threads}, is left out: ${reasonOf(error)}`);

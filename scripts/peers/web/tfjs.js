@@ -1,5 +1,4 @@
 /** The same Vision Transformer in TensorFlow.js, for `npm run bench:web`: the interface is in scripts/bench/web/page.ts. */
-import '@tensorflow/tfjs-backend-cpu';
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
