@@ -40,7 +40,8 @@ test('peers that are not installed are a note, or an error where they are asked 
   t.regex(notes.join(), /ortgrad alone: .* run npm ci --prefix scripts\/peers\/web$/);
   t.throws(() => findWebPeers(true, folder), {
     instanceOf: UserError,
-    message: /^--peers: expected @tensorflow\/tfjs-core, .*@jax-js\/jax in .*; run npm ci --prefix scripts\/peers\/web$/,
+    message:
+      /^--peers: expected @tensorflow\/tfjs-core, .*@jax-js\/jax in .*; run npm ci --prefix scripts\/peers\/web$/,
   });
 });
 
