@@ -12,8 +12,8 @@ export interface WebPeer {
   readonly variants: readonly string[];
   /** Files that it fetches, to be served beside it. */
   readonly files: readonly string[];
-  /** The packages that a page needs of it. */
-  readonly packages: readonly string[];
+  /** What a page that trains imports of it. */
+  readonly modules: readonly string[];
 }
 
 export const WEB_PEERS_FOLDER = fileURLToPath(new URL('../../peers/web', import.meta.url));
@@ -25,27 +25,32 @@ export function findWebPeers(
   required: boolean,
   folder = WEB_PEERS_FOLDER,
 ): { readonly found: readonly WebPeer[]; readonly notes: readonly string[] } {
-  const modules = path.join(folder, 'node_modules');
-  const wasm = path.join(modules, '@tensorflow/tfjs-backend-wasm/dist');
+  const installed = path.join(folder, 'node_modules');
+  const wasm = path.join(installed, '@tensorflow/tfjs-backend-wasm/dist');
   const peers: readonly WebPeer[] = [
     {
       name: 'TensorFlow.js',
       script: path.join(folder, 'tfjs.js'),
       variants: ['wasm', 'wasm, softmax from expm1'],
       files: ['', '-simd', '-threaded-simd'].map((kind) => path.join(wasm, `tfjs-backend-wasm${kind}.wasm`)),
-      packages: ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'],
+      modules: [
+        '@tensorflow/tfjs-core',
+        '@tensorflow/tfjs-core/dist/register_all_gradients.js',
+        '@tensorflow/tfjs-backend-wasm',
+      ],
     },
     {
       name: 'jax-js',
       script: path.join(folder, 'jax-js.js'),
       variants: ['wasm', 'wasm, forward over reverse'],
       files: [],
-      packages: ['@jax-js/jax'],
+      modules: ['@jax-js/jax'],
     },
   ];
-  const missing = peers.flatMap(({ packages }) =>
-    packages.filter((name) => !existsSync(path.join(modules, name))),
+  const packages = peers.flatMap(({ modules }) =>
+    modules.map((name) => name.split('/').slice(0, 2).join('/')),
   );
+  const missing = [...new Set(packages)].filter((name) => !existsSync(path.join(installed, name)));
   if (missing.length === 0) return { found: peers, notes: [] };
   if (required) throw new UserError(`--peers: expected ${missing.join(', ')} in ${folder}; run ${INSTALL}`);
   return { found: [], notes: [`ortgrad alone: to time TensorFlow.js and jax-js beside it, run ${INSTALL}`] };

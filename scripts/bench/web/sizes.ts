@@ -23,8 +23,8 @@ export async function benchSizes(
   });
   const rows = [sizeOf('ortgrad, without ONNX Runtime', Buffer.from(core))];
   for (const [name, file] of webFiles()) rows.push(sizeOf(`ONNX Runtime: ${name}`, readFileSync(file)));
-  for (const { name, packages, files } of peers) {
-    rows.push(sizeOf(name, Buffer.from(await wholeOf(packages))));
+  for (const { name, modules, files } of peers) {
+    rows.push(sizeOf(name, Buffer.from(await wholeOf(modules))));
     for (const file of files) rows.push(sizeOf(`${name}: ${path.basename(file)}`, readFileSync(file)));
   }
   return {
@@ -38,13 +38,15 @@ export async function benchSizes(
         minified_kb.toFixed(0),
         compressed_kb.toFixed(0),
       ]),
-      notes: ['scripts minified by esbuild, everything that the packages export; compressed by gzip'],
+      notes: [
+        'scripts minified by esbuild, everything that they export; compressed by gzip; of several wasm files of a library a page downloads one',
+      ],
     },
   };
 }
 
-function wholeOf(packages: readonly string[]): Promise<string> {
-  const contents = packages.map((name) => `export * from '${name}';`).join('\n');
+function wholeOf(modules: readonly string[]): Promise<string> {
+  const contents = modules.map((name) => `export * from '${name}';`).join('\n');
   return bundle({ contents, resolveDir: WEB_PEERS_FOLDER });
 }
 
