@@ -3,7 +3,7 @@
  * turn with a product of 2048×2048 matrices between any two, so that a machine whose speed drifts does not mislead.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { runMain } from '../src/cli/fail.ts';
 import { type Flags, helpText, parseFlags } from '../src/cli/flags.ts';
@@ -12,6 +12,7 @@ import { PASS_NAMES } from '../src/passes/finish.ts';
 import { benchAblation } from './bench/ablation.ts';
 import { ALL_GRAPHS, graphsIn, namesIn, ONE_GRAPH, TABLE } from './bench/flags.ts';
 import { benchGrowth } from './bench/growth.ts';
+import { machine } from './bench/machine.ts';
 import { openNetwork } from './bench/network.ts';
 import { findPeers, type Peer } from './bench/peers.ts';
 import { benchProfile } from './bench/profile.ts';
@@ -153,16 +154,5 @@ function settingsOf(values: Values, peers: readonly Peer[], folder: string, labe
     progress: (text) => {
       if (process.stderr.isTTY) process.stderr.write(text === '' ? '\r\x1b[K' : `\r\x1b[K${label}: ${text} `);
     },
-  };
-}
-
-function machine() {
-  const [cpu] = cpus();
-  return {
-    cpu: cpu?.model ?? '',
-    cores: cpus().length,
-    memory_gb: Math.round(totalmem() / 1e9),
-    system: `${process.platform} ${process.arch}`,
-    node: process.version,
   };
 }

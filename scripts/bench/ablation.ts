@@ -3,7 +3,7 @@ import { PASS_NAMES, type PassName } from '../../src/passes/finish.ts';
 import { compareResults, TOLERANCE } from './compare.ts';
 import type { Network } from './network.ts';
 import type { Subject, Work } from './protocol.ts';
-import { runRounds, type Sample } from './rounds.ts';
+import { after, runRounds, type Sample } from './rounds.ts';
 import { fixed, type Section } from './section.ts';
 import { reasonOf, type Settings, type Stage, setStage, startOurs, startYardstick } from './stage.ts';
 import { median, medianRatio } from './statistics.ts';
@@ -54,7 +54,7 @@ export async function benchAblation(
           if (variant) variants.push(variant);
         }
         const reference: Variant = { without: null, subject: full, difference: 0 };
-        const samples = await runRounds([reference, ...variants], yardstick, settings.rounds, {
+        const samples = await runRounds([reference, ...variants], after(yardstick), settings.rounds, {
           progress: (text) =>
             settings.progress(text === '' ? '' : `${others.slice(i, i + GROUP).join(', ')}: ${text}`),
           failed: ({ without }, why) => notes.push(`without ${without}: ${why}`),

@@ -8,23 +8,29 @@ import { norm } from './statistics.ts';
 /** Largest relative error that is still the same result: float32, summed in another order, of a second derivative. */
 export const TOLERANCE = 1e-3;
 
-type Tensors = ReadonlyMap<string, ArrayLike<number>>;
+export type Tensors = ReadonlyMap<string, ArrayLike<number>>;
 
 /**
- * The largest relative error of a tensor, each in the Euclidean norm; of the tensors that both have in `expected`'s
- * names. A gradient that is zero but for rounding (a key's bias) is measured against the whole gradient.
+ * The relative error of each tensor in `expected`'s names, in the Euclidean norm. A gradient that is zero but for
+ * rounding (a key's bias) is measured against the whole gradient.
  */
-export function worstError(got: Tensors, expected: Tensors): number {
+export function tensorErrors(got: Tensors, expected: Tensors): ReadonlyMap<string, number> {
   const isGradient = (name: string) => name.startsWith('grad/');
   const whole = norm([...expected].flatMap(([name, data]) => (isGradient(name) ? [norm(data)] : [])));
-  const errors = [...expected].map(([name, data]) => {
-    const own = got.get(name);
-    if (own?.length !== data.length) return Number.POSITIVE_INFINITY;
-    const size = norm(data);
-    const error = norm(Float64Array.from(data, (x, i) => (own[i] ?? Number.NaN) - x));
-    return error / (isGradient(name) && size < 1e-5 * whole ? whole : size);
-  });
-  return errors.some(Number.isNaN) ? Number.POSITIVE_INFINITY : Math.max(...errors);
+  return new Map(
+    [...expected].map(([name, data]) => {
+      const own = got.get(name);
+      if (own?.length !== data.length) return [name, Number.POSITIVE_INFINITY];
+      const size = norm(data);
+      const difference = norm(Float64Array.from(data, (x, i) => (own[i] ?? Number.NaN) - x));
+      const error = difference / (isGradient(name) && size < 1e-5 * whole ? whole : size);
+      return [name, Number.isNaN(error) ? Number.POSITIVE_INFINITY : error];
+    }),
+  );
+}
+
+export function worstError(got: Tensors, expected: Tensors): number {
+  return Math.max(...tensorErrors(got, expected).values());
 }
 
 export async function compareResults(subject: Subject, reference: Subject, folder: string): Promise<number> {

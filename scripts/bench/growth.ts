@@ -2,7 +2,7 @@
 import type { Network } from './network.ts';
 import { sizesOf } from './network.ts';
 import type { Subject, Work } from './protocol.ts';
-import { runRounds } from './rounds.ts';
+import { after, runRounds } from './rounds.ts';
 import { fixed, type Section } from './section.ts';
 import { reasonOf, type Settings, setStage, startOurs, startYardstick } from './stage.ts';
 import { exponent } from './statistics.ts';
@@ -95,7 +95,7 @@ async function alongAxis(
       started.push({ ...point, subject });
       await subject.load(setStage(point.network, settings).job(work));
     }
-    const samples = await runRounds(started, yardstick, settings.rounds, {
+    const samples = await runRounds(started, after(yardstick), settings.rounds, {
       progress: (text) => settings.progress(text === '' ? '' : `${work}, ${axis}: ${text}`),
       failed: ({ size }, why) => notes.push(`${axis} ${size}: ${why}`),
     });

@@ -1,6 +1,6 @@
 /**
- * Rounds that visit every subject in turn, with a product of 2048×2048 matrices between any two: machines' speed
- * drifts, so that only what was measured side by side can be compared.
+ * Rounds that visit every subject in turn, where that helps with a product of 2048×2048 matrices between any two:
+ * machines' speed drifts, so that only what was measured side by side can be compared.
  */
 import type { Subject, Timing } from './protocol.ts';
 
@@ -18,20 +18,19 @@ export interface Rounds {
 }
 
 /** Samples by subject, as many for each. A subject that fails is reported and has none. */
-export async function runRounds<T extends { readonly subject: Subject }>(
+export async function runRounds<T, S>(
   contenders: readonly T[],
-  yardstick: Subject,
+  measure: (contender: T) => Promise<S>,
   { counted, warmup }: Rounds,
   { progress, failed }: { progress: (text: string) => void; failed: (who: T, why: string) => void },
-): Promise<Map<T, Sample[]>> {
-  const samples = new Map(contenders.map((each): [T, Sample[]] => [each, []]));
+): Promise<Map<T, S[]>> {
+  const samples = new Map(contenders.map((each): [T, S[]] => [each, []]));
   for (let round = -warmup; round < counted; round++) {
     progress(round < 0 ? 'warming up' : `round ${round + 1} of ${counted}`);
-    for (const [contender, timings] of samples) {
-      const { ms } = await yardstick.run();
+    for (const [contender, own] of samples) {
       try {
-        const timing = await contender.subject.run();
-        if (round >= 0) timings.push({ ...timing, yardstick: ms });
+        const sample = await measure(contender);
+        if (round >= 0) own.push(sample);
       } catch (error) {
         samples.delete(contender);
         failed(contender, error instanceof Error ? error.message : String(error));
@@ -40,4 +39,12 @@ export async function runRounds<T extends { readonly subject: Subject }>(
   }
   progress('');
   return samples;
+}
+
+/** Measures subjects, each after the product. */
+export function after(yardstick: Subject): (contender: { readonly subject: Subject }) => Promise<Sample> {
+  return async ({ subject }) => {
+    const { ms } = await yardstick.run();
+    return { ...(await subject.run()), yardstick: ms };
+  };
 }

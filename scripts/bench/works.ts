@@ -3,7 +3,7 @@ import { compareResults, TOLERANCE } from './compare.ts';
 import type { Network } from './network.ts';
 import type { Peer } from './peers.ts';
 import { type Subject, startSubject, type Work } from './protocol.ts';
-import { runRounds, type Sample, YARDSTICK_FLOPS } from './rounds.ts';
+import { after, runRounds, type Sample, YARDSTICK_FLOPS } from './rounds.ts';
 import { fixed, percent, type Section } from './section.ts';
 import { reasonOf, type Settings, type Stage, setStage, startOurs, startYardstick } from './stage.ts';
 import { median, medianRatio } from './statistics.ts';
@@ -102,7 +102,7 @@ async function benchGroup(group: readonly Work[], context: Context): Promise<voi
   const contenders: Contender[] = [];
   try {
     for (const work of group) contenders.push(...(await startWork(work, context)));
-    const samples = await runRounds(contenders, yardstick, settings.rounds, {
+    const samples = await runRounds(contenders, after(yardstick), settings.rounds, {
       progress: settings.progress,
       failed: ({ work, subject }, why) => notes.push(`${work}: ${subject.name} failed: ${why}`),
     });

@@ -1,6 +1,6 @@
-/** The page's script as one module. */
+/** Scripts of pages, each as one module. */
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin, type StdinOptions } from 'esbuild';
 import { ORT_MODULE } from '../../src/runtime/web-files.ts';
 
 /** ONNX Runtime is a file of its own, served beside: its threads start from it. */
@@ -11,15 +11,21 @@ const ortBeside: Plugin = {
   },
 };
 
-export async function bundlePage(): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('../../src/web/main.ts', import.meta.url))],
+/** A script, a file or what one would say, and what it imports, for a browser. */
+export async function bundle(entry: string | StdinOptions, options: BuildOptions = {}): Promise<string> {
+  const { outputFiles = [] } = await build({
+    ...(typeof entry === 'string' ? { entryPoints: [entry] } : { stdin: entry }),
     bundle: true,
     format: 'esm',
     target: 'es2022',
     minify: true,
-    write: false,
     plugins: [ortBeside],
+    ...options,
+    write: false,
   });
   return outputFiles.map(({ text }) => text).join('');
+}
+
+export function bundlePage(): Promise<string> {
+  return bundle(fileURLToPath(new URL('../../src/web/main.ts', import.meta.url)));
 }

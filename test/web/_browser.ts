@@ -1,26 +1,6 @@
-/** The Chromium of this machine, if it has one. */
-import { existsSync } from 'node:fs';
-import { type Browser, chromium } from 'playwright-core';
+/** Tests in a browser are skipped where there is none, and it is said. */
+import { BROWSER_WANTED, hasBrowser, startBrowser } from '../../scripts/web/browser.ts';
 
-const PLACES = [
-  process.env.CHROMIUM ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-];
+if (!hasBrowser) console.log(`No Chromium here: the tests in a browser are skipped; ${BROWSER_WANTED}.`);
 
-const executablePath = PLACES.find((place) => place !== '' && existsSync(place));
-if (executablePath === undefined) {
-  console.log(
-    'No Chromium here: the tests in a browser are skipped. Install one (apt-get install chromium), or name one in CHROMIUM.',
-  );
-}
-
-export const hasBrowser = executablePath !== undefined;
-
-export function startBrowser(): Promise<Browser> {
-  // Chromium's sandbox does not run as root, as in a container.
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return chromium.launch({ executablePath: executablePath ?? '', args });
-}
+export { hasBrowser, startBrowser };

@@ -33,7 +33,7 @@ export async function serve(
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
-  if (typeof address !== 'object' || address === null) throw new Error('test: no port');
+  if (typeof address !== 'object' || address === null) throw new Error('internal: no port');
   return {
     origin: `http://127.0.0.1:${address.port}`,
     close() {

@@ -1,0 +1,70 @@
+/** What `npm run bench:web` is asked for. */
+import { availableParallelism } from 'node:os';
+import { COMMON_FLAGS } from '../../../src/cli/flags.ts';
+import { UserError } from '../../../src/errors.ts';
+import { integer, type OptionTable, text, toggle } from '../../../src/train/options.ts';
+import type { Work } from '../protocol.ts';
+
+/** What every subject can be asked for. */
+export const WEB_WORK = ['forward', 'gradient', 'exact'] as const satisfies readonly Work[];
+
+const [what, how, output] = ['What to measure', 'How', 'Output'];
+
+export const WEB_TABLE = {
+  graphs: text({
+    group: what,
+    help: 'Vision Transformers, each with its images a step, with commas between.',
+    placeholder: 'NAME[:BATCH],…',
+    default: 'vit-micro-mnist:32',
+  }),
+  work: text({
+    group: what,
+    help: `Kinds of work: ${WEB_WORK.join(', ')}.`,
+    placeholder: 'KINDS',
+    default: WEB_WORK.join(),
+  }),
+  peers: toggle({
+    group: what,
+    help: 'TensorFlow.js and jax-js in the same rounds, their numbers compared first. By default where they are installed; given, they have to be.',
+    default: true,
+  }),
+  threads: text({
+    group: how,
+    help: 'Threads of each subject, with commas between. More than one on a cross-origin isolated page.',
+    placeholder: 'N,…',
+    default: availableParallelism() > 1 ? '1,2' : '1',
+  }),
+  rounds: integer(
+    { min: 1 },
+    { group: how, help: 'Rounds counted, after two that are not.', default: undefined, unset: '7' },
+  ),
+  quick: toggle({ group: how, help: 'Three rounds, after one that is not counted.', default: false }),
+  limit: integer(
+    { min: 1 },
+    { group: how, help: 'Seconds that a peer has to be ready and to compute once.', default: 300 },
+  ),
+  markdown: text({
+    group: output,
+    help: 'Write the tables as Markdown, too.',
+    placeholder: 'FILE',
+    default: undefined,
+  }),
+  json: text({
+    group: output,
+    help: 'Write every figure as JSON, too.',
+    placeholder: 'FILE',
+    default: undefined,
+  }),
+  ...COMMON_FLAGS,
+} as const satisfies OptionTable;
+
+/** `1,2` as numbers. Throws UserError. */
+export function threadsIn(list: string): number[] {
+  return list.split(',').map((entry) => {
+    if (!/^[1-9]\d*$/.test(entry))
+      throw new UserError(
+        `--threads ${list}: expected integers ≥ 1 with commas between, got ${entry || 'nothing'}`,
+      );
+    return Number(entry);
+  });
+}
