@@ -1,5 +1,5 @@
 import { exportModel } from '../src/cli/export.ts';
 import { runMain } from '../src/cli/fail.ts';
-import { bundlePage } from './web/bundle.ts';
+import { bundle } from './web/bundle.ts';
 
-await runMain((argv) => exportModel(argv, bundlePage));
+await runMain((argv) => exportModel(argv, () => bundle('main.ts')));

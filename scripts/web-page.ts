@@ -1,6 +1,6 @@
 /** Part of `npm run build`: the page's script, into the package. */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { bundlePage } from './web/bundle.ts';
+import { bundle } from './web/bundle.ts';
 
 await mkdir('dist/web', { recursive: true });
-await writeFile('dist/web/page.js', await bundlePage());
+await writeFile('dist/web/page.js', await bundle('main.ts'));

@@ -1,4 +1,4 @@
-/** The page's script as one module. */
+/** A page's script as one module. */
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { ORT_MODULE } from '../../src/runtime/web-files.ts';
@@ -11,9 +11,10 @@ const ortBeside: Plugin = {
   },
 };
 
-export async function bundlePage(): Promise<string> {
+/** `entry`: a module in src/web, `main.ts`. */
+export async function bundle(entry: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('../../src/web/main.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(`../../src/web/${entry}`, import.meta.url))],
     bundle: true,
     format: 'esm',
     target: 'es2022',

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import registerTest from 'ava';
 import type { Browser, Page } from 'playwright-core';
+import { serve } from '../../scripts/web/serve.ts';
 import { openDataset } from '../../src/datasets/open.ts';
 import { encodePng } from '../../src/datasets/picture.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import { bestAnswers } from '../../src/web/pixels.ts';
 import { program } from '../cli/_program.ts';
 import { hasBrowser, startBrowser } from './_browser.ts';
-import { serve } from './_static-server.ts';
 
 const image = { channels: 1, height: 28, width: 28 };
 const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-page-'));
