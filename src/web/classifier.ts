@@ -1,10 +1,9 @@
 /** The exported model, loaded beside the page. */
 import { UserError } from '../errors.ts';
-import { createSession } from '../runtime/ort.web.ts';
 import { fetched } from './fetched.ts';
 import { type ModelInfo, parseModelInfo } from './model-info.ts';
 import { type Answer, bestAnswers } from './pixels.ts';
-import { expectSimd, threadCount } from './support.ts';
+import { expectSimd, openSession, threadCount } from './support.ts';
 
 export interface Classifier {
   readonly info: ModelInfo;
@@ -22,13 +21,7 @@ export async function loadClassifier(): Promise<Classifier> {
   if (model.length !== bytes) {
     throw new UserError(`${file}: expected ${bytes} bytes, got ${model.length}; copy the file again`);
   }
-  const threads = threadCount();
-  const session = await createSession(model, { device: 'cpu', threads, optimize: true }).catch(
-    async (error: unknown) => {
-      await fetched('ort-wasm-simd-threaded.wasm', 'HEAD');
-      throw new UserError(`${file} does not load: ${error instanceof Error ? error.message : error}`);
-    },
-  );
+  const session = await openSession(model, file, { optimize: true });
   const { channels, height, width } = info.image;
   const run = async (pixels: Uint8Array): Promise<ArrayLike<number>> => {
     const shape = [1, height, width, channels];
@@ -40,7 +33,7 @@ export async function loadClassifier(): Promise<Classifier> {
   await run(new Uint8Array(height * width * channels));
   return {
     info,
-    threads,
+    threads: threadCount(),
     async classify(pixels) {
       const start = performance.now();
       const logits = await run(pixels);

@@ -1,6 +1,8 @@
 /** What this browser offers of what the pages compute with. */
 import { UserError } from '../errors.ts';
-import { wasmThreads } from '../runtime/ort.web.ts';
+import { createSession, wasmThreads } from '../runtime/ort.web.ts';
+import type { Session } from '../runtime/session.ts';
+import { fetched } from './fetched.ts';
 
 /** A function of one v128 constant: valid only where SIMD is. */
 const SIMD = Uint8Array.of(
@@ -19,4 +21,17 @@ export function expectSimd(): void {
 /** How many threads ONNX Runtime gets. */
 export function threadCount(): number {
   return wasmThreads(Math.min(4, navigator.hardwareConcurrency));
+}
+
+/** Loads a model, which `name` names where it does not: then with what is missing beside the page, if that is why. */
+export function openSession(
+  model: Uint8Array,
+  name: string,
+  options: { readonly optimize?: boolean } = {},
+): Promise<Session> {
+  const session = createSession(model, { device: 'cpu', threads: threadCount(), ...options });
+  return session.catch(async (error: unknown) => {
+    await fetched('ort-wasm-simd-threaded.wasm', 'HEAD');
+    throw new UserError(`${name} does not load: ${error instanceof Error ? error.message : error}`);
+  });
 }

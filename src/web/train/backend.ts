@@ -1,7 +1,6 @@
 /** What a page trains with: the one place where that is chosen. */
-import { createSession } from '../../runtime/ort.web.ts';
 import type { Session } from '../../runtime/session.ts';
-import { threadCount } from '../support.ts';
+import { openSession, threadCount } from '../support.ts';
 
 export const BACKENDS = ['wasm'] as const;
 export type Backend = (typeof BACKENDS)[number];
@@ -10,7 +9,7 @@ type Load = (graph: Uint8Array) => Promise<Session>;
 
 /** How each of them loads a graph. */
 export const LOAD: Readonly<Record<Backend, Load>> = {
-  wasm: (graph) => createSession(graph, { device: 'cpu', threads: threadCount() }),
+  wasm: (graph) => openSession(graph, 'the graph'),
 };
 
 /** What each is to the reader of the page. */

@@ -10,7 +10,7 @@ button { padding: 6px 16px; border: 1px solid var(--rule); border-radius: 8px; b
 button:hover:not(:disabled), button:focus-visible { border-color: var(--blue); }
 button:disabled, select:disabled, input:disabled { opacity: .5; cursor: default; }
 #run { min-width: 108px; border-color: var(--blue); background: var(--blue); color: var(--card); font-weight: 600; }
-.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: 12px 16px; margin: 0; padding: 0; border: 0; }
+.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: 12px 16px; margin: 0; padding: 0; border: 0; }
 .fields label { display: grid; gap: 3px; color: var(--soft); font-size: .85rem; align-content: start; }
 .fields select, .fields input { width: 100%; padding: 6px 8px; border: 1px solid var(--rule); border-radius: 8px; background: var(--page);
   font-size: 1rem; height: 38px; }
@@ -71,7 +71,7 @@ if (location.protocol === 'file:') tell('Opened as a file, where browsers load n
 
 const REGULARIZERS = {
   none: 'none',
-  exact: 'exact',
+  exact: 'exact, by double backward',
   fd: 'finite difference',
   sam: 'SAM',
 } as const;
@@ -103,8 +103,8 @@ export function trainingPageHtml(chartStyle: string): string {
 <section class="wide">
 <form id="settings">
 <fieldset class="fields" id="fields" disabled>
-<label>Gradient regularization<select id="gr">${options(REGULARIZERS)}</select></label>
-<label>Its warmup<select id="gr-warmup">${options({ none: 'none', lambda: 'λ grows', r: 'r grows', zero: 'none of it until warmup ends' })}</select></label>
+<label>Regularization<select id="gr">${options(REGULARIZERS)}</select></label>
+<label>Warmup of it<select id="gr-warmup">${options({ none: 'none', lambda: 'λ grows', r: 'r grows', zero: 'off until it ends' })}</select></label>
 ${number('lambda', 'Weight λ', 'any')}
 ${number('r', 'Distance r', 'any')}
 <label>Optimizer<select id="optimizer">${options({ adamw: 'AdamW', adam: 'Adam', sgd: 'SGD', rmsprop: 'RMSProp' })}</select></label>

@@ -13,6 +13,8 @@ const LEARNING_RATES: Readonly<Record<TrainConfig['optimizer'], number>> = {
 };
 
 const BATCH_SIZE = 64;
+/** What the page begins with: a few minutes. */
+const FIRST = { epochs: 10, warmupEpochs: 1 };
 
 export interface Settings {
   /** Options as in a `--config` file. Throws UserError for a field that holds no number. */
@@ -79,7 +81,7 @@ export function createSettings(graph: string, fraction: () => number): Settings 
     strengthOf(config);
     fit();
   };
-  show(parseConfig({}, 'settings'));
+  show(parseConfig(FIRST, 'settings'));
 
   return {
     show,

@@ -88,7 +88,9 @@ export function resumedTraining(
       `${origin}: it was trained on ${dataset.name} of ${size(spec.image)} in ${spec.classes} classes, expected ${own.name} of ${size(own)} in ${own.classes.length}, the images that this page has; go on with it in node: npm run train -- --resume`,
     );
   }
-  return openTraining(parseConfig(config, `${origin}: config`), spec, options, { run, origin });
+  // To go on here means to go on: where node was told to stop early does not count.
+  const whole = { ...parseConfig(config, `${origin}: config`), maxSteps: 0 };
+  return openTraining(whole, spec, options, { run, origin });
 }
 
 async function openTraining(
@@ -114,7 +116,7 @@ async function openTraining(
   });
   // As many as where the run began: with other images than all of those, its schedules go on as they were.
   const plan = planRun(config, Math.floor(trainingImages(dataset, config.trainFraction) / config.batchSize));
-  const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
+  const lastStep = plan.totalSteps;
 
   const parameters = new ParameterArrays(manifest);
   const { labelSmoothing, gr: kind } = config;
