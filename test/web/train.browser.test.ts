@@ -246,7 +246,8 @@ test('a file that is no run, or damaged, is a message that can be read, and the 
   const good = Buffer.concat(await encodeRun('run', { checkpoint, metrics: [] }, new Date()));
   const bad = Buffer.from(good);
   // Among the last weights: the file after them begins within 512 bytes of their end.
-  bad[good.indexOf('run/checkpoints/step-000010/optimizer') - 600] ^= 1;
+  const at = good.indexOf('run/checkpoints/step-000010/optimizer') - 600;
+  bad.writeUInt8(good.readUInt8(at) ^ 1, at);
   await fails(bad, /model\.safetensors: its bytes are not those that were saved \(SHA-256 differs\)/);
   await fails(good.subarray(0, good.length / 2), /^run\.tar: it ends too early/);
   await page.setInputFiles('#load', tarFile(good));

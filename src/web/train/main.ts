@@ -124,6 +124,7 @@ function download(name: string, content: Blob): void {
 function failed(message: string): void {
   say(message, true);
   answers?.show();
+  answers?.ask();
   if (phase === 'busy') enter(run ? (step >= run.lastStep ? 'done' : 'paused') : 'idle');
 }
 

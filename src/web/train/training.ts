@@ -66,14 +66,18 @@ export interface TrainingOptions {
 }
 
 /** A new run. Throws UserError for options that do not fit each other. */
-export function newTraining(settings: unknown, spec: Spec, options: TrainingOptions): Promise<Training> {
+export async function newTraining(
+  settings: unknown,
+  spec: Spec,
+  options: TrainingOptions,
+): Promise<Training> {
   const config = parseConfig(settings, 'settings');
   const microBatch = config.microBatch || config.batchSize;
   return openTraining({ ...config, microBatch, memory: config.memory ?? 'fast' }, spec, options);
 }
 
 /** A run to be gone on with. Throws UserError where it is of other images, or broken; `origin` names its file. */
-export function resumedTraining(
+export async function resumedTraining(
   run: ArchivedRun,
   origin: string,
   options: TrainingOptions,
