@@ -37,7 +37,7 @@ const door = (dependency, owner) => ({
 
 /** What a browser bundles: none of it may reach node's modules, sharp or onnxruntime-node. */
 const PORTABLE =
-  '^src/(onnx|autodiff|passes|objective|optim|models)/|^src/artifacts/(spec|build|manifest)|^src/train/(engine|trainer|parameters|evaluate|safetensors|checkpoint|config|options|micro-batch|memory-estimate)\\.ts|^src/train/diagnostics/(gauge|groups|hessian|lanczos|record|second-moment|spikes|vectors)\\.ts|^src/web/|^src/index\\.ts';
+  '^src/(onnx|autodiff|passes|objective|optim|models)/|^src/artifacts/(spec|build|manifest)|^src/datasets/(augment|batches|dataset|packed|subset)\\.ts|^src/train/(engine|trainer|parameters|evaluate|safetensors|checkpoint|config|options|micro-batch|memory-estimate|inference-model|metrics|parse-lines|run-archive|tar)\\.ts|^src/train/diagnostics/(gauge|groups|hessian|lanczos|record|second-moment|spikes|vectors)\\.ts|^src/web/|^src/index\\.ts';
 
 module.exports = {
   forbidden: [
@@ -51,6 +51,7 @@ module.exports = {
     door('onnxruntime-', 'runtime/'),
     door('protobufjs', 'onnx/proto'),
     door('sharp', 'datasets/'),
+    door('uplot', 'web/train/charts'),
     {
       name: 'portable-code-imports-nothing-of-node',
       severity: 'error',

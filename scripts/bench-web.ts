@@ -18,7 +18,7 @@ import { writeSite } from './bench/web/site.ts';
 import { benchSizes } from './bench/web/sizes.ts';
 import { benchWeb, type WebRow } from './bench/web/works.ts';
 import { BROWSER_WANTED, hasBrowser, startBrowser } from './web/browser.ts';
-import { serve } from './web/static-server.ts';
+import { serve } from './web/serve.ts';
 
 await runMain(async (argv) => {
   const { values, given } = parseFlags(argv, WEB_TABLE);

@@ -3,4 +3,4 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { bundlePage } from './web/bundle.ts';
 
 await mkdir('dist/web', { recursive: true });
-await writeFile('dist/web/page.js', await bundlePage());
+await writeFile('dist/web/page.js', await bundlePage('main.ts'));

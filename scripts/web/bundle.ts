@@ -26,6 +26,7 @@ export async function bundle(entry: string | StdinOptions, options: BuildOptions
   return outputFiles.map(({ text }) => text).join('');
 }
 
-export function bundlePage(): Promise<string> {
-  return bundle(fileURLToPath(new URL('../../src/web/main.ts', import.meta.url)));
+/** A script of a page of this project: `main.ts` in src/web. */
+export function bundlePage(entry: string): Promise<string> {
+  return bundle(fileURLToPath(new URL(`../../src/web/${entry}`, import.meta.url)));
 }

@@ -11,6 +11,7 @@ import { formatDuration } from '../train/duration.ts';
 import { type OptionTable, text } from '../train/options.ts';
 import { createProgress, type Progress } from '../train/progress.ts';
 import { prepareRun, type RunObserver, type RunResult, trainRun } from '../train/run.ts';
+import { unpackRun } from '../train/unpack-run.ts';
 import { createRunFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { predictSamples } from './samples.ts';
@@ -25,7 +26,7 @@ const TABLE = {
   }),
   resume: text({
     group: 'Run',
-    help: 'Go on with the run in this folder, from its last checkpoint.',
+    help: 'Go on with the run in this folder, from its last checkpoint; or in a .tar that a page saved, unpacked beside it.',
     placeholder: 'FOLDER',
     default: undefined,
   }),
@@ -58,10 +59,11 @@ export async function train(argv: readonly string[]): Promise<void> {
         '--config: a resumed run takes its options from its checkpoint; leave --config out',
       );
     }
-    const checkpoint = await loadCheckpoint(values.resume);
-    const config = resumedConfig(checkpoint.config, values.resume, flags);
+    const resumed = values.resume.endsWith('.tar') ? await unpackRun(values.resume) : values.resume;
+    const checkpoint = await loadCheckpoint(resumed);
+    const config = resumedConfig(checkpoint.config, resumed, flags);
     const graph = await openGraph(config.graph);
-    const folder = runFolderOf(values.resume);
+    const folder = runFolderOf(resumed);
     await watched(folder, config, (observer) => trainRun(folder, { config, graph }, observer, checkpoint));
     return;
   }

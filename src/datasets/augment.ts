@@ -1,6 +1,6 @@
 /** From uint8 pixels to what a network reads: crop, flip and normalise. Pure: also for browsers. */
 import { Random } from '../random.ts';
-import type { DatasetInfo, ImageShape } from './dataset.ts';
+import type { DatasetInfo, DatasetName, ImageShape } from './dataset.ts';
 
 /** Crop at random out of the image with `pad` black pixels around it; mirror left–right half of the time. */
 export interface Augmentation {
@@ -9,6 +9,28 @@ export interface Augmentation {
 }
 
 export const NO_AUGMENTATION: Augmentation = { pad: 0, flip: false };
+
+const AUGMENTATIONS = {
+  none: NO_AUGMENTATION,
+  crop: { pad: 4, flip: false },
+  'crop-flip': { pad: 4, flip: true },
+} as const;
+
+/** Digits lose their meaning when mirrored, and MNIST's are centred: no augmentation by default. */
+const USUAL: Readonly<Record<DatasetName, keyof typeof AUGMENTATIONS>> = {
+  mnist: 'none',
+  cifar10: 'crop-flip',
+  cifar100: 'crop-flip',
+  'image-folder': 'crop-flip',
+};
+
+/** An augmentation by its name; `auto` is what suits the dataset. */
+export function augmentationOf(
+  name: keyof typeof AUGMENTATIONS | 'auto',
+  dataset: DatasetName,
+): Augmentation {
+  return AUGMENTATIONS[name === 'auto' ? USUAL[dataset] : name];
+}
 
 /** One draw: output pixel (y, x) shows input pixel (y + top, x + left), mirrored after the crop if `flip`. */
 export interface Placement {

@@ -14,7 +14,7 @@ export function stratifiedSubset(split: ImageSplit, fraction: number): ImageSpli
     else byClass.set(label, [index]);
   });
   const chosen = [...byClass].flatMap(([label, members]) => {
-    const count = Math.max(1, Math.round(fraction * members.length));
+    const count = shareOf(members.length, fraction);
     const order = permutation(members.length, new Random(0, 'sample', label));
     return Array.from(order.subarray(0, count), (i) => members[i] ?? 0);
   });
@@ -25,4 +25,9 @@ export function stratifiedSubset(split: ImageSplit, fraction: number): ImageSpli
     read: (index, out, offset) => split.read(indices[index] ?? 0, out, offset),
     ...(split.verify && { verify: () => split.verify?.() ?? Promise.resolve() }),
   };
+}
+
+/** How many of a class's images a fraction takes. */
+export function shareOf(members: number, fraction: number): number {
+  return Math.max(1, Math.round(fraction * members));
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { readDiagnostics } from '../train/diagnostics/log.ts';
-import { readMetrics } from '../train/metrics.ts';
+import { readMetrics } from '../train/metrics-log.ts';
 import { type ReportInput, renderReport } from './page.ts';
 
 /**

@@ -17,7 +17,8 @@ const VERSION = 1;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
-const Dataset = v.object({
+/** `DatasetInfo` as it is in files. */
+export const Dataset = v.object({
   name: v.picklist(DATASETS),
   channels: count,
   height: count,

@@ -1,9 +1,10 @@
 /** Files of one JSON object a line, in the order of the steps, written while a run goes on and resumed with it. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import * as v from 'valibot';
+import type * as v from 'valibot';
 import { UserError } from '../errors.ts';
 import { systemErrorMessage } from '../system-error.ts';
 import { openAppendFile } from './append-file.ts';
+import { parseLines } from './parse-lines.ts';
 
 /** What all lines of such a file have. */
 type LineSchema<Line extends { readonly step: number }> = v.GenericSchema<unknown, Line>;
@@ -65,10 +66,7 @@ function parsedLines<Line extends { readonly step: number }>(
   path: string,
   schema: LineSchema<Line>,
 ): { text: string; record: Line }[] {
-  const lines = readText(path).split('\n');
-  const unfinished = lines.pop();
-  if (unfinished !== undefined && isJson(unfinished)) lines.push(unfinished);
-  return lines.map((text, i) => ({ text, record: parseLine(text, schema, `${path}: line ${i + 1}`) }));
+  return parseLines(readText(path), schema, path);
 }
 
 function readText(path: string): string {
@@ -76,27 +74,5 @@ function readText(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     throw new UserError(systemErrorMessage(error) ?? `${path}: cannot be read: ${String(error)}`);
-  }
-}
-
-function parseLine<Line extends { readonly step: number }>(
-  text: string,
-  schema: LineSchema<Line>,
-  where: string,
-): Line {
-  if (!isJson(text))
-    throw new UserError(`${where}: expected a JSON object, got \`${text.slice(0, 60)}\`; delete the line`);
-  const result = v.safeParse(schema, JSON.parse(text));
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  throw new UserError(`${where}: ${v.getDotPath(issue) ?? 'line'}: ${issue.message}; delete the line`);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -1,9 +1,9 @@
 /**
  * `metrics.jsonl`: what a run measured, one JSON object a line, in the order of the steps. It is the one source that
- * the report draws from; TensorBoard's file and the terminal show the same records.
+ * the report draws from; TensorBoard's file and the terminal show the same records. Pure: also for browsers.
  */
 import * as v from 'valibot';
-import { openLines, readLines } from './json-lines.ts';
+import { parseLines } from './parse-lines.ts';
 
 /** Where a measurement was taken: after `step` updates (1 is the first), in epoch `epoch` (1 is the first). */
 interface Position {
@@ -58,7 +58,7 @@ export interface RecordSink {
 const measurement = v.nullable(v.number());
 
 /** A line as it is in the file. JSON has no NaN or infinity: a number that was not finite is null there. */
-const Line = v.object({
+export const MetricsLine = v.object({
   step: v.number(),
   epoch: v.number(),
   split: v.picklist(['train', 'test']),
@@ -75,28 +75,23 @@ const Line = v.object({
   spike: v.optional(measurement, null),
   images_per_second: measurement,
 });
-export type MetricsLine = Readonly<v.InferOutput<typeof Line>>;
+export type MetricsLine = Readonly<v.InferOutput<typeof MetricsLine>>;
 
 /** Every key, in the order of the file. */
-const KEYS = Object.keys(Line.entries);
+const KEYS = Object.keys(MetricsLine.entries);
 const NOTHING = Object.fromEntries(KEYS.map((key) => [key, null]));
 
-/**
- * Opens a run's metrics file for writing; see `openLines`. A resumed run's reads as if it had never stopped
- * (`images_per_second` apart).
- *
- * @throws UserError where a new run finds a file, or a resumed one a broken line
- */
-export function openMetricsLog(path: string, at: { resumeAtStep?: number } = {}): RecordSink {
-  const lines = openLines(path, Line, { ...at, holds: 'metrics' });
-  return {
-    write: (record) => lines.write(JSON.stringify({ ...NOTHING, ...record }, KEYS)),
-    flush: lines.flush,
-    close: lines.close,
-  };
+/** A record as the text of its line; what is not finite in it becomes null. */
+export function metricsText(record: MetricsRecord | MetricsLine): string {
+  return JSON.stringify({ ...NOTHING, ...record }, KEYS);
 }
 
-/** All complete lines of a metrics file, also of one still being written. @throws UserError naming a broken line */
-export function readMetrics(path: string): MetricsLine[] {
-  return readLines(path, Line);
+/** All complete lines of a metrics file. Throws a UserError that names the file, `path`, and the broken line. */
+export function parseMetrics(content: string, path: string): MetricsLine[] {
+  return parseLines(content, MetricsLine, path).map(({ record }) => record);
+}
+
+/** A record as it is read back from its line. */
+export function metricsLine(record: MetricsRecord): MetricsLine {
+  return v.parse(MetricsLine, JSON.parse(metricsText(record)));
 }

@@ -9,8 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { createSession, expectDevice } from '#runtime';
 import type { GraphName, Variant } from '../artifacts/build.ts';
 import { buildForSpec, ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.ts';
-import { type Augmentation, NO_AUGMENTATION } from '../datasets/augment.ts';
-import type { DatasetName } from '../datasets/dataset.ts';
+import { augmentationOf, NO_AUGMENTATION } from '../datasets/augment.ts';
 import { type Loader, openLoader } from '../datasets/loader.ts';
 import { UserError } from '../errors.ts';
 import type { Session } from '../runtime/session.ts';
@@ -25,7 +24,8 @@ import { createSpikeMarks } from './diagnostics/spikes.ts';
 import { createEngine, engineGraphs, type LabelledImages } from './engine.ts';
 import { evaluate } from './evaluate.ts';
 import { estimateMemory } from './memory-estimate.ts';
-import { openMetricsLog, readMetrics, type TestRecord, type TrainRecord } from './metrics.ts';
+import type { TestRecord, TrainRecord } from './metrics.ts';
+import { openMetricsLog, readMetrics } from './metrics-log.ts';
 import { chooseMemory, gigabytes } from './micro-batch.ts';
 import { ParameterArrays, type WeightArrays } from './parameters.ts';
 import { openTensorBoard } from './tensorboard.ts';
@@ -275,20 +275,6 @@ export async function trainRun(
   }
 }
 
-const AUGMENTATIONS: Readonly<Record<Exclude<TrainConfig['augment'], 'auto'>, Augmentation>> = {
-  none: NO_AUGMENTATION,
-  crop: { pad: 4, flip: false },
-  'crop-flip': { pad: 4, flip: true },
-};
-
-/** Digits lose their meaning when mirrored, and MNIST's are centred: no augmentation by default. */
-const USUAL: Readonly<Record<DatasetName, keyof typeof AUGMENTATIONS>> = {
-  mnist: 'none',
-  cifar10: 'crop-flip',
-  cifar100: 'crop-flip',
-  'image-folder': 'crop-flip',
-};
-
 /** The file of diagnostics, where there are any; a resumed run that takes none still forgets what was after its step. */
 function openDiagnostics(
   folder: string,
@@ -332,7 +318,6 @@ async function openFixedBatch(config: TrainConfig, graph: GraphFolder): Promise<
 
 async function openData(config: TrainConfig, graph: GraphFolder): Promise<[Loader, Loader]> {
   const source = sourceOf(config, graph);
-  const augment = config.augment === 'auto' ? USUAL[graph.spec.dataset] : config.augment;
   const train = await openLoader({
     source,
     split: 'train',
@@ -340,7 +325,7 @@ async function openData(config: TrainConfig, graph: GraphFolder): Promise<[Loade
     seed: config.seed,
     shuffle: true,
     dropLast: true,
-    augmentation: AUGMENTATIONS[augment],
+    augmentation: augmentationOf(config.augment, graph.spec.dataset),
   });
   const test = await openTestLoader(source).catch(async (error) => {
     await train.close();

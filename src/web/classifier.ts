@@ -1,13 +1,9 @@
 /** The exported model, loaded beside the page. */
 import { UserError } from '../errors.ts';
-import { createSession, wasmThreads } from '../runtime/ort.web.ts';
+import { fetched } from './fetched.ts';
 import { type ModelInfo, parseModelInfo } from './model-info.ts';
 import { type Answer, bestAnswers } from './pixels.ts';
-
-/** A function of one v128 constant: valid only where SIMD is. */
-const SIMD = Uint8Array.of(
-  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11],
-);
+import { expectSimd, openSession, threadCount } from './support.ts';
 
 export interface Classifier {
   readonly info: ModelInfo;
@@ -18,24 +14,14 @@ export interface Classifier {
 
 /** Throws UserError for what is missing: in the browser, or of the files. */
 export async function loadClassifier(): Promise<Classifier> {
-  if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(SIMD)) {
-    throw new UserError(
-      'This browser has no WebAssembly SIMD, which the model runs on: take Chrome or Edge 91, Firefox 89, Safari 16.4, or later',
-    );
-  }
+  expectSimd();
   const info = parseModelInfo(await (await fetched('model.json')).json().catch(() => undefined));
   const { file, bytes } = info.model;
   const model = new Uint8Array(await (await fetched(file)).arrayBuffer());
   if (model.length !== bytes) {
     throw new UserError(`${file}: expected ${bytes} bytes, got ${model.length}; copy the file again`);
   }
-  const threads = wasmThreads(Math.min(4, navigator.hardwareConcurrency));
-  const session = await createSession(model, { device: 'cpu', threads, optimize: true }).catch(
-    async (error: unknown) => {
-      await fetched('ort-wasm-simd-threaded.wasm', 'HEAD');
-      throw new UserError(`${file} does not load: ${error instanceof Error ? error.message : error}`);
-    },
-  );
+  const session = await openSession(model, file, { optimize: true });
   const { channels, height, width } = info.image;
   const run = async (pixels: Uint8Array): Promise<ArrayLike<number>> => {
     const shape = [1, height, width, channels];
@@ -47,7 +33,7 @@ export async function loadClassifier(): Promise<Classifier> {
   await run(new Uint8Array(height * width * channels));
   return {
     info,
-    threads,
+    threads: threadCount(),
     async classify(pixels) {
       const start = performance.now();
       const logits = await run(pixels);
@@ -57,13 +43,4 @@ export async function loadClassifier(): Promise<Classifier> {
       };
     },
   };
-}
-
-async function fetched(file: string, method = 'GET'): Promise<Response> {
-  const response = await fetch(file, { method }).catch(() => undefined);
-  if (response?.ok) return response;
-  const reason = response ? `the server answered ${response.status}` : 'the server did not answer';
-  throw new UserError(
-    `${file}: ${reason}; it belongs beside index.html: serve the folder as it was exported`,
-  );
 }

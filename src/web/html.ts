@@ -1,42 +1,24 @@
 /** index.html of an exported model. Pure; written in node. */
 import { Html, html } from '../report/html.ts';
 import type { ModelInfo } from './model-info.ts';
+import { style } from './style.ts';
 
-/** As report/style.ts: system fonts, one accent, light or dark as the reader's system, one column on a phone. */
-const style = `
-:root { color-scheme: light dark; --text: #1c2126; --soft: #5b6570; --page: #f6f7f8; --card: #fff; --rule: #dfe3e7;
-  --blue: #0072b2; --bar: #cfe3f1; --wrong: #b34700; }
-@media (prefers-color-scheme: dark) { :root { --text: #e4e8ec; --soft: #9aa5b1; --page: #14171a; --card: #1c2024; --rule: #333a41;
-  --blue: #56b4e9; --bar: #1f4258; --wrong: #ffb066; } }
-* { box-sizing: border-box; }
-[hidden] { display: none !important; }
-body { margin: 0 auto; max-width: 960px; padding: 40px 24px 64px; background: var(--page); color: var(--text);
-  font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; }
-h1 { margin: 0; font-size: 2rem; line-height: 1.2; letter-spacing: -.015em; overflow-wrap: anywhere; }
-h2 { margin: 0 0 12px; font-size: 1.1rem; }
-.facts, .note { margin: 6px 0 0; color: var(--soft); overflow-wrap: anywhere; }
-.note { font-size: .85rem; }
-#status { margin: 20px 0 0; padding: 10px 16px; border-left: 4px solid var(--blue); background: var(--card); border-radius: 4px;
-  overflow-wrap: anywhere; }
-#status.error { border-color: var(--wrong); }
-main { display: grid; grid-template-columns: 1fr 1fr; gap: 20px; margin-top: 24px; }
-section { padding: 20px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; min-width: 0; }
-.wide { grid-column: 1 / -1; }
+const ownStyle = `
 #drop { display: block; padding: 22px 12px; border: 2px dashed var(--rule); border-radius: 8px; text-align: center; cursor: pointer;
   color: var(--soft); }
 #drop b { color: var(--blue); }
 #drop.over, #drop:hover, #drop:focus-within { border-color: var(--blue); }
 #drop input { position: absolute; opacity: 0; width: 1px; height: 1px; }
 .pad { display: flex; gap: 12px; align-items: flex-start; margin-top: 16px; }
-#draw { flex: 0 1 224px; min-width: 0; border: 1px solid var(--rule); border-radius: 8px; touch-action: none; cursor: crosshair; }
+#draw { flex: 0 1 224px; }
 .tools { display: grid; gap: 8px; font-size: .9rem; color: var(--soft); }
 .tools button { font: inherit; padding: 4px 14px; border: 1px solid var(--rule); border-radius: 6px; background: var(--page);
   color: var(--text); cursor: pointer; }
 #pen { width: 100%; height: 32px; }
 .seen { display: flex; gap: 14px; align-items: center; margin-bottom: 16px; }
-#seen { width: 84px; height: auto; image-rendering: pixelated; border-radius: 8px; border: 1px solid var(--rule); flex: none; }
+#seen { width: 84px; }
 .seen b { overflow-wrap: anywhere; }
-#answers { margin: 0; padding: 0; list-style: none; display: grid; gap: 8px; }
+#answers { display: grid; gap: 8px; }
 #answers li { position: relative; display: flex; justify-content: space-between; gap: 12px; padding: 5px 10px; border-radius: 6px;
   overflow: hidden; background: var(--page); font-variant-numeric: tabular-nums; }
 #answers b, #answers span { position: relative; z-index: 1; overflow-wrap: anywhere; }
@@ -47,10 +29,6 @@ section { padding: 20px; background: var(--card); border: 1px solid var(--rule);
 #samples img { display: block; width: 100%; image-rendering: pixelated; }
 pre { margin: 0; overflow-x: auto; font: .82rem/1.5 ui-monospace, Menlo, Consolas, monospace; }
 @media (max-width: 720px) {
-  body { padding: 24px 12px 40px; }
-  h1 { font-size: 1.6rem; }
-  main { grid-template-columns: 1fr; gap: 12px; }
-  section { padding: 16px; }
   #result { order: -1; }
   #result h2 { display: none; }
   .seen { margin-bottom: 10px; }
@@ -92,7 +70,7 @@ console.log(classes[best]);`;
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${info.name}</title>
 <link rel="icon" href="data:,">
-<style>${new Html(style)}</style>
+<style>${new Html(style + ownStyle)}</style>
 </head>
 <body>
 <h1>${info.name}</h1>

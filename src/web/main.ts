@@ -1,6 +1,7 @@
 /** The exported page: a picture in, by file, drop, drawing or sample; the five best answers out. */
 import { UserError } from '../errors.ts';
 import { type Classifier, loadClassifier } from './classifier.ts';
+import { element, messageOf, say } from './dom.ts';
 import { drawOn } from './drawing.ts';
 import { context, fitted, fittedDigit, type Picture, pixelsOf } from './picture.ts';
 
@@ -12,21 +13,6 @@ interface Job {
   /** The picture at the model's size. */
   readonly read: () => Promise<HTMLCanvasElement>;
 }
-
-function element<E extends HTMLElement>(id: string, type: new () => E): E {
-  const found = document.getElementById(id);
-  if (found instanceof type) return found;
-  throw new Error(`index.html has no ${type.name} with id ${id}`);
-}
-
-function say(text: string, isError = false): void {
-  const status = element('status', HTMLElement);
-  status.textContent = text;
-  status.hidden = text === '';
-  status.classList.toggle('error', isError);
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Shows one picture after the other; of those that wait, the latest. */
 function worker({ info, threads, classify }: Classifier): (job: Job) => void {

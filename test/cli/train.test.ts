@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import { readDiagnostics } from '../../src/train/diagnostics/log.ts';
-import { readMetrics } from '../../src/train/metrics.ts';
+import { readMetrics } from '../../src/train/metrics-log.ts';
 import { decodeSafetensors } from '../../src/train/safetensors.ts';
 import { program, start, workspace } from './_program.ts';
 

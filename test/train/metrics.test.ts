@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/errors.ts';
-import { openMetricsLog, readMetrics } from '../../src/train/metrics.ts';
+import { openMetricsLog, readMetrics } from '../../src/train/metrics-log.ts';
 import { temporaryFolder, testRecord, trainRecord } from './_records.ts';
 
 const newPath = (t: ExecutionContext) => join(temporaryFolder(t), 'metrics.jsonl');

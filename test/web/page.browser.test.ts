@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import registerTest from 'ava';
 import type { Browser, Page } from 'playwright-core';
-import { serve } from '../../scripts/web/static-server.ts';
+import { serve } from '../../scripts/web/serve.ts';
 import { openDataset } from '../../src/datasets/open.ts';
 import { encodePng } from '../../src/datasets/picture.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
+import { UserError } from '../../src/errors.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -11,10 +12,10 @@ const TYPES: Readonly<Record<string, string>> = {
   '.png': 'image/png',
 };
 
-/** Serves the folder; `isolated` adds the two headers that give a page threads. */
+/** Serves the folder to this machine; `isolated` adds the two headers that give a page threads. Port 0 is any free one. */
 export async function serve(
   folder: string,
-  { isolated = false } = {},
+  { isolated = false, port = 0 } = {},
 ): Promise<{ origin: string; close(): void }> {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
@@ -31,7 +32,12 @@ export async function serve(
     });
     response.end(request.method === 'HEAD' ? undefined : content);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) =>
+      reject(new UserError(`--port ${port}: cannot listen there (${error.message}); take another`)),
+    );
+    server.listen(port, '127.0.0.1', resolve);
+  });
   const address = server.address();
   if (typeof address !== 'object' || address === null) throw new Error('internal: no port');
   return {

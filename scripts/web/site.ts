@@ -1,0 +1,48 @@
+/** The page that trains, as a folder for any static server. */
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { openDataset } from '../../src/datasets/open.ts';
+import { stratifiedSubset } from '../../src/datasets/subset.ts';
+import { webFiles } from '../../src/runtime/web-files.ts';
+import { trainingPageHtml } from '../../src/web/train/html.ts';
+import { packDataset } from '../../src/web/train/packed-dataset.ts';
+import { bundlePage } from './bundle.ts';
+
+/** Where `npm run web` and `npm run web:build` put it. */
+export const SITE = 'site';
+/** Shares of MNIST's 60,000 training and 10,000 test images. */
+const FRACTION = 0.1;
+
+/** Writes the folder anew. Returns its size in bytes. */
+export async function buildSite(folder: string): Promise<number> {
+  const files: Readonly<Record<string, string | Uint8Array>> = {
+    'index.html': trainingPageHtml(await readFile(await chartStyle(), 'utf8')),
+    'page.js': await bundlePage('train/main.ts'),
+    'worker.js': await bundlePage('train/worker.ts'),
+    'mnist.pack': await digits(),
+  };
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
+  for (const [name, from] of webFiles()) await copyFile(from, path.join(folder, name));
+  const all = [...Object.keys(files), ...webFiles().keys()];
+  const sizes = await Promise.all(all.map(async (name) => (await readFile(path.join(folder, name))).length));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function chartStyle(): Promise<string> {
+  return createRequire(import.meta.url).resolve('uplot/dist/uPlot.min.css');
+}
+
+async function digits(): Promise<Uint8Array> {
+  const image = { channels: 1, height: 28, width: 28 };
+  const dataset = await openDataset({ dataset: 'mnist', ...image, classes: 10 });
+  const train = stratifiedSubset(dataset.train, FRACTION);
+  const test = stratifiedSubset(dataset.test, FRACTION);
+  const classSizes = dataset.classes.map(
+    (_, k) => dataset.train.labels.filter((label) => label === k).length,
+  );
+  const found = `${train.length} training and ${test.length} test images of MNIST, which came with a page`;
+  return packDataset({ ...dataset, found, train, test, fraction: FRACTION, classSizes });
+}

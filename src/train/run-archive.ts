@@ -1,0 +1,146 @@
+/**
+ * A run's folder as one file, for where no folder can be written: a page. `NAME.tar` holds `NAME/config.json`,
+ * `NAME/metrics.jsonl` and one checkpoint, `NAME/checkpoints/step-000123/`, so that what it unpacks to is a run like any
+ * other. Read is any set of files with a checkpoint in it. Pure: also for browsers.
+ */
+import { UserError } from '../errors.ts';
+import {
+  type Checkpoint,
+  type CheckpointDocument,
+  type CheckpointPart,
+  DOCUMENT,
+  decodeDocument,
+  decodeModel,
+  decodeOptimizer,
+  encodeDocument,
+  encodeTensors,
+  type FileSum,
+  TENSOR_FILES,
+} from './checkpoint.ts';
+import { type MetricsLine, metricsText, parseMetrics } from './metrics.ts';
+import { type NamedFile, tar } from './tar.ts';
+
+export interface ArchivedRun {
+  readonly checkpoint: Checkpoint;
+  /** Up to the checkpoint's step; none where they were not there. */
+  readonly metrics: readonly MetricsLine[];
+}
+
+export const METRICS_FILE = 'metrics.jsonl';
+export const CONFIG_FILE = 'config.json';
+
+/** The archive of a run, as pieces to be written in order. */
+export async function encodeRun(
+  name: string,
+  { checkpoint, metrics }: ArchivedRun,
+  now: Date,
+): Promise<Uint8Array[]> {
+  const tensors = encodeTensors(checkpoint);
+  const [model, optimizer] = [joined(tensors.model), joined(tensors.optimizer)];
+  const sums = { model: await fileSum(model), optimizer: await fileSum(optimizer) };
+  const text = (content: string): Uint8Array => new TextEncoder().encode(content);
+  const folder = `${name}/checkpoints/step-${String(checkpoint.step).padStart(6, '0')}`;
+  const files: readonly NamedFile[] = [
+    { path: `${name}/${CONFIG_FILE}`, bytes: text(`${JSON.stringify(checkpoint.config, null, 2)}\n`) },
+    {
+      path: `${name}/${METRICS_FILE}`,
+      bytes: text(metrics.map((line) => `${metricsText(line)}\n`).join('')),
+    },
+    { path: `${folder}/${TENSOR_FILES.model}`, bytes: model },
+    { path: `${folder}/${TENSOR_FILES.optimizer}`, bytes: optimizer },
+    { path: `${folder}/${DOCUMENT}`, bytes: text(encodeDocument(checkpoint, sums)) },
+  ];
+  return tar(files, now);
+}
+
+/** The newest checkpoint among files, and the metrics beside it. Throws a UserError that names the file and its fault. */
+export async function decodeRun(files: readonly NamedFile[], origin: string): Promise<ArchivedRun> {
+  const found = files
+    .filter(({ path }) => baseName(path) === DOCUMENT)
+    .map((file) => ({ ...file, document: decodeDocument(jsonOf(file), file.path) }));
+  const newest = found.reduce<(typeof found)[number] | undefined>(
+    (best, each) => (best && best.document.step >= each.document.step ? best : each),
+    undefined,
+  );
+  if (!newest) {
+    throw new UserError(
+      `${origin}: no checkpoint in it; expected ${DOCUMENT}, ${TENSOR_FILES.model} and ${TENSOR_FILES.optimizer}`,
+    );
+  }
+  const { document } = newest;
+  const folder = newest.path.slice(0, -DOCUMENT.length);
+  const part = (name: CheckpointPart): Promise<[Uint8Array, string]> =>
+    partOf(files, `${folder}${TENSOR_FILES[name]}`, document.files[name]);
+  const model = decodeModel(document, ...(await part('model')));
+  const optimizer = decodeOptimizer(document, ...(await part('optimizer')));
+  const metrics = files.find(({ path }) => baseName(path) === METRICS_FILE);
+  return {
+    checkpoint: { ...model, optimizer },
+    metrics: metrics ? metricsUntil(document, metrics) : [],
+  };
+}
+
+function metricsUntil({ step }: CheckpointDocument, { path, bytes }: NamedFile): MetricsLine[] {
+  return parseMetrics(new TextDecoder().decode(bytes), path).filter((line) => line.step <= step);
+}
+
+async function partOf(
+  files: readonly NamedFile[],
+  path: string,
+  expected: FileSum,
+): Promise<[Uint8Array, string]> {
+  const bytes = files.find((file) => file.path === path)?.bytes;
+  if (!bytes)
+    throw new UserError(`${path}: missing; it belongs beside ${DOCUMENT}: take all files of the checkpoint`);
+  const got = await fileSum(bytes);
+  if (got.bytes !== expected.bytes) {
+    throw new UserError(
+      `${path}: expected ${expected.bytes} bytes, got ${got.bytes}; take another copy of it`,
+    );
+  }
+  if (got.sha256 !== expected.sha256) {
+    throw new UserError(
+      `${path}: its bytes are not those that were saved (SHA-256 differs); take another copy of it`,
+    );
+  }
+  return [bytes, path];
+}
+
+function jsonOf({ path, bytes }: NamedFile): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new UserError(`${path}: not valid JSON; take another copy of it`);
+  }
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+async function fileSum(bytes: Uint8Array<ArrayBufferLike>): Promise<FileSum> {
+  return { bytes: bytes.length, sha256: await sha256(bytes) };
+}
+
+/** In hexadecimal digits. Throws UserError in a page that browsers do not trust with it. */
+export async function sha256(bytes: Uint8Array): Promise<string> {
+  // Undefined in a page that came neither by https nor from this machine, whatever the types say.
+  const subtle: SubtleCrypto | undefined = globalThis.crypto.subtle;
+  if (!subtle) {
+    throw new UserError(
+      'Checkpoints need SHA-256, which browsers keep from pages of other machines that come by http: open this page by https, or from localhost',
+    );
+  }
+  const digest = new Uint8Array(await subtle.digest('SHA-256', new Uint8Array(bytes)));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let end = 0;
+  for (const piece of pieces) {
+    whole.set(piece, end);
+    end += piece.length;
+  }
+  return whole;
+}

@@ -1,0 +1,29 @@
+/** A run that came as one file, as a page saves it, put where a run on this machine lies. */
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { UserError } from '../errors.ts';
+import { systemErrorMessage } from '../system-error.ts';
+import { saveCheckpoint } from './checkpoint-folder.ts';
+import { metricsText } from './metrics.ts';
+import { CONFIG_FILE, decodeRun, METRICS_FILE } from './run-archive.ts';
+import { untar } from './tar.ts';
+
+/** Unpacks `NAME.tar` to the folder `NAME` beside it, which it returns. Throws a UserError, and then leaves nothing. */
+export async function unpackRun(file: string): Promise<string> {
+  const folder = file.slice(0, -path.extname(file).length);
+  if (existsSync(folder)) {
+    throw new UserError(
+      `${file}: ${folder} is there already; go on with it by --resume ${folder}, or give the archive another name`,
+    );
+  }
+  const bytes = await readFile(file).catch((error: unknown) => {
+    throw new UserError(systemErrorMessage(error) ?? `${file}: cannot be read: ${String(error)}`);
+  });
+  const { checkpoint, metrics } = await decodeRun(untar(bytes, file), file);
+  await mkdir(folder);
+  await writeFile(path.join(folder, CONFIG_FILE), `${JSON.stringify(checkpoint.config, null, 2)}\n`);
+  await writeFile(path.join(folder, METRICS_FILE), metrics.map((line) => `${metricsText(line)}\n`).join(''));
+  await saveCheckpoint(folder, checkpoint, { keep: 1 });
+  return folder;
+}

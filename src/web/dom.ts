@@ -1,0 +1,17 @@
+/** The page's elements, and its status line. */
+
+export function element<E extends HTMLElement>(id: string, type: new () => E): E {
+  const found = document.getElementById(id);
+  if (found instanceof type) return found;
+  throw new Error(`index.html has no ${type.name} with id ${id}`);
+}
+
+/** Puts a text into the status line, or nothing. */
+export function say(text: string, isError = false): void {
+  const status = element('status', HTMLElement);
+  status.textContent = text;
+  status.hidden = text === '';
+  status.classList.toggle('error', isError);
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,37 @@
+/** What this browser offers of what the pages compute with. */
+import { UserError } from '../errors.ts';
+import { createSession, wasmThreads } from '../runtime/ort.web.ts';
+import type { Session } from '../runtime/session.ts';
+import { fetched } from './fetched.ts';
+
+/** A function of one v128 constant: valid only where SIMD is. */
+const SIMD = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11],
+);
+
+/** Throws UserError where WebAssembly or its vectors are missing. */
+export function expectSimd(): void {
+  if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(SIMD)) {
+    throw new UserError(
+      'This browser has no WebAssembly SIMD, which the model runs on: take Chrome or Edge 91, Firefox 89, Safari 16.4, or later',
+    );
+  }
+}
+
+/** How many threads ONNX Runtime gets. */
+export function threadCount(): number {
+  return wasmThreads(Math.min(4, navigator.hardwareConcurrency));
+}
+
+/** Loads a model, which `name` names where it does not: then with what is missing beside the page, if that is why. */
+export function openSession(
+  model: Uint8Array,
+  name: string,
+  options: { readonly optimize?: boolean } = {},
+): Promise<Session> {
+  const session = createSession(model, { device: 'cpu', threads: threadCount(), ...options });
+  return session.catch(async (error: unknown) => {
+    await fetched('ort-wasm-simd-threaded.wasm', 'HEAD');
+    throw new UserError(`${name} does not load: ${error instanceof Error ? error.message : error}`);
+  });
+}

@@ -1,0 +1,277 @@
+/** Curves of a run while it goes on. The only importer of uPlot. */
+import uPlot from 'uplot';
+import { type Point, series, smooth } from '../../report/series.ts';
+import type { MetricsLine } from '../../train/metrics.ts';
+
+type Metrics = readonly MetricsLine[];
+
+interface Curve {
+  readonly name: string;
+  readonly color: 'blue' | 'orange' | 'soft';
+  readonly stroke: 'solid' | 'dashed' | 'faint';
+  /** Whether it has an axis of its own, on the right. */
+  readonly right?: boolean;
+  readonly points: (metrics: Metrics) => readonly Point[];
+}
+
+interface Chart {
+  readonly title: string;
+  readonly scale?: 'log';
+  /** The values that the axis shows at least. */
+  readonly range?: readonly [number, number];
+  readonly curves: readonly Curve[];
+  /** The curve that a run before is compared by. */
+  readonly compared: Curve;
+}
+
+const percent = ({ top1 }: MetricsLine): number | null => (top1 === null ? null : 100 * top1);
+/** Of a short run, wider than in a report. */
+const smoothed = (points: readonly Point[]): Point[] => smooth(points, 0.08);
+
+const trainLoss: Curve = {
+  name: 'training',
+  color: 'blue',
+  stroke: 'solid',
+  points: (metrics) => smoothed(series(metrics, 'train', ({ loss }) => loss)),
+};
+const testAccuracy: Curve = {
+  name: 'test images',
+  color: 'orange',
+  stroke: 'solid',
+  points: (metrics) => series(metrics, 'test', percent),
+};
+const cleanNorm: Curve = {
+  name: 'clean',
+  color: 'blue',
+  stroke: 'solid',
+  points: (metrics) => smoothed(series(metrics, 'train', (line) => line.grad_norm)),
+};
+const strength: Curve = {
+  name: 'λ',
+  color: 'blue',
+  stroke: 'solid',
+  points: (metrics) => series(metrics, 'train', ({ lambda }) => lambda),
+};
+
+const CHARTS: readonly Chart[] = [
+  {
+    title: 'Loss',
+    range: [0, 2.4],
+    curves: [
+      {
+        name: 'each batch',
+        color: 'blue',
+        stroke: 'faint',
+        points: (metrics) => series(metrics, 'train', ({ loss }) => loss),
+      },
+      trainLoss,
+      {
+        name: 'test',
+        color: 'orange',
+        stroke: 'solid',
+        points: (metrics) => series(metrics, 'test', ({ loss }) => loss),
+      },
+    ],
+    compared: trainLoss,
+  },
+  {
+    title: 'Accuracy, %',
+    range: [0, 100],
+    curves: [
+      {
+        name: 'training',
+        color: 'blue',
+        stroke: 'faint',
+        points: (metrics) => smoothed(series(metrics, 'train', percent)),
+      },
+      testAccuracy,
+    ],
+    compared: testAccuracy,
+  },
+  {
+    title: 'Gradient norm ‖g‖',
+    scale: 'log',
+    curves: [
+      {
+        name: 'each batch',
+        color: 'blue',
+        stroke: 'faint',
+        points: (metrics) => series(metrics, 'train', (line) => line.grad_norm),
+      },
+      cleanNorm,
+      {
+        name: 'regularized',
+        color: 'orange',
+        stroke: 'dashed',
+        points: (metrics) => smoothed(series(metrics, 'train', (line) => line.gr_grad_norm)),
+      },
+    ],
+    compared: cleanNorm,
+  },
+  {
+    title: 'λ in force',
+    curves: [
+      strength,
+      {
+        name: 'learning rate',
+        color: 'orange',
+        stroke: 'dashed',
+        right: true,
+        points: (metrics) => series(metrics, 'train', ({ lr }) => lr),
+      },
+    ],
+    compared: strength,
+  },
+];
+
+const HEIGHT = 200;
+const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+
+export interface Curves {
+  /** Draws what there is; `before` are the lines of an earlier run, in grey. */
+  draw(metrics: Metrics, before: Metrics, warmupSteps: number): void;
+}
+
+/** Puts the charts into an element. */
+export function createCurves(into: HTMLElement): Curves {
+  let warmup = 0;
+  const plots = CHARTS.map((chart) => ({ chart, plot: plotOf(chart, into, () => warmup) }));
+  const redraw = (): void => {
+    for (const { plot } of plots) plot.redraw(false);
+  };
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
+  return {
+    draw(metrics, before, warmupSteps) {
+      warmup = warmupSteps;
+      for (const { chart, plot } of plots) plot.setData(columns(chart, metrics, before));
+    },
+  };
+}
+
+/** One axis of steps for all curves, with gaps where a curve has no point. */
+function columns({ curves, compared }: Chart, metrics: Metrics, before: Metrics): uPlot.AlignedData {
+  const all = [compared.points(before), ...curves.map(({ points }) => points(metrics))];
+  const steps = [...new Set(all.flatMap((points) => points.map(({ step }) => step)))].sort((a, b) => a - b);
+  const places = new Map(steps.map((step, i) => [step, i]));
+  return [
+    steps,
+    ...all.map((points) => {
+      const column = Array.from(steps, (): number | null => null);
+      for (const { step, value } of points) column[places.get(step) ?? 0] = value;
+      return column;
+    }),
+  ];
+}
+
+function plotOf(chart: Chart, into: HTMLElement, warmupSteps: () => number): uPlot {
+  const figure = Object.assign(document.createElement('figure'), { className: 'chart' });
+  const title = Object.assign(document.createElement('h2'), { textContent: chart.title });
+  const legend = Object.assign(document.createElement('ul'), { className: 'legend' });
+  legend.append(
+    ...chart.curves.filter(({ stroke }) => stroke !== 'faint' || chart.title.startsWith('Acc')).map(sample),
+  );
+  figure.append(title, legend);
+  into.append(figure);
+  const width = (): number => Math.max(200, figure.clientWidth - 24);
+  const plot = new uPlot(optionsOf(chart, width(), warmupSteps), [[]], figure);
+  new ResizeObserver(() => plot.setSize({ width: width(), height: HEIGHT })).observe(figure);
+  return plot;
+}
+
+function sample({ name, color, stroke }: Curve): HTMLElement {
+  const item = document.createElement('li');
+  const line = Object.assign(document.createElement('i'), { className: stroke });
+  line.style.setProperty('--color', `var(--${color})`);
+  item.append(line, name);
+  return item;
+}
+
+function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlot.Options {
+  const hasRight = chart.curves.some(({ right }) => right);
+  const axis = (options: uPlot.Axis = {}): uPlot.Axis => ({
+    stroke: () => inked('soft'),
+    grid: { stroke: () => inked('rule'), width: 1 },
+    ticks: { show: false },
+    font: FONT,
+    gap: 4,
+    ...options,
+  });
+  const values = (_: uPlot, splits: readonly (number | null)[]): string[] =>
+    splits.map((value) => (value === null ? '' : String(Number(value.toPrecision(6)))));
+  return {
+    width,
+    height: HEIGHT,
+    padding: [8, hasRight ? 0 : 12, 0, 0],
+    legend: { show: false },
+    cursor: { show: false },
+    scales: {
+      x: { time: false, range: (_, _from, to) => [0, Math.max(20, to ?? 0)] },
+      y: {
+        ...(chart.scale === 'log' ? { distr: 3 } : {}),
+        range: (_, from, to) => rangeOf(chart, from, to),
+      },
+      right: { range: (_, _from, to) => [0, 1.1 * (to || 0.001)] },
+    },
+    axes: [
+      axis({ size: 28, values }),
+      axis({ size: 46, values }),
+      ...(hasRight
+        ? [
+            axis({
+              scale: 'right',
+              side: 1,
+              size: 54,
+              grid: { show: false },
+              values,
+              stroke: () => inked('orange'),
+            }),
+          ]
+        : []),
+    ],
+    series: [
+      {},
+      { ...drawn({ ...chart.compared, color: 'soft', stroke: 'faint' }), width: 1.5 },
+      ...chart.curves.map(drawn),
+    ],
+    hooks: { drawClear: [(plot) => shade(plot, warmupSteps())] },
+  };
+}
+
+function drawn({ color, stroke, right }: Curve): uPlot.Series {
+  return {
+    stroke: () => inked(color),
+    width: stroke === 'faint' ? 1 : 2,
+    alpha: stroke === 'faint' ? 0.45 : 1,
+    spanGaps: true,
+    points: { show: false },
+    ...(stroke === 'dashed' ? { dash: [6, 4] } : {}),
+    ...(right ? { scale: 'right' } : {}),
+  };
+}
+
+function rangeOf(
+  { scale, range: [low, high] = [0, 0] }: Chart,
+  from: number,
+  to: number,
+): uPlot.Range.MinMax {
+  // Nothing is drawn yet.
+  if (from === null || to === null) return scale === 'log' ? [0.1, 10] : [low, high || 1];
+  if (scale === 'log') return [from / 1.2, 1.2 * to];
+  return [Math.min(low, from), to > high ? 1.1 * to : high || 1];
+}
+
+/** The steps of warmup. */
+function shade({ ctx, bbox, valToPos }: uPlot, steps: number): void {
+  const right = Math.min(bbox.left + bbox.width, valToPos(steps, 'x', true));
+  if (!(right > bbox.left)) return;
+  ctx.save();
+  ctx.fillStyle = inked('rule');
+  ctx.globalAlpha = 0.4;
+  ctx.fillRect(bbox.left, bbox.top, right - bbox.left, bbox.height);
+  ctx.restore();
+}
+
+/** A colour of the page's style, which follows the reader's system. */
+function inked(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}

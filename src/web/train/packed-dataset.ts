@@ -1,0 +1,86 @@
+/** A small dataset as one file that a page fetches: safetensors of its bytes, compressed. Pure; packed in node. */
+import * as v from 'valibot';
+import type { DatasetInfo, ImageDataset, ImageSplit, SplitName } from '../../datasets/dataset.ts';
+import { packedSplit } from '../../datasets/packed.ts';
+import { shareOf } from '../../datasets/subset.ts';
+import { UserError } from '../../errors.ts';
+import { Dataset } from '../../train/checkpoint.ts';
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../train/safetensors.ts';
+
+export interface PageDataset extends ImageDataset {
+  /** Share of all training images that `train` is, chosen as everywhere (datasets/subset.ts). */
+  readonly fraction: number;
+  /** How many of all training images are of each class. */
+  readonly classSizes: readonly number[];
+}
+
+const Metadata = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({ info: Dataset, fraction: v.number(), classSizes: v.array(v.number()) }),
+);
+
+/** How many training images there are at a fraction of them. */
+export function trainingImages({ classSizes }: PageDataset, fraction: number): number {
+  return classSizes.reduce((sum, size) => sum + shareOf(size, fraction), 0);
+}
+
+export async function packDataset({
+  train,
+  test,
+  fraction,
+  classSizes,
+  ...info
+}: PageDataset): Promise<Uint8Array<ArrayBuffer>> {
+  const tensors = [
+    ...(await splitTensors('train', train, info)),
+    ...(await splitTensors('test', test, info)),
+  ];
+  const about = { dataset: JSON.stringify({ info, fraction, classSizes }) };
+  const file = new Blob(encodeSafetensors(tensors, about).map((piece) => new Uint8Array(piece)));
+  return through(file, new CompressionStream('gzip'));
+}
+
+async function splitTensors(name: SplitName, split: ImageSplit, info: DatasetInfo): Promise<NamedTensor[]> {
+  const { channels, height, width } = info;
+  const size = channels * height * width;
+  const images = new Uint8Array(split.length * size);
+  for (let i = 0; i < split.length; i++) await split.read(i, images, i * size);
+  return [
+    { name: `${name}/images`, shape: [split.length, channels, height, width], data: images },
+    { name: `${name}/labels`, shape: [split.length], data: Uint8Array.from(split.labels) },
+  ];
+}
+
+/** Throws a UserError that names the file, `origin`, and its fault. */
+export async function unpackDataset(packed: Blob, origin: string): Promise<PageDataset> {
+  const bytes = await through(packed, new DecompressionStream('gzip')).catch(() => {
+    throw new UserError(`${origin}: expected compressed images, got something else; copy the file again`);
+  });
+  const { tensors, metadata } = decodeSafetensors(bytes, origin);
+  const about = v.safeParse(Metadata, metadata.dataset);
+  if (!about.success) throw new UserError(`${origin}: it does not describe its images; copy the file again`);
+  const { info, fraction, classSizes } = about.output;
+  const split = (name: SplitName): ImageSplit => {
+    const [images, labels] = ['images', 'labels'].map((part) => {
+      const data = tensors.find((tensor) => tensor.name === `${name}/${part}`)?.data;
+      if (!(data instanceof Uint8Array))
+        throw new UserError(`${origin}: no ${name}/${part} in it; copy the file again`);
+      return data;
+    });
+    const stride = info.channels * info.height * info.width;
+    return packedSplit(images ?? new Uint8Array(), Int32Array.from(labels ?? []), {
+      start: 0,
+      stride,
+      bytes: stride,
+    });
+  };
+  return { ...info, fraction, classSizes, train: split('train'), test: split('test') };
+}
+
+async function through(
+  content: Blob,
+  stream: CompressionStream | DecompressionStream,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await new Response(content.stream().pipeThrough(stream)).arrayBuffer());
+}

@@ -1,0 +1,262 @@
+/**
+ * A training run in a page: node's trainer, engine, schedules, batches and checkpoints, on graphs that are written here
+ * and images that came with the page.
+ */
+import { type BuiltGraphs, buildGraphs, type GraphName } from '../../artifacts/build.ts';
+import { describeGraphs } from '../../artifacts/manifest.ts';
+import { parseSpec, type Spec } from '../../artifacts/spec.ts';
+import {
+  augmentationOf,
+  IN_PLACE,
+  NO_AUGMENTATION,
+  normalizationTable,
+  writeNormalized,
+} from '../../datasets/augment.ts';
+import { type Batch, type Batches, batchesOf } from '../../datasets/batches.ts';
+import { UserError } from '../../errors.ts';
+import { serialize } from '../../onnx/serialize.ts';
+import type { Session } from '../../runtime/session.ts';
+import type { Checkpoint } from '../../train/checkpoint.ts';
+import { parseConfig, runName, type TrainConfig } from '../../train/config.ts';
+import { createSpikeMarks } from '../../train/diagnostics/spikes.ts';
+import { createEngine } from '../../train/engine.ts';
+import { evaluate, infer } from '../../train/evaluate.ts';
+import { inferenceModel } from '../../train/inference-model.ts';
+import { type MetricsLine, metricsLine } from '../../train/metrics.ts';
+import { ParameterArrays } from '../../train/parameters.ts';
+import { type ArchivedRun, encodeRun, sha256 } from '../../train/run-archive.ts';
+import { createTrainer, type Plan, planRun } from '../../train/trainer.ts';
+import { type PageDataset, trainingImages } from './packed-dataset.ts';
+
+/** Steps between measurements on the test images. */
+const TEST_EVERY = 20;
+const TEST_BATCH = 100;
+
+export interface Training {
+  readonly config: TrainConfig;
+  readonly plan: Plan;
+  /** After how many steps it ends. */
+  readonly lastStep: number;
+  /** Numbers that are trained. */
+  readonly parameters: number;
+  /** Steps done. */
+  step(): number;
+  /** All lines so far. */
+  metrics(): readonly MetricsLine[];
+  /** Takes a step, and measures where that is due. Returns the new lines. Throws UserError where the loss is not finite. */
+  advance(): Promise<readonly MetricsLine[]>;
+  /** Logits for pixels as they come, uint8 [height, width]. */
+  classify(pixels: Uint8Array): Promise<Float32Array>;
+  /** The run as a file, in pieces: what `npm run train -- --resume` reads. */
+  save(now: Date): Promise<NamedPieces>;
+  /** The model as `npm run export` writes it. */
+  export(): NamedPieces;
+  release(): Promise<void>;
+}
+
+export interface NamedPieces {
+  readonly name: string;
+  readonly pieces: readonly Uint8Array[];
+}
+
+export interface TrainingOptions {
+  readonly dataset: PageDataset;
+  /** Loads a graph for the backend. */
+  readonly load: (graph: Uint8Array) => Promise<Session>;
+}
+
+/** A new run. Throws UserError for options that do not fit each other. */
+export async function newTraining(
+  settings: unknown,
+  spec: Spec,
+  options: TrainingOptions,
+): Promise<Training> {
+  const config = parseConfig(settings, 'settings');
+  const microBatch = config.microBatch || config.batchSize;
+  return openTraining({ ...config, microBatch, memory: config.memory ?? 'fast' }, spec, options);
+}
+
+/** A run to be gone on with. Throws UserError where it is of other images, or broken; `origin` names its file. */
+export async function resumedTraining(
+  run: ArchivedRun,
+  origin: string,
+  options: TrainingOptions,
+): Promise<Training> {
+  const { config, graph, dataset } = run.checkpoint;
+  const spec = parseSpec(graph.spec, `${origin}: graph`);
+  const own = options.dataset;
+  const size = (of: Pick<PageDataset, 'channels' | 'height' | 'width'>): string =>
+    `${of.channels}×${of.height}×${of.width}`;
+  if (dataset.name !== own.name || size(spec.image) !== size(own) || spec.classes !== own.classes.length) {
+    throw new UserError(
+      `${origin}: it was trained on ${dataset.name} of ${size(spec.image)} in ${spec.classes} classes, expected ${own.name} of ${size(own)} in ${own.classes.length}, the images that this page has; go on with it in node: npm run train -- --resume`,
+    );
+  }
+  // To go on here means to go on: where node was told to stop early does not count.
+  const whole = { ...parseConfig(config, `${origin}: config`), maxSteps: 0 };
+  return openTraining(whole, spec, options, { run, origin });
+}
+
+async function openTraining(
+  config: TrainConfig,
+  spec: Spec,
+  { dataset, load }: TrainingOptions,
+  resumed?: { readonly run: ArchivedRun; readonly origin: string },
+): Promise<Training> {
+  const saved = resumed?.run.checkpoint;
+  const name = saved?.graph.name ?? config.graph;
+  const microBatch = config.microBatch || config.batchSize;
+  const built = graphsOf(spec, microBatch, config);
+  const manifest = describeGraphs(name, spec, built, microBatch, saved?.graph.hash ?? '', []);
+  const loadGraph = (graph: GraphName): Promise<Session> => load(serialize(built.graphs[graph]));
+
+  const images = trainingBatches(config, dataset);
+  const test = batchesOf(dataset, dataset.test, {
+    batchSize: TEST_BATCH,
+    seed: 0,
+    shuffle: false,
+    augmentation: NO_AUGMENTATION,
+    dropLast: false,
+  });
+  // As many as where the run began: with other images than all of those, its schedules go on as they were.
+  const plan = planRun(config, Math.floor(trainingImages(dataset, config.trainFraction) / config.batchSize));
+  const lastStep = plan.totalSteps;
+
+  const parameters = new ParameterArrays(manifest);
+  const { labelSmoothing, gr: kind } = config;
+  const engine = createEngine({ manifest, parameters, kind, labelSmoothing, load: loadGraph });
+  const trainer = createTrainer(config, plan, manifest, parameters, engine);
+  if (resumed) {
+    const { run, origin } = resumed;
+    parameters.restore(parameters.values, run.checkpoint.parameters, origin);
+    for (const [slot, arrays] of Object.entries(trainer.slots)) {
+      parameters.restore(arrays, run.checkpoint.optimizer.slots[slot] ?? [], `${origin}: optimizer ${slot}`);
+    }
+  } else parameters.initialize(config.seed);
+
+  const inference = await loadGraph('infer');
+  const table = normalizationTable(dataset);
+  const metrics = [...(resumed?.run.metrics ?? [])];
+  const spikeOf = createSpikeMarks(metrics.filter(({ split }) => split === 'train'));
+  let step = saved?.step ?? 0;
+  let best = saved?.best ?? null;
+
+  const measure = async (): Promise<MetricsLine> => {
+    const start = performance.now();
+    const { images: count, ...scores } = await evaluate(inference, manifest, parameters.feeds, allOf(test));
+    best = { top1: scores.top1, step };
+    return metricsLine({
+      step,
+      epoch: Math.ceil(step / plan.stepsPerEpoch),
+      split: 'test',
+      ...scores,
+      images_per_second: (1000 * count) / (performance.now() - start),
+    });
+  };
+
+  const checkpoint = async (): Promise<Checkpoint> => ({
+    config,
+    step,
+    epoch: Math.floor(step / plan.stepsPerEpoch),
+    parameters: parameters.snapshot(parameters.values),
+    optimizer: {
+      name: trainer.optimizer.name,
+      slots: Object.fromEntries(
+        Object.entries(trainer.slots).map(([slot, arrays]) => [slot, parameters.snapshot(arrays)]),
+      ),
+    },
+    generator: { seed: config.seed },
+    // The best checkpoint is one that there is: this one, or none.
+    best: best?.step === step ? best : null,
+    graph: { name, hash: saved?.graph.hash ?? (await sha256(serialize(built.graphs['loss-grad']))), spec },
+    dataset: saved?.dataset ?? infoOf(dataset),
+  });
+
+  return {
+    config,
+    plan,
+    lastStep,
+    parameters: parameters.values.views.reduce((sum, { length }) => sum + length, 0),
+    step: () => step,
+    metrics: () => metrics,
+    async advance() {
+      const start = performance.now();
+      const batch = await images.batch(Math.floor(step / images.perEpoch), step % images.perEpoch);
+      const position = { epoch: Math.floor(step / plan.stepsPerEpoch), step: step % plan.stepsPerEpoch };
+      const taken = await trainer.step(step, { ...batch, ...position });
+      step++;
+      const seconds = (performance.now() - start) / 1000;
+      const lines = [
+        metricsLine({ ...taken, spike: spikeOf(taken), images_per_second: config.batchSize / seconds }),
+      ];
+      if (step % TEST_EVERY === 0 || step === lastStep) lines.push(await measure());
+      metrics.push(...lines);
+      return lines;
+    },
+    classify(pixels) {
+      const normalized = new Float32Array(pixels.length);
+      writeNormalized(pixels, 0, dataset, table, IN_PLACE, normalized, 0);
+      return infer(inference, manifest, parameters.feeds, normalized);
+    },
+    async save(now) {
+      // As a name in an archive: short, and of letters that every system has.
+      const folder = runName(config, now)
+        .replaceAll(/[^\w.-]/g, '-')
+        .slice(-44);
+      const pieces = await encodeRun(folder, { checkpoint: await checkpoint(), metrics }, now);
+      return { name: `${folder}.tar`, pieces };
+    },
+    export() {
+      const { classes, mean, std } = dataset;
+      const weights = new Map(
+        manifest.parameters.map(({ path }, i) => [path, parameters.values.views[i] ?? new Float32Array()]),
+      );
+      return { name: 'model.onnx', pieces: [inferenceModel({ spec, weights, classes, mean, std })] };
+    },
+    async release() {
+      await engine.release();
+      await inference.release();
+    },
+  };
+}
+
+function graphsOf(spec: Spec, microBatch: number, { memory }: TrainConfig): BuiltGraphs {
+  try {
+    return buildGraphs(spec, microBatch, memory === undefined ? {} : { memory });
+  } catch (error) {
+    if (!(error instanceof Error) || error.message.startsWith('internal:')) throw error;
+    throw new UserError(`the graph's spec: ${error.message}`);
+  }
+}
+
+function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
+  const { batchSize, seed, augment } = config;
+  const batches = batchesOf(dataset, dataset.train, {
+    batchSize,
+    seed,
+    shuffle: true,
+    augmentation: augmentationOf(augment, dataset.name),
+    dropLast: true,
+  });
+  if (batches.perEpoch > 0) return batches;
+  throw new UserError(
+    `batch size ${batchSize}: expected at most ${dataset.train.length}, the training images that this page has`,
+  );
+}
+
+async function* allOf(batches: Batches): AsyncGenerator<Batch> {
+  for (let i = 0; i < batches.perEpoch; i++) yield await batches.batch(0, i);
+}
+
+function infoOf({
+  name,
+  channels,
+  height,
+  width,
+  classes,
+  mean,
+  std,
+  found,
+}: PageDataset): Checkpoint['dataset'] {
+  return { name, channels, height, width, classes, mean, std, found };
+}

@@ -1,0 +1,75 @@
+import test from 'ava';
+import type { ImageSplit } from '../../src/datasets/dataset.ts';
+import { packedSplit } from '../../src/datasets/packed.ts';
+import { stratifiedSubset } from '../../src/datasets/subset.ts';
+import { UserError } from '../../src/errors.ts';
+import {
+  type PageDataset,
+  packDataset,
+  trainingImages,
+  unpackDataset,
+} from '../../src/web/train/packed-dataset.ts';
+
+const SIZE = 6;
+
+function split(labels: readonly number[], first: number): ImageSplit {
+  const pixels = Uint8Array.from({ length: SIZE * labels.length }, (_, i) => first + i);
+  return packedSplit(pixels, Int32Array.from(labels), { start: 0, stride: SIZE, bytes: SIZE });
+}
+
+const whole = split([0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], 0);
+const dataset: PageDataset = {
+  name: 'mnist',
+  channels: 1,
+  height: 2,
+  width: 3,
+  classes: ['0', '1'],
+  mean: [0.13],
+  std: [0.31],
+  found: 'few',
+  fraction: 0.5,
+  classSizes: [7, 5],
+  train: stratifiedSubset(whole, 0.5),
+  test: split([1, 0], 100),
+};
+
+function imagesOf({ length, read }: ImageSplit): number[][] {
+  return Array.from({ length }, (_, i) => {
+    const pixels = new Uint8Array(SIZE);
+    void read(i, pixels, 0);
+    return [...pixels];
+  });
+}
+
+test('images, labels and what is known of them survive being packed', async (t) => {
+  const {
+    train,
+    test: tests,
+    ...about
+  } = await unpackDataset(new Blob([await packDataset(dataset)]), 'mnist.pack');
+  const { train: ownTrain, test: ownTests, ...own } = dataset;
+  t.deepEqual(about, own);
+  for (const [read, expected] of [
+    [train, ownTrain],
+    [tests, ownTests],
+  ] as const) {
+    t.deepEqual(read.labels, expected.labels);
+    t.deepEqual(imagesOf(read), imagesOf(expected));
+  }
+});
+
+test('how many images a fraction takes is known without them', (t) => {
+  for (const fraction of [0.01, 0.1, 0.3, 0.5, 0.75, 1]) {
+    t.is(trainingImages(dataset, fraction), stratifiedSubset(whole, fraction).length, String(fraction));
+  }
+});
+
+test('a file that is broken is an error that names it', async (t) => {
+  const good = await packDataset(dataset);
+  for (const content of [new Uint8Array(100), good.slice(0, -20)]) {
+    await t.throwsAsync(unpackDataset(new Blob([content]), 'mnist.pack'), {
+      instanceOf: UserError,
+      message: 'mnist.pack: expected compressed images, got something else; copy the file again',
+    });
+  }
+});

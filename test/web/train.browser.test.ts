@@ -1,0 +1,299 @@
+/** The page that trains, in a browser, as `npm run web:build` writes it. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import registerTest from 'ava';
+import type { Browser, Page } from 'playwright-core';
+import { serve } from '../../scripts/web/serve.ts';
+import { buildSite } from '../../scripts/web/site.ts';
+import { loadCheckpoint } from '../../src/train/checkpoint-folder.ts';
+import type { MetricsLine } from '../../src/train/metrics.ts';
+import { readMetrics } from '../../src/train/metrics-log.ts';
+import { type ArchivedRun, decodeRun, encodeRun } from '../../src/train/run-archive.ts';
+import { untar } from '../../src/train/tar.ts';
+import { unpackRun } from '../../src/train/unpack-run.ts';
+import { program } from '../cli/_program.ts';
+import { hasBrowser, startBrowser } from './_browser.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-train-page-'));
+const test = hasBrowser ? registerTest.serial : registerTest.serial.skip;
+let browser: Browser | undefined;
+let plain: Awaited<ReturnType<typeof serve>> | undefined;
+let isolated: Awaited<ReturnType<typeof serve>> | undefined;
+let nodeRun: Promise<string>;
+
+registerTest.before(async () => {
+  if (!hasBrowser) return;
+  nodeRun = trainInNode();
+  const site = path.join(folder, 'site');
+  await buildSite(site);
+  [browser, plain, isolated] = await Promise.all([
+    startBrowser(),
+    serve(site),
+    serve(site, { isolated: true }),
+    nodeRun,
+  ]);
+});
+
+registerTest.after.always(async () => {
+  await browser?.close();
+  plain?.close();
+  isolated?.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function open(server = plain, prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
+  const page = await browser?.newPage();
+  if (!page || !server) throw new Error('test: no browser');
+  page.setDefaultTimeout(0); // how long a step takes is the machine's affair; the test has a limit of its own
+  await prepare?.(page);
+  await page.goto(server.origin);
+  return page;
+}
+
+const phase = (page: Page, ...names: string[]) =>
+  page.waitForSelector(names.map((name) => `body[data-phase="${name}"]`).join(', '));
+
+/** Clicks one of the two buttons that save; returns the file's name and content. */
+async function saved(page: Page, button: 'save' | 'export'): Promise<{ name: string; content: Buffer }> {
+  const waiting = page.waitForEvent('download');
+  await page.click(`#${button}`);
+  const download = await waiting;
+  return { name: download.suggestedFilename(), content: readFileSync(await download.path()) };
+}
+
+async function savedRun(page: Page): Promise<ArchivedRun & { content: Buffer }> {
+  const { name, content } = await saved(page, 'save');
+  return { ...(await decodeRun(untar(content, name), name)), content };
+}
+
+const tarFile = (buffer: Buffer, name = 'run.tar') => ({ name, mimeType: 'application/x-tar', buffer });
+
+/** Without what no two runs share. */
+const timeless = (lines: readonly MetricsLine[]) => lines.map((line) => ({ ...line, images_per_second: 0 }));
+
+/** Waits until so many steps are done. */
+const steps = (page: Page, count: number) =>
+  page.waitForFunction(
+    (wanted) =>
+      Number(/step ([\d,]+)/.exec(document.getElementById('where')?.textContent ?? '')?.[1]) >= wanted,
+    count,
+  );
+
+const statusOf = (page: Page) => page.locator('#status').textContent();
+
+test('it offers what goes together, says what is missing, and asks no other host', async (t) => {
+  const hosts = new Set<string>();
+  const page = await open(plain, async (opened) =>
+    opened.on('request', (request) => hosts.add(new URL(request.url()).origin)),
+  );
+  await phase(page, 'idle');
+  t.is(await page.locator('#backend option').textContent(), 'WebAssembly, one thread');
+  t.regex((await page.locator('#missing').textContent()) ?? '', /^One thread only: .* cross-origin isolated/);
+  const isOffered = (warmup: string) => page.locator(`#gr-warmup option[value="${warmup}"]`).isEnabled();
+  t.false(await isOffered('r'));
+  t.is(
+    await page.locator('#reason').textContent(),
+    'exact regularization takes no finite difference, so it has no r to ramp',
+  );
+  await page.selectOption('#gr', 'fd');
+  t.true((await isOffered('r')) && (await isOffered('lambda')));
+  t.is(await page.inputValue('#r'), '0.1');
+  await page.selectOption('#gr', 'sam');
+  t.false(await isOffered('lambda'));
+  await page.fill('#warmup-epochs', '0');
+  t.deepEqual(await Promise.all(['none', 'lambda', 'r', 'zero'].map(isOffered)), [true, false, false, false]);
+  t.is(await page.inputValue('#gr-warmup'), 'none');
+  t.deepEqual([...hosts], [plain?.origin ?? '']);
+  await page.close();
+
+  const threaded = await open(isolated);
+  await phase(threaded, 'idle');
+  t.true(await threaded.evaluate(() => crossOriginIsolated));
+  t.notRegex((await threaded.locator('#missing').textContent()) ?? '', /One thread only/);
+  const cores = await threaded.evaluate(() => navigator.hardwareConcurrency);
+  const label = await threaded.locator('#backend option').textContent();
+  t.regex(label ?? '', cores > 1 ? /^WebAssembly, [2-4] threads$/ : /one thread$/);
+  await threaded.close();
+});
+
+test('from scratch, exact regularization learns nine digits of ten; a drawing is answered, and the model exported as in node', async (t) => {
+  t.timeout(20 * 60_000);
+  const page = await open(isolated);
+  await phase(page, 'idle');
+  t.is(await page.inputValue('#gr'), 'exact');
+  await page.click('#run');
+  await page.waitForFunction(
+    () =>
+      Number.parseFloat(document.getElementById('accuracy')?.textContent ?? '') >= 90 ||
+      document.body.dataset.phase === 'done',
+  );
+  t.true(Number.parseFloat((await page.locator('#accuracy').textContent()) ?? '') >= 90);
+
+  // A 1, drawn while the model learns.
+  const box = await page.locator('#draw').boundingBox();
+  if (!box) throw new Error('test: no canvas');
+  await page.mouse.move(box.x + box.width / 2, box.y + 50);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width / 2, box.y + 210, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForFunction(() => document.getElementById('name')?.textContent?.startsWith('1, at'));
+
+  if ((await page.getAttribute('body', 'data-phase')) === 'running') await page.click('#run');
+  await phase(page, 'paused', 'done');
+  const { content } = await saved(page, 'export');
+  const archive = path.join(folder, 'digits.tar');
+  writeFileSync(archive, (await saved(page, 'save')).content);
+  const run = await unpackRun(archive);
+  const out = path.join(folder, 'digits.onnx');
+  const exported = await program('export', '--checkpoint', run, '--out', out);
+  t.is(exported.code, 0, exported.stderr);
+  t.true(content.equals(readFileSync(out)));
+  await page.close();
+});
+
+/** A small network, trained in node for 10 steps on the images that the page has. Returns its run. */
+async function trainInNode(): Promise<string> {
+  const graph = path.join(folder, 'small');
+  mkdirSync(graph);
+  const spec = {
+    dataset: 'mnist',
+    image: { channels: 1, height: 28, width: 28 },
+    classes: 10,
+    model: { kind: 'vit', patch: 14, width: 32, layers: 1, heads: 2 },
+    microBatch: 64,
+  };
+  writeFileSync(path.join(graph, 'spec.json'), JSON.stringify(spec));
+  const run = path.join(folder, 'node');
+  const flags = '--train-fraction 0.1 --epochs 1 --max-steps 10 --samples 0 --gr exact --gr-warmup lambda';
+  const { code, stderr } = await program('train', '--graph', graph, '--out', run, ...flags.split(' '));
+  if (code !== 0) throw new Error(stderr);
+  return run;
+}
+
+test('from node to the page and back; paused, saved, loaded and gone on with, it is the run that never stopped', async (t) => {
+  t.timeout(10 * 60_000);
+  const run = await nodeRun;
+  const files = ['checkpoint.json', 'model.safetensors', 'optimizer.safetensors'].map((name) =>
+    path.join(run, 'last', name),
+  );
+  const page = await open();
+  await phase(page, 'idle');
+  await page.setInputFiles('#load', files);
+  await phase(page, 'paused');
+  const kept = await savedRun(page);
+  const { config, ...rest } = await loadCheckpoint(run);
+  t.deepEqual(kept.checkpoint, { ...rest, config: { ...config, maxSteps: 0 } });
+  await page.click('#run');
+  await phase(page, 'done');
+  const whole = await savedRun(page);
+  t.is(whole.checkpoint.step, 93);
+
+  // The same once more, with a stop.
+  await page.setInputFiles('#load', tarFile(kept.content));
+  await phase(page, 'paused');
+  await page.click('#run');
+  await steps(page, 20);
+  await page.click('#run');
+  await phase(page, 'paused');
+  const paused = await savedRun(page);
+  t.true(paused.checkpoint.step >= 20 && paused.checkpoint.step < 93, String(paused.checkpoint.step));
+  await page.reload();
+  await phase(page, 'idle');
+  await page.setInputFiles('#load', tarFile(paused.content));
+  await phase(page, 'paused');
+  await page.click('#run');
+  await phase(page, 'done');
+  const resumed = await savedRun(page);
+  t.deepEqual(timeless(resumed.metrics), timeless(whole.metrics));
+  t.deepEqual(resumed.checkpoint, whole.checkpoint);
+  await page.close();
+
+  const archive = path.join(folder, 'paused.tar');
+  writeFileSync(archive, paused.content);
+  const { code, stderr, stdout } = await program('train', '--resume', archive);
+  t.is(code, 0, stderr);
+  t.regex(stdout, /^report: .*report\.html$/m);
+  const inNode = readMetrics(path.join(folder, 'paused', 'metrics.jsonl')).filter(
+    ({ split }) => split === 'train',
+  );
+  const inPage = whole.metrics.filter(({ split }) => split === 'train');
+  t.deepEqual(
+    inNode.map(({ step, lr, lambda }) => [step, lr, lambda]),
+    inPage.map(({ step, lr, lambda }) => [step, lr, lambda]),
+  );
+  for (const [i, { step, loss }] of inNode.entries()) {
+    t.true(Math.abs((loss ?? 0) - (inPage[i]?.loss ?? 1)) < 1e-3, `step ${step}`);
+  }
+});
+
+test('a file that is no run, or damaged, is a message that can be read, and the page goes on', async (t) => {
+  const page = await open();
+  await phase(page, 'idle');
+  const fails = async (file: Buffer, message: RegExp, name?: string): Promise<void> => {
+    await page.setInputFiles('#load', tarFile(file, name));
+    await page.waitForSelector('#status.error:visible');
+    t.regex((await statusOf(page)) ?? '', message);
+    await phase(page, 'idle');
+    await page.evaluate(() => document.getElementById('status')?.classList.remove('error'));
+  };
+  await fails(
+    Buffer.from('no archive'),
+    /^run\.tar: expected a tar archive of a run, .*, got something else$/,
+  );
+  await fails(Buffer.from('{'), /^checkpoint\.json: not valid JSON/, 'checkpoint.json');
+  const checkpoint = await loadCheckpoint(await nodeRun);
+  const good = Buffer.concat(await encodeRun('run', { checkpoint, metrics: [] }, new Date()));
+  const bad = Buffer.from(good);
+  // Among the last weights: the file after them begins within 512 bytes of their end.
+  const at = good.indexOf('run/checkpoints/step-000010/optimizer') - 600;
+  bad.writeUInt8(good.readUInt8(at) ^ 1, at);
+  await fails(bad, /model\.safetensors: its bytes are not those that were saved \(SHA-256 differs\)/);
+  await fails(good.subarray(0, good.length / 2), /^run\.tar: it ends too early/);
+  await page.setInputFiles('#load', tarFile(good));
+  await phase(page, 'paused');
+  await page.close();
+});
+
+const FAILURES: Readonly<Record<string, { missing: string; says: RegExp }>> = {
+  'no digits': { missing: 'mnist.pack', says: /^mnist\.pack: the server answered 404; it belongs beside/ },
+  'no worker': { missing: 'worker.js', says: /^worker\.js or ort\.js does not load: both belong beside/ },
+  'no ONNX Runtime': { missing: 'ort.js', says: /^worker\.js or ort\.js does not load: both belong beside/ },
+  'no page.js': { missing: 'page.js', says: /^page\.js does not load: it belongs beside index\.html/ },
+};
+
+for (const [what, { missing, says }] of Object.entries(FAILURES)) {
+  test(`${what} is a message that can be read`, async (t) => {
+    const page = await open(plain, (opened) =>
+      opened.route(`**/${missing}`, (route) => route.fulfill({ status: 404 })),
+    );
+    await page.waitForSelector('#status.error:visible');
+    t.regex((await statusOf(page)) ?? '', says);
+    await page.close();
+  });
+}
+
+test('a browser without SIMD is told which has it; without the wasm, what is missing', async (t) => {
+  const page = await open(plain, (opened) =>
+    opened.route('**/worker.js', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({
+        response,
+        body: `WebAssembly.validate = () => false;\n${await response.text()}`,
+      });
+    }),
+  );
+  await page.waitForSelector('#status.error:visible');
+  t.regex((await statusOf(page)) ?? '', /^This browser has no WebAssembly SIMD/);
+  await page.close();
+
+  const other = await open(plain, (opened) =>
+    opened.route('**/*.wasm', (route) => route.fulfill({ status: 404 })),
+  );
+  await phase(other, 'idle');
+  await other.click('#run');
+  await other.waitForSelector('#status.error:visible');
+  t.regex((await statusOf(other)) ?? '', /^ort-wasm-simd-threaded\.wasm: the server answered 404/);
+  await phase(other, 'idle');
+  await other.close();
+});

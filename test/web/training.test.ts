@@ -1,0 +1,112 @@
+/** The page's run, in node: all of it but the browser. */
+import test from 'ava';
+import { parseSpec } from '../../src/artifacts/spec.ts';
+import { openDataset } from '../../src/datasets/open.ts';
+import { stratifiedSubset } from '../../src/datasets/subset.ts';
+import { UserError } from '../../src/errors.ts';
+import { createSession } from '../../src/runtime/ort.node.ts';
+import type { MetricsLine } from '../../src/train/metrics.ts';
+import { type ArchivedRun, decodeRun } from '../../src/train/run-archive.ts';
+import { untar } from '../../src/train/tar.ts';
+import type { PageDataset } from '../../src/web/train/packed-dataset.ts';
+import { newTraining, resumedTraining, type Training } from '../../src/web/train/training.ts';
+
+const image = { channels: 1, height: 28, width: 28 };
+const FRACTION = 0.01;
+const spec = parseSpec(
+  {
+    dataset: 'mnist',
+    image,
+    classes: 10,
+    model: { kind: 'vit', patch: 14, width: 16, layers: 1, heads: 2 },
+    microBatch: 20,
+  },
+  'test',
+);
+const settings = {
+  graph: 'tiny',
+  trainFraction: FRACTION,
+  batchSize: 20,
+  epochs: 1,
+  warmupEpochs: 0.2,
+  gr: 'exact',
+  grWarmup: 'zero',
+};
+const load = (graph: Uint8Array) => createSession(graph, { device: 'cpu', threads: 1 });
+
+let dataset: PageDataset;
+test.before(async () => {
+  const whole = await openDataset({ dataset: 'mnist', ...image, classes: 10 });
+  const [train, tests] = [stratifiedSubset(whole.train, FRACTION), stratifiedSubset(whole.test, FRACTION)];
+  const classSizes = whole.classes.map((_, k) => whole.train.labels.filter((label) => label === k).length);
+  dataset = { ...whole, train, test: tests, fraction: FRACTION, classSizes };
+});
+
+async function advance(training: Training, steps: number): Promise<void> {
+  for (let i = 0; i < steps; i++) await training.advance();
+}
+
+const saved = async (training: Training): Promise<ArchivedRun> => {
+  const { name, pieces } = await training.save(new Date());
+  return decodeRun(untar(Buffer.concat(pieces), name), name);
+};
+
+const timeless = (lines: readonly MetricsLine[]) => lines.map((line) => ({ ...line, images_per_second: 0 }));
+
+test('saved, loaded and gone on with, a run is bit by bit the one that never stopped', async (t) => {
+  const whole = await newTraining(settings, spec, { dataset, load });
+  t.is(whole.lastStep, 29);
+  await advance(whole, 29);
+
+  const begun = await newTraining(settings, spec, { dataset, load });
+  await advance(begun, 9);
+  const resumed = await resumedTraining(await saved(begun), 'run.tar', { dataset, load });
+  t.is(resumed.step(), 9);
+  await advance(resumed, 20);
+
+  t.deepEqual(timeless(resumed.metrics()), timeless(whole.metrics()));
+  t.is(whole.metrics().filter(({ split }) => split === 'test').length, 2); // at step 20, and at the end
+  t.deepEqual(
+    whole.metrics().flatMap(({ split, lambda }) => (split === 'train' ? [lambda] : [])),
+    Array.from({ length: 29 }, (_, step) => (step < 6 ? 0 : 0.01)),
+  );
+  const [one, other] = [await saved(resumed), await saved(whole)];
+  t.deepEqual(one.checkpoint, other.checkpoint);
+  t.is(one.checkpoint.best?.step, 29);
+  t.is((await saved(begun)).checkpoint.best, null); // not measured at its step
+  await Promise.all([whole, begun, resumed].map((training) => training.release()));
+});
+
+test('a run of more images keeps its schedule, and goes past where it was told to stop early', async (t) => {
+  const training = await newTraining(settings, spec, { dataset, load });
+  const run = await saved(training);
+  await training.release();
+  const config = { ...run.checkpoint.config, trainFraction: 1, maxSteps: 1 };
+  const elsewhere = { ...run, checkpoint: { ...run.checkpoint, config } };
+  const resumed = await resumedTraining(elsewhere, 'run.tar', { dataset, load });
+  t.is(resumed.plan.stepsPerEpoch, 3000);
+  t.is(resumed.lastStep, 3000);
+  await advance(resumed, 2);
+  const [first, second] = resumed.metrics();
+  t.is(first?.epoch, 1);
+  t.true(Math.abs((second?.lr ?? 0) - 0.002 / 600) < 1e-12);
+  await resumed.release();
+});
+
+test('a run of other images, and a batch larger than all of them, are refused', async (t) => {
+  const training = await newTraining(settings, spec, { dataset, load });
+  const run = await saved(training);
+  await training.release();
+  const other = { ...run.checkpoint.dataset, name: 'cifar10' as const };
+  await t.throwsAsync(
+    resumedTraining({ ...run, checkpoint: { ...run.checkpoint, dataset: other } }, 'run.tar', {
+      dataset,
+      load,
+    }),
+    { instanceOf: UserError, message: /^run\.tar: it was trained on cifar10 of .*, expected mnist of / },
+  );
+  await t.throwsAsync(newTraining({ ...settings, batchSize: 1000 }, spec, { dataset, load }), {
+    instanceOf: UserError,
+    message: 'batch size 1000: expected at most 599, the training images that this page has',
+  });
+});
