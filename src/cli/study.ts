@@ -14,7 +14,7 @@ import { cellFolder, runStudy } from '../study/runner.ts';
 import { estimateSeconds } from '../study/speed.ts';
 import { timestamp } from '../train/config.ts';
 import { formatDuration } from '../train/duration.ts';
-import { readMetrics } from '../train/metrics.ts';
+import { readMetrics } from '../train/metrics-log.ts';
 import { choice, integer, type OptionTable, text, toggle } from '../train/options.ts';
 import { createRunFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';

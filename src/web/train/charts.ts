@@ -151,13 +151,13 @@ export function createCurves(into: HTMLElement): Curves {
 /** One axis of steps for all curves, with gaps where a curve has no point. */
 function columns({ curves, compared }: Chart, metrics: Metrics, before: Metrics): uPlot.AlignedData {
   const all = [compared.points(before), ...curves.map(({ points }) => points(metrics))];
-  const steps = [...new Set(all.flatMap((points) => points.map(({ step }) => step)))].sort((a, b) => a - b);
+  const steps = [...new Set(all.flatMap((points) => points.map(({ x }) => x)))].sort((a, b) => a - b);
   const places = new Map(steps.map((step, i) => [step, i]));
   return [
     steps,
     ...all.map((points) => {
       const column = Array.from(steps, (): number | null => null);
-      for (const { step, value } of points) column[places.get(step) ?? 0] = value;
+      for (const { x, value } of points) column[places.get(x) ?? 0] = value;
       return column;
     }),
   ];
