@@ -218,12 +218,15 @@ test('from node to the page and back; paused, saved, loaded and gone on with, it
     ({ split }) => split === 'train',
   );
   const inPage = whole.metrics.filter(({ split }) => split === 'train');
-  t.deepEqual(
-    inNode.map(({ step, lr, lambda }) => [step, lr, lambda]),
-    inPage.map(({ step, lr, lambda }) => [step, lr, lambda]),
-  );
-  for (const [i, { step, loss }] of inNode.entries()) {
-    t.true(Math.abs((loss ?? 0) - (inPage[i]?.loss ?? 1)) < 1e-3, `step ${step}`);
+  t.is(inNode.length, inPage.length);
+  // Not to the last bit: another engine computes a cosine, and the graphs, in another order.
+  const near = (a: number | null, b: number | null | undefined, limit: number) =>
+    Math.abs((a ?? 0) - (b ?? Number.NaN)) < limit;
+  for (const [i, { step, lr, lambda, loss }] of inNode.entries()) {
+    const other = inPage[i];
+    t.is(step, other?.step);
+    t.true(near(lr, other?.lr, 1e-12) && near(lambda, other?.lambda, 1e-12), `step ${step}`);
+    t.true(near(loss, other?.loss, 1e-3), `step ${step}: loss ${loss}, in the page ${other?.loss}`);
   }
 });
 
