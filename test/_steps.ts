@@ -1,5 +1,5 @@
 /** A few steps of training from a seed, by the engine and optimizer of node or on a device; also runs in a page. */
-import { buildGraphs, type GraphName } from '../src/artifacts/build.ts';
+import { buildGraphs } from '../src/artifacts/build.ts';
 import { describeGraphs } from '../src/artifacts/manifest.ts';
 import type { Spec } from '../src/artifacts/spec.ts';
 import { serialize } from '../src/onnx/serialize.ts';
@@ -25,7 +25,7 @@ export interface Taken {
 }
 
 type Open = DeviceTrainerOptions['open'];
-type Load = (model: Uint8Array, graph: GraphName) => Promise<Session>;
+type Load = (model: Uint8Array) => Promise<Session>;
 
 export async function stepsOnDevice(steps: Steps, open: Open): Promise<Taken> {
   const { config, plan, manifest, parameters } = start(steps);
@@ -44,13 +44,32 @@ export async function stepsInTrainer(steps: Steps, load: Load): Promise<Taken> {
     parameters,
     kind: config.gr,
     labelSmoothing: config.labelSmoothing,
-    load: (graph) => load(serialize(built.graphs[graph]), graph),
+    load: (graph) => load(serialize(built.graphs[graph])),
   });
   const trainer = createTrainer(config, plan, manifest, parameters, engine);
   const records: StepRecord[] = [];
   for (let i = 0; i < steps.count; i++) records.push(await trainer.step(i, batchOf(steps, i)));
   await engine.release();
   return taken(records, parameters, trainer.slots);
+}
+
+/** The gradient of the first batch, regularized with λ = 0.05 where it is `exact`. */
+export async function gradient(
+  spec: Spec,
+  batch: number,
+  kind: 'none' | 'exact',
+  load: Load,
+): Promise<readonly Float32Array[]> {
+  const steps = { spec, batch, count: 1, options: { gr: kind } };
+  const { manifest, parameters, built } = start(steps);
+  const engine = createEngine({
+    ...{ manifest, parameters, kind, labelSmoothing: 0 },
+    load: (graph) => load(serialize(built.graphs[graph])),
+  });
+  const regularizer = { active: kind === 'exact', lambda: 0.05, r: 0, alpha: 0 };
+  const { gradients } = await engine.gradient(batchOf(steps, 0), regularizer);
+  await engine.release();
+  return gradients;
 }
 
 /** What a run has before its first step. */

@@ -1,19 +1,26 @@
-/** The page's script as one module. */
+/** A page's script as one module. */
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
-import { ORT_MODULE } from '../../src/runtime/web-files.ts';
+import { ORT_MODULE, ORT_WEBGPU_MODULE } from '../../src/runtime/web-files.ts';
 
 /** ONNX Runtime is a file of its own, served beside: its threads start from it. */
 const ortBeside: Plugin = {
   name: 'ort-beside',
   setup({ onResolve }) {
-    onResolve({ filter: /^onnxruntime-web/ }, () => ({ path: `./${ORT_MODULE}`, external: true }));
+    onResolve({ filter: /^onnxruntime-web/ }, ({ path }) => ({
+      path: `./${path.endsWith('/webgpu') ? ORT_WEBGPU_MODULE : ORT_MODULE}`,
+      external: true,
+    }));
   },
 };
 
-export async function bundlePage(): Promise<string> {
+export function bundlePage(): Promise<string> {
+  return bundle(fileURLToPath(new URL('../../src/web/main.ts', import.meta.url)));
+}
+
+export async function bundle(entry: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('../../src/web/main.ts', import.meta.url))],
+    entryPoints: [entry],
     bundle: true,
     format: 'esm',
     target: 'es2022',
