@@ -1,4 +1,4 @@
-/** What device.browser.test.ts has a worker of a page do. */
+/** What device.browser.test.ts has a worker of a page do. Models come as base64. */
 import * as ort from 'onnxruntime-web/webgpu';
 import type { Spec } from '../../src/artifacts/spec.ts';
 import { createResidentSession, createSession } from '../../src/runtime/ort.web.ts';
@@ -17,9 +17,9 @@ export type Task =
   /** Steps whose state stays on the GPU. */
   | { readonly do: 'steps'; readonly steps: Steps }
   /** Loads a model as the trainer does. */
-  | { readonly do: 'open'; readonly model: Uint8Array }
+  | { readonly do: 'open'; readonly model: string }
   /** Loads a model so that ONNX Runtime says on the console where its nodes run. */
-  | { readonly do: 'place'; readonly model: Uint8Array };
+  | { readonly do: 'place'; readonly model: string };
 
 export type Answer =
   | { readonly error: string }
@@ -37,10 +37,10 @@ async function answer(task: Task): Promise<Answer> {
         createResidentSession(model, { device: 'webgpu', threads: 1 }, next),
       );
     case 'open':
-      await createResidentSession(task.model, { device: 'webgpu', threads: 1 }, { x: 'y' });
+      await createResidentSession(bytesOf(task.model), { device: 'webgpu', threads: 1 }, { x: 'y' });
       return {};
     case 'place': {
-      const session = await ort.InferenceSession.create(task.model, {
+      const session = await ort.InferenceSession.create(bytesOf(task.model), {
         ...{ executionProviders: ['webgpu'], graphOptimizationLevel: 'disabled', logSeverityLevel: 0 },
       });
       await session.release();
@@ -48,6 +48,8 @@ async function answer(task: Task): Promise<Answer> {
     }
   }
 }
+
+const bytesOf = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
 self.onmessage = async ({ data }: MessageEvent<Task>) => {
   self.postMessage(await answer(data).catch((error: unknown): Answer => ({ error: String(error) })));

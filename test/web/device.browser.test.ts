@@ -128,13 +128,14 @@ for (const options of RUNS) {
   });
 }
 
+const base64 = (model: Uint8Array): string => Buffer.from(model).toString('base64');
 const adam = { optimizer: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
 
 for (const kind of ['none', 'exact', 'fd'] satisfies StepKind[]) {
   test(`every node of a step of ViT-micro runs on WebGPU: ${kind}`, async (t) => {
     const model = serialize(buildStep(onGpu(micro), BATCH, kind, adam));
     lines.length = 0;
-    t.deepEqual(await inWorker({ do: 'place', model }), {});
+    t.deepEqual(await inWorker({ do: 'place', model: base64(model) }), {});
     const placed = lines.filter((line) => line.includes('placed on ['));
     t.is(placed.length, 1, placed.join('\n'));
     const [, provider, count] =
@@ -147,6 +148,6 @@ for (const kind of ['none', 'exact', 'fd'] satisfies StepKind[]) {
 test('a graph with a node that WebGPU does not have is not loaded for steps on the device', async (t) => {
   const x = input('x', [2, 3]);
   const model = serialize({ name: 'other', inputs: [x], outputs: { y: logSoftmax(x) } });
-  const answer = await inWorker({ do: 'open', model });
+  const answer = await inWorker({ do: 'open', model: base64(model) });
   t.regex('error' in answer ? answer.error : '', /assigned to the default CPU EP/);
 });
