@@ -52,7 +52,7 @@ export function createDeviceTrainer(
   parameters: ParameterArrays,
   { spec, open }: DeviceTrainerOptions,
 ): DeviceTrainer {
-  const adam = adamOf(config);
+  const adam = expectDeviceOptions(config);
   const memory = config.memory ?? 'fast';
   const optimizer = createOptimizer(config);
   const layout = new FlatLayout(manifest.parameters);
@@ -172,8 +172,8 @@ function vector(data: Float32Array): Tensor {
   return { dtype: 'float32', shape: [data.length], data };
 }
 
-/** Throws UserError for what a step on the device does not have. */
-function adamOf(config: TrainConfig): AdamConfig {
+/** The optimizer of a step on the device. Throws UserError for options that such a step does not have. */
+export function expectDeviceOptions(config: TrainConfig): AdamConfig {
   const { optimizer, batchSize, microBatch, diagnosticsEvery, hessianEvery, beta1, beta2, epsilon } = config;
   if (optimizer !== 'adamw' && optimizer !== 'adam') {
     throw new UserError(
