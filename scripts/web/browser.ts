@@ -19,6 +19,8 @@ export const BROWSER_WANTED = 'install one (apt-get install chromium), or name o
 
 export function startBrowser(): Promise<Browser> {
   // Chromium's sandbox does not run as root, as in a container.
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+  const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+  // WebGPU in software where there is no GPU: slow, and the same numbers.
+  const args = [...sandbox, '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
   return chromium.launch({ executablePath: executablePath ?? '', args });
 }

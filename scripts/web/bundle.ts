@@ -1,13 +1,16 @@
 /** Scripts of pages, each as one module. */
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin, type StdinOptions } from 'esbuild';
-import { ORT_MODULE } from '../../src/runtime/web-files.ts';
+import { ORT_MODULE, ORT_WEBGPU_MODULE } from '../../src/runtime/web-files.ts';
 
 /** ONNX Runtime is a file of its own, served beside: its threads start from it. */
 const ortBeside: Plugin = {
   name: 'ort-beside',
   setup({ onResolve }) {
-    onResolve({ filter: /^onnxruntime-web/ }, () => ({ path: `./${ORT_MODULE}`, external: true }));
+    onResolve({ filter: /^onnxruntime-web/ }, ({ path }) => ({
+      path: `./${path.endsWith('/webgpu') ? ORT_WEBGPU_MODULE : ORT_MODULE}`,
+      external: true,
+    }));
   },
 };
 

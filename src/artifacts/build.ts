@@ -16,12 +16,15 @@ import { grad, hvp } from '../autodiff/grad.ts';
 import { buildModel } from '../models/index.ts';
 import { type Parameter, Scope } from '../models/scope.ts';
 import { crossEntropy } from '../objective/cross-entropy.ts';
-import { globalNorm, penalizedGradient } from '../objective/gradient-norm.ts';
+import { globalNorm, overNorm, penalizedGradient } from '../objective/gradient-norm.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
-import { add, concat, identity, input, mul, slice } from '../onnx/ops.ts';
+import { add, concat, identity, input, mul, slice, sub } from '../onnx/ops.ts';
 import { type Dim, isOp, type Value } from '../onnx/value.ts';
+import { decayMask } from '../optim/weight-decay.ts';
 import { finish, type PassName, prepare } from '../passes/finish.ts';
+import { FlatLayout, flatNorm } from './flat.ts';
 import type { Spec } from './spec.ts';
+import { type AdamConfig, adamStep, hits, stacked } from './step.ts';
 
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'infer'] as const;
 export type GraphName = (typeof GRAPH_NAMES)[number];
@@ -98,9 +101,48 @@ export function buildGraph(spec: Spec, batch: number, name: GraphName, options: 
   return new Builder(spec, batch, options).build(name);
 }
 
+/**
+ * Writes a whole step of training with Adam as one graph, its state flat vectors (flat.ts):
+ *
+ * | inputs                           | outputs |
+ * |----------------------------------|---------|
+ * | images, labels, label_smoothing  | parameters_next, mu_next, nu_next |
+ * | parameters, mu, nu               | scores: loss, clean and regularized norm of the gradient, hits of 1 and of 5 |
+ * | step_size, correction, decay, clip (step.ts) | |
+ * | lambda (exact), or r and alpha (fd; SAM is alpha 1) | |
+ */
+export function buildStep(
+  spec: Spec,
+  batch: number,
+  kind: StepKind,
+  adam: AdamConfig,
+  options: BuildOptions = {},
+): Graph {
+  return new Builder(spec, batch, options).step(kind, adam);
+}
+
+/** What a step does to the gradient. */
+export type StepKind = 'none' | 'exact' | 'fd';
+
 interface Loss {
   readonly loss: Value;
   readonly logits: Value;
+}
+
+interface Clean {
+  readonly gradient: readonly Value[];
+  /** The same as one vector, and its norm. */
+  readonly clean: Value;
+  readonly norm: Value;
+  readonly layout: FlatLayout;
+  readonly slices: number;
+  readonly parameters: Value;
+}
+
+interface Regularized {
+  readonly regularized: Value;
+  readonly strengths: readonly Value[];
+  readonly elsewhere: ReadonlyMap<Value, Value>;
 }
 
 class Builder {
@@ -150,11 +192,7 @@ class Builder {
     const gradient = grad(loss, this.#values);
     const norm = globalNorm(gradient);
     const lambda = input('lambda', []);
-    // Through the model again: of an equal but other value, so that nothing is shared with the first time.
-    const second =
-      this.#memory === 'remat' && slices > 1
-        ? grad(this.#loss(slices, identity(this.#images)).loss, this.#values)
-        : gradient;
+    const second = this.#secondTime(gradient, slices);
     const regularized = penalizedGradient(gradient, this.#values, norm, lambda, second);
     const outputs = {
       loss,
@@ -175,6 +213,90 @@ class Builder {
     const outputs = this.#named('hvp', hvp(gradient, this.#values, vector));
     const inputs = [this.#images, this.#labels, this.#smoothing, ...this.#values, ...vector];
     return finish({ name: 'hvp', inputs, outputs }, { target: this.#spec.target, without: this.#without });
+  }
+
+  step(kind: StepKind, adam: AdamConfig): Graph {
+    const decay = decayMask(this.parameters.map(({ path }) => path));
+    const layout = new FlatLayout(
+      this.parameters.map(({ shape }, i) => ({ shape, decay: decay[i] ?? false })),
+    );
+    const state = {
+      parameters: input('parameters', [layout.length]),
+      mu: input('mu', [layout.length]),
+      nu: input('nu', [layout.length]),
+    };
+    const scalars = {
+      step_size: input('step_size', []),
+      correction: input('correction', []),
+      decay: input('decay', []),
+      clip: input('clip', []),
+    };
+    const slices = this.#slices(kind === 'exact' ? 'exact' : 'gradient');
+    const { loss, logits } = this.#loss(slices);
+    const gradient = grad(loss, this.#values);
+    const clean = layout.join(gradient);
+    const norm = flatNorm(clean);
+    const { regularized, strengths, elsewhere } = this.#regularized(kind, {
+      ...{ gradient, clean, norm, layout, slices },
+      parameters: state.parameters,
+    });
+    const grNorm = regularized === clean ? norm : flatNorm(regularized);
+    const next = adamStep(layout, state, regularized, grNorm, scalars, adam);
+    const scores = concat([stacked([loss, norm, grNorm]), hits(logits, this.#labels)], 0);
+    const outputs = { parameters_next: next.parameters, mu_next: next.mu, nu_next: next.nu, scores };
+    const known = this.#places(layout.split(state.parameters));
+    const values = substitute(Object.values(outputs), new Map([...known, ...elsewhere]));
+    const inputs = [
+      ...[this.#images, this.#labels, this.#smoothing],
+      ...Object.values({ ...state, ...scalars }),
+      ...strengths,
+    ];
+    return finish(
+      {
+        name: `step-${kind}`,
+        inputs,
+        outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, at(values, i)])),
+      },
+      { target: this.#spec.target, without: this.#without },
+    );
+  }
+
+  /** The gradient to step along, the inputs that say how strong its regularizer is, and what to put where. */
+  #regularized(kind: StepKind, { gradient, clean, norm, layout, slices, parameters }: Clean): Regularized {
+    switch (kind) {
+      case 'none':
+        return { regularized: clean, strengths: [], elsewhere: new Map() };
+      case 'exact': {
+        const lambda = input('lambda', []);
+        const products = hvp(this.#secondTime(gradient, slices), this.#values, gradient);
+        const regularized = add(clean, mul(layout.join(products), overNorm(lambda, norm)));
+        return { regularized, strengths: [lambda], elsewhere: new Map() };
+      }
+      case 'fd': {
+        const [r, alpha] = [input('r', []), input('alpha', [])];
+        const perturbed = add(parameters, mul(clean, overNorm(r, norm)));
+        // Names for the parameters there: the place is made of the gradient here, so it comes in last.
+        const names = this.parameters.map(({ path, shape }) => input(`perturbed/${path}`, shape));
+        const there = layout.join(substitute(gradient, this.#places(names)));
+        return {
+          regularized: add(mul(clean, sub(1, alpha)), mul(there, alpha)),
+          strengths: [r, alpha],
+          elsewhere: new Map(layout.split(perturbed).map((value, i) => [at(names, i), value])),
+        };
+      }
+    }
+  }
+
+  /** What stands for each parameter. */
+  #places(values: readonly Value[]): Map<Value, Value> {
+    return new Map(this.#values.map((value, i) => [value, at(values, i)]));
+  }
+
+  /** The gradient to be differentiated for exact GR. */
+  #secondTime(gradient: readonly Value[], slices: number): readonly Value[] {
+    if (this.#memory !== 'remat' || slices === 1) return gradient;
+    // Through the model again: of an equal but other value, so that nothing is shared with the first time.
+    return grad(this.#loss(slices, identity(this.#images)).loss, this.#values);
   }
 
   #finish(
@@ -200,6 +322,8 @@ class Builder {
 
   /** Into how many slices to cut the batch: the most that it divides into with enough rows each. */
   #slices(work: 'gradient' | 'exact'): number {
+    // On a GPU fewer and larger operations are faster: it takes slices only to save memory.
+    if (this.#spec.target === 'webgpu' && this.#memory === 'fast') return 1;
     const rows = ROWS[this.#memory][work];
     let slices = 1;
     for (let count = 2; count <= MOST_SLICES; count++) {

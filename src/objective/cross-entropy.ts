@@ -74,11 +74,15 @@ export function crossEntropy(logits: Value, labels: Value, smoothing: Value): Va
       `crossEntropy: expected logits [batch, classes] and int32 labels [batch], got ${show(logits.shape)} and ${labels.dtype} ${show(labels.shape)}`,
     );
   }
+  const target = add(mul(oneHot(labels, classes), sub(1, smoothing)), mul(smoothing, 1 / classes));
+  return reduceMean(softmaxCrossEntropy(logits, target));
+}
+
+/** int32 labels [batch] → float32 [batch, classes]: 1 for the label, 0 elsewhere. */
+export function oneHot(labels: Value, classes: number): Value {
   const numbers = constant(
     Int32Array.from({ length: classes }, (_, i) => i),
     [classes],
   );
-  const oneHot = cast(equal(reshape(labels, [batch, 1]), numbers), 'float32');
-  const target = add(mul(oneHot, sub(1, smoothing)), mul(smoothing, 1 / classes));
-  return reduceMean(softmaxCrossEntropy(logits, target));
+  return cast(equal(reshape(labels, [...labels.shape, 1]), numbers), 'float32');
 }

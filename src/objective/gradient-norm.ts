@@ -33,10 +33,15 @@ export function penalizedGradient(
   lambda: Value,
   differentiated: readonly Value[] = gradient,
 ): Value[] {
-  const strength = where(greater(norm, 0), div(lambda, norm), 0);
+  const strength = overNorm(lambda, norm);
   const products = hvp(differentiated, parameters, gradient);
   return gradient.map((g, i) => {
     const product = products[i];
     return product ? add(g, mul(product, strength)) : g;
   });
+}
+
+/** A scalar over a norm; 0 where the norm is 0. */
+export function overNorm(x: Value, norm: Value): Value {
+  return where(greater(norm, 0), div(x, norm), 0);
 }

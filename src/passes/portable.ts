@@ -1,19 +1,29 @@
 /**
- * Standard ONNX only: ONNX Runtime's own FusedMatMul becomes MatMul with explicit transpositions and scaling, for
- * the targets that lack it (WebGPU, other runtimes) and for files that are to be deployed anywhere.
+ * Standard ONNX only, and of it what the WebGPU provider computes: for that target, and for files that are to be
+ * deployed anywhere.
+ *
+ *     FusedMatMul(A, B) → MatMul with explicit transpositions and scaling
+ *     LogSoftmax(x)     → x − max x − log Σ exp(x − max x)
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
-import { matmul, mul, transpose } from '../onnx/ops.ts';
+import { exp, log, matmul, mul, reduceMax, reduceSum, sub, transpose } from '../onnx/ops.ts';
 import { isOp, type Value } from '../onnx/value.ts';
 
 export function toPortable(outputs: readonly Value[]): Value[] {
   return rewriteGraph(outputs, (node, inputs) => {
     const [a, b] = inputs;
+    if (isOp(node, 'LogSoftmax') && a) return [logSoftmaxOf(a, node.attributes.axis)];
     if (!isOp(node, 'MatMul') || !a || !b) return keep(node, inputs);
     const { transA, transB, alpha } = node.attributes;
     const left = transA ? swapLastAxes(a) : a;
     return [mul(matmul(left, transB ? swapLastAxes(b) : b), alpha)];
   });
+}
+
+function logSoftmaxOf(x: Value, axis: number): Value {
+  const options = { axes: [axis], keepdims: true };
+  const shifted = sub(x, reduceMax(x, options));
+  return sub(shifted, log(reduceSum(exp(shifted), options)));
 }
 
 function swapLastAxes(x: Value): Value {

@@ -2,14 +2,81 @@
 import { createRequire } from 'node:module';
 import * as ort from 'onnxruntime-node';
 import { UserError } from '../errors.ts';
-import { input, matmul } from '../onnx/ops.ts';
+import { identity, input, matmul } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
-import type { Device, Session, SessionOptions } from './session.ts';
+import { onWebGpuAlone, residentSession } from './resident.ts';
+import type { Device, NextState, ResidentSession, Session, SessionOptions, Tensor } from './session.ts';
 
 /** Loads an ONNX model, from its bytes or the path of its file. Blocks the calling thread, as `run` does. */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
-  const sessionOptions: ort.InferenceSession.SessionOptions = {
+  const session = await open(model, settings(options));
+  return {
+    inputs: session.inputNames,
+    outputs: session.outputNames,
+    async run(feeds, fetches = session.outputNames) {
+      const results = await session.run(toOrtFeeds(ort.Tensor, feeds), [...fetches]);
+      return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(name, value)]));
+    },
+    async release() {
+      if (options.profile !== undefined) session.endProfiling();
+      await session.release();
+    },
+  };
+}
+
+/**
+ * Loads a graph whose outputs named in `next` stay on the device. On WebGPU all of it must run there: a node that
+ * would not is an error.
+ */
+export async function createResidentSession(
+  model: Uint8Array,
+  options: SessionOptions,
+  next: NextState,
+): Promise<ResidentSession> {
+  const onDevice = options.device === 'webgpu';
+  const session = await open(model, {
+    ...settings(options),
+    ...(onDevice ? onWebGpuAlone(Object.values(next)) : {}),
+  });
+  const read = onDevice
+    ? readThroughGraph(options)
+    : async (name: string, tensor: ort.Tensor) => fromOrt(name, tensor);
+  return residentSession({
+    session,
+    Constructor: ort.Tensor,
+    next,
+    read,
+    release: () => session.release(),
+  });
+}
+
+/** Reading the data of a tensor on the device aborts the process; what a graph gives as it was given it does not. */
+function readThroughGraph(options: SessionOptions) {
+  return async (name: string, tensor: ort.Tensor): Promise<Tensor> => {
+    const x = input('x', tensor.dims);
+    const session = await open(
+      serialize({ name: 'read', inputs: [x], outputs: { y: identity(x) } }),
+      settings(options),
+    );
+    const { y } = await session.run({ x: tensor });
+    await session.release();
+    if (!y) throw new Error(`internal: ${name} was not read`);
+    return fromOrt(name, y);
+  };
+}
+
+function open(
+  model: Uint8Array | string,
+  settings: ort.InferenceSession.SessionOptions,
+): Promise<ort.InferenceSession> {
+  return typeof model === 'string'
+    ? ort.InferenceSession.create(model, settings)
+    : ort.InferenceSession.create(model, settings);
+}
+
+function settings(options: SessionOptions): ort.InferenceSession.SessionOptions {
+  return {
     executionProviders: options.device === 'cpu' ? ['cpu'] : [options.device, 'cpu'],
     // The graphs are already as they should be: ONNX Runtime's own rewrites cost memory and session time, and
     // fuse explicit transpositions back into the slow forms of its kernels.
@@ -22,22 +89,6 @@ export async function createSession(model: Uint8Array | string, options: Session
     // Several sessions live in one process; without this the idle ones spin on the cores.
     extra: { session: { force_spinning_stop: '1' } },
     logSeverityLevel: 3,
-  };
-  const session =
-    typeof model === 'string'
-      ? await ort.InferenceSession.create(model, sessionOptions)
-      : await ort.InferenceSession.create(model, sessionOptions);
-  return {
-    inputs: session.inputNames,
-    outputs: session.outputNames,
-    async run(feeds, fetches = session.outputNames) {
-      const results = await session.run(toOrtFeeds(ort.Tensor, feeds), [...fetches]);
-      return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(name, value)]));
-    },
-    async release() {
-      if (options.profile !== undefined) session.endProfiling();
-      await session.release();
-    },
   };
 }
 

@@ -39,3 +39,23 @@ export interface Session {
   run(feeds: Readonly<Record<string, Tensor>>, fetches?: readonly string[]): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
 }
+
+/** Named tensors that lie where the graphs run, until they are disposed of. */
+export interface DeviceState {
+  read(): Promise<Record<string, Tensor>>;
+  dispose(): void;
+}
+
+/** A graph of which some outputs stay on the device, to be inputs of the next run of this or of another such session. */
+export interface ResidentSession {
+  upload(tensors: Readonly<Record<string, Tensor>>): DeviceState;
+  /** Runs the graph on a state, which stays as it was, and feeds: gives the next state and the other outputs. */
+  run(
+    state: DeviceState,
+    feeds: Readonly<Record<string, Tensor>>,
+  ): Promise<{ readonly state: DeviceState; readonly outputs: Record<string, Tensor> }>;
+  release(): Promise<void>;
+}
+
+/** By the name of an input, the output that is its next value. */
+export type NextState = Readonly<Record<string, string>>;

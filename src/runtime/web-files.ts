@@ -5,14 +5,26 @@ import { UserError } from '../errors.ts';
 
 /** The name under which a page imports ONNX Runtime; its wasm lies beside it under its own name. */
 export const ORT_MODULE = 'ort.js';
+/** The same for its build with WebGPU, which ort.web.ts imports when a session wants that device. */
+export const ORT_WEBGPU_MODULE = 'ort-webgpu.js';
 export const ORT_WASM = 'ort-wasm-simd-threaded.wasm';
 
-/** Where each file lies, by the name that it has in the page's folder. Throws UserError where the package is missing. */
-export function webFiles(): ReadonlyMap<string, string> {
+/**
+ * Where each file lies, by the name that it has in the page's folder; with those for WebGPU where it is wanted. Throws
+ * UserError where the package is missing.
+ */
+export function webFiles({ webgpu = false } = {}): ReadonlyMap<string, string> {
   const folder = path.dirname(entry());
+  const own = (name: string): [string, string] => [name, path.join(folder, name)];
   return new Map([
     [ORT_MODULE, path.join(folder, 'ort.wasm.bundle.min.mjs')],
-    [ORT_WASM, path.join(folder, ORT_WASM)],
+    own(ORT_WASM),
+    ...(webgpu
+      ? [
+          [ORT_WEBGPU_MODULE, path.join(folder, 'ort.webgpu.bundle.min.mjs')] as const,
+          own('ort-wasm-simd-threaded.asyncify.wasm'),
+        ]
+      : []),
   ]);
 }
 

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { createSession, expectDevice } from '#runtime';
+import { createResidentSession, createSession, expectDevice } from '#runtime';
 import type { GraphName, Variant } from '../artifacts/build.ts';
 import { buildForSpec, ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.ts';
 import { augmentationOf, NO_AUGMENTATION } from '../datasets/augment.ts';
@@ -17,6 +17,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import { saveCheckpoint } from './checkpoint-folder.ts';
 import { openCheckpointWriter } from './checkpoint-writer.ts';
 import type { TrainConfig } from './config.ts';
+import { createDeviceTrainer, expectDeviceOptions } from './device-trainer.ts';
 import { createGauges } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { type DiagnosticsLog, openDiagnosticsLog } from './diagnostics/log.ts';
@@ -68,8 +69,11 @@ export interface PreparedRun {
  * The config with the micro-batch and the memory level that will be used, and the graph it names; `share` of the free
  * memory is this run's. Throws UserError.
  */
-export async function prepareRun(config: TrainConfig, share = 1): Promise<PreparedRun> {
-  const graph = await openGraph(config.graph);
+export async function prepareRun(given: TrainConfig, share = 1): Promise<PreparedRun> {
+  const graph = await openGraph(given.graph);
+  const config = staysOnDevice(given)
+    ? { ...given, microBatch: given.microBatch || given.batchSize, memory: given.memory ?? 'fast' }
+    : given;
   const estimate = (variant: Variant): number =>
     estimateMemory(graph.spec, buildForSpec(graph, variant), config, variant, TEST_BATCH);
   const free = share * freeBytes();
@@ -81,6 +85,11 @@ export async function prepareRun(config: TrainConfig, share = 1): Promise<Prepar
     bytes,
     note: `${graph.name}: batch ${config.batchSize}, micro-batch ${microBatch}, memory ${memory}, about ${gigabytes(bytes)} at the peak${warning}`,
   };
+}
+
+/** On WebGPU the state stays on the device, and a step is one run of one graph. */
+function staysOnDevice({ device }: TrainConfig): boolean {
+  return device === 'webgpu';
 }
 
 /** What the machine has left and, in a container, what this may use. */
@@ -98,6 +107,8 @@ export async function trainRun(
   /** Called when everything that can fail beforehand has been opened, to create the folder of a new run. */
   create: () => Promise<void> = async () => {},
 ): Promise<RunResult> {
+  const onDevice = staysOnDevice(config);
+  if (onDevice) expectDeviceOptions(config);
   await expectDevice(config.device);
   if (resumed && !isDeepStrictEqual(resumed.graph.spec, graph.spec)) {
     throw new UserError(
@@ -106,7 +117,7 @@ export async function trainRun(
   }
   const variant = { microBatch: config.microBatch, memory: config.memory ?? 'fast' };
   const { manifest, file, written } = await ensureArtifact(graph, variant, [
-    ...engineGraphs(config),
+    ...(onDevice ? [] : engineGraphs(config)),
     'infer',
   ]);
   if (written.length > 0) {
@@ -128,7 +139,13 @@ export async function trainRun(
     labelSmoothing: config.labelSmoothing,
     load,
   });
-  const trainer = createTrainer(config, plan, manifest, parameters, engine);
+  const resident = onDevice
+    ? createDeviceTrainer(config, plan, manifest, parameters, {
+        spec: { ...graph.spec, target: 'webgpu' },
+        open: (model, next) => createResidentSession(model, device, next),
+      })
+    : undefined;
+  const trainer = resident ?? createTrainer(config, plan, manifest, parameters, engine);
   if (resumed) {
     parameters.restore(parameters.values, resumed.parameters, folder);
     for (const [slot, arrays] of Object.entries(trainer.slots)) {
@@ -157,6 +174,7 @@ export async function trainRun(
   /** A thread writes copies of the arrays while training goes on; where memory is short, training waits instead. */
   const save = async (): Promise<void> => {
     await saving;
+    await resident?.pull();
     for (const log of [...sinks, diagnostics]) log?.flush();
     const checkpoint: Checkpoint = {
       config,
@@ -182,6 +200,7 @@ export async function trainRun(
 
   const measure = async (): Promise<boolean> => {
     const start = performance.now();
+    await resident?.pull();
     // Let go of in between: what it holds for its images, the graphs of the next steps can use.
     const inference = await load('infer');
     const { images, ...scores } = await evaluate(
@@ -271,7 +290,7 @@ export async function trainRun(
   } finally {
     await saving.finally(() => writer.close());
     for (const log of [...sinks, diagnostics]) log?.close();
-    await Promise.all([train.close(), test.close(), engine.release()]);
+    await Promise.all([train.close(), test.close(), engine.release(), resident?.release()]);
   }
 }
 

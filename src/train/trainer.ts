@@ -65,16 +65,14 @@ export interface StepGauge {
   update(index: number, update: Update, apply: () => void): void;
 }
 
+export type StepRecord = Omit<TrainRecord, 'images_per_second' | 'spike'>;
+
 export interface Trainer {
   readonly optimizer: Optimizer;
   /** The optimizer's arrays, by slot. */
   readonly slots: Readonly<Record<string, WeightArrays>>;
   /** Updates the parameters with the batch of step `step`, counted from 0. Throws DivergedError when the loss or the gradient is not finite. */
-  step(
-    step: number,
-    batch: TrainingBatch,
-    gauge?: StepGauge,
-  ): Promise<Omit<TrainRecord, 'images_per_second' | 'spike'>>;
+  step(step: number, batch: TrainingBatch, gauge?: StepGauge): Promise<StepRecord>;
 }
 
 /** The loss or the gradient is not finite: there is nothing to go on from. */
@@ -99,9 +97,8 @@ export function createTrainer(
       const regularizer = plan.regularizer(step);
       const learningRate = plan.learningRate(step);
       const result = await engine.gradient(batch, regularizer, { withDot: gauge !== undefined });
-      const { loss, gradNorm, grGradNorm, logits, gradients } = result;
-      if (!Number.isFinite(loss) || !Number.isFinite(grGradNorm))
-        throw diverged(step, batch, loss, gradNorm, grGradNorm, config);
+      const { grGradNorm, logits, gradients } = result;
+      expectFinite(config, step, batch, result);
       const gradScale = config.clip > 0 ? clipScale(grGradNorm, config.clip) : 1;
       gauge?.gradient(result);
       described.forEach(({ decay }, i) => {
@@ -117,21 +114,41 @@ export function createTrainer(
         if (gauge) gauge.update(i, update, () => optimizer.update(update));
         else optimizer.update(update);
       });
-      const { top1, top5 } = score(logits, batch.labels);
-      const images = batch.labels.length;
-      return {
-        step: step + 1,
-        epoch: batch.epoch + 1,
-        split: 'train',
-        loss,
-        top1: top1 / images,
-        top5: top5 / images,
-        grad_norm: gradNorm,
-        gr_grad_norm: config.gr === 'none' ? null : grGradNorm,
-        lr: learningRate,
-        ...inForce(config.gr, regularizer),
-      };
+      return stepRecord(config, plan, step, batch, {
+        ...result,
+        ...score(logits, batch.labels),
+        loss: result.loss,
+      });
     },
+  };
+}
+
+/** What a step tells of its batch. */
+export interface Measured extends Pick<GradientResult, 'loss' | 'gradNorm' | 'grGradNorm'> {
+  /** Images whose label came first, and among the first five. */
+  readonly top1: number;
+  readonly top5: number;
+}
+
+export function stepRecord(
+  config: TrainConfig,
+  plan: Plan,
+  step: number,
+  batch: TrainingBatch,
+  { loss, gradNorm, grGradNorm, top1, top5 }: Measured,
+): StepRecord {
+  const images = batch.labels.length;
+  return {
+    step: step + 1,
+    epoch: batch.epoch + 1,
+    split: 'train',
+    loss,
+    top1: top1 / images,
+    top5: top5 / images,
+    grad_norm: gradNorm,
+    gr_grad_norm: config.gr === 'none' ? null : grGradNorm,
+    lr: plan.learningRate(step),
+    ...inForce(config.gr, plan.regularizer(step)),
   };
 }
 
@@ -143,14 +160,14 @@ function inForce(
   return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
 }
 
-function diverged(
+/** Throws DivergedError, with what to try, where training has diverged. */
+export function expectFinite(
+  config: TrainConfig,
   step: number,
   batch: TrainingBatch,
-  loss: number,
-  gradNorm: number,
-  grGradNorm: number,
-  config: TrainConfig,
-): DivergedError {
+  { loss, gradNorm, grGradNorm }: Pick<GradientResult, 'loss' | 'gradNorm' | 'grGradNorm'>,
+): void {
+  if (Number.isFinite(loss) && Number.isFinite(grGradNorm)) return;
   const what = Number.isFinite(loss)
     ? `gradient norm ${Number.isFinite(gradNorm) ? grGradNorm : gradNorm}`
     : `loss ${loss}`;
@@ -160,7 +177,7 @@ function diverged(
     ...(config.clip > 0 ? [] : ['--clip 1']),
     ...(config.gr === 'none' ? [] : ['a smaller --lambda', '--gr-warmup zero']),
   ];
-  return new DivergedError(
+  throw new DivergedError(
     `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}; the last checkpoint is untouched. Try ${remedies.join(', or ')}`,
   );
 }

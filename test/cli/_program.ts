@@ -15,13 +15,13 @@ export interface Outcome {
 export function start(
   name: string,
   args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): { child: ChildProcess; done: Promise<Outcome> } {
-  const child = spawn(process.execPath, [
-    '--conditions=source',
-    '--import=tsx',
-    `scripts/${name}.ts`,
-    ...args,
-  ]);
+  const child = spawn(
+    process.execPath,
+    ['--conditions=source', '--import=tsx', `scripts/${name}.ts`, ...args],
+    { env: { ...process.env, ...env } },
+  );
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text) => {
     stdout += text;

@@ -18,6 +18,13 @@ test('transposed and scaled products are written out', async (t) => {
   await sameResults(t, toPortable, graph);
 });
 
+test('log-softmax is written out, and holds where exponentials alone would overflow', async (t) => {
+  const logits = ops.mul(ops.input('x', [4, 6]), 200);
+  const graph = { last: ops.logSoftmax(logits), first: ops.logSoftmax(ops.exp(ops.input('z', [5, 2])), 0) };
+  t.notRegex(printAfter(toPortable, graph), /LogSoftmax/);
+  await sameResults(t, toPortable, graph);
+});
+
 test('each of them by itself', async (t) => {
   await sameResults(t, toPortable, {
     left: ops.matmul(a, ops.input('c', [2, 3, 2]), { transA: true }),

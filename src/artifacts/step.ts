@@ -1,0 +1,74 @@
+/**
+ * What follows the gradient in a graph of a whole training step: clipping, Adam or AdamW (optim/adam.ts, the same
+ * formulas), and the few numbers that a run's log wants of the batch. State and gradient are flat vectors (flat.ts).
+ */
+import { oneHot } from '../objective/cross-entropy.ts';
+import { add, cast, concat, div, less, mul, reduceSum, reshape, sqrt, sub, where } from '../onnx/ops.ts';
+import { staticShape } from '../onnx/shapes.ts';
+import type { Value } from '../onnx/value.ts';
+import type { FlatLayout } from './flat.ts';
+
+export interface AdamConfig {
+  readonly optimizer: 'adamw' | 'adam';
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+}
+
+/** The parameters and Adam's two moments. */
+export interface AdamState {
+  readonly parameters: Value;
+  readonly mu: Value;
+  readonly nu: Value;
+}
+
+/** The numbers of this step, float32 scalars. */
+export interface AdamScalars {
+  /** The learning rate over 1 − β1^count. */
+  readonly step_size: Value;
+  /** 1/√(1 − β2^count). */
+  readonly correction: Value;
+  /** AdamW's learning rate times weight decay; Adam's weight decay. */
+  readonly decay: Value;
+  /** The largest norm of the gradient. */
+  readonly clip: Value;
+}
+
+/** The state after a step along `gradient`, whose norm is `norm`. */
+export function adamStep(
+  layout: FlatLayout,
+  { parameters, mu, nu }: AdamState,
+  gradient: Value,
+  norm: Value,
+  { step_size, correction, decay, clip }: AdamScalars,
+  { optimizer, beta1, beta2, epsilon }: AdamConfig,
+): AdamState {
+  const decayed = mul(layout.whereDecaying(decay), parameters);
+  const share = div(clip, add(norm, 1e-6));
+  const clipped = mul(gradient, where(less(share, 1), share, 1));
+  const g = optimizer === 'adam' ? add(clipped, decayed) : clipped;
+  const m = add(mul(mu, beta1), mul(g, 1 - beta1));
+  const v = add(mul(nu, beta2), mul(mul(g, g), 1 - beta2));
+  const update = div(mul(m, step_size), add(mul(sqrt(v), correction), epsilon));
+  const shrunk = optimizer === 'adamw' ? sub(parameters, decayed) : parameters;
+  return { parameters: sub(shrunk, update), mu: m, nu: v };
+}
+
+/** How many images of the batch have their label first, and among the first five, as train/evaluate.ts counts: [2]. */
+export function hits(logits: Value, labels: Value): Value {
+  const [, classes = 0] = staticShape(logits.shape, 'hits');
+  const own = reduceSum(mul(logits, oneHot(labels, classes)), { axes: [1], keepdims: true });
+  // The label itself is not behind itself.
+  const behind = reduceSum(cast(less(logits, own), 'float32'), { axes: [1] });
+  const among = (first: number): Value =>
+    reduceSum(cast(less(classes - first - 0.5, behind), 'float32'), { keepdims: true });
+  return concat([among(1), among(5)], 0);
+}
+
+/** Scalars as one vector. */
+export function stacked(scalars: readonly Value[]): Value {
+  return concat(
+    scalars.map((value) => reshape(value, [1])),
+    0,
+  );
+}
