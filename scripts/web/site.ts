@@ -25,8 +25,9 @@ export async function buildSite(folder: string): Promise<number> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
-  for (const [name, from] of webFiles()) await copyFile(from, path.join(folder, name));
-  const all = [...Object.keys(files), ...webFiles().keys()];
+  const runtime = webFiles({ webgpu: true });
+  for (const [name, from] of runtime) await copyFile(from, path.join(folder, name));
+  const all = [...Object.keys(files), ...runtime.keys()];
   const sizes = await Promise.all(all.map(async (name) => (await readFile(path.join(folder, name))).length));
   return sizes.reduce((sum, size) => sum + size, 0);
 }

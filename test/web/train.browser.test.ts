@@ -88,7 +88,7 @@ test('it offers what goes together, says what is missing, and asks no other host
     opened.on('request', (request) => hosts.add(new URL(request.url()).origin)),
   );
   await phase(page, 'idle');
-  t.is(await page.locator('#backend option').textContent(), 'WebAssembly, one thread');
+  t.deepEqual(await page.locator('#backend option').allTextContents(), ['WebAssembly, one thread', 'WebGPU']);
   t.regex((await page.locator('#missing').textContent()) ?? '', /^One thread only: .* cross-origin isolated/);
   const isOffered = (warmup: string) => page.locator(`#gr-warmup option[value="${warmup}"]`).isEnabled();
   t.false(await isOffered('r'));
@@ -112,7 +112,7 @@ test('it offers what goes together, says what is missing, and asks no other host
   t.true(await threaded.evaluate(() => crossOriginIsolated));
   t.notRegex((await threaded.locator('#missing').textContent()) ?? '', /One thread only/);
   const cores = await threaded.evaluate(() => navigator.hardwareConcurrency);
-  const label = await threaded.locator('#backend option').textContent();
+  const label = await threaded.locator('#backend option').first().textContent();
   t.regex(label ?? '', cores > 1 ? /^WebAssembly, [2-4] threads$/ : /one thread$/);
   await threaded.close();
 });
@@ -149,6 +149,34 @@ test('from scratch, exact regularization learns nine digits of ten; a drawing is
   const exported = await program('export', '--checkpoint', run, '--out', out);
   t.is(exported.code, 0, exported.stderr);
   t.true(content.equals(readFileSync(out)));
+  await page.close();
+});
+
+test('on WebGPU it takes the same steps, and saves what is on the device', async (t) => {
+  t.timeout(10 * 60_000);
+  const page = await open();
+  await phase(page, 'idle');
+  const run = async (backend: string): Promise<ArchivedRun> => {
+    await page.selectOption('#backend', backend);
+    await page.click('#run');
+    await steps(page, 2);
+    await page.click('#run');
+    await phase(page, 'paused');
+    const { content, ...archived } = await savedRun(page);
+    await page.click('#reset');
+    await phase(page, 'idle');
+    return archived;
+  };
+  await page.selectOption('#gr-warmup', 'none');
+  const [wasm, webgpu] = [await run('wasm'), await run('webgpu')];
+  const losses = ({ metrics }: ArchivedRun) => metrics.slice(0, 2).map(({ loss }) => loss ?? Number.NaN);
+  const [a, b] = [losses(wasm), losses(webgpu)];
+  t.true(
+    a.every((loss, i) => Math.abs(loss - (b[i] ?? Number.NaN)) < 1e-3),
+    `${a.join()} and ${b.join()}`,
+  );
+  t.is(webgpu.checkpoint.step, webgpu.metrics.filter(({ split }) => split === 'train').length);
+  t.false(webgpu.checkpoint.parameters.some(({ data }) => data.some((x) => !Number.isFinite(x))));
   await page.close();
 });
 

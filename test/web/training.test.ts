@@ -4,10 +4,11 @@ import { parseSpec } from '../../src/artifacts/spec.ts';
 import { openDataset } from '../../src/datasets/open.ts';
 import { stratifiedSubset } from '../../src/datasets/subset.ts';
 import { UserError } from '../../src/errors.ts';
-import { createSession } from '../../src/runtime/ort.node.ts';
+import { createResidentSession, createSession } from '../../src/runtime/ort.node.ts';
 import type { MetricsLine } from '../../src/train/metrics.ts';
 import { type ArchivedRun, decodeRun } from '../../src/train/run-archive.ts';
 import { untar } from '../../src/train/tar.ts';
+import type { Backend } from '../../src/web/train/backend.ts';
 import type { PageDataset } from '../../src/web/train/packed-dataset.ts';
 import { newTraining, resumedTraining, type Training } from '../../src/web/train/training.ts';
 
@@ -32,7 +33,10 @@ const settings = {
   gr: 'exact',
   grWarmup: 'zero',
 };
-const load = (graph: Uint8Array) => createSession(graph, { device: 'cpu', threads: 1 });
+const cpu = { device: 'cpu', threads: 1 } as const;
+const backend: Backend = { load: (graph) => createSession(graph, cpu) };
+/** As a page has it on WebGPU; on the processor here, which takes the same graphs. */
+const resident: Backend = { ...backend, open: (step, next) => createResidentSession(step, cpu, next) };
 
 let dataset: PageDataset;
 test.before(async () => {
@@ -54,13 +58,13 @@ const saved = async (training: Training): Promise<ArchivedRun> => {
 const timeless = (lines: readonly MetricsLine[]) => lines.map((line) => ({ ...line, images_per_second: 0 }));
 
 test('saved, loaded and gone on with, a run is bit by bit the one that never stopped', async (t) => {
-  const whole = await newTraining(settings, spec, { dataset, load });
+  const whole = await newTraining(settings, spec, { dataset, backend });
   t.is(whole.lastStep, 29);
   await advance(whole, 29);
 
-  const begun = await newTraining(settings, spec, { dataset, load });
+  const begun = await newTraining(settings, spec, { dataset, backend });
   await advance(begun, 9);
-  const resumed = await resumedTraining(await saved(begun), 'run.tar', { dataset, load });
+  const resumed = await resumedTraining(await saved(begun), 'run.tar', { dataset, backend });
   t.is(resumed.step(), 9);
   await advance(resumed, 20);
 
@@ -78,12 +82,12 @@ test('saved, loaded and gone on with, a run is bit by bit the one that never sto
 });
 
 test('a run of more images keeps its schedule, and goes past where it was told to stop early', async (t) => {
-  const training = await newTraining(settings, spec, { dataset, load });
+  const training = await newTraining(settings, spec, { dataset, backend });
   const run = await saved(training);
   await training.release();
   const config = { ...run.checkpoint.config, trainFraction: 1, maxSteps: 1 };
   const elsewhere = { ...run, checkpoint: { ...run.checkpoint, config } };
-  const resumed = await resumedTraining(elsewhere, 'run.tar', { dataset, load });
+  const resumed = await resumedTraining(elsewhere, 'run.tar', { dataset, backend });
   t.is(resumed.plan.stepsPerEpoch, 3000);
   t.is(resumed.lastStep, 3000);
   await advance(resumed, 2);
@@ -94,19 +98,47 @@ test('a run of more images keeps its schedule, and goes past where it was told t
 });
 
 test('a run of other images, and a batch larger than all of them, are refused', async (t) => {
-  const training = await newTraining(settings, spec, { dataset, load });
+  const training = await newTraining(settings, spec, { dataset, backend });
   const run = await saved(training);
   await training.release();
   const other = { ...run.checkpoint.dataset, name: 'cifar10' as const };
   await t.throwsAsync(
     resumedTraining({ ...run, checkpoint: { ...run.checkpoint, dataset: other } }, 'run.tar', {
       dataset,
-      load,
+      backend,
     }),
     { instanceOf: UserError, message: /^run\.tar: it was trained on cifar10 of .*, expected mnist of / },
   );
-  await t.throwsAsync(newTraining({ ...settings, batchSize: 1000 }, spec, { dataset, load }), {
+  await t.throwsAsync(newTraining({ ...settings, batchSize: 1000 }, spec, { dataset, backend }), {
     instanceOf: UserError,
     message: 'batch size 1000: expected at most 599, the training images that this page has',
+  });
+});
+
+test('steps that stay on a device give the run that ours give, saved and gone on with in between', async (t) => {
+  const ours = await newTraining(settings, spec, { dataset, backend });
+  await advance(ours, 24);
+  const begun = await newTraining(settings, spec, { dataset, backend: resident });
+  await advance(begun, 9);
+  const theirs = await resumedTraining(await saved(begun), 'run.tar', { dataset, backend: resident });
+  await advance(theirs, 15);
+  const [a, b] = [ours.metrics(), theirs.metrics()];
+  t.is(a.length, 25); // with the test images at step 20
+  t.is(b.length, a.length);
+  for (const [i, { loss, top1, lambda }] of a.entries()) {
+    t.true(Math.abs((loss ?? 0) - (b[i]?.loss ?? Number.NaN)) < 1e-3, `line ${i}: ${loss}, ${b[i]?.loss}`);
+    t.is(lambda, b[i]?.lambda ?? null);
+    t.is(top1 === null, b[i]?.top1 == null);
+  }
+  const pixels = new Uint8Array(28 * 28).fill(128);
+  const [one, other] = [await ours.classify(pixels), await theirs.classify(pixels)];
+  t.true(one.every((logit, i) => Math.abs(logit - (other[i] ?? Number.NaN)) < 1e-2));
+  await Promise.all([ours, begun, theirs].map((training) => training.release()));
+});
+
+test('what a step on a device cannot do is refused', async (t) => {
+  await t.throwsAsync(newTraining({ ...settings, optimizer: 'sgd' }, spec, { dataset, backend: resident }), {
+    instanceOf: UserError,
+    message: /optimizer sgd: a step on the device is that of adamw or adam/,
   });
 });

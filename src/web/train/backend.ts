@@ -1,21 +1,43 @@
 /** What a page trains with: the one place where that is chosen. */
-import type { Session } from '../../runtime/session.ts';
+import { UserError } from '../../errors.ts';
+import { createResidentSession, expectDevice } from '../../runtime/ort.web.ts';
+import type { NextState, ResidentSession, Session } from '../../runtime/session.ts';
 import { openSession, threadCount } from '../support.ts';
 
-export const BACKENDS = ['wasm'] as const;
-export type Backend = (typeof BACKENDS)[number];
+export type BackendName = 'wasm' | 'webgpu';
 
-type Load = (graph: Uint8Array) => Promise<Session>;
+export interface Backend {
+  /** Loads a graph for the processor: those of inference, and of steps whose optimizer is ours. */
+  readonly load: (graph: Uint8Array) => Promise<Session>;
+  /** Loads a whole training step whose state stays on the device, where the steps are taken so. */
+  readonly open?: (step: Uint8Array, next: NextState) => Promise<ResidentSession>;
+}
 
-/** How each of them loads a graph. */
-export const LOAD: Readonly<Record<Backend, Load>> = {
-  wasm: (graph) => openSession(graph, 'the graph'),
+const load: Backend['load'] = (graph) => openSession(graph, 'the graph');
+
+export const BACKENDS: Readonly<Record<BackendName, Backend>> = {
+  wasm: { load },
+  webgpu: {
+    load,
+    open: (step, next) => createResidentSession(step, { device: 'webgpu', threads: 0 }, next),
+  },
 };
 
-/** What each is to the reader of the page. */
-export const LABELS: Readonly<Record<Backend, () => string>> = {
-  wasm: () => `WebAssembly, ${threadCount() === 1 ? 'one thread' : `${threadCount()} threads`}`,
-};
+/** Those that this browser has, and what each is to the reader of the page. */
+export async function availableBackends(): Promise<{ name: BackendName; label: string }[]> {
+  const threads = threadCount();
+  const wasm = {
+    name: 'wasm',
+    label: `WebAssembly, ${threads === 1 ? 'one thread' : `${threads} threads`}`,
+  } as const;
+  try {
+    await expectDevice('webgpu');
+    return [wasm, { name: 'webgpu', label: 'WebGPU' }];
+  } catch (error) {
+    if (error instanceof UserError) return [wasm];
+    throw error;
+  }
+}
 
 /** What this browser, or the way the page was served, leaves out: a sentence each. */
 export function whatIsMissing(): string[] {

@@ -3,7 +3,7 @@ import { formatDuration } from '../../train/duration.ts';
 import type { MetricsLine } from '../../train/metrics.ts';
 import { element, messageOf, say } from '../dom.ts';
 import { type Answers, createAnswers } from './answers.ts';
-import { type Backend, whatIsMissing } from './backend.ts';
+import { type BackendName, whatIsMissing } from './backend.ts';
 import { createCurves } from './charts.ts';
 import type { Offer, Reply, Request, RunInfo } from './messages.ts';
 import { createSettings } from './settings.ts';
@@ -34,7 +34,7 @@ function ask(request: Request): void {
   worker.postMessage(request);
 }
 
-function backend(): Backend {
+function backend(): BackendName {
   const { value } = element('backend', HTMLSelectElement);
   return offer?.backends.find(({ name }) => name === value)?.name ?? 'wasm';
 }

@@ -1,14 +1,14 @@
 /** What the page and its worker tell each other. */
 import type { TrainConfig } from '../../train/config.ts';
 import type { MetricsLine } from '../../train/metrics.ts';
-import type { Backend } from './backend.ts';
+import type { BackendName } from './backend.ts';
 
 /** To the worker, which does one after the other, between steps of training. */
 export type Request =
   /** A new run, by options as in a `--config` file. */
-  | { readonly kind: 'begin'; readonly settings: object; readonly backend: Backend }
+  | { readonly kind: 'begin'; readonly settings: object; readonly backend: BackendName }
   /** A run from files: an archive, or those of a checkpoint. */
-  | { readonly kind: 'load'; readonly files: readonly File[]; readonly backend: Backend }
+  | { readonly kind: 'load'; readonly files: readonly File[]; readonly backend: BackendName }
   | { readonly kind: 'go' }
   | { readonly kind: 'pause' }
   | { readonly kind: 'reset' }
@@ -31,7 +31,7 @@ export interface RunInfo {
 
 /** What there is to train, and to train with. */
 export interface Offer {
-  readonly backends: readonly { readonly name: Backend; readonly label: string }[];
+  readonly backends: readonly { readonly name: BackendName; readonly label: string }[];
   readonly train: number;
   readonly test: number;
   readonly fraction: number;

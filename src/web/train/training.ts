@@ -15,9 +15,9 @@ import {
 import { type Batch, type Batches, batchesOf } from '../../datasets/batches.ts';
 import { UserError } from '../../errors.ts';
 import { serialize } from '../../onnx/serialize.ts';
-import type { Session } from '../../runtime/session.ts';
 import type { Checkpoint } from '../../train/checkpoint.ts';
 import { parseConfig, runName, type TrainConfig } from '../../train/config.ts';
+import { createDeviceTrainer } from '../../train/device-trainer.ts';
 import { createSpikeMarks } from '../../train/diagnostics/spikes.ts';
 import { createEngine } from '../../train/engine.ts';
 import { evaluate, infer } from '../../train/evaluate.ts';
@@ -25,7 +25,8 @@ import { inferenceModel } from '../../train/inference-model.ts';
 import { type MetricsLine, metricsLine } from '../../train/metrics.ts';
 import { ParameterArrays } from '../../train/parameters.ts';
 import { type ArchivedRun, encodeRun, sha256 } from '../../train/run-archive.ts';
-import { createTrainer, type Plan, planRun } from '../../train/trainer.ts';
+import { createTrainer, type Plan, planRun, type Trainer } from '../../train/trainer.ts';
+import type { Backend } from './backend.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';
 
 /** Steps between measurements on the test images. */
@@ -50,7 +51,7 @@ export interface Training {
   /** The run as a file, in pieces: what `npm run train -- --resume` reads. */
   save(now: Date): Promise<NamedPieces>;
   /** The model as `npm run export` writes it. */
-  export(): NamedPieces;
+  export(): Promise<NamedPieces>;
   release(): Promise<void>;
 }
 
@@ -61,8 +62,7 @@ export interface NamedPieces {
 
 export interface TrainingOptions {
   readonly dataset: PageDataset;
-  /** Loads a graph for the backend. */
-  readonly load: (graph: Uint8Array) => Promise<Session>;
+  readonly backend: Backend;
 }
 
 /** A new run. Throws UserError for options that do not fit each other. */
@@ -100,7 +100,7 @@ export async function resumedTraining(
 async function openTraining(
   config: TrainConfig,
   spec: Spec,
-  { dataset, load }: TrainingOptions,
+  { dataset, backend }: TrainingOptions,
   resumed?: { readonly run: ArchivedRun; readonly origin: string },
 ): Promise<Training> {
   const saved = resumed?.run.checkpoint;
@@ -108,7 +108,7 @@ async function openTraining(
   const microBatch = config.microBatch || config.batchSize;
   const built = graphsOf(spec, microBatch, config);
   const manifest = describeGraphs(name, spec, built, microBatch, saved?.graph.hash ?? '', []);
-  const loadGraph = (graph: GraphName): Promise<Session> => load(serialize(built.graphs[graph]));
+  const loadGraph = (graph: GraphName) => backend.load(serialize(built.graphs[graph]));
 
   const images = trainingBatches(config, dataset);
   const test = batchesOf(dataset, dataset.test, {
@@ -123,9 +123,7 @@ async function openTraining(
   const lastStep = plan.totalSteps;
 
   const parameters = new ParameterArrays(manifest);
-  const { labelSmoothing, gr: kind } = config;
-  const engine = createEngine({ manifest, parameters, kind, labelSmoothing, load: loadGraph });
-  const trainer = createTrainer(config, plan, manifest, parameters, engine);
+  const { trainer, pull, release } = openTrainer();
   if (resumed) {
     const { run, origin } = resumed;
     parameters.restore(parameters.values, run.checkpoint.parameters, origin);
@@ -133,6 +131,22 @@ async function openTraining(
       parameters.restore(arrays, run.checkpoint.optimizer.slots[slot] ?? [], `${origin}: optimizer ${slot}`);
     }
   } else parameters.initialize(config.seed);
+
+  /** Steps are taken on the processor; or on the device, where what they train stays until it is pulled. */
+  function openTrainer(): { trainer: Trainer; pull(): Promise<void>; release(): Promise<void> } {
+    if (backend.open) {
+      const target = { ...spec, target: 'webgpu' } as const;
+      const trainer = createDeviceTrainer(config, plan, manifest, parameters, {
+        spec: target,
+        open: backend.open,
+      });
+      return { trainer, pull: trainer.pull, release: trainer.release };
+    }
+    const { labelSmoothing, gr: kind } = config;
+    const engine = createEngine({ manifest, parameters, kind, labelSmoothing, load: loadGraph });
+    const trainer = createTrainer(config, plan, manifest, parameters, engine);
+    return { trainer, pull: async () => {}, release: engine.release };
+  }
 
   const inference = await loadGraph('infer');
   const table = normalizationTable(dataset);
@@ -143,6 +157,7 @@ async function openTraining(
 
   const measure = async (): Promise<MetricsLine> => {
     const start = performance.now();
+    await pull();
     const { images: count, ...scores } = await evaluate(inference, manifest, parameters.feeds, allOf(test));
     best = { top1: scores.top1, step };
     return metricsLine({
@@ -154,6 +169,7 @@ async function openTraining(
     });
   };
 
+  /** After a pull. */
   const checkpoint = async (): Promise<Checkpoint> => ({
     config,
     step,
@@ -193,12 +209,14 @@ async function openTraining(
       metrics.push(...lines);
       return lines;
     },
-    classify(pixels) {
+    async classify(pixels) {
+      await pull();
       const normalized = new Float32Array(pixels.length);
       writeNormalized(pixels, 0, dataset, table, IN_PLACE, normalized, 0);
       return infer(inference, manifest, parameters.feeds, normalized);
     },
     async save(now) {
+      await pull();
       // As a name in an archive: short, and of letters that every system has.
       const folder = runName(config, now)
         .replaceAll(/[^\w.-]/g, '-')
@@ -206,7 +224,8 @@ async function openTraining(
       const pieces = await encodeRun(folder, { checkpoint: await checkpoint(), metrics }, now);
       return { name: `${folder}.tar`, pieces };
     },
-    export() {
+    async export() {
+      await pull();
       const { classes, mean, std } = dataset;
       const weights = new Map(
         manifest.parameters.map(({ path }, i) => [path, parameters.values.views[i] ?? new Float32Array()]),
@@ -214,7 +233,7 @@ async function openTraining(
       return { name: 'model.onnx', pieces: [inferenceModel({ spec, weights, classes, mean, std })] };
     },
     async release() {
-      await engine.release();
+      await release();
       await inference.release();
     },
   };

@@ -5,7 +5,7 @@ import { decodeRun } from '../../train/run-archive.ts';
 import { type NamedFile, untar } from '../../train/tar.ts';
 import { fetched } from '../fetched.ts';
 import { expectSimd } from '../support.ts';
-import { BACKENDS, type Backend, LABELS, LOAD } from './backend.ts';
+import { availableBackends, BACKENDS, type BackendName } from './backend.ts';
 import type { Reply, Request, RunInfo } from './messages.ts';
 import { type PageDataset, unpackDataset } from './packed-dataset.ts';
 import { type NamedPieces, newTraining, resumedTraining, type Training } from './training.ts';
@@ -81,14 +81,14 @@ class Desk {
     if (!training) return;
     if (request.kind === 'go') return this.#go();
     if (request.kind === 'save') return send(await training.save(new Date()));
-    if (request.kind === 'export') return send(training.export());
+    if (request.kind === 'export') return send(await training.export());
     const start = performance.now();
     const logits = await training.classify(request.pixels);
     reply({ kind: 'answered', logits, milliseconds: performance.now() - start });
   }
 
-  #options(backend: Backend) {
-    return { dataset: this.#dataset, load: LOAD[backend] };
+  #options(backend: BackendName) {
+    return { dataset: this.#dataset, backend: BACKENDS[backend] };
   }
 
   async #load({ files, backend }: Extract<Request, { kind: 'load' }>): Promise<void> {
@@ -177,8 +177,13 @@ try {
   expectSimd();
   const dataset = await unpackDataset(await (await fetched(IMAGES)).blob(), IMAGES);
   const { train, test, fraction, classes } = dataset;
-  const backends = BACKENDS.map((name) => ({ name, label: LABELS[name]() }));
-  const offer = { backends, train: train.length, test: test.length, fraction, classes };
+  const offer = {
+    backends: await availableBackends(),
+    train: train.length,
+    test: test.length,
+    fraction,
+    classes,
+  };
   reply({ kind: 'ready', offer });
   await new Desk(dataset).work();
 } catch (error) {
