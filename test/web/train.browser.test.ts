@@ -252,7 +252,7 @@ test('from node to the page and back; paused, saved, loaded and gone on with, it
     Math.abs((a ?? 0) - (b ?? Number.NaN)) < limit;
   for (const [i, { step, lr, lambda, loss }] of inNode.entries()) {
     const other = inPage[i];
-    t.is(other?.step, step);
+    t.true(step === other?.step, `line ${i}: step ${step}`);
     t.true(near(lr, other?.lr, 1e-12) && near(lambda, other?.lambda, 1e-12), `step ${step}`);
     t.true(near(loss, other?.loss, 1e-3), `step ${step}: loss ${loss}, in the page ${other?.loss}`);
   }

@@ -255,9 +255,9 @@ function rangeOf(
   to: number,
 ): uPlot.Range.MinMax {
   // Nothing is drawn yet.
-  if (from === null || to === null) return scale === 'log' ? [0.1, 10] : [low, high || 1];
+  if (from === null || to === null) return scale === 'log' ? [0.1, 10] : [low, high || 0.01];
   if (scale === 'log') return [from / 1.2, 1.2 * to];
-  return [Math.min(low, from), to > high ? 1.1 * to : high || 1];
+  return [Math.min(low, from), to > high ? 1.1 * to : high || 0.01];
 }
 
 /** The steps of warmup. */

@@ -15,6 +15,7 @@ button:disabled, select:disabled, input:disabled { opacity: .5; cursor: default;
 .fields select, .fields input { width: 100%; padding: 6px 8px; border: 1px solid var(--rule); border-radius: 8px; background: var(--page);
   font-size: 1rem; height: 38px; }
 #reason:empty { display: none; }
+.fields label:last-child { grid-column: span 2; }
 .go { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; margin-top: 16px; }
 .go progress { flex: 1 1 160px; height: 8px; accent-color: var(--blue); }
 .go output { color: var(--soft); font-size: .9rem; font-variant-numeric: tabular-nums; }
@@ -51,14 +52,15 @@ button:disabled, select:disabled, input:disabled { opacity: .5; cursor: default;
 .pick input { position: absolute; opacity: 0; width: 1px; height: 1px; }
 .pick:has(:disabled) { opacity: .5; cursor: default; }
 .over { outline: 2px dashed var(--blue); outline-offset: 4px; }
-#missing { margin: 8px 0 0; padding-left: 1.1em; }
+#missing { padding: 0; list-style: none; }
 #missing:empty { display: none; }
 @media (max-width: 720px) {
   main { grid-template-columns: minmax(0, 1fr); }
   .fields { grid-template-columns: 1fr 1fr; }
   .numbers > div { flex-basis: 104px; padding: 10px 14px; }
   .numbers dd { font-size: 1.25rem; }
-  #charts { grid-template-columns: minmax(0, 1fr); gap: 12px; }
+  #charts { grid-template-columns: minmax(0, 1fr); gap: 12px; order: 1; }
+  #files { order: 2; }
   .go progress { flex-basis: 100%; order: 3; }
 }
 `;
@@ -71,7 +73,7 @@ if (location.protocol === 'file:') tell('Opened as a file, where browsers load n
 
 const REGULARIZERS = {
   none: 'none',
-  exact: 'exact, by double backward',
+  exact: 'exact',
   fd: 'finite difference',
   sam: 'SAM',
 } as const;
@@ -104,7 +106,7 @@ export function trainingPageHtml(chartStyle: string): string {
 <form id="settings">
 <fieldset class="fields" id="fields" disabled>
 <label>Regularization<select id="gr">${options(REGULARIZERS)}</select></label>
-<label>Warmup of it<select id="gr-warmup">${options({ none: 'none', lambda: 'λ grows', r: 'r grows', zero: 'off until it ends' })}</select></label>
+<label>Its warmup<select id="gr-warmup">${options({ none: 'none', lambda: 'λ grows', r: 'r grows', zero: 'off until it ends' })}</select></label>
 ${number('lambda', 'Weight λ', 'any')}
 ${number('r', 'Distance r', 'any')}
 <label>Optimizer<select id="optimizer">${options({ adamw: 'AdamW', adam: 'Adam', sgd: 'SGD', rmsprop: 'RMSProp' })}</select></label>
@@ -114,6 +116,7 @@ ${number('warmup-epochs', 'Warmup, epochs', 'any')}
 <label>Runs in<select id="backend"></select></label>
 </fieldset>
 <p class="note" id="reason"></p>
+<ul class="note" id="missing"></ul>
 <div class="go">
 <button id="run" type="submit" disabled>Start</button>
 <button id="reset" type="button" disabled>Reset</button>
@@ -146,7 +149,6 @@ ${number('warmup-epochs', 'Warmup, epochs', 'any')}
 <label class="pick">Load checkpoint<input id="load" type="file" multiple accept=".tar,.json,.jsonl,.safetensors" disabled></label>
 </div>
 <p class="note">The checkpoint is a run’s folder in one .tar: <code>npm run train -- --resume</code> goes on with it, and so does this page. To go on here with a run of yours, choose the files of its folder <code>last</code>, or drop a .tar of them anywhere on this page.</p>
-<ul class="note" id="missing"></ul>
 </section>
 </main>
 <script>${new Html(guard)}</script>
