@@ -94,7 +94,7 @@ export function plot(chart: Chart): Element {
       nice: !(scale === 'log' && chart.from === 'data'),
       label: yLabel,
       grid: true,
-      ...(scale === 'log' ? { ticks: 4, tickFormat: '~r' } : { ticks: 6 }),
+      ...(scale === 'log' ? logTicks(domain(lines, chart)) : { ticks: 6 }),
     },
     marks: [
       warmupSteps > firstStep
@@ -214,6 +214,19 @@ export function sample({ color, stroke }: Line, spread: Chart['spread'] = 'band'
 
 /** The warmup's shade, for the text that explains it. */
 export const warmupSample = html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M1 0H23V12H1Z" fill="currentColor" fill-opacity="${WARMUP_OPACITY}"/></svg>`;
+
+/** An axis of less than a decade has one power of ten to name, or none: round numbers then, as on a linear one. */
+function logTicks([low, high]: readonly [number, number]) {
+  if (high / low >= 10) return { ticks: 4, tickFormat: '~r' };
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((times) => times * power >= rough) ?? 10);
+  const first = Math.ceil(low / step);
+  return {
+    ticks: Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step),
+    tickFormat: (tick: number) => String(Number(tick.toPrecision(3))),
+  };
+}
 
 /**
  * The whole of every line and its spread, but of a faint (unsmoothed) one without its rare extremes: one wild batch

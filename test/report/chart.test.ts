@@ -135,3 +135,12 @@ test('a single place on a logarithmic axis can be drawn', (t) => {
   t.deepEqual(ticks('x'), ['1,000']);
   t.notRegex(text, /NaN|Infinity/);
 });
+
+test('a logarithmic axis of less than a decade names round numbers', (t) => {
+  t.deepEqual(render({ lines: [line([0.8, 1.1, 1.4])], scale: 'log', from: 'data' }).ticks('y'), [
+    '0.8',
+    '1',
+    '1.2',
+    '1.4',
+  ]);
+});
