@@ -2,8 +2,9 @@
  * A process that trains cells for the runner, one after the other: a cell that takes the process down with it (no memory
  * left, a crash in native code) takes nothing else. Interrupts are the runner's to handle; it says when to stop.
  */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { openGraph } from '../artifacts/store.ts';
 import { UserError } from '../errors.ts';
 import { hasCheckpoint, loadCheckpoint } from '../train/checkpoint-folder.ts';
@@ -38,10 +39,8 @@ process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {
   isStopping = true;
 });
-// The runner is gone, however that came: save, and leave.
-process.on('disconnect', () => {
-  isStopping = true;
-});
+// The runner is gone: a resumed study may want the cell at once.
+process.on('disconnect', () => process.exit());
 process.on('message', (request: CellRequest) => {
   if (request.kind === 'stop') isStopping = true;
   else
@@ -77,11 +76,48 @@ async function run({ folder, config, share }: Extract<CellRequest, { kind: 'run'
     },
   });
   try {
+    await claim(folder);
     const { outcome } = await begin(folder, config, share, observer);
     return outcome === 'done' ? over('done', null) : { kind: 'stopped' };
   } catch (error) {
     if (error instanceof DivergedError) return over('diverged', error.message);
     return over('failed', messageOf(error));
+  } finally {
+    await release(folder);
+  }
+}
+
+/** How long a process of a killed study may take for the step in which it learns of that. */
+const LEAVING_MS = 120_000;
+
+const claimFile = (folder: string): string => `${folder}.pid`;
+
+/** Two processes must not train one cell: waits for one that is leaving. Throws UserError where it stays. */
+async function claim(folder: string): Promise<void> {
+  const file = claimFile(folder);
+  await mkdir(path.dirname(file), { recursive: true });
+  for (const end = performance.now() + LEAVING_MS; ; await setTimeout(50)) {
+    const owner = Number(await readFile(file, 'utf8').catch(() => ''));
+    if (owner === 0 || !isAlive(owner)) break;
+    if (performance.now() > end) {
+      throw new UserError(
+        `${folder}: process ${owner} is training this cell; let it end, or delete ${file} if that process is another program`,
+      );
+    }
+  }
+  await writeFile(file, String(process.pid));
+}
+
+async function release(folder: string): Promise<void> {
+  const file = claimFile(folder);
+  if ((await readFile(file, 'utf8').catch(() => '')) === String(process.pid)) await rm(file);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 
