@@ -13,6 +13,22 @@ export const ONE_GRAPH = 'vit-ti-cifar10:32';
 
 const [what, how, peers, output] = ['What to measure', 'How', 'Peers', 'Output'];
 
+/** Of every benchmark. */
+export const OUTPUT_FLAGS = {
+  markdown: text({
+    group: output,
+    help: 'Write the tables as Markdown, too.',
+    placeholder: 'FILE',
+    default: undefined,
+  }),
+  json: text({
+    group: output,
+    help: 'Write every figure as JSON, too.',
+    placeholder: 'FILE',
+    default: undefined,
+  }),
+} as const satisfies OptionTable;
+
 export const TABLE = {
   graphs: text({
     group: what,
@@ -88,18 +104,7 @@ export const TABLE = {
     default: undefined,
     unset: 'that of --python',
   }),
-  markdown: text({
-    group: output,
-    help: 'Write the tables as Markdown, too.',
-    placeholder: 'FILE',
-    default: undefined,
-  }),
-  json: text({
-    group: output,
-    help: 'Write every figure as JSON, too.',
-    placeholder: 'FILE',
-    default: undefined,
-  }),
+  ...OUTPUT_FLAGS,
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 

@@ -3,12 +3,13 @@ import { availableParallelism } from 'node:os';
 import { COMMON_FLAGS } from '../../../src/cli/flags.ts';
 import { UserError } from '../../../src/errors.ts';
 import { integer, type OptionTable, text, toggle } from '../../../src/train/options.ts';
+import { OUTPUT_FLAGS } from '../flags.ts';
 import type { Work } from '../protocol.ts';
 
 /** What every subject can be asked for. */
 export const WEB_WORK = ['forward', 'gradient', 'exact'] as const satisfies readonly Work[];
 
-const [what, how, output] = ['What to measure', 'How', 'Output'];
+const [what, how] = ['What to measure', 'How'];
 
 export const WEB_TABLE = {
   graphs: text({
@@ -43,18 +44,7 @@ export const WEB_TABLE = {
     { min: 1 },
     { group: how, help: 'Seconds that a peer has to be ready and to compute once.', default: 300 },
   ),
-  markdown: text({
-    group: output,
-    help: 'Write the tables as Markdown, too.',
-    placeholder: 'FILE',
-    default: undefined,
-  }),
-  json: text({
-    group: output,
-    help: 'Write every figure as JSON, too.',
-    placeholder: 'FILE',
-    default: undefined,
-  }),
+  ...OUTPUT_FLAGS,
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 
