@@ -8,6 +8,7 @@ import { createSession } from '#runtime';
 import { ensureArtifact } from '../src/artifacts/store.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { median } from '../src/median.ts';
 import { Random } from '../src/random.ts';
 import { configFor } from '../src/train/config.ts';
 import { createEngine, engineGraphs } from '../src/train/engine.ts';
@@ -15,7 +16,6 @@ import { integer, type OptionTable } from '../src/train/options.ts';
 import { ParameterArrays } from '../src/train/parameters.ts';
 import { prepareRun } from '../src/train/run.ts';
 import { createTrainer, type Plan } from '../src/train/trainer.ts';
-import { median } from './bench/statistics.ts';
 import { type Prepared, RUN_FLAGS, timedRun } from './bench/training-run.ts';
 
 const TABLE = {

@@ -6,11 +6,11 @@ import { buildGraphs } from '../src/artifacts/build.ts';
 import { openGraph } from '../src/artifacts/store.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { median } from '../src/median.ts';
 import { sizeOf } from '../src/onnx/shapes.ts';
 import { reserveArrays } from '../src/optim/kernels/memory.ts';
 import { createOptimizer } from '../src/optim/optimizer.ts';
 import { integer, type OptionTable, text } from '../src/train/options.ts';
-import { median } from './bench/statistics.ts';
 
 const TABLE = {
   graphs: text({

@@ -6,6 +6,11 @@ export class UserError extends Error {
   override readonly name = 'UserError';
 }
 
+/** What went wrong, of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The name among `valid` nearest to `name` by edit distance, or undefined where none is near. */
 export function nearestName(name: string, valid: Iterable<string>): string | undefined {
   let best: string | undefined;

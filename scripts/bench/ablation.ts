@@ -1,4 +1,6 @@
 /** What each pass is worth: the graph without it beside the full graph, in the same rounds. */
+
+import { median } from '../../src/median.ts';
 import { PASS_NAMES, type PassName } from '../../src/passes/finish.ts';
 import { compareResults, TOLERANCE } from './compare.ts';
 import type { Network } from './network.ts';
@@ -6,7 +8,7 @@ import type { Subject, Work } from './protocol.ts';
 import { after, runRounds, type Sample } from './rounds.ts';
 import { fixed, type Section } from './section.ts';
 import { reasonOf, type Settings, type Stage, setStage, startOurs, startYardstick } from './stage.ts';
-import { median, medianRatio } from './statistics.ts';
+import { medianRatio } from './statistics.ts';
 
 export interface AblationRow {
   readonly network: string;

@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { buildGraph } from '../../src/artifacts/build.ts';
 import { parseSpec } from '../../src/artifacts/spec.ts';
+import { median } from '../../src/median.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import type { GenerateRequest } from './generate.ts';
 import { lossGraph } from './network.ts';
-import { median } from './statistics.ts';
 
 /** Times enough to get warm, but no more than this long. */
 const WARM_RUNS = 3;

@@ -1,11 +1,11 @@
 /** Where a run's time goes: ONNX Runtime's own profile of a graph. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { median } from '../../src/median.ts';
 import type { Network } from './network.ts';
 import type { Work } from './protocol.ts';
 import { fixed, percent, type Section } from './section.ts';
 import { type Settings, setStage, startOurs } from './stage.ts';
-import { median } from './statistics.ts';
 import { partOf, readTrace, type Share, sharesBy } from './trace.ts';
 
 export interface ProfileResult {

@@ -1,13 +1,5 @@
 /** What is read off series of measurements. Pure. */
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low = Number.NaN, high = Number.NaN] = [
-    sorted[Math.ceil(sorted.length / 2) - 1],
-    sorted[Math.floor(sorted.length / 2)],
-  ];
-  return (low + high) / 2;
-}
+import { median } from '../../src/median.ts';
 
 /** The median of the ratios of neighbours: of two series that were measured in the same rounds. */
 export function medianRatio(over: readonly number[], under: readonly number[]): number {

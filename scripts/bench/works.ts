@@ -1,4 +1,6 @@
 /** The main table: every kind of work of one network, by us and by the peers. */
+
+import { median } from '../../src/median.ts';
 import { compareResults, TOLERANCE } from './compare.ts';
 import type { Network } from './network.ts';
 import type { Peer } from './peers.ts';
@@ -6,7 +8,7 @@ import { type Subject, startSubject, type Work } from './protocol.ts';
 import { after, runRounds, type Sample, YARDSTICK_FLOPS } from './rounds.ts';
 import { fixed, percent, type Section } from './section.ts';
 import { reasonOf, type Settings, type Stage, setStage, startOurs, startYardstick } from './stage.ts';
-import { median, medianRatio } from './statistics.ts';
+import { medianRatio } from './statistics.ts';
 
 export interface WorkRow {
   readonly network: string;

@@ -1,12 +1,13 @@
 /** Graph folders on disk: finding a spec, writing its graphs when they are missing or stale. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nearestName, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { serialize } from '../onnx/serialize.ts';
+import { writeWhole } from '../whole-file.ts';
 import { type BuiltGraphs, buildGraphs, GRAPH_NAMES, type GraphName, type Variant } from './build.ts';
 import { describeGraphs, type Manifest, parseManifest } from './manifest.ts';
 import { parseSpec, type Spec } from './spec.ts';
@@ -124,17 +125,6 @@ async function currentManifest(folder: string, hash: string): Promise<Manifest |
     return manifest.hash === hash ? manifest : undefined;
   } catch (error) {
     if (error instanceof UserError) return undefined; // a broken manifest is a stale one
-    throw error;
-  }
-}
-
-async function writeWhole(file: string, content: Uint8Array | string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, content);
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
     throw error;
   }
 }

@@ -1,5 +1,4 @@
 /** `ortgrad export`: a checkpoint as one ONNX file for inference, and as a page for the web. */
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { UserError } from '../errors.ts';
 import type { Tensor } from '../runtime/session.ts';
 import { evaluate, type Scores } from '../train/evaluate.ts';
@@ -7,6 +6,7 @@ import { inferenceModel, PRECISIONS, throughFloat16 } from '../train/inference-m
 import { openInference, openModel, type TrainedModel } from '../train/model.ts';
 import { choice, type OptionTable, text, toggle } from '../train/options.ts';
 import { openTestLoader } from '../train/run.ts';
+import { writeWhole } from '../whole-file.ts';
 import { requireCheckpoint } from './evaluate.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { expectWebFolder, packagedPage, webFolderOf, writeWebFolder } from './web-folder.ts';
@@ -102,16 +102,6 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
   });
   const shown = typeof samples === 'string' ? `no sample images: ${samples}` : `${samples} sample images`;
   console.log(`${folder}: a page for any static server; ${shown}`);
-}
-
-async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, bytes);
-    await rename(temporary, file);
-  } finally {
-    await rm(temporary, { force: true });
-  }
 }
 
 /** As training measured it, if this is the checkpoint that it measured. */

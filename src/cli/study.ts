@@ -18,6 +18,7 @@ import { readMetrics } from '../train/metrics-log.ts';
 import { choice, integer, type OptionTable, text, toggle } from '../train/options.ts';
 import { createRunFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
+import { onInterrupt } from './interrupt.ts';
 
 const TABLE = {
   preset: choice(PRESET_NAMES, {
@@ -148,15 +149,10 @@ async function run(
       ),
   });
   const running = runStudy(folder, cells, jobs, progress);
-  let isStopping = false;
-  const interrupt = (): void => {
-    if (isStopping) process.exit(130);
-    isStopping = true;
+  const letGo = onInterrupt(() => {
     progress.note('stopping after the steps that are being taken; Ctrl-C again quits without saving');
     running.stop();
-  };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  });
   try {
     const outcome = await running.done;
     progress.stop();
@@ -169,8 +165,7 @@ async function run(
     console.log(`report: ${report}, with figures/ and tables/ beside it`);
   } finally {
     progress.stop();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    letGo();
   }
 }
 

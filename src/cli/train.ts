@@ -14,6 +14,7 @@ import { prepareRun, type RunObserver, type RunResult, trainRun } from '../train
 import { unpackRun } from '../train/unpack-run.ts';
 import { createRunFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
+import { onInterrupt } from './interrupt.ts';
 import { predictSamples } from './samples.ts';
 
 const TABLE = {
@@ -91,13 +92,10 @@ async function watched(
   let progress: Progress | undefined;
   let isStopping = false;
   const say = (line: string): void => (progress ? progress.note(line) : console.log(line));
-  const interrupt = (): void => {
-    if (isStopping) process.exit(130);
+  const letGo = onInterrupt(() => {
     isStopping = true;
     say('stopping after this step; Ctrl-C again quits without saving');
-  };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  });
   try {
     const result = await run({
       note: say,
@@ -119,8 +117,7 @@ async function watched(
     await conclude(folder, result);
   } finally {
     progress?.stop();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    letGo();
   }
 }
 

@@ -1,7 +1,7 @@
 /** The charts of one run, each a function of its metrics, for the run's report or for a page that compares runs. */
 import type { MetricsLine } from '../train/metrics.ts';
 import type { Chart, Line } from './chart.ts';
-import { type Point, series, smooth, thin } from './series.ts';
+import { errorPercent, type Point, series, smooth, thin } from './series.ts';
 
 type Metrics = readonly MetricsLine[];
 
@@ -16,11 +16,13 @@ export function lossChart(metrics: Metrics): Chart {
 }
 
 export function errorChart(metrics: Metrics): Chart {
-  const error = ({ top1 }: MetricsLine) => (top1 === null ? null : 100 * (1 - top1));
   return {
     title: 'Error rate',
     yLabel: 'error (%)',
-    lines: [...noisy('train', series(metrics, 'train', error)), evaluated(series(metrics, 'test', error))],
+    lines: [
+      ...noisy('train', series(metrics, 'train', errorPercent)),
+      evaluated(series(metrics, 'test', errorPercent)),
+    ],
   };
 }
 

@@ -13,6 +13,11 @@ export interface Point {
   readonly high?: number;
 }
 
+/** Of the images that a line is about. */
+export function errorPercent({ top1 }: MetricsLine): number | null {
+  return top1 === null ? null : 100 * (1 - top1);
+}
+
 /** One measurement of a split over the run, `scale`d on the way. */
 export function series(
   metrics: readonly MetricsLine[],

@@ -6,7 +6,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { openGraph } from '../artifacts/store.ts';
-import { UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { hasCheckpoint, loadCheckpoint } from '../train/checkpoint-folder.ts';
 import { parseConfig, type TrainConfig } from '../train/config.ts';
 import { prepareRun, type RunObserver, trainRun } from '../train/run.ts';
@@ -81,7 +81,7 @@ async function run({ folder, config, share }: Extract<CellRequest, { kind: 'run'
     return outcome === 'done' ? over('done', null) : { kind: 'stopped' };
   } catch (error) {
     if (error instanceof DivergedError) return over('diverged', error.message);
-    return over('failed', messageOf(error));
+    return over('failed', reasonOf(error));
   } finally {
     await release(folder);
   }
@@ -137,7 +137,7 @@ async function begin(folder: string, config: TrainConfig, share: number, observe
   });
 }
 
-function messageOf(error: unknown): string {
+function reasonOf(error: unknown): string {
   if (error instanceof UserError) return error.message;
-  return `internal error: ${error instanceof Error ? error.message.split('\n', 1)[0] : String(error)}`;
+  return `internal error: ${messageOf(error).split('\n', 1)[0]}`;
 }

@@ -19,7 +19,7 @@
  */
 import * as v from 'valibot';
 import { nearestName, UserError } from '../errors.ts';
-import { OPTIONS, parseConfig, type TrainConfig } from '../train/config.ts';
+import { graphName, isInEffect, OPTIONS, parseConfig, type TrainConfig } from '../train/config.ts';
 import { checkOptions, type GivenOptions, type OptionTable, show, withDefaults } from '../train/options.ts';
 
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
@@ -157,19 +157,17 @@ function combinations(
 /** Without what the other options leave without effect: an axis over λ makes one run of `--gr none`, not several. */
 function applicable(given: GivenOptions): GivenOptions {
   const all: GivenOptions = withDefaults(OPTIONS, given);
-  return Object.fromEntries(
-    Object.entries(given).filter(([key]) => {
-      const only = Object.entries<OptionTable[string]>(OPTIONS).find(([name]) => name === key)?.[1].info.only;
-      return only === undefined || only[1].includes(String(all[only[0]]));
-    }),
-  );
+  const idle = Object.entries<OptionTable[string]>(OPTIONS)
+    .filter(([, { info }]) => !isInEffect(info, all))
+    .map(([key]) => key);
+  return Object.fromEntries(Object.entries(given).filter(([key]) => !idle.includes(key)));
 }
 
 /** `vit-micro-mnist-adamw-warmup-fd-zero-s0-1f3c9a`. */
 function cellId(config: TrainConfig): string {
   const { graph, trainFraction, optimizer, warmupEpochs, gr, grWarmup, seed } = config;
   const words = [
-    graph.split(/[\\/]/).findLast((part) => part !== '') ?? 'graph',
+    graphName(graph),
     trainFraction === 1 ? '' : `x${trainFraction}`,
     optimizer,
     warmupEpochs > 0 ? 'warmup' : 'nowarmup',

@@ -18,6 +18,7 @@ import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { systemErrorMeaning, systemErrorMessage } from '../system-error.ts';
 import {
+  CHECKPOINTS,
   type Checkpoint,
   type CheckpointDocument,
   type CheckpointPart,
@@ -29,10 +30,10 @@ import {
   encodeTensors,
   type FileSum,
   type ModelCheckpoint,
+  stepName,
   TENSOR_FILES,
 } from './checkpoint.ts';
 
-const CHECKPOINTS = 'checkpoints';
 type Link = 'last' | 'best';
 const TEMPORARY = '.tmp-';
 /** Bytes hashed and written at once: small enough to let other work go on in between. */
@@ -183,7 +184,7 @@ interface SavedCheckpoint {
 }
 
 function folderName({ step, copy }: Omit<SavedCheckpoint, 'name'>): string {
-  return `step-${String(step).padStart(6, '0')}${copy === 0 ? '' : `.${copy}`}`;
+  return `${stepName(step)}${copy === 0 ? '' : `.${copy}`}`;
 }
 
 /** The checkpoints of a run, newest first; none where the folder is no run. */

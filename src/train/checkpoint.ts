@@ -10,6 +10,10 @@ import { UserError } from '../errors.ts';
 import { show } from './options.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
+/** In a run's folder: its checkpoints, each under the name of its step. */
+export const CHECKPOINTS = 'checkpoints';
+export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
+
 export const DOCUMENT = 'checkpoint.json';
 export const TENSOR_FILES = { model: 'model.safetensors', optimizer: 'optimizer.safetensors' } as const;
 

@@ -10,6 +10,7 @@ import {
   type GivenOptions,
   integer,
   number,
+  type OptionInfo,
   type OptionTable,
   type OptionValues,
   optionLabel,
@@ -319,9 +320,12 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
 
 /** The default name of a run's folder: `vit-micro-mnist-exact-20240131-235959`. */
 export function runName({ graph, gr }: TrainConfig, now: Date): string {
-  const name =
-    graph.split(/[\\/]/).findLast((part) => part !== '' && part !== '.' && part !== '..') ?? 'graph';
-  return `${name}-${gr === 'none' ? 'plain' : gr}-${timestamp(now)}`;
+  return `${graphName(graph)}-${gr === 'none' ? 'plain' : gr}-${timestamp(now)}`;
+}
+
+/** Of a graph by its name or by the path of its folder. */
+export function graphName(graph: string): string {
+  return graph.split(/[\\/]/).findLast((part) => part !== '' && part !== '.' && part !== '..') ?? 'graph';
 }
 
 /** `20240131-235959`, local time. */
@@ -352,13 +356,17 @@ function derivedDefaults(given: GivenOptions): GivenOptions {
   };
 }
 
+/** Whether the other options let this one have an effect. */
+export function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean {
+  return only === undefined || only[1].includes(String(config[only[0]]));
+}
+
 /** An option that another one leaves without effect is an error rather than silently nothing. */
 function checkUsed(config: GivenOptions, unforced: GivenOptions, label: (key: string) => string): void {
   for (const [key, { info }] of Object.entries<OptionTable[string]>(OPTIONS)) {
-    if (info.only === undefined || config[key] === unforced[key]) continue;
+    if (info.only === undefined || config[key] === unforced[key] || isInEffect(info, config)) continue;
     const [other, values] = info.only;
     const actual = String(config[other]);
-    if (values.includes(actual)) continue;
     const flag = `--${flagName(other)}`;
     throw new UserError(
       `${label(key)}: has an effect only with ${flag} ${alternatives(values, 'or')}, but ${flag} is ${actual}`,

@@ -5,6 +5,7 @@
  */
 import { UserError } from '../errors.ts';
 import {
+  CHECKPOINTS,
   type Checkpoint,
   type CheckpointDocument,
   type CheckpointPart,
@@ -15,6 +16,7 @@ import {
   encodeDocument,
   encodeTensors,
   type FileSum,
+  stepName,
   TENSOR_FILES,
 } from './checkpoint.ts';
 import { type MetricsLine, metricsText, parseMetrics } from './metrics.ts';
@@ -39,7 +41,7 @@ export async function encodeRun(
   const [model, optimizer] = [joined(tensors.model), joined(tensors.optimizer)];
   const sums = { model: await fileSum(model), optimizer: await fileSum(optimizer) };
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
-  const folder = `${name}/checkpoints/step-${String(checkpoint.step).padStart(6, '0')}`;
+  const folder = `${name}/${CHECKPOINTS}/${stepName(checkpoint.step)}`;
   const files: readonly NamedFile[] = [
     { path: `${name}/${CONFIG_FILE}`, bytes: text(`${JSON.stringify(checkpoint.config, null, 2)}\n`) },
     {

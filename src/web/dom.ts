@@ -13,5 +13,3 @@ export function say(text: string, isError = false): void {
   status.hidden = text === '';
   status.classList.toggle('error', isError);
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

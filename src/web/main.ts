@@ -1,7 +1,7 @@
 /** The exported page: a picture in, by file, drop, drawing or sample; the five best answers out. */
-import { UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { type Classifier, loadClassifier } from './classifier.ts';
-import { element, messageOf, say } from './dom.ts';
+import { element, say } from './dom.ts';
 import { drawOn } from './drawing.ts';
 import { context, fitted, fittedDigit, type Picture, pixelsOf } from './picture.ts';
 

@@ -1,5 +1,5 @@
 /** What this browser offers of what the pages compute with. */
-import { UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { createSession, wasmThreads } from '../runtime/ort.web.ts';
 import type { Session } from '../runtime/session.ts';
 import { fetched } from './fetched.ts';
@@ -32,6 +32,6 @@ export function openSession(
   const session = createSession(model, { device: 'cpu', threads: threadCount(), ...options });
   return session.catch(async (error: unknown) => {
     await fetched('ort-wasm-simd-threaded.wasm', 'HEAD');
-    throw new UserError(`${name} does not load: ${error instanceof Error ? error.message : error}`);
+    throw new UserError(`${name} does not load: ${messageOf(error)}`);
   });
 }

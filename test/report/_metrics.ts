@@ -1,14 +1,4 @@
-import type { MetricsLine } from '../../src/train/metrics.ts';
-
-const NOTHING = {
-  grad_norm: null,
-  gr_grad_norm: null,
-  lr: null,
-  lambda: null,
-  r: null,
-  alpha: null,
-  spike: null,
-};
+import { type MetricsLine, metricsLine } from '../../src/train/metrics.ts';
 
 /** A small run's lines, with an evaluation after every tenth step; `regularized` by finite differences or not at all. */
 export function syntheticRun(steps: number, { regularized = true } = {}): MetricsLine[] {
@@ -23,14 +13,15 @@ export function syntheticRun(steps: number, { regularized = true } = {}): Metric
       images_per_second: 500,
     };
     const gr = { gr_grad_norm: 2 + loss, lambda: 0.1, r: 0.05, alpha: 2 };
-    const train = {
+    const none = { gr_grad_norm: null, lambda: null, r: null, alpha: null };
+    const train = metricsLine({
       ...at,
-      ...NOTHING,
-      split: 'train' as const,
+      split: 'train',
       grad_norm: 1 + loss,
       lr: 1e-3,
-      ...(regularized && gr),
-    };
-    return step % 10 === 0 ? [train, { ...at, ...NOTHING, split: 'test' }] : [train];
+      spike: null,
+      ...(regularized ? gr : none),
+    });
+    return step % 10 === 0 ? [train, metricsLine({ ...at, split: 'test' })] : [train];
   });
 }

@@ -5,9 +5,10 @@ import { pointsOf } from '../../scripts/bench/growth.ts';
 import { forwardFlops, openNetwork } from '../../scripts/bench/network.ts';
 import { WORK } from '../../scripts/bench/protocol.ts';
 import { renderSection } from '../../scripts/bench/section.ts';
-import { exponent, median, medianRatio, norm } from '../../scripts/bench/statistics.ts';
+import { exponent, medianRatio, norm } from '../../scripts/bench/statistics.ts';
 import { partOf, readTrace, sharesBy } from '../../scripts/bench/trace.ts';
 import { UserError } from '../../src/errors.ts';
+import { median } from '../../src/median.ts';
 
 test('medians of odd and even series, and of ratios round by round', (t) => {
   t.is(median([3, 1, 2]), 2);

@@ -4,6 +4,8 @@ import type { CellOutcome } from '../../src/study/outcome.ts';
 import type { PlannedCell } from '../../src/study/plan.ts';
 import { createStudyProgress } from '../../src/study/progress.ts';
 import { parseConfig } from '../../src/train/config.ts';
+import { metricsLine } from '../../src/train/metrics.ts';
+import { testRecord } from '../train/_records.ts';
 
 function cell(id: string, gr: 'none' | 'fd', flops: number, seed = 0): PlannedCell {
   const config = parseConfig({ gr, seed }, 'test');
@@ -39,7 +41,7 @@ function watch(cells: readonly PlannedCell[], jobs: number) {
     stream,
     cells,
     jobs,
-    result: () => ({ ...EMPTY, step: 100, epoch: 1, split: 'test', top1: 0.75 }),
+    result: () => metricsLine(testRecord(100, { top1: 0.75 })),
     now: () => 1000 * time,
   });
   return {
@@ -50,20 +52,6 @@ function watch(cells: readonly PlannedCell[], jobs: number) {
     },
   };
 }
-
-const EMPTY = {
-  loss: null,
-  top1: null,
-  top5: null,
-  grad_norm: null,
-  gr_grad_norm: null,
-  lr: null,
-  lambda: null,
-  r: null,
-  alpha: null,
-  spike: null,
-  images_per_second: null,
-};
 
 test('the time left follows what each kind of cell took, and is not known before', (t) => {
   const [a, b, c, d] = [

@@ -2,13 +2,14 @@
 import path from 'node:path';
 import type { Browser } from 'playwright-core';
 import type { GraphName } from '../../../src/artifacts/build.ts';
+import { median } from '../../../src/median.ts';
 import { type Tensors, TOLERANCE, tensorErrors } from '../compare.ts';
 import type { Network } from '../network.ts';
 import type { Job, Work } from '../protocol.ts';
 import { type Rounds, runRounds } from '../rounds.ts';
 import { fixed, type Section } from '../section.ts';
 import { reasonOf, type Stage, setStage } from '../stage.ts';
-import { median, medianRatio } from '../statistics.ts';
+import { medianRatio } from '../statistics.ts';
 import type { WebPeer } from './peers.ts';
 import { moduleOf, OURS } from './site.ts';
 import { openSubject, type PageSubject } from './subject.ts';

@@ -3,7 +3,7 @@ import type { CellResult } from '../../study/results.ts';
 import type { DiagnosticsLine, HessianLine, StepLine } from '../../train/diagnostics/log.ts';
 import type { MetricsLine } from '../../train/metrics.ts';
 import type { Chart, Line } from '../chart.ts';
-import { type Point, series } from '../series.ts';
+import { errorPercent, type Point, series } from '../series.ts';
 import { meanWithBand, overRuns } from './bands.ts';
 import { type Condition, type Facets, type Setting, settingName, WARMUPS } from './facets.ts';
 import { bySeed, finalError } from './measures.ts';
@@ -34,7 +34,7 @@ export function courseFigures({ settings }: Facets): readonly FigureGroup[] {
 function courseCharts(setting: Setting): Chart[] {
   const steps = setting.arms.flatMap(({ cells }) => cells.map(({ totalSteps }) => totalSteps ?? 0));
   const half = Math.floor(Math.max(0, ...steps) / 2);
-  const errors = ({ metrics }: CellResult) => series(metrics, 'test', ERROR);
+  const errors = ({ metrics }: CellResult) => series(metrics, 'test', errorPercent);
   const losses = ({ metrics }: CellResult) => series(metrics, 'train', ({ loss }) => loss);
   const late = (cell: CellResult) => errors(cell).filter(({ x }) => x >= half);
   return [
@@ -46,7 +46,6 @@ function courseCharts(setting: Setting): Chart[] {
 }
 
 const LOSS_POINTS = 50;
-const ERROR = ({ top1 }: MetricsLine) => (top1 === null ? null : 100 * (1 - top1));
 
 /** Gradient statistics of each setting that has a warmup, up to three times its length. */
 export function earlyFigures({ settings }: Facets): readonly FigureGroup[] {

@@ -1,6 +1,6 @@
 /** What the report reads off a run as one number, and the differences of such numbers between runs of one seed. */
 import type { CellResult } from '../../study/results.ts';
-import { quantile, smooth } from '../series.ts';
+import { errorPercent, quantile, series, smooth } from '../series.ts';
 import type { Arm } from './facets.ts';
 import { type Spread, spread } from './statistics.ts';
 
@@ -12,7 +12,7 @@ export type BySeed = ReadonlyMap<number, number>;
 
 /** Test error in percent of every evaluation. */
 function errors({ metrics }: CellResult): readonly number[] {
-  return metrics.flatMap(({ split, top1 }) => (split === 'test' && top1 !== null ? [100 * (1 - top1)] : []));
+  return series(metrics, 'test', errorPercent).flatMap(({ value }) => (value === null ? [] : [value]));
 }
 
 /** Of the last evaluation; only a run that came to its end has one. */

@@ -1,10 +1,11 @@
 /** A study's report as files: the page, each figure as SVG and PNG, each table as Markdown, CSV and LaTeX. */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rasterizeSvg } from '../../datasets/picture.ts';
 import { UserError } from '../../errors.ts';
 import type { StudyResults } from '../../study/results.ts';
 import { systemErrorMessage } from '../../system-error.ts';
+import { writeWhole } from '../../whole-file.ts';
 import { standaloneSvg } from '../standalone.ts';
 import { allFigures, studyContent } from './content.ts';
 import { renderStudy } from './page.ts';
@@ -31,23 +32,18 @@ export async function writeStudyReport(
     await mkdir(join(folder, 'tables'), { recursive: true });
     for (const { name, subtitle, chart } of allFigures(content)) {
       const svg = standaloneSvg(chart, subtitle);
-      await replace(join(folder, 'figures', `${name}.svg`), svg);
-      await replace(join(folder, 'figures', `${name}.png`), await rasterizeSvg(svg, PIXELS));
+      await writeWhole(join(folder, 'figures', `${name}.svg`), svg);
+      await writeWhole(join(folder, 'figures', `${name}.png`), await rasterizeSvg(svg, PIXELS));
     }
     for (const table of Object.values(content.tables)) {
-      await replace(join(folder, 'tables', `${table.name}.md`), toMarkdown(table));
-      await replace(join(folder, 'tables', `${table.name}.csv`), toCsv(table));
-      await replace(join(folder, 'tables', `${table.name}.tex`), toLatex(table));
+      await writeWhole(join(folder, 'tables', `${table.name}.md`), toMarkdown(table));
+      await writeWhole(join(folder, 'tables', `${table.name}.csv`), toCsv(table));
+      await writeWhole(join(folder, 'tables', `${table.name}.tex`), toLatex(table));
     }
-    await replace(report, renderStudy(content));
+    await writeWhole(report, renderStudy(content));
   } catch (error) {
     const message = systemErrorMessage(error);
     throw message === undefined ? error : new UserError(message);
   }
   return { report };
-}
-
-async function replace(path: string, content: string | Buffer): Promise<void> {
-  await writeFile(`${path}.tmp`, content);
-  await rename(`${path}.tmp`, path);
 }

@@ -4,6 +4,7 @@
  * the median distance from the median) and by more than a factor of 2, after at least 25 steps. Median and spread are
  * hardly moved by earlier spikes, and follow a norm that settles on another level within some 50 steps. Also for browsers.
  */
+import { median } from '../../median.ts';
 
 const WINDOW = 100;
 const FEWEST = 25;
@@ -45,11 +46,4 @@ function createMark(): (norm: number | null) => number | null {
     const spread = NORMAL * median(before.map((each) => Math.abs(each - centre)));
     return log - centre > Math.max(SPREADS * spread, Math.log(FACTOR)) ? Math.exp(log - centre) : null;
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const [low = 0, high = 0] = [sorted[middle - 1], sorted[middle]];
-  return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }

@@ -1,7 +1,9 @@
 /** The page that trains: what it shows, and what it asks of its worker. */
+
+import { messageOf } from '../../errors.ts';
 import { formatDuration } from '../../train/duration.ts';
 import type { MetricsLine } from '../../train/metrics.ts';
-import { element, messageOf, say } from '../dom.ts';
+import { element, say } from '../dom.ts';
 import { type Answers, createAnswers } from './answers.ts';
 import { type BackendName, whatIsMissing } from './backend.ts';
 import { createCurves } from './charts.ts';

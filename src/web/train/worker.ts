@@ -1,6 +1,7 @@
 /** The worker behind the page: data, graphs and steps, so that the page itself only draws. */
 import digits from '../../../graphs/vit-micro-mnist/spec.json' with { type: 'json' };
 import { parseSpec } from '../../artifacts/spec.ts';
+import { messageOf } from '../../errors.ts';
 import { decodeRun } from '../../train/run-archive.ts';
 import { type NamedFile, untar } from '../../train/tar.ts';
 import { fetched } from '../fetched.ts';
@@ -167,10 +168,6 @@ async function namedFiles(files: readonly File[]): Promise<NamedFile[]> {
   return read.flatMap((file) =>
     isPart(file) ? [file] : files.length > 1 ? [] : untar(file.bytes, file.path),
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 try {

@@ -2,7 +2,7 @@ import { Random } from '../../../src/random.ts';
 import type { CellResult, StudyResults } from '../../../src/study/results.ts';
 import { configFor } from '../../../src/train/config.ts';
 import type { DiagnosticsLine } from '../../../src/train/diagnostics/log.ts';
-import type { MetricsLine } from '../../../src/train/metrics.ts';
+import { type MetricsLine, metricsLine } from '../../../src/train/metrics.ts';
 import { testRecord, trainRecord } from '../../train/_records.ts';
 import { groupRecord, stepRecord } from '../../train/diagnostics/_records.ts';
 
@@ -66,15 +66,6 @@ function metrics(
   warmupSteps: number,
 ): MetricsLine[] {
   const random = new Random(1, 'sample', hash(id));
-  const nothing = {
-    grad_norm: null,
-    gr_grad_norm: null,
-    lr: null,
-    lambda: null,
-    r: null,
-    alpha: null,
-    spike: null,
-  };
   return Array.from({ length: steps }, (_, i) => i + 1).flatMap((step): MetricsLine[] => {
     const done = step / steps;
     const isOn = gr !== 'none' && !(grWarmup === 'zero' && step <= warmupSteps);
@@ -89,7 +80,7 @@ function metrics(
     });
     if (step % Math.ceil(steps / 16) !== 0 && step !== steps) return [train];
     const now = error + (85 - error) * Math.exp(-5 * done) * (1 - done) + 0.2 * random.normal() * (1 - done);
-    return [train, { ...nothing, ...testRecord(step, { top1: 1 - now / 100 }) }];
+    return [train, metricsLine(testRecord(step, { top1: 1 - now / 100 }))];
   });
 }
 
