@@ -4,6 +4,56 @@
  */
 export class UserError extends Error {
   override readonly name = 'UserError';
+
+  /** Whatever text from outside is in the message becomes `printable`, so that no caller has to think of it. */
+  constructor(message: string) {
+    super(printable(message, LONGEST_MESSAGE));
+  }
+}
+
+const LONGEST_MESSAGE = 2000;
+const LONGEST_VALUE = 80;
+/** Room for the words in place of what was cut, so that the result is within its limit. */
+const MARK = 28;
+
+/**
+ * Text from outside (a class name, a path, a JSON value) as one line of a terminal: control characters and those that
+ * turn the direction of writing become escapes such as `\u001b`, and of more than `limit` characters the middle is left
+ * out, with how much it was. Text that has passed once passes again unchanged.
+ */
+export function printable(text: string, limit = Number.POSITIVE_INFINITY): string {
+  const escaped = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, escapeOf);
+  if (escaped.length <= limit) return escaped;
+  // More of the beginning, which says what it is, than of the end, which in an error says what to do.
+  const kept = limit - MARK;
+  const tail = Math.floor(kept / 4);
+  const cut = (escaped.length - kept).toLocaleString('en');
+  return `${escaped.slice(0, kept - tail)} … ${cut} characters … ${escaped.slice(-tail)}`;
+}
+
+function escapeOf(character: string): string {
+  if (character === '\n') return '\\n';
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** A value as an error quotes it: JSON, where it has some, `printable` and cut where it is long. */
+export function show(value: unknown): string {
+  // JSON has no NaN or infinity, and nothing for undefined.
+  const json = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+  return printable(json, LONGEST_VALUE);
+}
+
+/** What a schema of valibot found wrong: the values in its own message would be whole, however long. */
+export function mismatch({
+  expected,
+  input,
+  message,
+}: {
+  readonly expected: string | null;
+  readonly input: unknown;
+  readonly message: string;
+}): string {
+  return expected === null ? printable(message, LONGEST_VALUE) : `expected ${expected}, got ${show(input)}`;
 }
 
 /** What went wrong, of whatever was thrown. */
@@ -11,8 +61,12 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Beyond it a name is no slip of the fingers, and comparing it would take long. */
+const LONGEST_NAME = 200;
+
 /** The name among `valid` nearest to `name` by edit distance, or undefined where none is near. */
 export function nearestName(name: string, valid: Iterable<string>): string | undefined {
+  if (name.length > LONGEST_NAME) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 2)) + 1;
   for (const candidate of valid) {

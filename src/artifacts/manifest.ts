@@ -1,6 +1,6 @@
 /** manifest.json: what a trainer must know of a folder of graphs, and nothing of how they were made. */
 import * as v from 'valibot';
-import { UserError } from '../errors.ts';
+import { mismatch, UserError } from '../errors.ts';
 import { isOp, type Value } from '../onnx/value.ts';
 import { decayMask } from '../optim/weight-decay.ts';
 import { type BuiltGraphs, GRAPH_NAMES, type GraphName, MEMORY_LEVELS } from './build.ts';
@@ -83,7 +83,7 @@ export function parseManifest(json: unknown, origin: string): Manifest {
   if (result.success) return result.output;
   const [issue] = result.issues;
   throw new UserError(
-    `${origin}: ${v.getDotPath(issue) ?? 'file'}: ${issue.message}; run \`npm run graphs\` to write it anew`,
+    `${origin}: ${v.getDotPath(issue) ?? 'file'}: ${mismatch(issue)}; delete it to have it written anew`,
   );
 }
 

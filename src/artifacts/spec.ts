@@ -1,6 +1,6 @@
 /** graphs/<name>/spec.json: what a person edits or copies to get another trainable graph. */
 import * as v from 'valibot';
-import { nearestName, UserError } from '../errors.ts';
+import { mismatch, nearestName, UserError } from '../errors.ts';
 import { modelSchema } from '../models/index.ts';
 import { TARGETS } from '../passes/finish.ts';
 
@@ -30,7 +30,7 @@ export function parseSpec(json: unknown, origin: string): Spec {
   if (issue.type === 'strict_object' && issue.expected === 'never') {
     throw new UserError(`${where}: unknown field${suggestion(path)}; remove it or correct its name`);
   }
-  throw new UserError(`${where}: expected ${issue.expected ?? issue.message}, got ${issue.received}`);
+  throw new UserError(`${where}: ${mismatch(issue)}`);
 }
 
 const FIELDS = [

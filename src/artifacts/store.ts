@@ -112,7 +112,9 @@ export function buildForSpec({ folder, spec }: GraphFolder, { microBatch, memory
   try {
     return buildGraphs(spec, microBatch, { memory });
   } catch (error) {
-    if (!(error instanceof Error) || error.message.startsWith('internal:')) throw error;
+    // A RangeError or a TypeError is the engine's own, and speaks of arrays rather than of the spec.
+    if (!(error instanceof Error) || error.constructor !== Error || error.message.startsWith('internal:'))
+      throw error;
     throw new UserError(`${path.join(folder, 'spec.json')}: ${error.message}`);
   }
 }

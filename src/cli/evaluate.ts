@@ -6,6 +6,7 @@ import { openInference, openModel } from '../train/model.ts';
 import { choice, integer, type OptionTable, text } from '../train/options.ts';
 import { openTestLoader } from '../train/run.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
+import { print } from './print.ts';
 
 const TABLE = {
   checkpoint: text({
@@ -51,7 +52,7 @@ export async function evaluate(argv: readonly string[]): Promise<void> {
     loader.batches({ epoch: 0 }),
   );
   await Promise.all([loader.close(), session.release()]);
-  console.log(
+  print(
     `${images.toLocaleString('en')} test images: loss ${loss.toFixed(4)}, accuracy ${(100 * top1).toFixed(2)}%, top-5 ${(100 * top5).toFixed(2)}%`,
   );
 }

@@ -9,6 +9,7 @@ import { openTestLoader } from '../train/run.ts';
 import { writeWhole } from '../whole-file.ts';
 import { requireCheckpoint } from './evaluate.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
+import { print } from './print.ts';
 import { expectWebFolder, packagedPage, webFolderOf, writeWebFolder } from './web-folder.ts';
 
 const TABLE = {
@@ -80,9 +81,7 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
   const images = rawPixels
     ? `uint8 images [batch, ${height}, ${width}, ${channels}]`
     : `images [batch, ${channels}, ${height}, ${width}]`;
-  console.log(
-    `${values.out}: ${(bytes.length / 1e6).toFixed(1)} MB; ${images} → logits [batch, ${spec.classes}]`,
-  );
+  print(`${values.out}: ${(bytes.length / 1e6).toFixed(1)} MB; ${images} → logits [batch, ${spec.classes}]`);
   const accuracy = precision === 'fp16' ? await sayCost(trained) : bestAccuracy(trained);
   if (folder === undefined) return;
   const samples = await writeWebFolder(folder, {
@@ -101,7 +100,7 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
     source,
   });
   const shown = typeof samples === 'string' ? `no sample images: ${samples}` : `${samples} sample images`;
-  console.log(`${folder}: a page for any static server; ${shown}`);
+  print(`${folder}: a page for any static server; ${shown}`);
 }
 
 /** As training measured it, if this is the checkpoint that it measured. */
@@ -122,14 +121,14 @@ async function sayCost(trained: TrainedModel): Promise<number | undefined> {
     const before = await scores(trained, trained.weights);
     const after = await scores(trained, Object.fromEntries(rounded));
     const percent = ({ top1 }: Scores) => `${(100 * top1).toFixed(2)}%`;
-    console.log(
+    print(
       `accuracy on ${before.images.toLocaleString('en')} test images: ${percent(before)} in fp32, ${percent(after)} in fp16 ` +
         `(loss ${before.loss.toFixed(4)} and ${after.loss.toFixed(4)})`,
     );
     return after.top1;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    console.log(`accuracy not measured: ${error.message}`);
+    print(`accuracy not measured: ${error.message}`);
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import pc from 'picocolors';
-import { UserError } from '../errors.ts';
+import { printable, UserError } from '../errors.ts';
 import { systemErrorMessage } from '../system-error.ts';
 
 /**
@@ -33,9 +33,14 @@ export function failureText(error: unknown, verbose: boolean): string {
   // `isTTY` is undefined, not false, on a pipe.
   const { red } = pc.createColors(process.stderr.isTTY === true && pc.isColorSupported);
   const known = error instanceof UserError ? error.message : systemErrorMessage(error);
-  const trace = verbose ? `\n${inspect(error)}` : '';
-  if (known !== undefined) return `${red('error:')} ${known}${trace}`;
+  const trace = verbose
+    ? `\n${inspect(error)
+        .split('\n')
+        .map((line) => printable(line))
+        .join('\n')}`
+    : '';
+  if (known !== undefined) return `${red('error:')} ${printable(known)}${trace}`;
   const message = (error instanceof Error ? error.message : String(error)).replace(/^internal: /, '');
   const hint = verbose ? '' : ' (run with --verbose for the trace)';
-  return `${red('internal error:')} ${message.split('\n', 1)[0]}${hint}${trace}`;
+  return `${red('internal error:')} ${printable(message.split('\n', 1).join(), 2000)}${hint}${trace}`;
 }

@@ -4,6 +4,7 @@ import { GRAPH_NAMES, MEMORY_LEVELS } from '../artifacts/build.ts';
 import { ensureArtifact, listGraphs, openGraph } from '../artifacts/store.ts';
 import { choice, integer, type OptionTable } from '../train/options.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
+import { print } from './print.ts';
 
 const TABLE = {
   microBatch: integer(
@@ -50,7 +51,7 @@ export async function graphs(argv: readonly string[]): Promise<void> {
       artifact.written.length > 0
         ? `written in ${((performance.now() - start) / 1000).toFixed(1)} s`
         : 'up to date';
-    console.log(
+    print(
       `${graph.name}: ${count.toLocaleString('en')} parameters, micro-batch ${microBatch}, ${(bytes / 1e6).toFixed(1)} MB, ${time}`,
     );
   }

@@ -9,6 +9,7 @@ import { loadModel } from '../train/checkpoint-folder.ts';
 import { parseConfig } from '../train/config.ts';
 import type { OptionTable } from '../train/options.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
+import { print } from './print.ts';
 import { predictSamples } from './samples.ts';
 
 const TABLE = { ...COMMON_FLAGS } as const satisfies OptionTable;
@@ -30,7 +31,7 @@ export async function report(argv: readonly string[]): Promise<void> {
   if (folder === undefined)
     throw new UserError('report: expected the folder of a run or a study, for example runs/NAME');
   const isStudy = existsSync(path.join(folder, DESIGN_FILE));
-  console.log(`report: ${await (isStudy ? ofStudy(folder) : ofRun(folder))}`);
+  print(`report: ${await (isStudy ? ofStudy(folder) : ofRun(folder))}`);
 }
 
 async function ofStudy(folder: string): Promise<string> {

@@ -19,6 +19,7 @@ import { choice, integer, type OptionTable, text, toggle } from '../train/option
 import { createRunFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
+import { print } from './print.ts';
 
 const TABLE = {
   preset: choice(PRESET_NAMES, {
@@ -127,7 +128,7 @@ export async function study(argv: readonly string[]): Promise<void> {
 
 async function plan(design: StudyDesign, origin: string, isDry: boolean): Promise<PlannedCell[]> {
   const { cells, leftOut } = expandDesign(design, origin);
-  if (isDry) for (const [reason, count] of leftOut) console.log(`${count} combinations left out: ${reason}`);
+  if (isDry) for (const [reason, count] of leftOut) print(`${count} combinations left out: ${reason}`);
   return planCells(cells, { data: design.data, officialSizes: isDry });
 }
 
@@ -138,7 +139,7 @@ async function run(
   isDry: boolean,
 ): Promise<void> {
   if (isDry) return tell(cells, jobs);
-  console.log(`${cells.length} cells, ${jobs} side by side, in ${folder}`);
+  print(`${cells.length} cells, ${jobs} side by side, in ${folder}`);
   const progress = createStudyProgress({
     stream: process.stdout,
     cells,
@@ -157,12 +158,12 @@ async function run(
     const outcome = await running.done;
     progress.stop();
     if (outcome === 'interrupted') {
-      console.log(`saved; go on with: npm run study -- --resume ${folder}`);
+      print(`saved; go on with: npm run study -- --resume ${folder}`);
       process.exitCode = 130;
       return;
     }
     const { report } = await writeStudyReport(folder, await readStudy(folder));
-    console.log(`report: ${report}, with figures/ and tables/ beside it`);
+    print(`report: ${report}, with figures/ and tables/ beside it`);
   } finally {
     progress.stop();
     letGo();
@@ -174,12 +175,12 @@ async function tell(cells: readonly PlannedCell[], jobs: number): Promise<void> 
   const seconds = await estimateSeconds(cells, jobs);
   for (const cell of cells) {
     const { id, totalSteps, trainImages } = cell;
-    console.log(
+    print(
       `${id}  ${trainImages.toLocaleString('en')} images, ${totalSteps.toLocaleString('en')} steps, ${formatDuration(seconds.get(cell) ?? 0)}`,
     );
   }
   const total = [...seconds.values()].reduce((sum, each) => sum + each, 0);
-  console.log(
+  print(
     `${cells.length} cells: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
   );
 }

@@ -15,6 +15,7 @@ import { unpackRun } from '../train/unpack-run.ts';
 import { createRunFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
+import { print } from './print.ts';
 import { predictSamples } from './samples.ts';
 
 const TABLE = {
@@ -91,7 +92,7 @@ async function watched(
 ): Promise<void> {
   let progress: Progress | undefined;
   let isStopping = false;
-  const say = (line: string): void => (progress ? progress.note(line) : console.log(line));
+  const say = (line: string): void => (progress ? progress.note(line) : print(line));
   const letGo = onInterrupt(() => {
     isStopping = true;
     say('stopping after this step; Ctrl-C again quits without saving');
@@ -126,7 +127,7 @@ async function conclude(
   { config, plan, step, outcome, best, seconds }: RunResult,
 ): Promise<void> {
   if (outcome === 'interrupted') {
-    console.log(`saved at step ${step}; go on with: npm run train -- --resume ${folder}`);
+    print(`saved at step ${step}; go on with: npm run train -- --resume ${folder}`);
     process.exitCode = 130;
     return;
   }
@@ -144,7 +145,7 @@ async function conclude(
   });
   const result =
     best === null ? '' : `; best test accuracy ${(100 * best.top1).toFixed(2)}% at step ${best.step}`;
-  console.log(`${step} steps in ${formatDuration(seconds)}${result}`);
-  console.log(`report: ${report}`);
-  console.log(`checkpoints: ${path.join(folder, 'last')} and ${path.join(folder, 'best')}`);
+  print(`${step} steps in ${formatDuration(seconds)}${result}`);
+  print(`report: ${report}`);
+  print(`checkpoints: ${path.join(folder, 'last')} and ${path.join(folder, 'best')}`);
 }

@@ -4,7 +4,7 @@ import type { Graph } from './graph.ts';
 import * as ops from './ops.ts';
 import { decodeModel, type NodeProto, type TensorProto, type ValueInfoProto } from './proto.ts';
 import { show } from './shapes.ts';
-import { type ConstantData, type Dim, type DType, isOp, type Shape, type Value } from './value.ts';
+import { type Dim, type DType, isOp, type Shape, type Value } from './value.ts';
 
 export interface OnnxFile {
   readonly graph: Graph;
@@ -71,16 +71,22 @@ function symbolicDim(name: string): Dim {
 function constantOf({ name, dims, dataType, rawData }: TensorProto): Value {
   const dtype = dtypeOf(dataType, name);
   const bytes = new Uint8Array(rawData).buffer; // a copy, since typed arrays need alignment
-  const arrays: Readonly<Record<DType, () => ConstantData>> = {
-    float32: () => new Float32Array(bytes),
-    float16: () => new Uint16Array(bytes),
-    int32: () => new Int32Array(bytes),
-    int64: () => new BigInt64Array(bytes),
-    bool: () => new Uint8Array(bytes),
-    uint8: () => new Uint8Array(bytes),
-  };
-  return within(`initializer ${name}`, () => ops.constant(arrays[dtype](), dims, dtype));
+  const Type = ARRAYS[dtype];
+  return within(`initializer ${name}`, () => {
+    if (bytes.byteLength % Type.BYTES_PER_ELEMENT !== 0)
+      throw new Error(`expected ${Type.BYTES_PER_ELEMENT} bytes for each ${dtype}, got ${bytes.byteLength}`);
+    return ops.constant(new Type(bytes), dims, dtype);
+  });
 }
+
+const ARRAYS = {
+  float32: Float32Array,
+  float16: Uint16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+  uint8: Uint8Array,
+} as const satisfies Record<DType, unknown>;
 
 /** Says where in the file an op's complaint arose. */
 function within<T>(where: string, build: () => T): T {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { readDiagnostics } from '../train/diagnostics/log.ts';
 import { readMetrics } from '../train/metrics-log.ts';
@@ -30,5 +30,5 @@ export async function writeReport(
 async function readConfig(path: string): Promise<object> {
   const config = await readJsonFile(path);
   if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config;
-  throw new UserError(`${path}: expected a JSON object, got \`${JSON.stringify(config).slice(0, 60)}\``);
+  throw new UserError(`${path}: expected a JSON object, got ${show(config)}`);
 }

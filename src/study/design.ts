@@ -18,9 +18,9 @@
  * cell is there once.
  */
 import * as v from 'valibot';
-import { nearestName, UserError } from '../errors.ts';
+import { mismatch, nearestName, show, UserError } from '../errors.ts';
 import { graphName, isInEffect, OPTIONS, parseConfig, type TrainConfig } from '../train/config.ts';
-import { checkOptions, type GivenOptions, type OptionTable, show, withDefaults } from '../train/options.ts';
+import { checkOptions, type GivenOptions, type OptionTable, withDefaults } from '../train/options.ts';
 
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
 const options = v.record(v.string(), scalar);
@@ -64,9 +64,7 @@ export function parseDesign(json: unknown, origin: string): StudyDesign {
     const where = v.getDotPath(issue);
     if (issue.type === 'strict_object' && issue.expected === 'never')
       throw unknown(`${origin}: ${where}`, 'key', where ?? '', Object.keys(designSchema.entries));
-    throw new UserError(
-      `${origin}${where ? `: ${where}` : ''}: expected ${issue.expected}, got ${issue.received}`,
-    );
+    throw new UserError(`${origin}${where ? `: ${where}` : ''}: ${mismatch(issue)}`);
   }
   const design = result.output;
   checkSettings(design.base, `${origin}: base`);

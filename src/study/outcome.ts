@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { UserError } from '../errors.ts';
+import { mismatch, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -32,7 +32,7 @@ export async function readOutcome(folder: string): Promise<CellOutcome | undefin
   if (result.success) return result.output;
   const [issue] = result.issues;
   throw new UserError(
-    `${path}: ${v.getDotPath(issue) ?? 'outcome'}: ${issue.message}; delete the file to run the cell again`,
+    `${path}: ${v.getDotPath(issue) ?? 'outcome'}: ${mismatch(issue)}; delete the file to run the cell again`,
   );
 }
 

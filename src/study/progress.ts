@@ -1,5 +1,6 @@
 /** What a study shows while it runs: each cell's result as it comes, and how far the whole grid is. */
 import pc from 'picocolors';
+import { printable } from '../errors.ts';
 import { formatDuration } from '../train/duration.ts';
 import { openLiveLine } from '../train/live-line.ts';
 import type { MetricsLine } from '../train/metrics.ts';
@@ -148,7 +149,7 @@ export function createStudyProgress({
         Number.isFinite(seconds) && seconds > 0 ? colors.dim(`  ${formatDuration(seconds)} left`) : '';
       note(`${number}  ${nameOf(cell).padEnd(nameWidth)}  ${describe(outcome, result(cell))}${rest}`);
     },
-    note,
+    note: (text) => note(printable(text)),
     left,
     stop() {
       shown?.stop();
@@ -156,7 +157,7 @@ export function createStudyProgress({
   };
 
   function describe({ state, message }: CellOutcome, test: MetricsLine | undefined): string {
-    if (state !== 'done') return colors.yellow(`${state}: ${message}`);
+    if (state !== 'done') return colors.yellow(`${state}: ${printable(message ?? '')}`);
     return test?.top1 == null ? 'done' : colors.green(`test error ${(100 * (1 - test.top1)).toFixed(2)}%`);
   }
 }
@@ -183,7 +184,7 @@ function shortNames(cells: readonly PlannedCell[]): ReadonlyMap<PlannedCell, str
       .join(' ');
   const isClear = new Set(cells.map(name)).size === cells.length;
   // Cells may differ in what no name says, such as the weight decay: then the id does.
-  return new Map(cells.map((cell) => [cell, isClear ? name(cell) : cell.id]));
+  return new Map(cells.map((cell) => [cell, printable(isClear ? name(cell) : cell.id)]));
 }
 
 function speedKey({ config, model }: PlannedCell): string {

@@ -6,8 +6,7 @@
  */
 import * as v from 'valibot';
 import { DATASETS, type DatasetInfo } from '../datasets/dataset.ts';
-import { UserError } from '../errors.ts';
-import { show } from './options.ts';
+import { show, UserError } from '../errors.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
 /** In a run's folder: its checkpoints, each under the name of its step. */

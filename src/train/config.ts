@@ -1,6 +1,6 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
 import { MEMORY_LEVELS } from '../artifacts/build.ts';
-import { UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
 import { grSchedule } from '../optim/gr-warmup.ts';
 import { DEVICES } from '../runtime/session.ts';
 import {
@@ -14,7 +14,6 @@ import {
   type OptionTable,
   type OptionValues,
   optionLabel,
-  show,
   text,
   toggle,
   withDefaults,

@@ -3,7 +3,7 @@
  * that one table gives the types, the checks, the defaults, the flags and the `--help` text. Pure: also for browsers.
  */
 import * as v from 'valibot';
-import { nearestName, UserError } from '../errors.ts';
+import { nearestName, show, UserError } from '../errors.ts';
 
 export interface OptionInfo {
   /** Heading in `--help`. */
@@ -149,11 +149,4 @@ export function withDefaults<const T extends OptionTable>(table: T, given: Given
 export function suggestion(name: string, names: Iterable<string>): string {
   const near = nearestName(name, names);
   return near === undefined ? '' : `; did you mean ${near}?`;
-}
-
-/** A value as an error quotes it, cut where it is long. */
-export function show(value: unknown): string {
-  // JSON has no NaN or infinity, and nothing for undefined.
-  const json = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
-  return json.length > 60 ? `${json.slice(0, 57)}...` : json;
 }

@@ -1,6 +1,6 @@
 /** The text of a file of one JSON object a line. Pure: also for browsers. */
 import * as v from 'valibot';
-import { UserError } from '../errors.ts';
+import { mismatch, printable, UserError } from '../errors.ts';
 
 /** All complete lines, also of a file still being written. Throws a UserError that names the file, `path`, and the line. */
 export function parseLines<Line>(
@@ -16,11 +16,11 @@ export function parseLines<Line>(
 
 function parseLine<Line>(text: string, schema: v.GenericSchema<unknown, Line>, where: string): Line {
   if (!isJson(text))
-    throw new UserError(`${where}: expected a JSON object, got \`${text.slice(0, 60)}\`; delete the line`);
+    throw new UserError(`${where}: expected a JSON object, got \`${printable(text, 80)}\`; delete the line`);
   const result = v.safeParse(schema, JSON.parse(text));
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw new UserError(`${where}: ${v.getDotPath(issue) ?? 'line'}: ${issue.message}; delete the line`);
+  throw new UserError(`${where}: ${v.getDotPath(issue) ?? 'line'}: ${mismatch(issue)}; delete the line`);
 }
 
 function isJson(text: string): boolean {

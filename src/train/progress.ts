@@ -1,5 +1,6 @@
 /** What a training run shows while it runs: a live bar in a terminal, a plain line now and then elsewhere. */
 import pc from 'picocolors';
+import { printable } from '../errors.ts';
 import { formatDuration } from './duration.ts';
 import { openLiveLine } from './live-line.ts';
 import type { TestRecord, TrainRecord } from './metrics.ts';
@@ -123,7 +124,7 @@ export function createProgress(options: ProgressOptions): Progress {
       const result = `test loss ${short(record.loss, 3)}  acc ${percent(record.top1, 2)}  top-5 ${percent(record.top5, 2)}`;
       note([...position(record.step), colors.green(result)].join('  '));
     },
-    note,
+    note: (text) => note(printable(text)),
     stop() {
       line?.stop();
     },

@@ -3,7 +3,7 @@
  * then the bytes of all tensors without gaps. All little-endian, as is every machine that ONNX Runtime runs on.
  * Pure: also for browsers.
  */
-import { UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
 import type { TensorData } from '../runtime/session.ts';
 
 export interface NamedTensor {
@@ -84,11 +84,11 @@ export function decodeSafetensors(bytes: Uint8Array, origin: string): Safetensor
   const { [METADATA]: metadata = {}, ...entries } = header;
   if (!isStringRecord(metadata)) throw fail(`${METADATA}: expected an object of strings`);
   const found = Object.entries(entries)
-    .map(([name, entry]) => ({ name, ...parseEntry(entry, `tensor ${JSON.stringify(name)}`, fail) }))
+    .map(([name, entry]) => ({ name, ...parseEntry(entry, `tensor ${show(name)}`, fail) }))
     .sort((a, b) => a.begin - b.begin || a.end - b.end);
   let previousEnd = 0;
   for (const { name, begin, end } of found) {
-    const where = `tensor ${JSON.stringify(name)}: `;
+    const where = `tensor ${show(name)}: `;
     if (begin !== previousEnd)
       throw fail(`${where}expected its bytes to begin at ${previousEnd}, got ${begin}`);
     if (end > data.length) throw fail(`${where}its bytes end at ${end}, but there are ${data.length}`);
@@ -118,27 +118,27 @@ function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   }
   if (!text.startsWith('{') || !isRecord(header)) throw fail('its header is not a JSON object');
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw fail(`its header has ${JSON.stringify(twice)} twice`);
+  if (twice !== undefined) throw fail(`its header has ${show(twice)} twice`);
   return header;
 }
 
 function parseEntry(entry: unknown, where: string, fail: Fail) {
-  if (!isRecord(entry)) throw fail(`${where}: expected an object, got ${JSON.stringify(entry)}`);
+  if (!isRecord(entry)) throw fail(`${where}: expected an object, got ${show(entry)}`);
   const { dtype, shape, data_offsets: offsets, ...others } = entry;
   const other = Object.keys(others)[0];
-  if (other !== undefined) throw fail(`${where}: unknown field ${JSON.stringify(other)}`);
+  if (other !== undefined) throw fail(`${where}: unknown field ${show(other)}`);
   const type = typeof dtype === 'string' && Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
   if (type === undefined) {
     const valid = Object.keys(DTYPES).join(', ');
-    throw fail(`${where}: expected a dtype of ${valid}, got ${JSON.stringify(dtype)}`);
+    throw fail(`${where}: expected a dtype of ${valid}, got ${show(dtype)}`);
   }
-  if (!isSizes(shape)) throw fail(`${where}: expected a shape of integers ≥ 0, got ${JSON.stringify(shape)}`);
+  if (!isSizes(shape)) throw fail(`${where}: expected a shape of integers ≥ 0, got ${show(shape)}`);
   const [begin, end] = isSizes(offsets) && offsets.length === 2 ? offsets : [];
   if (begin === undefined || end === undefined || begin > end) {
-    throw fail(`${where}: expected data_offsets [begin, end], got ${JSON.stringify(offsets)}`);
+    throw fail(`${where}: expected data_offsets [begin, end], got ${show(offsets)}`);
   }
   if (sizeOf(shape) * type.bytes !== end - begin) {
-    throw fail(`${where}: ${dtype} of shape [${shape}] does not have ${end - begin} bytes`);
+    throw fail(`${where}: ${dtype} of shape ${show(shape)} does not have ${end - begin} bytes`);
   }
   return { shape, begin, end, ...type };
 }

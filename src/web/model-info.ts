@@ -1,6 +1,6 @@
 /** model.json: what the page, or another program, must know of the model beside it. */
 import * as v from 'valibot';
-import { UserError } from '../errors.ts';
+import { mismatch, UserError } from '../errors.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
 
@@ -29,7 +29,5 @@ export function parseModelInfo(json: unknown): ModelInfo {
   if (result.success) return result.output;
   const [issue] = result.issues;
   const where = v.getDotPath(issue) ?? 'the file';
-  throw new UserError(
-    `model.json: ${where}: expected ${issue.expected}, got ${issue.received}; export the model again`,
-  );
+  throw new UserError(`model.json: ${where}: ${mismatch(issue)}; export the model again`);
 }

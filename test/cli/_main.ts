@@ -12,6 +12,12 @@ const WAYS: Record<string, () => void | Promise<void>> = {
   internal: () => {
     throw new Error('internal: no entry 3\nmore');
   },
+  hostile: () => {
+    throw new UserError('class \x1b[2Jcat\n: rename it');
+  },
+  'hostile internal': () => {
+    throw new Error('\x1b[2Jcat');
+  },
   system: () => {
     readFileSync('/no/such/file');
   },

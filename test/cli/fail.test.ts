@@ -21,6 +21,8 @@ const FAILURES: Record<string, string> = {
   user: 'error: --epochs: expected 1, got 2\n',
   internal: 'internal error: no entry 3 (run with --verbose for the trace)\n',
   system: 'error: /no/such/file: no such file or folder; check the path\n',
+  hostile: 'error: class \\u001b[2Jcat\\n: rename it\n',
+  'hostile internal': 'internal error: \\u001b[2Jcat (run with --verbose for the trace)\n',
   later: 'error: later\n',
   rejected: 'error: nobody waited\n',
 };

@@ -76,6 +76,10 @@ const FOREIGN: readonly [(model: ModelProto) => unknown, string][] = [
     ({ graph }) => (part(graph.initializer, 0).rawData = new Uint8Array(8)),
     'read: initializer const/float32[3]: constant: expected 3 elements for shape [3], got 2',
   ],
+  [
+    ({ graph }) => (part(graph.initializer, 0).rawData = new Uint8Array(7)),
+    'read: initializer const/float32[3]: expected 4 bytes for each float32, got 7',
+  ],
   [({ graph }) => (part(graph.input, 0).type = null), 'read: input x: expected a tensor of known rank'],
   [({ graph }) => (part(graph.output, 0).name = 'z'), 'read: the outputs: nothing before it is named "z"'],
 ];

@@ -131,6 +131,16 @@ test('a note stands on a line of its own, with the bar below it', (t) => {
   progress.stop();
 });
 
+test('a note cannot steer the terminal', (t) => {
+  for (const terminal of [undefined, { columns: 100 }]) {
+    const { progress, output } = setUp({}, terminal);
+    output();
+    progress.note('class \x1b[2Jcat\nerror: none');
+    progress.stop();
+    t.true(output().includes('class \\u001b[2Jcat\\nerror: none\n'));
+  }
+});
+
 test('after stop, a note is a plain line', (t) => {
   const { progress, output } = setUp({}, { columns: 100 });
   progress.stop();
