@@ -1,17 +1,20 @@
 /** `ortgrad evaluate`: a checkpoint's loss and accuracy on the test images. */
-import { UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
 import { DEVICES } from '../runtime/session.ts';
-import { evaluate as evaluateModel } from '../train/evaluate.ts';
+import { countConfusion } from '../train/confusion.ts';
+import { evaluate as evaluateModel, hasTop5 } from '../train/evaluate.ts';
 import { openInference, openModel } from '../train/model.ts';
 import { choice, integer, type OptionTable, text } from '../train/options.ts';
 import { openTestLoader } from '../train/run.ts';
+import { classLines } from './classes.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
+import { typed } from './typed.ts';
 
 const TABLE = {
   checkpoint: text({
     group: 'Evaluation',
-    help: "A run's folder, last or best in it, or one checkpoint.",
+    help: "A run's folder, last or best in it, or one checkpoint; the name of the flag may be left out.",
     placeholder: 'FOLDER',
     default: undefined,
   }),
@@ -31,18 +34,23 @@ const TABLE = {
 } as const satisfies OptionTable;
 
 export async function evaluate(argv: readonly string[]): Promise<void> {
-  const { values } = parseFlags(argv, TABLE);
+  const { values, rest } = parseFlags(argv, TABLE, 1);
   if (values.help) {
     console.log(
       helpText(TABLE, {
-        about: 'Measures a checkpoint on all test images of its dataset.',
-        usage: 'npm run evaluate -- --checkpoint FOLDER [--data FOLDER]',
-        examples: ['npm run evaluate -- --checkpoint runs/NAME/best --data DIR'],
+        about:
+          'Measures a checkpoint on all test images of its dataset, class by class, too: how many of each it gets right, and what it takes the others for.',
+        usage: typed('evaluate', 'FOLDER [--data FOLDER]'),
+        examples: [typed('evaluate', 'runs/NAME/best --data DIR')],
       }),
     );
     return;
   }
-  const { spec, weights, source } = await openModel(requireCheckpoint(values.checkpoint), values.data);
+  const { checkpoint, spec, weights, source } = await openModel(
+    checkpointOf(values.checkpoint, rest),
+    values.data,
+  );
+  const { confusion, add } = countConfusion(checkpoint.dataset.classes);
   const session = await openInference(spec, values);
   const loader = await openTestLoader(source);
   const { images, loss, top1, top5 } = await evaluateModel(
@@ -50,17 +58,20 @@ export async function evaluate(argv: readonly string[]): Promise<void> {
     spec,
     weights,
     loader.batches({ epoch: 0 }),
+    add,
   );
   await Promise.all([loader.close(), session.release()]);
   print(
-    `${images.toLocaleString('en')} test images: loss ${loss.toFixed(4)}, accuracy ${(100 * top1).toFixed(2)}%, top-5 ${(100 * top5).toFixed(2)}%`,
+    `${images.toLocaleString('en')} test images: loss ${loss.toFixed(4)}, accuracy ${(100 * top1).toFixed(2)}%${hasTop5(spec.classes) ? `, top-5 ${(100 * top5).toFixed(2)}%` : ''}`,
   );
+  for (const line of classLines(confusion)) print(line);
 }
 
-/** The flag that evaluate and export cannot do without. */
-export function requireCheckpoint(folder: string | undefined): string {
+/** The checkpoint that evaluate and export cannot do without: an argument, or the flag. Throws a UserError. */
+export function checkpointOf(flag: string | undefined, [argument]: readonly string[]): string {
+  if (flag !== undefined && argument !== undefined)
+    throw new UserError(`--checkpoint: ${show(argument)} was given, too; leave one of them out`);
+  const folder = argument ?? flag;
   if (folder !== undefined) return folder;
-  throw new UserError(
-    '--checkpoint: expected the folder of a run or a checkpoint, for example runs/NAME/best',
-  );
+  throw new UserError('expected the folder of a run or a checkpoint, for example runs/NAME/best');
 }

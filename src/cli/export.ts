@@ -1,21 +1,24 @@
 /** `ortgrad export`: a checkpoint as one ONNX file for inference, and as a page for the web. */
+import path from 'node:path';
 import { UserError } from '../errors.ts';
 import type { Tensor } from '../runtime/session.ts';
 import { evaluate, type Scores } from '../train/evaluate.ts';
-import { inferenceModel, PRECISIONS, throughFloat16 } from '../train/inference-model.ts';
+import { inferenceModel, PRECISIONS, type Precision, throughFloat16 } from '../train/inference-model.ts';
 import { openInference, openModel, type TrainedModel } from '../train/model.ts';
 import { choice, type OptionTable, text, toggle } from '../train/options.ts';
 import { openTestLoader } from '../train/run.ts';
 import { writeWhole } from '../whole-file.ts';
-import { requireCheckpoint } from './evaluate.ts';
+import { checkpointOf } from './evaluate.ts';
+import { createFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
+import { typed } from './typed.ts';
 import { expectWebFolder, packagedPage, webFolderOf, writeWebFolder } from './web-folder.ts';
 
 const TABLE = {
   checkpoint: text({
     group: 'Export',
-    help: "A run's folder, last or best in it, or one checkpoint.",
+    help: "A run's folder, last or best in it, or one checkpoint; the name of the flag may be left out.",
     placeholder: 'FOLDER',
     default: undefined,
   }),
@@ -27,7 +30,7 @@ const TABLE = {
   }),
   precision: choice(PRECISIONS, {
     group: 'Export',
-    help: 'How weights are stored: fp16 halves the file, and its accuracy on the test images is measured beside that of fp32.',
+    help: 'How weights are stored: fp16 halves the file; its accuracy is printed beside that of fp32.',
     default: 'fp32',
   }),
   web: toggle({
@@ -37,7 +40,7 @@ const TABLE = {
   }),
   data: text({
     group: 'Export',
-    help: 'Folder of the dataset, for the test images that --precision fp16 and --web take.',
+    help: 'Folder of the dataset: accuracy is measured on its test images, and --web shows some.',
     placeholder: 'FOLDER',
     default: undefined,
     unset: 'where it was in training',
@@ -47,42 +50,43 @@ const TABLE = {
 
 /** `page` gives the script of the web page. */
 export async function exportModel(argv: readonly string[], page = packagedPage): Promise<void> {
-  const { values } = parseFlags(argv, TABLE);
+  const { values, rest } = parseFlags(argv, TABLE, 1);
   if (values.help) {
     console.log(
       helpText(TABLE, {
         about:
           'Writes a checkpoint as one ONNX file that runs anywhere: weights inside, any batch size, with class names, normalisation and input size in its metadata.',
-        usage: 'npm run export -- --checkpoint FOLDER --out FILE',
+        usage: typed('export', 'FOLDER --out FILE'),
         examples: [
-          'npm run export -- --checkpoint runs/NAME/best --out model.onnx',
-          'npm run export -- --checkpoint runs/NAME/best --out model.onnx --precision fp16 --web',
+          typed('export', 'runs/NAME/best --out model.onnx'),
+          typed('export', 'runs/NAME/best --out model.onnx --precision fp16 --web'),
         ],
       }),
     );
     return;
   }
+  const from = checkpointOf(values.checkpoint, rest);
   const folder = values.web ? webFolderOf(values.out) : undefined;
   if (folder !== undefined) await expectWebFolder(folder);
-  const trained = await openModel(requireCheckpoint(values.checkpoint), values.data);
+  const trained = await openModel(from, values.data);
   const { checkpoint, spec, source } = trained;
   const { classes, mean, std } = checkpoint.dataset;
   const weights = new Map<string, Float32Array>();
   for (const { name, data } of checkpoint.parameters) {
-    if (!(data instanceof Float32Array))
-      throw new UserError(`${values.checkpoint}: expected float32 weights in ${name}`);
+    if (!(data instanceof Float32Array)) throw new UserError(`${from}: expected float32 weights in ${name}`);
     weights.set(name, data);
   }
   const { precision, rawPixels } = values;
   const model = { spec, weights, classes, mean, std, precision };
   const bytes = inferenceModel({ ...model, rawPixels });
+  await createFolder(path.dirname(values.out));
   await writeWhole(values.out, bytes);
   const { channels, height, width } = spec.image;
   const images = rawPixels
     ? `uint8 images [batch, ${height}, ${width}, ${channels}]`
     : `images [batch, ${channels}, ${height}, ${width}]`;
   print(`${values.out}: ${(bytes.length / 1e6).toFixed(1)} MB; ${images} → logits [batch, ${spec.classes}]`);
-  const accuracy = precision === 'fp16' ? await sayCost(trained) : bestAccuracy(trained);
+  const accuracy = await sayAccuracy(trained, precision);
   if (folder === undefined) return;
   const samples = await writeWebFolder(folder, {
     info: {
@@ -103,34 +107,38 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
   print(`${folder}: a page for any static server; ${shown}`);
 }
 
-/** As training measured it, if this is the checkpoint that it measured. */
-function bestAccuracy({ checkpoint: { best, step } }: TrainedModel): number | undefined {
-  return best?.step === step ? best.top1 : undefined;
-}
-
-/** Prints the accuracy on the test images before and after rounding to float16; returns the latter, if they are there. */
-async function sayCost(trained: TrainedModel): Promise<number | undefined> {
-  const rounded = Object.entries(trained.weights).map(([path, tensor]): [string, Tensor] => {
-    const { shape, data } = tensor;
-    return [
-      path,
-      { ...tensor, data: data instanceof Float32Array ? throughFloat16(path, shape, data) : data },
-    ];
-  });
+/**
+ * Prints the accuracy of the file's weights on the test images, and beside that of float16 the one before rounding.
+ * Returns it; where the images are not there, what training measured, if it measured this checkpoint.
+ */
+async function sayAccuracy(trained: TrainedModel, precision: Precision): Promise<number | undefined> {
+  const percent = ({ top1 }: Scores) => `${(100 * top1).toFixed(2)}%`;
   try {
     const before = await scores(trained, trained.weights);
-    const after = await scores(trained, Object.fromEntries(rounded));
-    const percent = ({ top1 }: Scores) => `${(100 * top1).toFixed(2)}%`;
-    print(
-      `accuracy on ${before.images.toLocaleString('en')} test images: ${percent(before)} in fp32, ${percent(after)} in fp16 ` +
-        `(loss ${before.loss.toFixed(4)} and ${after.loss.toFixed(4)})`,
-    );
-    return after.top1;
+    const after = precision === 'fp16' ? await scores(trained, roundedWeights(trained)) : undefined;
+    const measured = after
+      ? `${percent(before)} in fp32, ${percent(after)} in fp16 (loss ${before.loss.toFixed(4)} and ${after.loss.toFixed(4)})`
+      : `${percent(before)} (loss ${before.loss.toFixed(4)})`;
+    print(`accuracy on ${before.images.toLocaleString('en')} test images: ${measured}`);
+    return (after ?? before).top1;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     print(`accuracy not measured: ${error.message}`);
-    return undefined;
+    const { best, step } = trained.checkpoint;
+    return precision === 'fp32' && best?.step === step ? best.top1 : undefined;
   }
+}
+
+function roundedWeights({ weights }: TrainedModel): Readonly<Record<string, Tensor>> {
+  return Object.fromEntries(
+    Object.entries(weights).map(([path, tensor]): [string, Tensor] => {
+      const { shape, data } = tensor;
+      return [
+        path,
+        { ...tensor, data: data instanceof Float32Array ? throughFloat16(path, shape, data) : data },
+      ];
+    }),
+  );
 }
 
 async function scores(

@@ -1,5 +1,5 @@
 /** The command line, read by a table of options; see train/options.ts. */
-import { UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
 import {
   checkOptions,
   flagName,
@@ -12,6 +12,7 @@ import {
   toggle,
   withDefaults,
 } from '../train/options.ts';
+import { isScript, typed } from './typed.ts';
 
 /** Flags of every command. */
 export const COMMON_FLAGS = {
@@ -99,8 +100,11 @@ function booleanOf(text: string, means: boolean): unknown {
 
 function unexpected(argument: string): UserError {
   return new UserError(
-    `unexpected argument ${JSON.stringify(argument)}: flags begin with --, ` +
-      'and npm passes them on only after a -- of their own: npm run train -- --epochs 3',
+    `unexpected argument ${show(argument)}: flags begin with --${
+      isScript()
+        ? `, and npm passes them on only after a -- of their own: ${typed('train', '--epochs 3')}`
+        : ''
+    }`,
   );
 }
 

@@ -5,6 +5,7 @@ import { ensureArtifact, listGraphs, openGraph } from '../artifacts/store.ts';
 import { choice, integer, type OptionTable } from '../train/options.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
+import { typed } from './typed.ts';
 
 const TABLE = {
   microBatch: integer(
@@ -18,7 +19,7 @@ const TABLE = {
   ),
   memory: choice(MEMORY_LEVELS, {
     group: 'Graphs',
-    help: 'What to trade time for memory: see npm run train -- --help.',
+    help: `What to trade time for memory: see ${typed('train', '--help')}.`,
     default: 'fast',
   }),
   ...COMMON_FLAGS,
@@ -31,8 +32,8 @@ export async function graphs(argv: readonly string[]): Promise<void> {
       helpText(TABLE, {
         about:
           'Writes the training and inference graphs of specs as ONNX files beside each spec.json. Names or folders choose which; all under graphs/ by default.',
-        usage: 'npm run graphs -- [NAME …] [--micro-batch N] [--memory fast|lean|remat]',
-        examples: ['npm run graphs', 'npm run graphs -- vit-b-cifar10 --micro-batch 4 --memory lean'],
+        usage: typed('graphs', '[NAME …] [--micro-batch N] [--memory fast|lean|remat]'),
+        examples: [typed('graphs'), typed('graphs', 'vit-b-cifar10 --micro-batch 4 --memory lean')],
       }),
     );
     return;

@@ -1,13 +1,17 @@
 #!/usr/bin/env node
 /** The `ortgrad` command of the package: the same as the project's npm scripts. */
-import { UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
+import { suggestion } from '../train/options.ts';
+import { VERSION } from '../version.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export.ts';
 import { runMain } from './fail.ts';
 import { graphs } from './graphs.ts';
+import { print } from './print.ts';
 import { report } from './report.ts';
 import { study } from './study.ts';
 import { train } from './train.ts';
+import { typed } from './typed.ts';
 
 const COMMANDS = new Map([
   ['train', train],
@@ -22,9 +26,13 @@ await runMain(async ([name = '', ...rest]) => {
   const command = COMMANDS.get(name);
   const names = [...COMMANDS.keys()].join(', ');
   if (command) return command(rest);
+  if (['--version', '-v', 'version'].includes(name)) return print(VERSION);
   if (['', '--help', '-h', 'help'].includes(name)) {
-    console.log(`Usage: ortgrad <command> [options], one of ${names}; ortgrad <command> --help says more`);
-    return;
+    return print(
+      `Usage: ${typed('<command>', '[options]')}, one of ${names}; ${typed('<command>', '--help')} says more`,
+    );
   }
-  throw new UserError(`${name}: unknown command; expected one of ${names}`);
+  throw new UserError(
+    `${show(name)}: unknown command${suggestion(name, COMMANDS.keys())}; expected one of ${names}`,
+  );
 });

@@ -8,9 +8,10 @@ import { DESIGN_FILE, readStudy } from '../study/results.ts';
 import { loadModel } from '../train/checkpoint-folder.ts';
 import { parseConfig } from '../train/config.ts';
 import type { OptionTable } from '../train/options.ts';
+import { aboutRun } from './about-run.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
-import { predictSamples } from './samples.ts';
+import { typed } from './typed.ts';
 
 const TABLE = { ...COMMON_FLAGS } as const satisfies OptionTable;
 
@@ -21,15 +22,15 @@ export async function report(argv: readonly string[]): Promise<void> {
       helpText(TABLE, {
         about:
           "Writes report.html in a run's folder from its metrics and its best checkpoint, or in a study's from its runs.",
-        usage: 'npm run report -- FOLDER',
-        examples: ['npm run report -- runs/NAME', 'npm run report -- runs/STUDY'],
+        usage: typed('report', 'FOLDER'),
+        examples: [typed('report', 'runs/NAME'), typed('report', 'runs/STUDY')],
       }),
     );
     return;
   }
   const [folder] = rest;
   if (folder === undefined)
-    throw new UserError('report: expected the folder of a run or a study, for example runs/NAME');
+    throw new UserError(`expected the folder of a run or a study: ${typed('report', 'runs/NAME')}`);
   const isStudy = existsSync(path.join(folder, DESIGN_FILE));
   print(`report: ${await (isStudy ? ofStudy(folder) : ofRun(folder))}`);
 }
@@ -43,12 +44,6 @@ async function ofRun(folder: string): Promise<string> {
   const config = parseConfig((await loadModel(folder)).config, folder);
   return writeReport(folder, {
     name: path.basename(path.resolve(folder)),
-    facts: {
-      graph: config.graph,
-      device: config.device,
-      'micro-batch': config.microBatch,
-      memory: config.memory ?? 'fast',
-    },
-    samples: await predictSamples(folder, config),
+    ...(await aboutRun(folder, config)),
   });
 }

@@ -20,6 +20,7 @@ import { createRunFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
 import { print } from './print.ts';
+import { typed } from './typed.ts';
 
 const TABLE = {
   preset: choice(PRESET_NAMES, {
@@ -71,14 +72,14 @@ const TABLE = {
 const HELP = {
   about:
     'Trains a grid of runs and compares them: when does gradient regularization harm, and which warmup repairs it? Ctrl-C saves and leaves; --resume goes on.',
-  usage: 'npm run study -- [options]',
+  usage: typed('study', '[options]'),
   examples: [
-    'npm run study',
-    'npm run study -- --preset cpu --data DIR',
-    'npm run study -- --preset paper --data DIR --dry-run',
-    'npm run study -- --config my-study.json',
-    'npm run study -- --resume runs/NAME',
-  ],
+    '',
+    '--preset cpu --data DIR',
+    '--preset paper --data DIR --dry-run',
+    '--config my-study.json',
+    '--resume runs/NAME',
+  ].map((flags) => typed('study', flags)),
 };
 
 /** Small networks gain more from running side by side than from threads; large ones need the memory. */
@@ -113,7 +114,7 @@ export async function study(argv: readonly string[]): Promise<void> {
   const design: StudyDesign = {
     ...written,
     ...(data !== undefined && { data }),
-    command: ['npm run study --', ...argv].join(' '),
+    command: typed('study', argv.join(' ')),
     // Fixed here, whatever --jobs a resumed study has: the number of threads enters the last digits.
     base: { threads: Math.max(1, Math.floor(availableParallelism() / jobs)), ...written.base },
   };
@@ -158,7 +159,7 @@ async function run(
     const outcome = await running.done;
     progress.stop();
     if (outcome === 'interrupted') {
-      print(`saved; go on with: npm run study -- --resume ${folder}`);
+      print(`saved; go on with: ${typed('study', `--resume ${folder}`)}`);
       process.exitCode = 130;
       return;
     }

@@ -1,22 +1,25 @@
 /** `ortgrad train`: a new run, or one to be gone on with; then its report. */
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { openGraph } from '../artifacts/store.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
-import { writeReport } from '../report/write.ts';
-import { loadCheckpoint, runFolderOf } from '../train/checkpoint-folder.ts';
-import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../train/config.ts';
+import { REPORT_FILE, writeReport } from '../report/write.ts';
+import { hasCheckpoint, loadCheckpoint, runFolderOf } from '../train/checkpoint-folder.ts';
+import { configFor, configText, OPTIONS, resumedConfig, runName, type TrainConfig } from '../train/config.ts';
 import { formatDuration } from '../train/duration.ts';
-import { type OptionTable, text } from '../train/options.ts';
+import { type GivenOptions, type OptionTable, text } from '../train/options.ts';
 import { createProgress, type Progress } from '../train/progress.ts';
-import { prepareRun, type RunObserver, type RunResult, trainRun } from '../train/run.ts';
+import { type PreparedRun, prepareRun, type RunObserver, type RunResult, trainRun } from '../train/run.ts';
+import { CONFIG_FILE } from '../train/run-archive.ts';
 import { unpackRun } from '../train/unpack-run.ts';
-import { createRunFolder } from './files.ts';
+import { writeWhole } from '../whole-file.ts';
+import { aboutRun } from './about-run.ts';
+import { createRunFolder, expectNewFolder, removeOutput } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
 import { print } from './print.ts';
-import { predictSamples } from './samples.ts';
+import { typed } from './typed.ts';
 
 const TABLE = {
   ...OPTIONS,
@@ -38,13 +41,13 @@ const TABLE = {
 const HELP = {
   about:
     'Trains a graph on images with gradient regularization, and writes checkpoints, metrics and a report to a run folder. Without options: a small Vision Transformer on MNIST. Ctrl-C saves and leaves; --resume goes on.',
-  usage: 'npm run train -- [options]',
+  usage: typed('train', '[options]'),
   examples: [
-    'npm run train',
-    'npm run train -- --graph vit-ti-cifar10 --data DIR --epochs 300 --batch-size 256 --lr 1e-3',
-    'npm run train -- --graph vit-s-cifar10 --data DIR --gr fd --r 0.1 --alpha 1.0 --gr-warmup r',
-    'npm run train -- --resume runs/NAME',
-  ],
+    '',
+    '--graph vit-ti-cifar10 --data DIR --epochs 300 --batch-size 256 --lr 1e-3',
+    '--graph vit-s-cifar10 --data DIR --gr fd --r 0.1 --alpha 1.0 --gr-warmup r',
+    '--resume runs/NAME',
+  ].map((flags) => typed('train', flags)),
 };
 
 export async function train(argv: readonly string[]): Promise<void> {
@@ -61,34 +64,57 @@ export async function train(argv: readonly string[]): Promise<void> {
         '--config: a resumed run takes its options from its checkpoint; leave --config out',
       );
     }
-    const resumed = values.resume.endsWith('.tar') ? await unpackRun(values.resume) : values.resume;
-    const checkpoint = await loadCheckpoint(resumed);
-    const config = resumedConfig(checkpoint.config, resumed, flags);
-    const graph = await openGraph(config.graph);
-    const folder = runFolderOf(resumed);
-    await watched(folder, config, (observer) => trainRun(folder, { config, graph }, observer, checkpoint));
+    await goOn(values.resume, flags);
     return;
   }
   const config = configFor(
     flags,
     file === undefined ? undefined : { values: await readJsonFile(file), origin: `--config ${file}` },
   );
-  const prepared = await prepareRun(config);
   const folder = config.out ?? path.join('runs', runName(config, new Date()));
-  await watched(folder, prepared.config, async (observer) => {
+  await expectNewFolder(folder);
+  await begin(folder, config, () => createRunFolder(folder));
+}
+
+/** Trains from the first step, in the folder that `create` makes ready. */
+async function begin(folder: string, config: TrainConfig, create: () => Promise<void>): Promise<void> {
+  const prepared = await prepareRun(config);
+  await watched(folder, prepared, async (observer) => {
     observer.note(prepared.note);
     return trainRun(folder, prepared, observer, undefined, async () => {
-      await createRunFolder(folder);
-      await writeFile(path.join(folder, 'config.json'), `${JSON.stringify(prepared.config, null, 2)}\n`);
+      await create();
+      await writeWhole(path.join(folder, CONFIG_FILE), configText(prepared.config));
     });
   });
+}
+
+/** `from`: a run, a checkpoint in it, or an archive. A run that ended before its first checkpoint begins again. */
+async function goOn(from: string, flags: GivenOptions): Promise<void> {
+  const resumed = from.endsWith('.tar') ? await unpackRun(from) : from;
+  const folder = runFolderOf(resumed);
+  const configFile = path.join(folder, CONFIG_FILE);
+  if (!(await hasCheckpoint(folder)) && existsSync(configFile)) {
+    const config = resumedConfig(await readJsonFile(configFile), configFile, flags);
+    print(
+      `${folder}: the run ended before its first checkpoint; it begins again, as its ${CONFIG_FILE} says`,
+    );
+    await begin(folder, config, () => removeOutput(folder));
+    return;
+  }
+  const checkpoint = await loadCheckpoint(resumed);
+  const config = resumedConfig(checkpoint.config, resumed, flags);
+  const graph = await openGraph(config.graph);
+  const run = { config, graph };
+  await watched(folder, run, (observer) => trainRun(folder, run, observer, checkpoint), checkpoint.step);
 }
 
 /** Runs with a progress display and Ctrl-C in hand, then writes the report. */
 async function watched(
   folder: string,
-  config: TrainConfig,
+  { config, graph }: Pick<PreparedRun, 'config' | 'graph'>,
   run: (observer: RunObserver) => Promise<RunResult>,
+  /** Taken before. */
+  firstStep = 0,
 ): Promise<void> {
   let progress: Progress | undefined;
   let isStopping = false;
@@ -106,6 +132,7 @@ async function watched(
           stream: process.stdout,
           totalSteps: last,
           stepsPerEpoch,
+          classes: graph.spec.classes,
           startStep: step,
         });
       },
@@ -115,7 +142,7 @@ async function watched(
     });
     progress?.stop();
     progress = undefined;
-    await conclude(folder, result);
+    await conclude(folder, result, firstStep);
   } finally {
     progress?.stop();
     letGo();
@@ -125,27 +152,37 @@ async function watched(
 async function conclude(
   folder: string,
   { config, plan, step, outcome, best, seconds }: RunResult,
+  firstStep: number,
 ): Promise<void> {
   if (outcome === 'interrupted') {
-    print(`saved at step ${step}; go on with: npm run train -- --resume ${folder}`);
+    print(`saved at step ${step}; go on with: ${typed('train', `--resume ${folder}`)}`);
     process.exitCode = 130;
     return;
   }
-  const report = await writeReport(folder, {
-    name: path.basename(path.resolve(folder)),
-    warmupSteps: plan.warmupSteps,
-    seconds,
-    facts: {
-      graph: config.graph,
-      device: config.device,
-      'micro-batch': config.microBatch,
-      memory: config.memory ?? 'fast',
-    },
-    samples: await predictSamples(folder, config),
-  });
-  const result =
-    best === null ? '' : `; best test accuracy ${(100 * best.top1).toFixed(2)}% at step ${best.step}`;
-  print(`${step} steps in ${formatDuration(seconds)}${result}`);
+  const isOld = step === firstStep;
+  const found = path.join(folder, REPORT_FILE);
+  const report =
+    isOld && existsSync(found)
+      ? found
+      : await writeReport(folder, {
+          name: path.basename(path.resolve(folder)),
+          warmupSteps: plan.warmupSteps,
+          // Of a resumed run only the time of its last part is known.
+          ...(firstStep > 0 ? {} : { seconds }),
+          ...(await aboutRun(folder, config)),
+        });
+  const done = isOld
+    ? `nothing is left to do: ${endOf(step, plan.totalSteps, folder)}`
+    : `${step - firstStep} steps in ${formatDuration(seconds)}`;
+  const result = best ? `; best test accuracy ${(100 * best.top1).toFixed(2)}% at step ${best.step}` : '';
+  print(done + result);
   print(`report: ${report}`);
   print(`checkpoints: ${path.join(folder, 'last')} and ${path.join(folder, 'best')}`);
+}
+
+/** Why a run takes no step after `step`. */
+function endOf(step: number, totalSteps: number, folder: string): string {
+  return step >= totalSteps
+    ? `all ${step} steps of the run are taken`
+    : `--max-steps ends the run at step ${step} of ${totalSteps} (${typed('train', `--resume ${folder} --max-steps 0`)} goes on)`;
 }

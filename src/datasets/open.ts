@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { openCifar } from './cifar.ts';
 import type { DatasetName, DatasetSource, ImageDataset, ImageShape } from './dataset.ts';
@@ -13,12 +14,23 @@ const OPEN: { readonly [Name in DatasetName]: (source: DatasetSource) => Promise
   'image-folder': openImageFolder,
 };
 
+/** Throws a UserError where the folder that was given for a dataset is none: the cheapest check, for before any other. */
+export function expectDataFolder({ dataset, dir }: Pick<DatasetSource, 'dataset' | 'dir'>): void {
+  if (dir === undefined) return;
+  const found = statSync(dir, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return;
+  throw new UserError(
+    `--data ${dir}: ${found ? 'it is a file' : 'no such folder'}; expected the folder with the files of ${dataset}`,
+  );
+}
+
 /** Opens a dataset; a UserError where its files are not right or do not fit the graph that `source` describes. */
 export async function openDataset(source: DatasetSource): Promise<ImageDataset> {
   const { trainFraction = 1 } = source;
   if (!(trainFraction > 0 && trainFraction <= 1)) {
     throw new UserError(`trainFraction: expected a number above 0 and at most 1, got ${trainFraction}`);
   }
+  expectDataFolder(source);
   const dataset = await OPEN[source.dataset](source);
   checkFit(dataset, source);
   if (trainFraction === 1) return dataset;

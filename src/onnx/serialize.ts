@@ -1,4 +1,6 @@
 /** Graph → ONNX file. */
+
+import { VERSION } from '../version.ts';
 import {
   DATA_TYPES,
   type EmittedOp,
@@ -54,7 +56,7 @@ export function serialize(graph: Graph, options: SerializeOptions = {}): Uint8Ar
   return encodeModel({
     irVersion: IR_VERSION,
     producerName: 'ortgrad',
-    producerVersion: '',
+    producerVersion: VERSION,
     ...(options.doc === undefined ? {} : { docString: options.doc }),
     opsetImport: [{ domain: '', version: OPSET }, ...(fused ? [{ domain: MICROSOFT, version: 1 }] : [])],
     metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),

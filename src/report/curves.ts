@@ -1,7 +1,7 @@
 /** The charts of one run, each a function of its metrics, for the run's report or for a page that compares runs. */
 import type { MetricsLine } from '../train/metrics.ts';
 import type { Chart, Line } from './chart.ts';
-import { errorPercent, type Point, series, smooth, thin } from './series.ts';
+import { type Point, series, smooth, thin } from './series.ts';
 
 type Metrics = readonly MetricsLine[];
 
@@ -15,13 +15,14 @@ export function lossChart(metrics: Metrics): Chart {
   };
 }
 
-export function errorChart(metrics: Metrics): Chart {
+export function accuracyChart(metrics: Metrics): Chart {
+  const percent = ({ top1 }: MetricsLine): number | null => (top1 === null ? null : 100 * top1);
   return {
-    title: 'Error rate',
-    yLabel: 'error (%)',
+    title: 'Accuracy',
+    yLabel: 'accuracy (%)',
     lines: [
-      ...noisy('train', series(metrics, 'train', errorPercent)),
-      evaluated(series(metrics, 'test', errorPercent)),
+      ...noisy('train', series(metrics, 'train', percent)),
+      evaluated(series(metrics, 'test', percent)),
     ],
   };
 }

@@ -1,11 +1,13 @@
 /** A run's report as one HTML page that needs nothing else: no script, no font, no network. */
 
+import type { Confusion } from '../train/confusion.ts';
 import type { DiagnosticsLine } from '../train/diagnostics/log.ts';
 import { formatDuration } from '../train/duration.ts';
 import type { MetricsLine } from '../train/metrics.ts';
 import { type Chart, renderChart, warmupSample } from './chart.ts';
+import { classesSection } from './classes.ts';
 import {
-  errorChart,
+  accuracyChart,
   gradientNormChart,
   learningRateChart,
   lossChart,
@@ -40,11 +42,22 @@ export interface ReportInput {
   /** More about the run for the line below its name: `{ model: 'vit-ti', device: 'cpu' }`. */
   readonly facts?: Readonly<Record<string, string | number>>;
   readonly samples?: readonly Sample[];
+  /** Of the best checkpoint on the test images. */
+  readonly confusion?: Confusion;
 }
 
 /** The page's text, to be saved as an .html file. */
 export function renderReport(input: ReportInput): string {
-  const { name, metrics, config, warmupSteps = 0, facts = {}, samples = [], diagnostics = [] } = input;
+  const {
+    name,
+    metrics,
+    config,
+    warmupSteps = 0,
+    facts = {},
+    samples = [],
+    diagnostics = [],
+    confusion,
+  } = input;
   const body = html`<header>
 <h1>${name}</h1>
 <p class="facts">${Object.entries(facts)
@@ -59,6 +72,7 @@ ${numbers(input)}
 ${warmupSteps > 0 ? html`<p class="note">${warmupSample} warmup: the first ${warmupSteps.toLocaleString('en')} steps</p>` : ''}
 ${grid(metricsCharts(metrics), warmupSteps)}
 ${diagnosticsSection(diagnosticsCharts(diagnostics), warmupSteps)}
+${confusion ? classesSection(confusion) : ''}
 ${samples.length > 0 ? gallery(samples) : ''}
 <h2>Configuration</h2>
 <table>${flatten(config).map(([key, value]) => html`<tr><th scope="row">${key}</th><td>${value}</td></tr>`)}</table>
@@ -68,7 +82,7 @@ ${samples.length > 0 ? gallery(samples) : ''}
 
 function numbers({ metrics, seconds }: ReportInput): Html {
   const tests = metrics.filter(({ split, top1 }) => split === 'test' && top1 !== null);
-  const error = (line: MetricsLine) => `${(100 * (1 - (line.top1 ?? 0))).toFixed(2)}\u202f%`;
+  const accuracy = (line: MetricsLine) => `${(100 * (line.top1 ?? 0)).toFixed(2)}\u202f%`;
   const at = (line: MetricsLine) => `at step ${line.step.toLocaleString('en')}`;
   const final = tests.at(-1);
   const best = tests.reduce<MetricsLine | undefined>(
@@ -81,12 +95,17 @@ function numbers({ metrics, seconds }: ReportInput): Html {
     0.5,
   );
   return html`<dl class="numbers">
-${final ? number('final test error', error(final), at(final)) : ''}
-${best ? number('best test error', error(best), at(best)) : ''}
-${last ? number('steps', last.step.toLocaleString('en'), `${Number(last.epoch.toFixed(2))} epochs`) : ''}
+${final ? number('final test accuracy', accuracy(final), at(final)) : ''}
+${best ? number('best test accuracy', accuracy(best), at(best)) : ''}
+${last ? number('steps', last.step.toLocaleString('en'), counted(Number(last.epoch.toFixed(2)), 'epoch')) : ''}
 ${seconds === undefined ? '' : number('time', formatDuration(seconds), 'evaluation included')}
 ${speed === undefined ? '' : number('images/s', Number(speed.toPrecision(3)).toLocaleString('en'), 'in training, median')}
 </dl>`;
+}
+
+/** `1 epoch`, `2 epochs`. */
+function counted(count: number, noun: string): string {
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function number(name: string, value: string, remark: string): Html {
@@ -121,7 +140,7 @@ function metricsCharts(metrics: readonly MetricsLine[]): Charts {
     ...regularizationCharts(metrics),
     speedChart(metrics),
   ];
-  return { large: [lossChart(metrics), errorChart(metrics)], rest };
+  return { large: [lossChart(metrics), accuracyChart(metrics)], rest };
 }
 
 function diagnosticsSection(all: readonly Chart[], warmupSteps: number): Html | '' {

@@ -41,6 +41,17 @@ table { width: 100%; border-collapse: collapse; background: var(--card); border:
 th, td { padding: 6px 14px; border-top: 1px solid var(--rule); text-align: left; vertical-align: top; }
 th { width: 40%; overflow-wrap: break-word; font-weight: 400; color: var(--soft); }
 td { overflow-wrap: anywhere; font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .85rem; }
+/* A table wider than the page scrolls under its first column. */
+.scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 12px; background: var(--card); }
+.classes { border: 0; border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; }
+.classes th, .classes td { width: auto; padding: 5px 8px; text-align: right; white-space: nowrap; font-family: inherit; }
+.classes tr > :first-child { position: sticky; left: 0; z-index: 1; max-width: 40vw; padding-left: 14px; background: var(--card);
+  text-align: left; overflow: hidden; text-overflow: ellipsis; color: var(--text); }
+.classes thead th { border-top: 0; vertical-align: bottom; }
+.classes tbody th, .classes .accuracy { font-size: .9rem; }
+.classes .turned span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9em; overflow: hidden; }
+.classes .none { color: var(--soft); }
+.classes .names { width: 100%; text-align: left; white-space: normal; }
 @media screen and (max-width: 720px) {
   body { padding: 24px 12px 40px; }
   h1 { font-size: 1.6rem; }

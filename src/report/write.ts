@@ -3,9 +3,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
+import { optionsInEffect } from '../train/config.ts';
 import { readDiagnostics } from '../train/diagnostics/log.ts';
 import { readMetrics } from '../train/metrics-log.ts';
+import { CONFIG_FILE } from '../train/run-archive.ts';
 import { type ReportInput, renderReport } from './page.ts';
+
+/** In a run's folder. */
+export const REPORT_FILE = 'report.html';
 
 /**
  * Writes `report.html` into a run's folder, from its `metrics.jsonl`, `diagnostics.jsonl` where there is one, and
@@ -21,14 +26,16 @@ export async function writeReport(
   const metrics = readMetrics(join(runFolder, 'metrics.jsonl'));
   const watched = join(runFolder, 'diagnostics.jsonl');
   const diagnostics = existsSync(watched) ? readDiagnostics(watched) : [];
-  const config = await readConfig(join(runFolder, 'config.json'));
-  const path = join(runFolder, 'report.html');
+  const config = await readConfig(join(runFolder, CONFIG_FILE));
+  const path = join(runFolder, REPORT_FILE);
   await writeFile(path, renderReport({ ...rest, metrics, diagnostics, config }));
   return path;
 }
 
+/** Without the options that others leave without an effect. */
 async function readConfig(path: string): Promise<object> {
   const config = await readJsonFile(path);
-  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config;
+  if (typeof config === 'object' && config !== null && !Array.isArray(config))
+    return optionsInEffect({ ...config });
   throw new UserError(`${path}: expected a JSON object, got ${show(config)}`);
 }

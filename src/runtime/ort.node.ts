@@ -92,12 +92,16 @@ function settings(options: SessionOptions): ort.InferenceSession.SessionOptions 
   };
 }
 
+/** What `npm run cuda` runs here; a project that has the package has no such script. */
+const CUDA_INSTALL =
+  'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false --foreground-scripts';
+
 /** Throws UserError unless a graph runs on the device: that its provider is installed does not mean that it works. */
 export async function expectDevice(device: Device): Promise<void> {
   if (device === 'cpu') return;
   if (device === 'cuda' && !cudaProviderInstalled()) {
     throw new UserError(
-      'device cuda: the CUDA libraries of onnxruntime-node are not installed; run `npm run cuda` (Linux x64 with CUDA 12 and cuDNN 9), or use --device cpu',
+      `device cuda: the CUDA libraries of onnxruntime-node are not installed; run ${CUDA_INSTALL} (Linux x64 with CUDA 12 and cuDNN 9), or use --device cpu`,
     );
   }
   const x = input('x', [2, 2]);

@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { openGraph } from '../artifacts/store.ts';
 import { messageOf, UserError } from '../errors.ts';
 import { hasCheckpoint, loadCheckpoint } from '../train/checkpoint-folder.ts';
-import { parseConfig, type TrainConfig } from '../train/config.ts';
+import { configText, parseConfig, type TrainConfig } from '../train/config.ts';
 import { prepareRun, type RunObserver, trainRun } from '../train/run.ts';
 import { DivergedError, type Plan } from '../train/trainer.ts';
 import type { CellOutcome } from './outcome.ts';
@@ -133,7 +133,7 @@ async function begin(folder: string, config: TrainConfig, share: number, observe
   const prepared = await prepareRun(config, share);
   return trainRun(folder, prepared, observer, undefined, async () => {
     await mkdir(folder, { recursive: true });
-    await writeFile(path.join(folder, 'config.json'), `${JSON.stringify(prepared.config, null, 2)}\n`);
+    await writeFile(path.join(folder, 'config.json'), configText(prepared.config));
   });
 }
 

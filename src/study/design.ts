@@ -19,8 +19,8 @@
  */
 import * as v from 'valibot';
 import { mismatch, nearestName, show, UserError } from '../errors.ts';
-import { graphName, isInEffect, OPTIONS, parseConfig, type TrainConfig } from '../train/config.ts';
-import { checkOptions, type GivenOptions, type OptionTable, withDefaults } from '../train/options.ts';
+import { graphName, OPTIONS, optionsInEffect, parseConfig, type TrainConfig } from '../train/config.ts';
+import { checkOptions, type GivenOptions, type OptionTable } from '../train/options.ts';
 
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
 const options = v.record(v.string(), scalar);
@@ -82,7 +82,8 @@ export function expandDesign(design: StudyDesign, origin: string): Cells {
   const leftOut = new Map<string, number>();
   for (const grid of design.grids ?? [{}]) {
     for (const settings of combinations(design, grid)) {
-      const given = applicable({ ...design.base, ...settings });
+      // An axis over λ makes one run of `--gr none`, not several.
+      const given = optionsInEffect({ ...design.base, ...settings });
       try {
         const config = parseConfig(given, origin);
         const id = cellId(config);
@@ -150,15 +151,6 @@ function combinations(
     },
     [{}],
   );
-}
-
-/** Without what the other options leave without effect: an axis over λ makes one run of `--gr none`, not several. */
-function applicable(given: GivenOptions): GivenOptions {
-  const all: GivenOptions = withDefaults(OPTIONS, given);
-  const idle = Object.entries<OptionTable[string]>(OPTIONS)
-    .filter(([, { info }]) => !isInEffect(info, all))
-    .map(([key]) => key);
-  return Object.fromEntries(Object.entries(given).filter(([key]) => !idle.includes(key)));
 }
 
 /** `vit-micro-mnist-adamw-warmup-fd-zero-s0-1f3c9a`. */

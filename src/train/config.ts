@@ -3,6 +3,7 @@ import { MEMORY_LEVELS } from '../artifacts/build.ts';
 import { show, UserError } from '../errors.ts';
 import { grSchedule } from '../optim/gr-warmup.ts';
 import { DEVICES } from '../runtime/session.ts';
+import { VERSION } from '../version.ts';
 import {
   checkOptions,
   choice,
@@ -276,7 +277,19 @@ const REGULARIZATION = {
 
 /** A config from one JSON value; `origin` names it in errors (`--config a.json`). Throws a UserError. */
 export function parseConfig(input: unknown, origin: string): TrainConfig {
-  return resolve(checkOptions(OPTIONS, input, origin), (key) => optionLabel(key, origin));
+  return resolve(checkOptions(OPTIONS, withoutVersion(input), origin), (key) => optionLabel(key, origin));
+}
+
+/** The text of a run's `config.json`, which also names the version of ortgrad that wrote it. */
+export function configText(config: GivenOptions): string {
+  return `${JSON.stringify({ version: VERSION, ...config }, null, 2)}\n`;
+}
+
+/** Files of before it was written have none. */
+function withoutVersion(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || !('version' in input)) return input;
+  const { version: _, ...options } = input;
+  return options;
 }
 
 /** The config of a new run: defaults, overridden by the `--config` file, overridden by flags. Throws a UserError. */
@@ -285,7 +298,7 @@ export function configFor(
   file?: { readonly values: unknown; readonly origin: string },
 ): TrainConfig {
   const fromFlags = checkOptions(OPTIONS, flags);
-  const fromFile = file === undefined ? {} : checkOptions(OPTIONS, file.values, file.origin);
+  const fromFile = file === undefined ? {} : checkOptions(OPTIONS, withoutVersion(file.values), file.origin);
   return resolve({ ...fromFile, ...fromFlags }, (key) =>
     optionLabel(
       key,
@@ -355,8 +368,31 @@ function derivedDefaults(given: GivenOptions): GivenOptions {
   };
 }
 
+/** Those of `given` that the others do not leave without an effect; defaults stand for what is not given. */
+export function optionsInEffect(given: GivenOptions): GivenOptions {
+  const all = { ...withDefaults(OPTIONS, {}), ...given };
+  const options: OptionTable = OPTIONS;
+  return Object.fromEntries(
+    Object.entries(given).filter(([key]) => {
+      const option = Object.hasOwn(options, key) ? options[key] : undefined;
+      return option === undefined || isInEffect(option.info, all);
+    }),
+  );
+}
+
+/** The options that determine what a run computes. */
+export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOptions {
+  const options: OptionTable = OPTIONS;
+  return Object.fromEntries(
+    Object.entries(optionsInEffect(config)).filter(([key]) => {
+      const info = options[key]?.info;
+      return !info?.resumable && info?.group !== 'Output';
+    }),
+  );
+}
+
 /** Whether the other options let this one have an effect. */
-export function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean {
+function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean {
   return only === undefined || only[1].includes(String(config[only[0]]));
 }
 

@@ -11,6 +11,11 @@ export interface Scores {
   readonly top5: number;
 }
 
+/** Whether the top 5 say something: of five classes or fewer they are all. */
+export function hasTop5(classes: number): boolean {
+  return classes > 5;
+}
+
 /** Sums over images, so that batches of any size add up. logits: float32 [n, classes]; labels: int32 [n]. */
 export function score(
   logits: Float32Array,
@@ -50,16 +55,19 @@ export async function infer(
   return logits.data;
 }
 
-/** Scores a model on all batches. */
+/** Scores a model on all batches; `seen` gets the logits of each, with its labels. */
 export async function evaluate(
   session: Session,
   manifest: Pick<Manifest, 'image'>,
   weights: Readonly<Record<string, Tensor>>,
   batches: AsyncIterable<LabelledImages>,
+  seen: (logits: Float32Array, labels: Int32Array) => void = () => {},
 ): Promise<Scores & { readonly images: number }> {
   let [loss, top1, top5, images] = [0, 0, 0, 0];
   for await (const batch of batches) {
-    const sums = score(await infer(session, manifest, weights, batch.images), batch.labels);
+    const logits = await infer(session, manifest, weights, batch.images);
+    seen(logits, batch.labels);
+    const sums = score(logits, batch.labels);
     loss += sums.loss;
     top1 += sums.top1;
     top5 += sums.top5;

@@ -2,6 +2,7 @@
 import pc from 'picocolors';
 import { printable } from '../errors.ts';
 import { formatDuration } from './duration.ts';
+import { hasTop5 } from './evaluate.ts';
 import { openLiveLine } from './live-line.ts';
 import type { TestRecord, TrainRecord } from './metrics.ts';
 
@@ -11,6 +12,8 @@ export interface ProgressOptions {
   /** Steps done before this process, in a resumed run. */
   readonly startStep?: number;
   readonly stepsPerEpoch: number;
+  /** Of the dataset; with five or fewer there is no top-5. Unknown where it is left out. */
+  readonly classes?: number;
   /** Seconds between two plain lines where `stream` is not a terminal. */
   readonly everySeconds?: number;
   /** By default: in a terminal, unless NO_COLOR is set. */
@@ -44,6 +47,7 @@ export function createProgress(options: ProgressOptions): Progress {
     totalSteps,
     startStep = 0,
     stepsPerEpoch,
+    classes = Number.POSITIVE_INFINITY,
     everySeconds = 10,
     now = () => performance.now(),
   } = options;
@@ -51,6 +55,7 @@ export function createProgress(options: ProgressOptions): Progress {
   const colors = pc.createColors(options.color ?? (live && !process.env.NO_COLOR));
   const epochs = Math.ceil(totalSteps / stepsPerEpoch);
   const stepTime = runningMean();
+  const means = createEpochMeans();
   let last: TrainRecord | undefined;
   let spikeAt = Number.NEGATIVE_INFINITY;
   let lastStepAt: number | undefined;
@@ -69,7 +74,7 @@ export function createProgress(options: ProgressOptions): Progress {
       ['step', step],
     ];
     if (last) {
-      all.push(['loss', `loss ${short(last.loss, 3)}`], ['accuracy', `acc ${percent(last.top1, 1)}`]);
+      all.push(['loss', `loss ${short(means.loss(), 3)}`], ['accuracy', `acc ${percent(means.top1(), 1)}`]);
       all.push(['norm', `‖g‖ ${short(last.grad_norm)}`]);
       if (last.lambda !== null) all.push(['lambda', `λ ${short(last.lambda)}`]);
       all.push(['speed', `${last.images_per_second.toFixed(last.images_per_second < 10 ? 1 : 0)} img/s`]);
@@ -93,7 +98,7 @@ export function createProgress(options: ProgressOptions): Progress {
 
   function paint(field: Field, text: string): string {
     if (field === 'epoch') return colors.bold(text);
-    if (field === 'loss' && !Number.isFinite(last?.loss)) return colors.red(text);
+    if (field === 'loss' && !Number.isFinite(means.loss())) return colors.red(text);
     return field === 'speed' || field === 'left' ? colors.dim(text) : text;
   }
 
@@ -106,6 +111,7 @@ export function createProgress(options: ProgressOptions): Progress {
       if (lastStepAt !== undefined) stepTime.add(at - lastStepAt);
       lastStepAt = at;
       last = record;
+      means.add(record);
       if (record.spike !== null) {
         // A norm that goes on spiking is told of once.
         if (record.step - spikeAt > QUIET_STEPS)
@@ -121,13 +127,29 @@ export function createProgress(options: ProgressOptions): Progress {
     evaluated(record) {
       // The time that an evaluation took is not a step's.
       lastStepAt = undefined;
-      const result = `test loss ${short(record.loss, 3)}  acc ${percent(record.top1, 2)}  top-5 ${percent(record.top5, 2)}`;
+      const result = `test loss ${short(record.loss, 3)}  acc ${percent(record.top1, 2)}${hasTop5(classes) ? `  top-5 ${percent(record.top5, 2)}` : ''}`;
       note([...position(record.step), colors.green(result)].join('  '));
     },
     note: (text) => note(printable(text)),
     stop() {
       line?.stop();
     },
+  };
+}
+
+/** Means over the steps of an epoch so far, of those that this process took: steadier than one batch. */
+function createEpochMeans() {
+  let epoch = Number.NaN;
+  let [steps, loss, top1] = [0, 0, 0];
+  return {
+    add(record: TrainRecord): void {
+      if (Math.ceil(record.epoch) !== epoch) [epoch, steps, loss, top1] = [Math.ceil(record.epoch), 0, 0, 0];
+      steps++;
+      loss += record.loss;
+      top1 += record.top1;
+    },
+    loss: (): number => loss / steps,
+    top1: (): number => top1 / steps,
   };
 }
 

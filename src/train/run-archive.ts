@@ -19,6 +19,7 @@ import {
   stepName,
   TENSOR_FILES,
 } from './checkpoint.ts';
+import { configText } from './config.ts';
 import { type MetricsLine, metricsText, parseMetrics } from './metrics.ts';
 import { type NamedFile, tar } from './tar.ts';
 
@@ -43,7 +44,7 @@ export async function encodeRun(
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
   const folder = `${name}/${CHECKPOINTS}/${stepName(checkpoint.step)}`;
   const files: readonly NamedFile[] = [
-    { path: `${name}/${CONFIG_FILE}`, bytes: text(`${JSON.stringify(checkpoint.config, null, 2)}\n`) },
+    { path: `${name}/${CONFIG_FILE}`, bytes: text(configText(checkpoint.config)) },
     {
       path: `${name}/${METRICS_FILE}`,
       bytes: text(metrics.map((line) => `${metricsText(line)}\n`).join('')),

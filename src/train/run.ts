@@ -11,16 +11,18 @@ import type { GraphName, Variant } from '../artifacts/build.ts';
 import { buildForSpec, ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.ts';
 import { augmentationOf, NO_AUGMENTATION } from '../datasets/augment.ts';
 import { type Loader, openLoader } from '../datasets/loader.ts';
+import { expectDataFolder } from '../datasets/open.ts';
 import { UserError } from '../errors.ts';
 import type { Session } from '../runtime/session.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { saveCheckpoint } from './checkpoint-folder.ts';
 import { openCheckpointWriter } from './checkpoint-writer.ts';
-import type { TrainConfig } from './config.ts';
+import { hyperparametersOf, type TrainConfig } from './config.ts';
 import { createDeviceTrainer, expectDeviceOptions } from './device-trainer.ts';
 import { createGauges } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { type DiagnosticsLog, openDiagnosticsLog } from './diagnostics/log.ts';
+import type { DiagnosticsRecord } from './diagnostics/record.ts';
 import { createSpikeMarks } from './diagnostics/spikes.ts';
 import { createEngine, engineGraphs, type LabelledImages } from './engine.ts';
 import { evaluate } from './evaluate.ts';
@@ -71,6 +73,7 @@ export interface PreparedRun {
  */
 export async function prepareRun(given: TrainConfig, share = 1): Promise<PreparedRun> {
   const graph = await openGraph(given.graph);
+  expectDataFolder(sourceOf(given, graph));
   const config = staysOnDevice(given)
     ? { ...given, microBatch: given.microBatch || given.batchSize, memory: given.memory ?? 'fast' }
     : given;
@@ -98,7 +101,10 @@ function freeBytes(): number {
   return limit ? Math.min(freemem(), limit) : freemem();
 }
 
-/** Trains in `folder`, from the beginning or from a checkpoint. Throws UserError; the last checkpoint then stays. */
+/**
+ * Trains in `folder`, from the beginning or from a checkpoint; a checkpoint that has all its steps leaves the folder as it
+ * is. Throws UserError; the last checkpoint then stays.
+ */
 export async function trainRun(
   folder: string,
   { config, graph }: { readonly config: TrainConfig; readonly graph: GraphFolder },
@@ -116,20 +122,29 @@ export async function trainRun(
     );
   }
   const variant = { microBatch: config.microBatch, memory: config.memory ?? 'fast' };
+  const [train, test] = await openData(config, graph);
+  observer.note(train.info.found);
+  const closeData = () => Promise.all([train.close(), test.close()]);
+  const plan = planRun(config, train.batchesPerEpoch);
+  const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
+  if (resumed && resumed.step >= lastStep) {
+    await closeData();
+    return { config, plan, step: resumed.step, outcome: 'done', best: resumed.best, seconds: 0 };
+  }
   const { manifest, file, written } = await ensureArtifact(graph, variant, [
     ...(onDevice ? [] : engineGraphs(config)),
     'infer',
-  ]);
+  ]).catch(async (error: unknown) => {
+    await closeData();
+    throw error;
+  });
   if (written.length > 0) {
     observer.note(`${graph.name}: ${written.join(', ')} written to ${path.dirname(file('infer'))}`);
   }
   const device = { device: config.device, threads: config.threads || availableParallelism() };
   const load = (name: GraphName): Promise<Session> =>
     createSession(file(name), { ...device, keepsMemory: variant.memory === 'fast' || name === 'infer' });
-  const [train, test] = await openData(config, graph);
-  observer.note(train.info.found);
   const fixedBatch = config.hessianEvery > 0 ? await openFixedBatch(config, graph) : undefined;
-  const plan = planRun(config, train.batchesPerEpoch);
   await create();
   const parameters = new ParameterArrays(manifest);
   const engine = createEngine({
@@ -157,12 +172,19 @@ export async function trainRun(
   let best = resumed?.best ?? null;
   const at = resumed ? { resumeAtStep: step } : {};
   const metrics = path.join(folder, 'metrics.jsonl');
-  const sinks = [openMetricsLog(metrics, at), openTensorBoard(path.join(folder, 'tensorboard'), at)];
+  const board = openTensorBoard(path.join(folder, 'tensorboard'), {
+    ...at,
+    hyperparameters: hyperparametersOf(config),
+  });
+  const sinks = [openMetricsLog(metrics, at), board];
   const diagnostics = openDiagnostics(folder, config, at);
+  const diagnose = (record: DiagnosticsRecord): void => {
+    diagnostics?.write(record);
+    board.diagnose(record);
+  };
   const spikeOf = createSpikeMarks(readMetrics(metrics).filter(({ split }) => split === 'train'));
   const gaugeOf = config.diagnosticsEvery > 0 ? createGauges(manifest.parameters, config) : undefined;
   const isDue = (every: number, taken: number): boolean => every > 0 && taken % every === 0;
-  const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
   const begin = performance.now();
   const writer = openCheckpointWriter();
   let saving: Promise<void> = Promise.resolve();
@@ -232,7 +254,7 @@ export async function trainRun(
     );
     // Steps in two phases use its graph, too.
     if (config.gr !== 'exact' || config.microBatch === config.batchSize) await engine.freeHessian();
-    diagnostics?.write({
+    diagnose({
       kind: 'hessian',
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
@@ -260,7 +282,7 @@ export async function trainRun(
         const gauge = isDue(config.diagnosticsEvery, step + 1) ? gaugeOf?.() : undefined;
         const taken = await trainer.step(step, batch, gauge);
         step++;
-        if (gauge) diagnostics?.write(gauge.record(taken));
+        if (gauge) diagnose(gauge.record(taken));
         const now = performance.now();
         const record: TrainRecord = {
           ...taken,
@@ -290,7 +312,7 @@ export async function trainRun(
   } finally {
     await saving.finally(() => writer.close());
     for (const log of [...sinks, diagnostics]) log?.close();
-    await Promise.all([train.close(), test.close(), engine.release(), resident?.release()]);
+    await Promise.all([closeData(), engine.release(), resident?.release()]);
   }
 }
 

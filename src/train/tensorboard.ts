@@ -1,23 +1,37 @@
 /**
  * TensorBoard's event file, written by hand: TFRecord frames around `Event` messages, of which a scalar needs six
- * fields (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
+ * fields (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto) and the hyperparameters of its
+ * HParams tab six more (tensorboard/plugins/hparams/plugin_data.proto).
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openAppendFile } from './append-file.ts';
+import type { DiagnosticsRecord } from './diagnostics/record.ts';
 import type { RecordSink } from './metrics.ts';
+
+interface TensorBoard extends RecordSink {
+  diagnose(record: DiagnosticsRecord): void;
+}
+
+/** A hyperparameter that is of another type is left out. */
+type Hyperparameters = Readonly<Record<string, unknown>>;
 
 /**
  * Opens a new event file in `folder`, for `tensorboard --logdir`. Each measurement of a record becomes a scalar such
- * as `train/loss` or `test/top1`. A resumed run adds a second file whose first event tells TensorBoard to forget
+ * as `train/loss` or `test/top1`, of diagnostics `diagnostics/head/update_ratio` or `hessian/trace`; `hyperparameters`
+ * (numbers, texts and booleans) are those of the HParams tab. A resumed run adds a second file whose first event tells TensorBoard to forget
  * what the first one holds past `resumeAtStep`.
  *
  * @param now milliseconds since 1970
  */
 export function openTensorBoard(
   folder: string,
-  { resumeAtStep, now = Date.now }: { resumeAtStep?: number; now?: () => number } = {},
-): RecordSink {
+  {
+    resumeAtStep,
+    hyperparameters = {},
+    now = Date.now,
+  }: { resumeAtStep?: number; hyperparameters?: Hyperparameters; now?: () => number } = {},
+): TensorBoard {
   mkdirSync(folder, { recursive: true });
   const started = now();
   const file = openAppendFile(
@@ -25,20 +39,74 @@ export function openTensorBoard(
   );
   const append = (...fields: Buffer[]) =>
     file.append(frame(Buffer.concat([double(1, now() / 1000), ...fields])));
-  append(bytes(3, Buffer.from('brain.Event:2')));
+  append(text(3, 'brain.Event:2'));
   if (resumeAtStep !== undefined) append(integer(2, resumeAtStep + 1), bytes(7, integer(1, SESSION_START)));
+  const session = sessionStart(hyperparameters, started / 1000);
+  if (session) append(bytes(5, session));
+
+  const scalars = (step: number, measurements: readonly (readonly [tag: string, value: number | null])[]) => {
+    const values = measurements.flatMap(([tag, value]) =>
+      value === null ? [] : [bytes(1, Buffer.concat([text(1, tag), float(2, value)]))],
+    );
+    append(integer(2, step), bytes(5, Buffer.concat(values)));
+  };
+
   return {
     write({ step, epoch: _, split, ...measurements }) {
-      const scalars = Object.entries(measurements).flatMap(([key, value]) =>
-        value === null
-          ? []
-          : [bytes(1, Buffer.concat([bytes(1, Buffer.from(`${split}/${key}`)), float(2, value)]))],
+      scalars(
+        step,
+        Object.entries(measurements).map(([key, value]) => [`${split}/${key}`, value]),
       );
-      append(integer(2, step), bytes(5, Buffer.concat(scalars)));
+    },
+    diagnose(record) {
+      scalars(record.step, diagnosticsScalars(record));
     },
     flush: file.flush,
     close: file.close,
   };
+}
+
+/** What has a course over the run; norms and rate of the whole gradient are among the training records. */
+function diagnosticsScalars(record: DiagnosticsRecord): (readonly [string, number | null])[] {
+  if (record.kind === 'hessian') {
+    return [
+      ['hessian/top_eigenvalue', record.top_eigenvalue],
+      ['hessian/trace', record.trace],
+    ];
+  }
+  const { all, groups, gr_angle, rho, rectification } = record;
+  return [
+    ...Object.entries({ gr_angle, rho, rectification }).map(
+      ([key, value]) => [`diagnostics/${key}`, value] as const,
+    ),
+    ...Object.entries({ all, ...groups }).flatMap(([group, { parameters: _, ...measurements }]) =>
+      Object.entries(measurements).map(([key, value]) => [`diagnostics/${group}/${key}`, value] as const),
+    ),
+  ];
+}
+
+/**
+ * The Summary by which the HParams tab learns a run's hyperparameters; it finds the metrics among the scalars itself.
+ * Nothing without one.
+ */
+function sessionStart(hyperparameters: Hyperparameters, seconds: number): Buffer | undefined {
+  const entries = Object.entries(hyperparameters).flatMap(([name, value]) => {
+    const encoded = protobufValue(value);
+    // SessionStartInfo.hparams: a map from a name to a google.protobuf.Value.
+    return encoded ? [bytes(1, Buffer.concat([text(1, name), bytes(2, encoded)]))] : [];
+  });
+  if (entries.length === 0) return undefined;
+  const info = Buffer.concat([...entries, double(5, seconds)]);
+  // HParamsPluginData, its version 0 left out, in the metadata of a value without a tensor.
+  const plugin = Buffer.concat([text(1, 'hparams'), bytes(2, bytes(3, info))]);
+  return bytes(1, Buffer.concat([text(1, '_hparams_/session_start_info'), bytes(9, bytes(1, plugin))]));
+}
+
+/** google.protobuf.Value */
+function protobufValue(value: unknown): Buffer | undefined {
+  if (typeof value === 'number') return double(2, value);
+  if (typeof value === 'string') return text(3, value);
+  return typeof value === 'boolean' ? integer(4, Number(value)) : undefined;
 }
 
 /** SessionLog.SessionStatus.START */
@@ -58,6 +126,10 @@ function double(field: number, value: number): Buffer {
 
 function bytes(field: number, value: Buffer): Buffer {
   return Buffer.concat([Buffer.from([...varint((field << 3) | 2), ...varint(value.length)]), value]);
+}
+
+function text(field: number, value: string): Buffer {
+  return bytes(field, Buffer.from(value));
 }
 
 function float(field: number, value: number): Buffer {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { UserError } from '../errors.ts';
 import { systemErrorMessage } from '../system-error.ts';
 import { saveCheckpoint } from './checkpoint-folder.ts';
+import { configText } from './config.ts';
 import { metricsText } from './metrics.ts';
 import { CONFIG_FILE, decodeRun, METRICS_FILE } from './run-archive.ts';
 import { untar } from './tar.ts';
@@ -22,7 +23,7 @@ export async function unpackRun(file: string): Promise<string> {
   });
   const { checkpoint, metrics } = await decodeRun(untar(bytes, file), file);
   await mkdir(folder);
-  await writeFile(path.join(folder, CONFIG_FILE), `${JSON.stringify(checkpoint.config, null, 2)}\n`);
+  await writeFile(path.join(folder, CONFIG_FILE), configText(checkpoint.config));
   await writeFile(path.join(folder, METRICS_FILE), metrics.map((line) => `${metricsText(line)}\n`).join(''));
   await saveCheckpoint(folder, checkpoint, { keep: 1 });
   return folder;

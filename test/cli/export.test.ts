@@ -2,7 +2,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { decodeModel } from '../../src/onnx/proto.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
+import { VERSION } from '../../src/version.ts';
 import { program, workspace } from './_program.ts';
 
 const space = workspace();
@@ -51,6 +53,35 @@ test.serial('raw pixels in fp16, what that costs, and a folder for the web', asy
   const images = { dtype: 'uint8', shape: [2, 32, 32, 3], data: new Uint8Array(6144) } as const;
   t.deepEqual((await session.run({ images })).logits?.shape, [2, 10]);
   await session.release();
+});
+
+test.serial('fp32 has its accuracy printed, too, and a folder that is not there is created', async (t) => {
+  const file = out('new', 'folder', 'model.onnx');
+  const { code, stdout, stderr } = await program('export', best, '--out', file);
+  t.is(code, 0, stderr);
+  const [first, second] = stdout.split('\n');
+  t.true(first?.startsWith(`${file}: `), first);
+  t.regex(second ?? '', /^accuracy on 20 test images: \d+\.\d\d% \(loss \d\.\d{4}\)$/);
+  const { producerName, producerVersion } = decodeModel(readFileSync(file));
+  t.deepEqual([producerName, producerVersion], ['ortgrad', VERSION]);
+});
+
+test.serial('a file that cannot be written is named as it was given', async (t) => {
+  mkdirSync(out('folder.onnx'));
+  const refused: [file: string, error: string][] = [
+    [out('folder.onnx'), `error: ${out('folder.onnx')}: it is a folder, expected a file\n`],
+    [
+      out('cifar', 'test_batch.bin', 'model.onnx'),
+      `error: ${out('cifar', 'test_batch.bin')}: it is a file, expected a folder; take another path\n`,
+    ],
+  ];
+  for (const [file, error] of refused) {
+    const { code, stderr } = await program('export', best, '--out', file);
+    t.is(code, 1);
+    t.is(stderr, error);
+  }
+  const twice = await program('export', best, '--checkpoint', best);
+  t.regex(twice.stderr, /^error: --checkpoint: ".*best" was given, too; leave one of them out\n$/);
 });
 
 test.serial(

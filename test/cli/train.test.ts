@@ -186,7 +186,11 @@ test.serial('a finished run evaluates, exports and reports', async (t) => {
   const run = await train('finished');
   t.is(run.code, 0, run.stderr);
   const evaluated = await program('evaluate', '--checkpoint', path.join(out('finished'), 'best'));
-  t.regex(evaluated.stdout, /^20 test images: loss \d+\.\d{4}, accuracy \d+\.\d\d%, top-5 \d+\.\d\d%\n$/);
+  t.regex(
+    evaluated.stdout,
+    /^20 test images: loss \d+\.\d{4}, accuracy \d+\.\d\d%, top-5 \d+\.\d\d%\n\nclass +images +accuracy +most often taken for\n(.+\n){10}\nconfusion matrix: .*\n(.+\n){11}$/,
+  );
+  t.is((await program('evaluate', path.join(out('finished'), 'best'))).stdout, evaluated.stdout);
   const file = out('model.onnx');
   const exported = await program('export', '--checkpoint', path.join(out('finished'), 'best'), '--out', file);
   t.is(exported.code, 0, exported.stderr);
@@ -202,8 +206,76 @@ test.serial('a finished run evaluates, exports and reports', async (t) => {
   for (let i = 0; i < 10; i++) t.true(Math.abs(Number(a[i]) - Number(b[20 + i])) < 1e-5);
   const page = readFileSync(path.join(out('finished'), 'report.html'), 'utf8');
   t.true(page.includes('<svg') && page.includes('data:image/png;base64,'));
+  t.true(page.includes('<h2>Classes</h2>') && page.includes('final test accuracy'));
   t.true(statSync(path.join(out('finished'), 'tensorboard')).isDirectory());
   t.is((await program('report', out('finished'))).code, 0);
+});
+
+test.serial('resuming a finished run says so and changes nothing', async (t) => {
+  const run = await train('over', '--gr', 'none');
+  t.is(run.code, 0, run.stderr);
+  const files = () =>
+    readdirSync(out('over'), { recursive: true, encoding: 'utf8' })
+      .map((name) => path.join(out('over'), name))
+      .filter((file) => statSync(file).isFile())
+      .map((file) => [file, statSync(file).mtimeMs, readFileSync(file, 'base64')]);
+  const before = files();
+  const resumed = await program('train', '--resume', out('over'));
+  t.is(resumed.code, 0, resumed.stderr);
+  t.regex(resumed.stdout, /^nothing is left to do: all 16 steps of the run are taken; best test accuracy /m);
+  t.deepEqual(files(), before);
+  const ended = await program('train', '--resume', out('over'), '--max-steps', '3');
+  t.regex(ended.stdout, /^nothing is left to do: all 16 steps/m);
+  t.deepEqual(files(), before);
+});
+
+test.serial('a run that was killed before its first checkpoint begins again on --resume', async (t) => {
+  const whole = await train('never-killed', '--gr', 'none');
+  t.is(whole.code, 0, whole.stderr);
+  // What a kill in the first epoch leaves.
+  mkdirSync(path.join(out('killed-early'), 'checkpoints', '.tmp-x'), { recursive: true });
+  mkdirSync(path.join(out('killed-early'), 'tensorboard'));
+  writeFileSync(path.join(out('killed-early'), 'tensorboard', 'events.out.tfevents.1.1'), '');
+  for (const name of ['config.json', 'metrics.jsonl']) {
+    const content = readFileSync(path.join(out('never-killed'), name), 'utf8');
+    writeFileSync(
+      path.join(out('killed-early'), name),
+      name === 'config.json' ? content : content.slice(0, 700),
+    );
+  }
+  const resumed = await program('train', '--resume', out('killed-early'));
+  t.is(resumed.code, 0, resumed.stderr);
+  t.regex(resumed.stdout, /killed-early: the run ended before its first checkpoint; it begins again/);
+  t.deepEqual(
+    decodeSafetensors(weights('killed-early'), '').tensors,
+    decodeSafetensors(weights('never-killed'), '').tensors,
+  );
+  t.deepEqual(log('killed-early'), log('never-killed'));
+  t.is(readdirSync(path.join(out('killed-early'), 'tensorboard')).length, 1);
+});
+
+test.serial('the data and the run folder are looked at before graphs are written', async (t) => {
+  const fresh = workspace();
+  t.teardown(() => rmSync(fresh.folder, { recursive: true }));
+  const empty = path.join(fresh.folder, 'empty');
+  mkdirSync(empty);
+  const file = path.join(fresh.data, 'test_batch.bin');
+  const attempt = (...flags: string[]) => program('train', '--graph', fresh.graph, ...flags);
+  const refused: [flags: string[], error: RegExp][] = [
+    [
+      ['--data', '/nope'],
+      /^error: --data \/nope: no such folder; expected the folder with the files of cifar10\n$/,
+    ],
+    [['--data', file], /^error: --data \S+: it is a file; expected the folder with the files of cifar10\n$/],
+    [['--data', empty], /^error: cifar10: no training images in /],
+    [['--data', fresh.data, '--out', fresh.data], /^error: --out \S+: the folder is not empty;/],
+  ];
+  for (const [flags, error] of refused) {
+    const { code, stderr } = await attempt(...flags);
+    t.is(code, 1);
+    t.regex(stderr, error);
+    t.deepEqual(readdirSync(fresh.graph), ['spec.json']);
+  }
 });
 
 test.serial('a loss that is not finite stops with the step, the batch and what to try', async (t) => {
@@ -234,6 +306,11 @@ const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: R
     flags: ['--epochs', 'three'],
     error: /^error: --epochs: expected an integer ≥ 1, got "three"\n$/,
   },
+  'a flag that npm took': {
+    flags: ['3'],
+    error:
+      /^error: unexpected argument "3": flags begin with --, and npm passes them on only after a -- of their own: npm run train -- --epochs 3\n$/,
+  },
   'a graph that is not there': {
     flags: ['--graph', 'vit-micro-mnits'],
     error:
@@ -249,7 +326,7 @@ const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: R
   },
   'a device that is not there': {
     flags: ['--device', 'cuda'],
-    error: /^error: device cuda: .*npm run cuda.*\n$/,
+    error: /^error: device cuda: .*=cuda12 npm rebuild onnxruntime-node .*\n$/,
   },
   'a folder with another run in it': {
     flags: ['--out', path.join(process.cwd(), 'src')],

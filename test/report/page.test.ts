@@ -30,7 +30,7 @@ test('every chart of a regularized run is there, each with its warmup', (t) => {
   const { texts, document } = render();
   t.deepEqual(texts('.chart h3'), [
     'Loss',
-    'Error rate',
+    'Accuracy',
     'Gradient norm',
     'Learning rate',
     'Penalty weight λ',
@@ -59,7 +59,7 @@ test('every chart of a regularized run is there, each with its warmup', (t) => {
 
 test('a run without regularization has no charts of it', (t) => {
   const { texts } = render({ metrics: syntheticRun(60, { regularized: false }) });
-  t.deepEqual(texts('.chart h3'), ['Loss', 'Error rate', 'Gradient norm', 'Learning rate', 'Speed']);
+  t.deepEqual(texts('.chart h3'), ['Loss', 'Accuracy', 'Gradient norm', 'Learning rate', 'Speed']);
 });
 
 test('headline numbers: the final and the best evaluation, length, time and speed', (t) => {
@@ -67,12 +67,51 @@ test('headline numbers: the final and the best evaluation, length, time and spee
     line.split === 'test' ? { ...line, top1: line.step === 40 ? 0.9 : 0.875 } : line,
   );
   t.deepEqual(render({ metrics }).texts('.numbers > div'), [
-    'final test error12.50\u202f%at step 60',
-    'best test error10.00\u202f%at step 40',
+    'final test accuracy87.50\u202f%at step 60',
+    'best test accuracy90.00\u202f%at step 40',
     'steps606 epochs',
     'time3h 20mevaluation included',
     'images/s500in training, median',
   ]);
+});
+
+test('one epoch is one epoch', (t) => {
+  const [, , steps] = render({ metrics: syntheticRun(10) }).texts('.numbers > div');
+  t.is(steps, 'steps101 epoch');
+});
+
+const CONFUSION = {
+  classes: ['cat', 'dog', 'newt'],
+  counts: [
+    [990, 10, 0],
+    [1, 3, 0],
+    [0, 0, 0],
+  ],
+};
+
+test('classes: a row each with its accuracy and what its images were taken for', (t) => {
+  t.false(render().texts('h2').includes('Classes'));
+  const { texts, document } = render({ confusion: CONFUSION });
+  t.true(texts('h2').includes('Classes'));
+  t.true(texts('.note').some((note) => note.startsWith('The best checkpoint on 1,004 test images: a row')));
+  t.deepEqual(texts('.classes tr'), [
+    'classaccuracycatdognewt',
+    'cat99.0\u202f%990100',
+    'dog75.0\u202f%130',
+    'newt000',
+  ]);
+  t.deepEqual(texts('.classes td b'), ['990', '3']);
+  t.is(document.querySelectorAll('.classes td[style]').length, 4);
+});
+
+test('many classes: those of the lowest accuracy, with what they are most often taken for', (t) => {
+  const classes = Array.from({ length: 30 }, (_, i) => `class ${i}`);
+  const counts = classes.map((_, label) =>
+    classes.map((_, i) => (i === label ? label : i === 0 ? 30 - label : 0)),
+  );
+  const { texts } = render({ confusion: { classes, counts } });
+  t.is(texts('.classes tbody tr').length, 20);
+  t.is(texts('.classes tbody tr')[0], 'class 13.3\u202f%30class 0 29');
 });
 
 test('the page needs nothing but itself', (t) => {
@@ -89,6 +128,13 @@ test('text from outside stays text', (t) => {
     name: HOSTILE,
     config: { [HOSTILE]: HOSTILE, list: [HOSTILE] },
     facts: { [HOSTILE]: HOSTILE },
+    confusion: {
+      classes: [HOSTILE, HOSTILE],
+      counts: [
+        [1, 1],
+        [0, 1],
+      ],
+    },
     samples: [{ png: `"${HOSTILE}`, label: HOSTILE, prediction: HOSTILE, probability: 1 }],
   });
   t.is(document.querySelectorAll('script, [onerror]').length, 0);
@@ -124,7 +170,7 @@ test('a run of 100,000 steps still makes a small page', (t) => {
 
 test('a run that has not begun makes a page', (t) => {
   const { text, texts } = render({ metrics: [], samples: [], warmupSteps: 0 });
-  t.deepEqual(texts('.chart h3'), ['Loss', 'Error rate', 'Gradient norm', 'Learning rate', 'Speed']);
+  t.deepEqual(texts('.chart h3'), ['Loss', 'Accuracy', 'Gradient norm', 'Learning rate', 'Speed']);
   t.notRegex(text, /NaN|undefined/);
 });
 

@@ -26,6 +26,13 @@ test("the report is made of the run's files", async (t) => {
   t.is(comparable(readFileSync(path, 'utf8')), comparable(expected));
 });
 
+test('options that others leave without an effect are not in the table', async (t) => {
+  const config = '{"version": "0.1.0", "optimizer": "adamw", "momentum": 0.9, "decay": 0.99, "beta1": 0.9}';
+  const text = readFileSync(await writeReport(runFolder(t, { config }), { name: 'x' }), 'utf8');
+  const rows = [...text.matchAll(/<th scope="row">(\w+)<\/th>/g)].map(([, key]) => key);
+  t.deepEqual(rows, ['version', 'optimizer', 'beta1']);
+});
+
 test('a configuration that is not an object is named', async (t) => {
   for (const config of ['[1]', '{', '"x"']) {
     const writing = writeReport(runFolder(t, { config }), { name: 'x' });

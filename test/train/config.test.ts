@@ -1,7 +1,16 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { UserError } from '../../src/errors.ts';
-import { configFor, OPTIONS, parseConfig, resumedConfig, runName } from '../../src/train/config.ts';
+import {
+  configFor,
+  configText,
+  hyperparametersOf,
+  OPTIONS,
+  parseConfig,
+  resumedConfig,
+  runName,
+} from '../../src/train/config.ts';
+import { VERSION } from '../../src/version.ts';
 
 test('without options: a micro ViT on MNIST with exact regularization and zero-warmup', (t) => {
   const config = configFor({});
@@ -165,4 +174,23 @@ test('a run is named by its graph, its regularization and the time', (t) => {
   t.is(runName(configFor({}), now), 'vit-micro-mnist-exact-20240131-230509');
   t.is(runName(configFor({ graph: '../my graphs/tiny/', gr: 'none' }), now), 'tiny-plain-20240131-230509');
   t.is(runName(configFor({ graph: '..' }), now), 'graph-exact-20240131-230509');
+});
+
+test('a config file says which version wrote it, and is read with it and without', (t) => {
+  const config = configFor({ epochs: 4 });
+  const written: unknown = JSON.parse(configText(config));
+  t.like(written, { version: VERSION, epochs: 4 });
+  t.deepEqual(parseConfig(written, 'config.json'), config);
+  t.deepEqual(configFor({}, { values: written, origin: '--config config.json' }), config);
+  t.deepEqual(parseConfig(JSON.parse(JSON.stringify(config)), 'config.json'), config);
+});
+
+test('hyperparameters are the options with an effect on what is computed', (t) => {
+  const keys = Object.keys(hyperparametersOf(configFor({ optimizer: 'sgd', gr: 'none', out: 'runs/a' })));
+  t.true(['graph', 'seed', 'momentum', 'nesterov', 'learningRate'].every((key) => keys.includes(key)));
+  const idle = ['out', 'threads', 'keep', 'samples', 'beta1', 'decay', 'lambda', 'grWarmup', 'gamma'];
+  t.deepEqual(
+    idle.filter((key) => keys.includes(key)),
+    [],
+  );
 });

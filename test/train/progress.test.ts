@@ -37,15 +37,43 @@ test('without a terminal: a plain line now and then, and at the end of each epoc
     output(),
     `model  vit-ti
 epoch 1/3   1/30  loss 2.000  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s
-epoch 1/3   5/30  loss 0.400  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  25s left
-epoch 1/3   9/30  loss 0.222  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  21s left
-epoch 1/3  10/30  loss 0.200  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  20s left
+epoch 1/3   5/30  loss 0.913  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  25s left
+epoch 1/3   9/30  loss 0.629  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  21s left
+epoch 1/3  10/30  loss 0.586  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  20s left
 epoch 1/3  10/30  test loss 0.500  acc 87.50%  top-5 100.00%
-epoch 2/3  14/30  loss 0.143  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  16s left
-epoch 2/3  18/30  loss 0.111  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  12s left
-epoch 2/3  20/30  loss 0.100  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  10s left
+epoch 2/3  14/30  loss 0.161  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  16s left
+epoch 2/3  18/30  loss 0.142  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  12s left
+epoch 2/3  20/30  loss 0.134  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  10s left
 `,
   );
+});
+
+test('loss and accuracy are means over the epoch so far, and begin anew with the next', (t) => {
+  const { progress, output } = setUp({ everySeconds: 0 });
+  const batches: [step: number, loss: number, top1: number][] = [
+    [9, 4, 0],
+    [10, 2, 0.5],
+    [11, 1, 0.75],
+    [12, 3, 1],
+  ];
+  for (const [step, loss, top1] of batches) progress.step(trainRecord(step, { loss, top1 }));
+  t.deepEqual(output().match(/loss \S+ {2}acc \S+/g), [
+    'loss 4.000  acc 0.0%',
+    'loss 3.000  acc 25.0%',
+    'loss 1.000  acc 75.0%',
+    'loss 2.000  acc 87.5%',
+  ]);
+});
+
+test('five classes or fewer have no top-5', (t) => {
+  for (const [classes, shown] of [
+    [5, false],
+    [6, true],
+  ] as const) {
+    const { progress, output } = setUp({ classes });
+    progress.evaluated(testRecord(10));
+    t.is(output().includes('top-5'), shown);
+  }
 });
 
 test('an evaluation does not count as a step that took long', (t) => {
@@ -96,7 +124,7 @@ test('in a terminal: a bar with everything in 100 columns', (t) => {
   const bar = drawn(output()).at(-1) ?? '';
   t.is(
     bar,
-    'epoch 150/300  ███░░  29250/58500  loss 1.235  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  4h 52m left',
+    'epoch 150/300  ███░░  29250/58500  loss 0.617  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  4h 52m left',
   );
   t.true(bar.length <= 100);
 });

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/errors.ts';
 import type { Checkpoint } from '../../src/train/checkpoint.ts';
 import { loadCheckpoint } from '../../src/train/checkpoint-folder.ts';
+import { configText } from '../../src/train/config.ts';
 import { metricsLine } from '../../src/train/metrics.ts';
 import { readMetrics } from '../../src/train/metrics-log.ts';
 import { decodeRun, encodeRun } from '../../src/train/run-archive.ts';
@@ -97,7 +98,7 @@ test('unpacked, it is a run like any other', async (t) => {
   t.is(folder, file.replace(/\.tar$/, ''));
   t.deepEqual(await loadCheckpoint(folder), checkpointAt(2));
   t.deepEqual(readMetrics(path.join(folder, 'metrics.jsonl')), metrics);
-  t.deepEqual(JSON.parse(readFileSync(path.join(folder, 'config.json'), 'utf8')), checkpointAt(2).config);
+  t.is(readFileSync(path.join(folder, 'config.json'), 'utf8'), configText(checkpointAt(2).config));
 
   await t.throwsAsync(unpackRun(file), {
     instanceOf: UserError,

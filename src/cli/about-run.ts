@@ -1,0 +1,92 @@
+/** What a report says of a run beyond its files: its model, tried on the test images. */
+import { NO_AUGMENTATION, normalizationTable } from '../datasets/augment.ts';
+import { assembleBatch } from '../datasets/batches.ts';
+import { openDataset } from '../datasets/open.ts';
+import { encodePng } from '../datasets/picture.ts';
+import { UserError } from '../errors.ts';
+import { permutation, Random } from '../random.ts';
+import type { ReportInput, Sample } from '../report/page.ts';
+import type { Session } from '../runtime/session.ts';
+import type { TrainConfig } from '../train/config.ts';
+import { argmax, type Confusion, countConfusion } from '../train/confusion.ts';
+import { evaluate, infer } from '../train/evaluate.ts';
+import { openInference, openModel, type TrainedModel } from '../train/model.ts';
+import { openTestLoader } from '../train/run.ts';
+import { print } from './print.ts';
+
+/** Facts of the config, and what the run's best checkpoint makes of the test images; without these where they are gone. */
+export async function aboutRun(
+  run: string,
+  config: TrainConfig,
+): Promise<Pick<ReportInput, 'facts' | 'samples' | 'confusion'>> {
+  const { graph, device, microBatch, memory } = config;
+  const facts = { graph, device, 'micro-batch': microBatch, memory: memory ?? 'fast' };
+  try {
+    const model = await openModel(`${run}/best`, config.data);
+    const session = await openInference(model.spec, { device: 'cpu', threads: config.threads });
+    try {
+      const confusion = await confusionOf(session, model);
+      return { facts, confusion, samples: await predictSamples(session, model, config) };
+    } finally {
+      await session.release();
+    }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    print(`the report is without test images: ${error.message}`);
+    return { facts };
+  }
+}
+
+async function confusionOf(
+  session: Session,
+  { checkpoint, spec, weights, source }: TrainedModel,
+): Promise<Confusion> {
+  const { confusion, add } = countConfusion(checkpoint.dataset.classes);
+  const loader = await openTestLoader(source);
+  try {
+    await evaluate(session, spec, weights, loader.batches({ epoch: 0 }), add);
+  } finally {
+    await loader.close();
+  }
+  return confusion;
+}
+
+/** As many as the config asks for, drawn by its seed. */
+async function predictSamples(
+  session: Session,
+  { spec, weights, source }: TrainedModel,
+  config: TrainConfig,
+): Promise<Sample[]> {
+  if (config.samples === 0) return [];
+  const dataset = await openDataset(source);
+  const { test } = dataset;
+  const order = permutation(test.length, new Random(config.seed, 'sample'));
+  const indices = order.slice(0, Math.min(config.samples, test.length));
+  const options = { seed: config.seed, augmentation: NO_AUGMENTATION };
+  const batch = await assembleBatch(dataset, test, normalizationTable(dataset), options, indices, 0, 0);
+  const logits = await infer(session, spec, weights, batch.images);
+  const { channels, height, width } = spec.image;
+  return Promise.all(
+    Array.from(indices, async (index, i): Promise<Sample> => {
+      const row = logits.subarray(i * spec.classes, (i + 1) * spec.classes);
+      const { best, probability } = mostLikely(row);
+      const pixels = new Uint8Array(channels * height * width);
+      await test.read(index, pixels, 0);
+      const scale = Math.max(1, Math.floor(96 / width));
+      const png = await encodePng(pixels, channels === 1 ? 1 : 3, height, width, scale);
+      return {
+        png: png.toString('base64'),
+        label: dataset.classes[batch.labels[i] ?? 0] ?? '',
+        prediction: dataset.classes[best] ?? '',
+        probability,
+      };
+    }),
+  );
+}
+
+function mostLikely(logits: Float32Array): { best: number; probability: number } {
+  const best = argmax(logits);
+  const highest = logits[best] ?? 0;
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - highest), 0);
+  return { best, probability: 1 / sum };
+}
