@@ -27,7 +27,7 @@ function scoreLines(scores: readonly ClassScore[]): string[] {
     images === 0 ? '' : `${(100 * accuracy).toFixed(2)}%`,
     mistakes
       .slice(0, MISTAKES)
-      .map((mistake) => `${cut(mistake.name)} ${mistake.count.toLocaleString('en')}`)
+      .map((mistake) => `${cut(mistake.name)} ×${mistake.count.toLocaleString('en')}`)
       .join(', '),
   ]);
   const all = [['class', 'images', 'accuracy', 'most often taken for'], ...rows];

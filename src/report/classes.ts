@@ -48,7 +48,7 @@ function list(scores: readonly ClassScore[]): Html {
     ({ name, images, accuracy, mistakes }) =>
       html`<tr><th scope="row">${name}</th><td class="accuracy">${percent(accuracy)}</td><td>${images.toLocaleString('en')}</td><td class="names">${mistakes
         .slice(0, MISTAKES)
-        .map((mistake) => `${mistake.name} ${mistake.count.toLocaleString('en')}`)
+        .map((mistake) => `${mistake.name} ×${mistake.count.toLocaleString('en')}`)
         .join(', ')}</td></tr>`,
   );
   return html`<table class="classes"><thead><tr><th scope="col">class</th><th scope="col">accuracy</th><th scope="col">images</th><th scope="col" class="names">most often taken for</th></tr></thead>

@@ -51,7 +51,7 @@ td { overflow-wrap: anywhere; font-family: ui-monospace, Menlo, Consolas, monosp
 .classes tbody th, .classes .accuracy { font-size: .9rem; }
 .classes .turned span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9em; overflow: hidden; }
 .classes .none { color: var(--soft); }
-.classes .names { width: 100%; text-align: left; white-space: normal; }
+.classes .names { width: 100%; min-width: 16em; text-align: left; white-space: normal; }
 @media screen and (max-width: 720px) {
   body { padding: 24px 12px 40px; }
   h1 { font-size: 1.6rem; }

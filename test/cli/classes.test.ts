@@ -10,7 +10,7 @@ test('each class with what it is taken for, then the matrix', (t) => {
   t.deepEqual(classLines({ classes: ['cat', 'dog', 'newt'], counts }), [
     '',
     'class  images  accuracy  most often taken for',
-    'cat     1,000    98.00%  dog 12, newt 8',
+    'cat     1,000    98.00%  dog ×12, newt ×8',
     'dog         5   100.00%',
     'newt        0',
     '',
@@ -30,7 +30,7 @@ test('of many classes the worst are listed, and a matrix that does not fit is le
   const lines = classLines({ classes, counts });
   t.is(lines.length, 2 + 1 + 20);
   t.is(lines[1], 'the 20 of 100 classes with the lowest accuracy:');
-  t.regex(lines[3] ?? '', /^class 1 +100 +1\.00% +class 0 99$/);
+  t.regex(lines[3] ?? '', /^class 1 +100 +1\.00% +class 0 ×99$/);
 });
 
 test('names from a file do not steer the terminal, nor widen the table', (t) => {

@@ -111,7 +111,7 @@ test('many classes: those of the lowest accuracy, with what they are most often 
   );
   const { texts } = render({ confusion: { classes, counts } });
   t.is(texts('.classes tbody tr').length, 20);
-  t.is(texts('.classes tbody tr')[0], 'class 13.3\u202f%30class 0 29');
+  t.is(texts('.classes tbody tr')[0], 'class 13.3\u202f%30class 0 ×29');
 });
 
 test('the page needs nothing but itself', (t) => {
