@@ -1,4 +1,5 @@
 /** `ortgrad evaluate`: a checkpoint's loss and accuracy on the test images. */
+import { expectDataFolder } from '../datasets/open.ts';
 import { show, UserError } from '../errors.ts';
 import { DEVICES } from '../runtime/session.ts';
 import { countConfusion } from '../train/confusion.ts';
@@ -51,6 +52,7 @@ export async function evaluate(argv: readonly string[]): Promise<void> {
     values.data,
   );
   const { confusion, add } = countConfusion(checkpoint.dataset.classes);
+  expectDataFolder(source);
   const session = await openInference(spec, values);
   const loader = await openTestLoader(source);
   const { images, loss, top1, top5 } = await evaluateModel(

@@ -44,7 +44,7 @@ export async function openCifar(name: Variant, dir: string | undefined): Promise
   const { folder, files, mean, std, classes } = VARIANTS[name];
   if (dir === undefined) {
     throw new UserError(
-      `${name}: no folder was given: download the binary version (data/${name}/README.md says where) and pass --data <folder>`,
+      `${name}: no folder was given: download the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and pass --data <folder>`,
     );
   }
   const all = [...files.train, ...files.test];
