@@ -57,7 +57,7 @@ export function createProgress(options: ProgressOptions): Progress {
   const stepTime = runningMean();
   const means = createEpochMeans();
   let last: TrainRecord | undefined;
-  let spikeAt = Number.NEGATIVE_INFINITY;
+  const isNews = createSpikeFilter();
   let lastStepAt: number | undefined;
   let printedAt = Number.NEGATIVE_INFINITY;
 
@@ -73,12 +73,7 @@ export function createProgress(options: ProgressOptions): Progress {
       ['epoch', epoch],
       ['step', step],
     ];
-    if (last) {
-      all.push(['loss', `loss ${short(means.loss(), 3)}`], ['accuracy', `acc ${percent(means.top1(), 1)}`]);
-      all.push(['norm', `‖g‖ ${short(last.grad_norm)}`]);
-      if (last.lambda !== null) all.push(['lambda', `λ ${short(last.lambda)}`]);
-      all.push(['speed', `${last.images_per_second.toFixed(last.images_per_second < 10 ? 1 : 0)} img/s`]);
-    }
+    if (last) all.push(...measuredFields(last, means));
     const left = stepTime.mean() * (totalSteps - done);
     if (Number.isFinite(left)) all.push(['left', `${formatDuration(left / 1000)} left`]);
     return new Map(all);
@@ -86,20 +81,13 @@ export function createProgress(options: ProgressOptions): Progress {
 
   function bar(): string {
     const width = Math.min(MAX_COLUMNS, stream.columns ?? MAX_COLUMNS) - 1;
-    const shown = fields();
-    const taken = () => [...shown.values()].reduce((sum, text) => sum + text.length + 2, 0);
-    for (const field of EXPENDABLE) if (taken() + MIN_BAR > width) shown.delete(field);
-    const cells = Math.max(0, Math.min(MAX_BAR, width - taken()));
-    const full = Math.round((cells * (last?.step ?? startStep)) / Math.max(1, totalSteps));
-    const drawn = colors.cyan('█'.repeat(full)) + colors.dim('░'.repeat(cells - full));
-    const [epoch = '', ...rest] = [...shown].map(([field, text]) => paint(field, text));
-    return [epoch, drawn, ...rest].join('  ');
-  }
-
-  function paint(field: Field, text: string): string {
-    if (field === 'epoch') return colors.bold(text);
-    if (field === 'loss' && !Number.isFinite(means.loss())) return colors.red(text);
-    return field === 'speed' || field === 'left' ? colors.dim(text) : text;
+    const fraction = (last?.step ?? startStep) / Math.max(1, totalSteps);
+    return drawBar(fields(), {
+      width,
+      fraction,
+      colors,
+      isBroken: last !== undefined && !Number.isFinite(means.loss()),
+    });
   }
 
   const line = live ? openLiveLine(stream, bar) : undefined;
@@ -112,12 +100,7 @@ export function createProgress(options: ProgressOptions): Progress {
       lastStepAt = at;
       last = record;
       means.add(record);
-      if (record.spike !== null) {
-        // A norm that goes on spiking is told of once.
-        if (record.step - spikeAt > QUIET_STEPS)
-          note(colors.yellow(spikeText(record, position(record.step))));
-        spikeAt = record.step;
-      }
+      if (isNews(record)) note(colors.yellow(spikeText(record, position(record.step))));
       if (line) return;
       const due = at - printedAt >= everySeconds * 1000 || record.step % stepsPerEpoch === 0;
       if (!due && record.step !== totalSteps) return;
@@ -137,6 +120,46 @@ export function createProgress(options: ProgressOptions): Progress {
   };
 }
 
+/** What was measured, as means over the epoch or in the last step. */
+function measuredFields(last: TrainRecord, means: EpochMeans): [Field, string][] {
+  const { grad_norm, lambda, images_per_second: speed } = last;
+  return [
+    ['loss', `loss ${short(means.loss(), 3)}`],
+    ['accuracy', `acc ${percent(means.top1(), 1)}`],
+    ['norm', `‖g‖ ${short(grad_norm)}`],
+    ...(lambda === null ? [] : [['lambda', `λ ${short(lambda)}`] satisfies [Field, string]]),
+    ['speed', `${speed.toFixed(speed < 10 ? 1 : 0)} img/s`],
+  ];
+}
+
+interface BarStyle {
+  readonly width: number;
+  /** How much of the run is done, 0 to 1. */
+  readonly fraction: number;
+  readonly colors: ReturnType<typeof pc.createColors>;
+  /** Whether the loss is not finite. */
+  readonly isBroken: boolean;
+}
+
+/** The bar behind the epoch, and the fields for which there is room. */
+function drawBar(fields: Map<Field, string>, { width, fraction, colors, isBroken }: BarStyle): string {
+  const shown = new Map(fields);
+  const taken = () => [...shown.values()].reduce((sum, text) => sum + text.length + 2, 0);
+  for (const field of EXPENDABLE) if (taken() + MIN_BAR > width) shown.delete(field);
+  const cells = Math.max(0, Math.min(MAX_BAR, width - taken()));
+  const full = Math.round(cells * fraction);
+  const drawn = colors.cyan('█'.repeat(full)) + colors.dim('░'.repeat(cells - full));
+  const paint = (field: Field, text: string): string => {
+    if (field === 'epoch') return colors.bold(text);
+    if (field === 'loss' && isBroken) return colors.red(text);
+    return field === 'speed' || field === 'left' ? colors.dim(text) : text;
+  };
+  const [epoch = '', ...rest] = [...shown].map(([field, text]) => paint(field, text));
+  return [epoch, drawn, ...rest].join('  ');
+}
+
+type EpochMeans = ReturnType<typeof createEpochMeans>;
+
 /** Means over the steps of an epoch so far, of those that this process took: steadier than one batch. */
 function createEpochMeans() {
   let epoch = Number.NaN;
@@ -150,6 +173,17 @@ function createEpochMeans() {
     },
     loss: (): number => loss / steps,
     top1: (): number => top1 / steps,
+  };
+}
+
+/** Whether a step's spike is worth a line: a norm that goes on spiking is told of once. */
+function createSpikeFilter(): (record: TrainRecord) => boolean {
+  let spikeAt = Number.NEGATIVE_INFINITY;
+  return ({ step, spike }) => {
+    if (spike === null) return false;
+    const isNews = step - spikeAt > QUIET_STEPS;
+    spikeAt = step;
+    return isNews;
   };
 }
 
