@@ -3,10 +3,12 @@
  * SC 2011). A draw depends only on its key and counter, never on how many were drawn before it, so a resumed
  * run sees exactly the numbers of an uninterrupted one.
  */
+import { expectOneOf } from './expect.ts';
 
 /** Independent uses of one seed; each gets its own key. */
 export const STREAMS = { init: 1, shuffle: 2, augment: 3, sample: 4, probe: 5 } as const;
 export type Stream = keyof typeof STREAMS;
+const STREAM_NAMES = Object.keys(STREAMS);
 
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
@@ -51,8 +53,9 @@ export class Random {
   readonly #a: number;
   readonly #b: number;
 
-  /** `seed`, `a`, `b`: integers in [0, 2³²). */
+  /** `seed`, `a`, `b`: integers in [0, 2³²). Throws UserError where the stream is not one of `STREAMS`. */
   constructor(seed: number, stream: Stream, a = 0, b = 0) {
+    expectOneOf('Random: stream', stream, STREAM_NAMES);
     this.#key = [seed >>> 0, STREAMS[stream]];
     this.#a = a;
     this.#b = b;

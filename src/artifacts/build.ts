@@ -13,6 +13,7 @@
  * the mean over the batch. Every parameter is an input named by its path.
  */
 import { grad, hvp } from '../autodiff/grad.ts';
+import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
 import { buildModel } from '../models/index.ts';
 import { type Parameter, Scope } from '../models/scope.ts';
 import { crossEntropy } from '../objective/cross-entropy.ts';
@@ -160,6 +161,8 @@ class Builder {
 
   constructor(spec: Spec, batch: number, { memory = 'fast', without = [] }: BuildOptions) {
     const { channels, height, width } = spec.image;
+    expectNumber('build: batch', batch, { min: 1, isInteger: true });
+    expectOneOf('build: memory', memory, MEMORY_LEVELS);
     this.#spec = spec;
     this.#batch = batch;
     this.#memory = memory;
@@ -174,6 +177,7 @@ class Builder {
   }
 
   build(name: GraphName): Graph {
+    expectOneOf('build: name', name, GRAPH_NAMES);
     if (name === 'infer') return buildInference(this.#spec);
     if (name === 'hvp') return this.#hvp();
     return name === 'loss-grad' ? this.#lossGrad() : this.#grExact();
@@ -255,7 +259,7 @@ class Builder {
       {
         name: `step-${kind}`,
         inputs,
-        outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, at(values, i)])),
+        outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, expectAt(values, i)])),
       },
       { target: this.#spec.target, without: this.#without },
     );
@@ -281,7 +285,7 @@ class Builder {
         return {
           regularized: add(mul(clean, sub(1, alpha)), mul(there, alpha)),
           strengths: [r, alpha],
-          elsewhere: new Map(layout.split(perturbed).map((value, i) => [at(names, i), value])),
+          elsewhere: new Map(layout.split(perturbed).map((value, i) => [expectAt(names, i), value])),
         };
       }
     }
@@ -289,7 +293,7 @@ class Builder {
 
   /** What stands for each parameter. */
   #places(values: readonly Value[]): Map<Value, Value> {
-    return new Map(this.#values.map((value, i) => [value, at(values, i)]));
+    return new Map(this.#values.map((value, i) => [value, expectAt(values, i)]));
   }
 
   /** The gradient to be differentiated for exact GR. */
@@ -317,7 +321,7 @@ class Builder {
   }
 
   #named(prefix: string, of: readonly Value[]): Record<string, Value> {
-    return Object.fromEntries(this.parameters.map(({ path }, i) => [`${prefix}/${path}`, at(of, i)]));
+    return Object.fromEntries(this.parameters.map(({ path }, i) => [`${prefix}/${path}`, expectAt(of, i)]));
   }
 
   /** Into how many slices to cut the batch: the most that it divides into with enough rows each. */
@@ -343,7 +347,7 @@ class Builder {
     // The parameters are those of the first time, found by their paths.
     const scope = new Scope();
     const logits = buildModel(scope, some, this.#spec.classes, this.#spec.model);
-    const known = new Map(scope.parameters.map(({ value }, i) => [value, at(this.#values, i)]));
+    const known = new Map(scope.parameters.map(({ value }, i) => [value, expectAt(this.#values, i)]));
     const parts = substitute([crossEntropy(logits, labels, this.#smoothing), logits], known);
     const first = prepare(parts, [...this.#without, ...without]);
     const results = Array.from({ length: slices }, (_, i) => {
@@ -354,8 +358,8 @@ class Builder {
       ]);
       return i === 0 ? first : substitute(first, other);
     });
-    const total = results.map((each) => at(each, 0)).reduce((sum, loss) => add(sum, loss));
-    const all = results.map((each) => at(each, 1));
+    const total = results.map((each) => expectAt(each, 0)).reduce((sum, loss) => add(sum, loss));
+    const all = results.map((each) => expectAt(each, 1));
     return { loss: mul(total, 1 / slices), logits: concat(all, 0) };
   }
 }
@@ -373,13 +377,7 @@ export function buildInference(spec: Spec, batch: Dim = 'batch'): Graph {
   const { channels, height, width } = spec.image;
   const images = input('images', [batch, channels, height, width]);
   const scope = new Scope();
-  const logits = at(prepare([buildModel(scope, images, spec.classes, spec.model)]), 0);
+  const logits = expectAt(prepare([buildModel(scope, images, spec.classes, spec.model)]), 0);
   const inputs = [images, ...scope.parameters.map(({ value }) => value)];
   return finish({ name: 'infer', inputs, outputs: { logits } }, { target: 'webgpu' });
-}
-
-function at(values: readonly Value[], index: number): Value {
-  const value = values[index];
-  if (!value) throw new Error(`internal: no value ${index}`);
-  return value;
 }

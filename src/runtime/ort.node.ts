@@ -6,7 +6,15 @@ import { identity, input, matmul } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
-import type { Device, NextState, ResidentSession, Session, SessionOptions, Tensor } from './session.ts';
+import {
+  type Device,
+  expectSessionOptions,
+  type NextState,
+  type ResidentSession,
+  type Session,
+  type SessionOptions,
+  type Tensor,
+} from './session.ts';
 
 /** Loads an ONNX model, from its bytes or the path of its file. Blocks the calling thread, as `run` does. */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
@@ -76,6 +84,7 @@ function open(
 }
 
 function settings(options: SessionOptions): ort.InferenceSession.SessionOptions {
+  expectSessionOptions(options);
   return {
     executionProviders: options.device === 'cpu' ? ['cpu'] : [options.device, 'cpu'],
     // The graphs are already as they should be: ONNX Runtime's own rewrites cost memory and session time, and

@@ -7,10 +7,20 @@ import * as wasm from 'onnxruntime-web/wasm';
 import { UserError } from '../errors.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
-import type { Device, NextState, ResidentSession, Session, SessionOptions, Tensor } from './session.ts';
+import {
+  type Device,
+  expectSessionOptions,
+  type NextState,
+  type ResidentSession,
+  type Session,
+  type SessionOptions,
+  type Tensor,
+} from './session.ts';
 
 /** The build of ONNX Runtime for a device. Throws UserError when the device is not to be had in this browser. */
-async function runtimeOf({ device, threads }: SessionOptions): Promise<typeof wasm> {
+async function runtimeOf(options: SessionOptions): Promise<typeof wasm> {
+  expectSessionOptions(options);
+  const { device, threads } = options;
   await expectDevice(device);
   const ort = device === 'webgpu' ? await import('onnxruntime-web/webgpu') : wasm;
   if (threads > 0) ort.env.wasm.numThreads = threads;

@@ -1,4 +1,5 @@
 /** What every runtime offers: the same types in node and in a browser. */
+import { expectNumber, expectOneOf } from '../expect.ts';
 
 export const DEVICES = ['cpu', 'cuda', 'webgpu'] as const;
 export type Device = (typeof DEVICES)[number];
@@ -29,6 +30,13 @@ export interface SessionOptions {
   readonly optimize?: boolean;
   /** The beginning of a file's path, for the time of every node of every run: written when the session is released. */
   readonly profile?: string;
+}
+
+/** Throws UserError for a device that is none: ONNX Runtime leaves out an unknown one, and takes the CPU. */
+export function expectSessionOptions(options: SessionOptions): void {
+  const { device, threads }: Partial<SessionOptions> = options ?? {};
+  expectOneOf('createSession: device', device, DEVICES);
+  expectNumber('createSession: threads', threads, { min: 0, isInteger: true });
 }
 
 /** One ONNX graph, loaded. */
