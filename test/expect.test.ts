@@ -9,7 +9,9 @@ import { openLoader } from '../src/datasets/loader.ts';
 import { openDataset } from '../src/datasets/open.ts';
 import { UserError } from '../src/errors.ts';
 import { initialize, Scope } from '../src/models/scope.ts';
+import { vit } from '../src/models/vit.ts';
 import { exp, input, mul } from '../src/onnx/ops.ts';
+import { print } from '../src/onnx/print.ts';
 import { serialize } from '../src/onnx/serialize.ts';
 import { clipScale } from '../src/optim/clip.ts';
 import { grSchedule } from '../src/optim/gr-warmup.ts';
@@ -34,6 +36,7 @@ const spec = parseSpec(
   },
   'spec',
 );
+const images = input('images', [2, 1, 8, 8]);
 const sgd = createOptimizer({ optimizer: 'sgd' });
 const two = () => new Float32Array(2);
 const update = () => ({ param: two(), grad: two(), slots: [two()], learningRate: 0.1, count: 1 });
@@ -80,6 +83,20 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     [2, 3],
     { kind: 'ones' },
     0,
+  ],
+  'vit: expected a variant, or width, layers and heads': [
+    vit,
+    new Scope(),
+    images,
+    3,
+    { kind: 'vit', patch: 4 },
+  ],
+  'vit: activation: Invalid type: Expected ("gelu" | "gelu-tanh") but received "relu"': [
+    vit,
+    new Scope(),
+    images,
+    3,
+    { kind: 'vit', variant: 'micro', patch: 4, activation: 'relu' },
   ],
   'createSession: device: expected one of cpu, cuda, webgpu, got "gpu"; did you mean cpu?': [
     createSession,
@@ -195,6 +212,15 @@ for (const [message, [call, ...args]] of Object.entries(WRONG)) {
     await t.throwsAsync(async () => Reflect.apply(call, undefined, args), { instanceOf: UserError, message });
   });
 }
+
+test('a Vision Transformer whose config leaves its defaults out has them', (t) => {
+  const printed = (config: object) => {
+    const logits = vit(new Scope(), images, 3, { kind: 'vit', variant: 'micro', patch: 4, ...config });
+    return print({ name: 'vit', inputs: [], outputs: { logits } });
+  };
+  t.is(printed({}), printed({ mlpRatio: 4, pool: 'class', activation: 'gelu' }));
+  t.not(printed({}), printed({ activation: 'gelu-tanh' }));
+});
 
 test('an update without a weight decay and a scale has none', (t) => {
   for (const optimizer of ['adamw', 'adam', 'sgd', 'rmsprop'] as const) {

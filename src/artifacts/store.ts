@@ -107,14 +107,9 @@ function variantFolder(spec: Spec, { microBatch, memory }: Variant): string {
   return parts.join('-');
 }
 
-/** The graphs of a spec. Throws UserError where its model does not fit its images: that is the spec's mistake. */
-export function buildForSpec({ folder, spec }: GraphFolder, { microBatch, memory }: Variant): BuiltGraphs {
-  try {
-    return buildGraphs(spec, microBatch, { memory });
-  } catch (error) {
-    if (!(error instanceof Error) || error.message.startsWith('internal:')) throw error;
-    throw new UserError(`${path.join(folder, 'spec.json')}: ${error.message}`);
-  }
+/** The graphs of a folder's spec. */
+export function buildForSpec({ spec }: GraphFolder, { microBatch, memory }: Variant): BuiltGraphs {
+  return buildGraphs(spec, microBatch, { memory });
 }
 
 async function currentManifest(folder: string, hash: string): Promise<Manifest | undefined> {
