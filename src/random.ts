@@ -3,7 +3,9 @@
  * SC 2011). A draw depends only on its key and counter, never on how many were drawn before it, so a resumed
  * run sees exactly the numbers of an uninterrupted one.
  */
+
 import { expectOneOf } from './expect.ts';
+import type { OwnedIndices } from './owned-array.ts';
 
 /** Independent uses of one seed; each gets its own key. */
 export const STREAMS = { init: 1, shuffle: 2, augment: 3, sample: 4, probe: 5 } as const;
@@ -92,7 +94,7 @@ export class Random {
 }
 
 /** A permutation of 0 … length − 1 (Fisher–Yates). */
-export function permutation(length: number, random: Random): Uint32Array<ArrayBuffer> {
+export function permutation(length: number, random: Random): OwnedIndices {
   const order = Uint32Array.from({ length }, (_, i) => i);
   for (let i = length - 1; i > 0; i--) {
     const j = random.integer(i + 1);

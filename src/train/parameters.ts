@@ -1,16 +1,18 @@
 /** The arrays of a training run: the parameters and what the optimizer keeps of each. Also for browsers. */
+
 import type { Manifest, ManifestParameter } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
 import { initialize } from '../models/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { reserveArrays } from '../optim/kernels/memory.ts';
 import { combine } from '../optim/vectors.ts';
+import type { OwnedFloats } from '../owned-array.ts';
 import type { Tensor } from '../runtime/session.ts';
 import type { NamedTensor } from './safetensors.ts';
 
 /** One number per parameter element: an array for each parameter, in the manifest's order. */
 export interface WeightArrays {
-  readonly views: readonly Float32Array<ArrayBuffer>[];
+  readonly views: readonly OwnedFloats[];
 }
 
 /** The parameters, at most two slots of an optimizer, and perturbed parameters. */
@@ -21,7 +23,7 @@ export class ParameterArrays {
   readonly values: WeightArrays;
   /** What graphs are fed: views of `values`, so an update in place is seen by the next run. */
   readonly feeds: Readonly<Record<string, Tensor>>;
-  readonly #reserved: () => readonly Float32Array<ArrayBuffer>[];
+  readonly #reserved: () => readonly OwnedFloats[];
   #perturbed: WeightArrays | undefined;
 
   constructor({ parameters }: Manifest) {

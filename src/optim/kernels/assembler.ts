@@ -2,6 +2,7 @@
  * As much of WebAssembly's binary format (https://webassembly.github.io/spec/core/binary) as the kernels need: code is
  * a list of bytes, and an instruction is a function from its operands' code to its own, so that a formula reads as one.
  */
+import type { OwnedBytes } from '../../owned-array.ts';
 
 export type Code = readonly number[];
 
@@ -109,7 +110,7 @@ export interface WasmFunction {
 }
 
 /** A module that exports the functions, over a memory that it imports as `env.memory`. */
-export function assemble(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
+export function assemble(functions: readonly WasmFunction[]): OwnedBytes {
   const types = (values: readonly ValueType[]) => vector(values.map((value) => [VALUE_TYPES[value]]));
   const section = (id: number, items: readonly Code[]): Code => [id, ...sized(vector(items))];
   const memory: Code = [...text('env'), ...text('memory'), 0x02, 0x00, 0]; // of any size

@@ -3,6 +3,7 @@
  * that whoever holds it need not know: `kernelsOf(array)` finds the kernels, or nothing, and then the caller's own loop
  * does the work. ONNX Runtime reads the arrays in place, as any other.
  */
+import type { OwnedFloats } from '../../owned-array.ts';
 import { assembleKernels, LANES } from './module.ts';
 
 const PAGE_BYTES = 65536;
@@ -93,10 +94,7 @@ function createKernels(bytes: number): Kernels | undefined {
  * Room for `sets` sets of arrays of these lengths. Every call of what is returned gives a set, of zeros; arrays of the
  * same number in their sets lie in one memory. Sets beyond, and all where there are no kernels, are ordinary arrays.
  */
-export function reserveArrays(
-  lengths: readonly number[],
-  sets: number,
-): () => readonly Float32Array<ArrayBuffer>[] {
+export function reserveArrays(lengths: readonly number[], sets: number): () => readonly OwnedFloats[] {
   const strides = lengths.map((length) => Math.ceil((4 * length) / LINE_BYTES) * LINE_BYTES);
   const most = MOST_PAGES * PAGE_BYTES - FIRST_FREE;
   /** By memory: how many bytes its sets have. */

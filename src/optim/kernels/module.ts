@@ -3,6 +3,7 @@
  * float64, two at a time, the operations are those of the TypeScript that they stand for, in the same order: float64
  * arithmetic is IEEE 754's in both, so that what is stored is the same to the last bit.
  */
+import type { OwnedBytes } from '../../owned-array.ts';
 import {
   assemble,
   type Code,
@@ -173,6 +174,6 @@ const dot = loop({
 });
 
 /** The module's bytes. It imports its memory as `env.memory`. */
-export function assembleKernels(): Uint8Array<ArrayBuffer> {
+export function assembleKernels(): OwnedBytes {
   return assemble([adam('adamw', false), adam('adam', true), combine, sumOfSquares, dot]);
 }
