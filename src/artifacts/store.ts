@@ -16,7 +16,7 @@ export interface GraphFolder {
   readonly name: string;
   /** Of the spec. */
   readonly folder: string;
-  /** Of the graphs: the spec's, but for a spec inside the installed package `graphs/<name>` here. */
+  /** Where the graphs are written: the spec's folder, or `graphs/<name>` here for a spec of the installed package. */
   readonly output: string;
   readonly spec: Spec;
 }

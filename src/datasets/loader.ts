@@ -1,6 +1,6 @@
 /**
- * Prepares batches in a worker thread: ONNX Runtime's `run` blocks the thread it is called on, so that the data
- * for the next steps must come from another one.
+ * Prepares batches in a worker thread. ONNX Runtime's `run` blocks the thread that calls it, so another thread must
+ * prepare the data for the next steps.
  */
 import { UserError } from '../errors.ts';
 import { expectBoolean, expectNumber, expectOneOf } from '../expect.ts';
@@ -67,7 +67,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
       for (let step = fromBatch; step < perEpoch; step++) {
         while (step + ahead.length < perEpoch && ahead.length <= prefetch) {
           const batch = request(epoch, step + ahead.length);
-          // A failure belongs to whoever takes the batch; until then, or after a `break`, nobody waits for it.
+          // A failure is thrown where the batch is taken. Until then, or after a `break`, nobody waits for it.
           batch.catch(() => {});
           ahead.push(batch);
         }
@@ -100,7 +100,7 @@ interface Thread {
   close(): Promise<void>;
 }
 
-/** A worker whose replies come in the order of the requests. It keeps the process alive only while one is due. */
+/** A worker that replies in the order of the requests. It keeps the process alive only while a reply is due. */
 function startThread(options: WorkerOptions): Thread {
   const worker = startModule('loader-worker', import.meta.url, options);
   const due: { resolve(reply: Success): void; reject(error: Error): void }[] = [];

@@ -1,4 +1,4 @@
-/** Parameters by path: the one thing that a model hands around besides values. */
+/** Parameters by path: the one thing that a model passes around besides values. */
 import { UserError } from '../errors.ts';
 import { expectNumber, expectOneOf } from '../expect.ts';
 import { input } from '../onnx/ops.ts';

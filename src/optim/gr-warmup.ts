@@ -14,7 +14,7 @@ export type GrWarmup = (typeof WARMUPS)[number];
 
 /** The regularizer at one step. `exact` has no r and α, which are then 0. */
 export interface GrState {
-  /** False where the plain gradient is what the formula gives: the cheaper graph runs. */
+  /** False where the formula gives the plain gradient; the cheaper graph can then run. */
   readonly active: boolean;
   readonly lambda: number;
   readonly r: number;
@@ -75,7 +75,7 @@ interface Strength {
 
 function state(kind: GrKind, full: Strength, warmup: GrWarmup, share: number, isWarmingUp: boolean): GrState {
   if (full.lambda === 0 || (warmup !== 'none' && share === 0) || (warmup === 'zero' && isWarmingUp)) {
-    // What ramps is 0, but what a ramp keeps fixed is in force.
+    // The number that ramps is 0; the one that stays fixed has its value.
     return { ...OFF, r: warmup === 'lambda' ? full.r : 0, alpha: warmup === 'r' ? full.alpha : 0 };
   }
   if (warmup === 'lambda') {

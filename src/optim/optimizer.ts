@@ -22,7 +22,7 @@ export interface Update {
 
 export interface Optimizer {
   readonly name: OptimizerName;
-  /** What is kept for every parameter element, by name; zeros at the start. */
+  /** The names of the arrays that it keeps for each parameter, of the parameter's size; all zeros at the start. */
   readonly slots: readonly string[];
   /** Changes `param` and `slots` in place. Throws UserError where an array or a number does not fit. */
   update(update: Update): void;

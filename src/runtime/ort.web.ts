@@ -1,6 +1,6 @@
 /**
- * onnxruntime-web: the only importer of it. Same functions as ort.node.ts, chosen by package.json's "imports". Its
- * build with WebGPU, twice the size, is loaded when a session first wants that device.
+ * onnxruntime-web: the only importer of it, with the functions of ort.node.ts; "imports" in package.json chooses one.
+ * The build with WebGPU is twice as large, and is loaded when a session first asks for that device.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
 import * as wasm from 'onnxruntime-web/wasm';
@@ -17,7 +17,7 @@ import {
   type Tensor,
 } from './session.ts';
 
-/** The build of ONNX Runtime for a device. Throws UserError when the device is not to be had in this browser. */
+/** The build of ONNX Runtime for a device. Throws UserError where this browser does not offer the device. */
 async function runtimeOf(options: SessionOptions): Promise<typeof wasm> {
   expectSessionOptions(options);
   const { device, threads } = options;
@@ -27,7 +27,10 @@ async function runtimeOf(options: SessionOptions): Promise<typeof wasm> {
   return ort;
 }
 
-/** Loads an ONNX model from its bytes or its address. Throws UserError when the device is not to be had in a browser. */
+/**
+ * Loads an ONNX model from its bytes or its address. Throws UserError where an option is none or this browser does not
+ * offer the device.
+ */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
   const ort = await runtimeOf(options);
   const session =
