@@ -99,7 +99,7 @@ export function createDeviceTrainer(
       }
       state.dispose();
       state = result.state;
-      // Warmup is over: its graph's memory is better used.
+      // Warmup is over, and the memory of its graph is of more use elsewhere.
       await free([...sessions.keys()].filter((other) => other !== kind));
       return stepRecord(config, plan, step, batch, measured);
     },
