@@ -27,7 +27,9 @@ import { FlatLayout, flatNorm } from './flat.ts';
 import type { Spec } from './spec.ts';
 import { type AdamConfig, adamStep, stacked, topCounts } from './step.ts';
 
+/** The graphs of a spec; their inputs and outputs are in the table above. */
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'infer'] as const;
+/** One of `GRAPH_NAMES`. */
 export type GraphName = (typeof GRAPH_NAMES)[number];
 
 /**
@@ -56,12 +58,14 @@ export interface Variant {
   readonly memory: MemoryLevel;
 }
 
+/** How to write the graphs of a spec. */
 export interface BuildOptions {
   readonly memory?: MemoryLevel;
   /** Passes to leave out, to see what they are worth. */
   readonly without?: readonly PassName[];
 }
 
+/** The graphs of a spec by name, and the model's parameters in the order of the graphs' inputs. */
 export interface BuiltGraphs {
   readonly memory: MemoryLevel;
   readonly parameters: readonly Parameter[];

@@ -23,6 +23,7 @@ const specSchema = v.strictObject({
   target: v.optional(v.picklist(TARGETS), 'cpu'),
 });
 
+/** A checked spec, with its defaults. */
 export type Spec = v.InferOutput<typeof specSchema>;
 
 /**

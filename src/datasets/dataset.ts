@@ -35,6 +35,7 @@ export interface DatasetInfo extends ImageShape {
   readonly found: string;
 }
 
+/** An open dataset: its description, and its splits. */
 export interface ImageDataset extends DatasetInfo, Readonly<Record<SplitName, ImageSplit>> {}
 
 /**

@@ -20,6 +20,7 @@ export interface Update {
   readonly gradScale?: number;
 }
 
+/** An update rule, and what it keeps for each parameter. */
 export interface Optimizer {
   readonly name: OptimizerName;
   /** The names of the arrays that it keeps for each parameter, of the parameter's size; all zeros at the start. */

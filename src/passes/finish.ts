@@ -51,6 +51,7 @@ export function prepare(outputs: readonly Value[], without: readonly PassName[] 
   return applied(BEFORE, outputs, without);
 }
 
+/** What a graph is to be written for, and which passes are left out. */
 export interface FinishOptions {
   readonly target: Target;
   readonly without?: readonly PassName[];

@@ -2,6 +2,7 @@
 import { expectNumber, expectOneOf } from '../expect.ts';
 
 export const DEVICES = ['cpu', 'cuda', 'webgpu'] as const;
+/** Where graphs run: `cpu` is WebAssembly in a browser, where there is no `cuda`. */
 export type Device = (typeof DEVICES)[number];
 
 export type TensorData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
@@ -14,6 +15,7 @@ export interface Tensor {
   readonly data: TensorData;
 }
 
+/** How a graph is loaded. */
 export interface SessionOptions {
   readonly device: Device;
   /** Threads within one operator; 0 lets the runtime choose (all cores). */

@@ -47,6 +47,7 @@ export interface RunObserver {
   shouldStop(): boolean;
 }
 
+/** How a run ended. */
 export interface RunResult {
   readonly config: TrainConfig;
   readonly plan: Plan;
