@@ -53,7 +53,8 @@ export function mismatch({
   readonly input: unknown;
   readonly message: string;
 }): string {
-  return expected === null ? printable(message, LONGEST_VALUE) : `expected ${expected}, got ${show(input)}`;
+  if (expected === null) return printable(message, LONGEST_VALUE);
+  return `expected ${expected}, got ${Array.isArray(input) ? `a list of ${input.length}` : show(input)}`;
 }
 
 /** What went wrong, of whatever was thrown. */

@@ -32,7 +32,7 @@ export { clipScale } from './optim/clip.ts';
 export { type GrState, grSchedule } from './optim/gr-warmup.ts';
 export { createOptimizer, type Optimizer } from './optim/optimizer.ts';
 export { learningRateSchedule, type Schedule } from './optim/schedule.ts';
-export { decayMask } from './optim/weight-decay.ts';
+export { DECAY_RULES, type DecayRules, decayMask } from './optim/weight-decay.ts';
 export { type FinishOptions, finish, prepare, type Target } from './passes/finish.ts';
 export { Random } from './random.ts';
 export type { Device, Session, SessionOptions, Tensor } from './runtime/session.ts';

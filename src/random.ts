@@ -4,9 +4,13 @@
  * run sees exactly the numbers of an uninterrupted one.
  */
 
+import { expectOneOf } from './expect.ts';
+import type { OwnedIndices } from './owned-array.ts';
+
 /** Independent uses of one seed; each gets its own key. */
 export const STREAMS = { init: 1, shuffle: 2, augment: 3, sample: 4, probe: 5 } as const;
 export type Stream = keyof typeof STREAMS;
+const STREAM_NAMES = Object.keys(STREAMS);
 
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
@@ -51,8 +55,9 @@ export class Random {
   readonly #a: number;
   readonly #b: number;
 
-  /** `seed`, `a`, `b`: integers in [0, 2³²). */
+  /** `seed`, `a`, `b`: integers in [0, 2³²). Throws UserError where the stream is not one of `STREAMS`. */
   constructor(seed: number, stream: Stream, a = 0, b = 0) {
+    expectOneOf('Random: stream', stream, STREAM_NAMES);
     this.#key = [seed >>> 0, STREAMS[stream]];
     this.#a = a;
     this.#b = b;
@@ -89,7 +94,7 @@ export class Random {
 }
 
 /** A permutation of 0 … length − 1 (Fisher–Yates). */
-export function permutation(length: number, random: Random): Uint32Array<ArrayBuffer> {
+export function permutation(length: number, random: Random): OwnedIndices {
   const order = Uint32Array.from({ length }, (_, i) => i);
   for (let i = length - 1; i > 0; i--) {
     const j = random.integer(i + 1);

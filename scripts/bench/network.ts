@@ -8,7 +8,7 @@ import { openGraph } from '../../src/artifacts/store.ts';
 import { UserError } from '../../src/errors.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { initialize, type Parameter, Scope } from '../../src/models/scope.ts';
-import { VIT_VARIANTS, type VitConfig } from '../../src/models/vit.ts';
+import { VIT_VARIANTS } from '../../src/models/vit.ts';
 import { crossEntropy } from '../../src/objective/cross-entropy.ts';
 import { type Graph, inlineCalls } from '../../src/onnx/graph.ts';
 import { input } from '../../src/onnx/ops.ts';
@@ -20,10 +20,12 @@ import { Random } from '../../src/random.ts';
 import { encodeSafetensors } from '../../src/train/safetensors.ts';
 import type { Job } from './protocol.ts';
 
+type VitModel = Extract<Spec['model'], { readonly kind: 'vit' }>;
+
 export interface Network {
   /** Name and batch, for titles and the names of files. */
   readonly label: string;
-  readonly spec: Spec & { readonly model: VitConfig };
+  readonly spec: Spec & { readonly model: VitModel };
   readonly batch: number;
 }
 
@@ -36,7 +38,7 @@ export async function openNetwork(name: string, batch: number | undefined): Prom
   return { label: `${name} ×${size}`, spec: { ...spec, model }, batch: size };
 }
 
-export function sizesOf({ variant, width, layers, heads, mlpRatio }: VitConfig) {
+export function sizesOf({ variant, width, layers, heads, mlpRatio }: VitModel) {
   const row = variant ? VIT_VARIANTS[variant] : { width: 0, layers: 0, heads: 0 };
   const columns = width ?? row.width;
   return {

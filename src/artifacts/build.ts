@@ -13,6 +13,7 @@
  * the mean over the batch. Every parameter is an input named by its path.
  */
 import { grad, hvp } from '../autodiff/grad.ts';
+import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
 import { buildModel } from '../models/index.ts';
 import { type Parameter, Scope } from '../models/scope.ts';
 import { crossEntropy } from '../objective/cross-entropy.ts';
@@ -24,23 +25,25 @@ import { decayMask } from '../optim/weight-decay.ts';
 import { finish, type PassName, prepare } from '../passes/finish.ts';
 import { FlatLayout, flatNorm } from './flat.ts';
 import type { Spec } from './spec.ts';
-import { type AdamConfig, adamStep, hits, stacked } from './step.ts';
+import { type AdamConfig, adamStep, stacked, topCounts } from './step.ts';
 
+/** The graphs of a spec; their inputs and outputs are in the table above. */
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'infer'] as const;
+/** One of `GRAPH_NAMES`. */
 export type GraphName = (typeof GRAPH_NAMES)[number];
 
 /**
- * What to trade time for memory:
+ * How to trade time for memory:
  *
- * - `fast`: plain gradients go through the model in slices of the batch, which is faster too; exact GR in one.
- * - `lean`: exact GR in slices too, and activation functions are computed again in the second derivative.
- * - `remat`: exact GR goes through the model twice, slice by slice, and keeps nothing in between: 12 units of work
- *   instead of 9, in the memory of a slice.
+ * - `fast`: plain gradients are computed slice by slice of the batch, which is also faster; exact GR of all at once.
+ * - `lean`: exact GR is computed in slices, too, and activation functions again in the second derivative.
+ * - `remat`: exact GR runs the model twice, slice by slice, and keeps nothing in between. It costs as much as 12 forward
+ *   passes instead of 9, and takes the memory of one slice.
  */
 export const MEMORY_LEVELS = ['fast', 'lean', 'remat'] as const;
 export type MemoryLevel = (typeof MEMORY_LEVELS)[number];
 
-/** The fewest rows that a slice's matrix products should have: products of fewer are slower. */
+/** The fewest rows that the matrix products of a slice should have: with fewer they are slower. */
 const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly exact: number }>> = {
   fast: { gradient: 1000, exact: Number.POSITIVE_INFINITY },
   lean: { gradient: 500, exact: 1000 },
@@ -48,26 +51,31 @@ const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly e
 };
 const MOST_SLICES = 4;
 
-/** What a spec leaves open of its graphs. */
+/** What a spec does not say of its graphs. */
 export interface Variant {
   /** Images that one run of a training graph holds. */
   readonly microBatch: number;
   readonly memory: MemoryLevel;
 }
 
+/** How to write the graphs of a spec. */
 export interface BuildOptions {
   readonly memory?: MemoryLevel;
   /** Passes to leave out, to see what they are worth. */
   readonly without?: readonly PassName[];
 }
 
+/** The graphs of a spec by name, and the model's parameters in the order of the graphs' inputs. */
 export interface BuiltGraphs {
   readonly memory: MemoryLevel;
   readonly parameters: readonly Parameter[];
   readonly graphs: Readonly<Record<GraphName, Graph>>;
 }
 
-/** The graphs of a spec, each written when it is first asked for; training graphs hold `batch` images. */
+/**
+ * The graphs of a spec; training graphs take `batch` images. Each is written when it is first asked for. Throws UserError
+ * where the batch or an option is none.
+ */
 export function buildGraphs(spec: Spec, batch: number, options: BuildOptions = {}): BuiltGraphs {
   const builder = new Builder(spec, batch, options);
   const written = new Map<GraphName, Graph>();
@@ -96,7 +104,7 @@ export function buildGraphs(spec: Spec, batch: number, options: BuildOptions = {
   };
 }
 
-/** Writes one of the graphs of a spec. */
+/** One of the graphs of a spec, of the inputs and outputs above. Throws UserError where an argument is none. */
 export function buildGraph(spec: Spec, batch: number, name: GraphName, options: BuildOptions = {}): Graph {
   return new Builder(spec, batch, options).build(name);
 }
@@ -107,7 +115,7 @@ export function buildGraph(spec: Spec, batch: number, name: GraphName, options: 
  * | inputs                           | outputs |
  * |----------------------------------|---------|
  * | images, labels, label_smoothing  | parameters_next, mu_next, nu_next |
- * | parameters, mu, nu               | scores: loss, clean and regularized norm of the gradient, hits of 1 and of 5 |
+ * | parameters, mu, nu               | scores: loss, clean and regularized norm of the gradient, images whose label is first, and among the first 5 |
  * | step_size, correction, decay, clip (step.ts) | |
  * | lambda (exact), or r and alpha (fd; SAM is alpha 1) | |
  */
@@ -121,7 +129,7 @@ export function buildStep(
   return new Builder(spec, batch, options).step(kind, adam);
 }
 
-/** What a step does to the gradient. */
+/** How a step regularizes the gradient. */
 export type StepKind = 'none' | 'exact' | 'fd';
 
 interface Loss {
@@ -160,6 +168,8 @@ class Builder {
 
   constructor(spec: Spec, batch: number, { memory = 'fast', without = [] }: BuildOptions) {
     const { channels, height, width } = spec.image;
+    expectNumber('build: batch', batch, { min: 1, isInteger: true });
+    expectOneOf('build: memory', memory, MEMORY_LEVELS);
     this.#spec = spec;
     this.#batch = batch;
     this.#memory = memory;
@@ -174,6 +184,7 @@ class Builder {
   }
 
   build(name: GraphName): Graph {
+    expectOneOf('build: name', name, GRAPH_NAMES);
     if (name === 'infer') return buildInference(this.#spec);
     if (name === 'hvp') return this.#hvp();
     return name === 'loss-grad' ? this.#lossGrad() : this.#grExact();
@@ -206,8 +217,9 @@ class Builder {
 
   #hvp(): Graph {
     const vector = this.parameters.map(({ path, shape }) => input(`vector/${path}`, shape));
-    // A scale folded into a linear layer is a factor of its weights: its tangent would need the gradient of these, which
-    // nothing else here does, and which is as much work again as the forward pass.
+    // Where the scale of a norm is folded into a linear layer, it multiplies the layer's weights. The product with the
+    // Hessian would then need the gradient of these weights, which nothing else here needs, and which costs as much as
+    // a forward pass.
     const { loss } = this.#loss(this.#slices('gradient'), this.#images, ['norm-into-linear']);
     const gradient = grad(loss, this.#values);
     const outputs = this.#named('hvp', hvp(gradient, this.#values, vector));
@@ -242,7 +254,7 @@ class Builder {
     });
     const grNorm = regularized === clean ? norm : flatNorm(regularized);
     const next = adamStep(layout, state, regularized, grNorm, scalars, adam);
-    const scores = concat([stacked([loss, norm, grNorm]), hits(logits, this.#labels)], 0);
+    const scores = concat([stacked([loss, norm, grNorm]), topCounts(logits, this.#labels)], 0);
     const outputs = { parameters_next: next.parameters, mu_next: next.mu, nu_next: next.nu, scores };
     const known = this.#places(layout.split(state.parameters));
     const values = substitute(Object.values(outputs), new Map([...known, ...elsewhere]));
@@ -255,13 +267,13 @@ class Builder {
       {
         name: `step-${kind}`,
         inputs,
-        outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, at(values, i)])),
+        outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, expectAt(values, i)])),
       },
       { target: this.#spec.target, without: this.#without },
     );
   }
 
-  /** The gradient to step along, the inputs that say how strong its regularizer is, and what to put where. */
+  /** The regularized gradient, the inputs that give its strength, and the values that replace placeholders in it. */
   #regularized(kind: StepKind, { gradient, clean, norm, layout, slices, parameters }: Clean): Regularized {
     switch (kind) {
       case 'none':
@@ -275,27 +287,28 @@ class Builder {
       case 'fd': {
         const [r, alpha] = [input('r', []), input('alpha', [])];
         const perturbed = add(parameters, mul(clean, overNorm(r, norm)));
-        // Names for the parameters there: the place is made of the gradient here, so it comes in last.
+        // The perturbed parameters depend on the gradient. Placeholders stand for them until the end, since a
+        // substitution in the gradient would replace the parameters in them, too, without end.
         const names = this.parameters.map(({ path, shape }) => input(`perturbed/${path}`, shape));
-        const there = layout.join(substitute(gradient, this.#places(names)));
+        const perturbedGradient = layout.join(substitute(gradient, this.#places(names)));
         return {
-          regularized: add(mul(clean, sub(1, alpha)), mul(there, alpha)),
+          regularized: add(mul(clean, sub(1, alpha)), mul(perturbedGradient, alpha)),
           strengths: [r, alpha],
-          elsewhere: new Map(layout.split(perturbed).map((value, i) => [at(names, i), value])),
+          elsewhere: new Map(layout.split(perturbed).map((value, i) => [expectAt(names, i), value])),
         };
       }
     }
   }
 
-  /** What stands for each parameter. */
+  /** For each parameter the value that replaces it. */
   #places(values: readonly Value[]): Map<Value, Value> {
-    return new Map(this.#values.map((value, i) => [value, at(values, i)]));
+    return new Map(this.#values.map((value, i) => [value, expectAt(values, i)]));
   }
 
-  /** The gradient to be differentiated for exact GR. */
+  /** The gradient that exact GR differentiates. */
   #secondTime(gradient: readonly Value[], slices: number): readonly Value[] {
     if (this.#memory !== 'remat' || slices === 1) return gradient;
-    // Through the model again: of an equal but other value, so that nothing is shared with the first time.
+    // A second gradient, of a copy of the images: equal, but it shares no value with the first, so none has to be kept.
     return grad(this.#loss(slices, identity(this.#images)).loss, this.#values);
   }
 
@@ -306,7 +319,7 @@ class Builder {
     early: readonly string[],
   ): Graph {
     const inputs = [this.#images, this.#labels, this.#smoothing, ...scalars, ...this.#values];
-    // In one slice, remat would keep as much as fast.
+    // In one slice, remat keeps as much as fast, so it computes activation functions again instead.
     const isWhole =
       this.#memory === 'remat' && this.#slices(name === 'gr-exact' ? 'exact' : 'gradient') === 1;
     const recomputed = this.#memory === 'lean' || isWhole ? { recomputeAfter: early } : {};
@@ -317,12 +330,12 @@ class Builder {
   }
 
   #named(prefix: string, of: readonly Value[]): Record<string, Value> {
-    return Object.fromEntries(this.parameters.map(({ path }, i) => [`${prefix}/${path}`, at(of, i)]));
+    return Object.fromEntries(this.parameters.map(({ path }, i) => [`${prefix}/${path}`, expectAt(of, i)]));
   }
 
-  /** Into how many slices to cut the batch: the most that it divides into with enough rows each. */
+  /** Into how many slices to cut the batch: the most that are of equal size and have enough rows. */
   #slices(work: 'gradient' | 'exact'): number {
-    // On a GPU fewer and larger operations are faster: it takes slices only to save memory.
+    // On a GPU fewer and larger operations are faster, so slices only serve to save memory.
     if (this.#spec.target === 'webgpu' && this.#memory === 'fast') return 1;
     const rows = ROWS[this.#memory][work];
     let slices = 1;
@@ -333,17 +346,17 @@ class Builder {
   }
 
   /**
-   * The loss and the logits, of slices of the batch that go through the model one after the other: each is small
-   * enough for the caches, and the memory that one leaves the next can use.
+   * The loss and the logits, computed slice by slice of the batch. A slice is small enough for the caches, and the next
+   * one uses its memory again.
    */
   #loss(slices: number, images = this.#images, without: readonly PassName[] = []): Loss {
     const size = this.#batch / slices;
     const some = slice(images, 0, 0, size);
     const labels = slice(this.#labels, 0, 0, size);
-    // The parameters are those of the first time, found by their paths.
+    // The model is written again, on a slice; the parameters of the first time replace those of this one.
     const scope = new Scope();
     const logits = buildModel(scope, some, this.#spec.classes, this.#spec.model);
-    const known = new Map(scope.parameters.map(({ value }, i) => [value, at(this.#values, i)]));
+    const known = new Map(scope.parameters.map(({ value }, i) => [value, expectAt(this.#values, i)]));
     const parts = substitute([crossEntropy(logits, labels, this.#smoothing), logits], known);
     const first = prepare(parts, [...this.#without, ...without]);
     const results = Array.from({ length: slices }, (_, i) => {
@@ -354,8 +367,8 @@ class Builder {
       ]);
       return i === 0 ? first : substitute(first, other);
     });
-    const total = results.map((each) => at(each, 0)).reduce((sum, loss) => add(sum, loss));
-    const all = results.map((each) => at(each, 1));
+    const total = results.map((each) => expectAt(each, 0)).reduce((sum, loss) => add(sum, loss));
+    const all = results.map((each) => expectAt(each, 1));
     return { loss: mul(total, 1 / slices), logits: concat(all, 0) };
   }
 }
@@ -368,18 +381,12 @@ function mostRows(logits: Value): number {
   return most;
 }
 
-/** The forward pass, for any number of images where none is given, in standard ONNX so that it runs wherever ONNX does. */
+/** The forward pass in standard ONNX, which runs anywhere; for any number of images where `batch` is not given. */
 export function buildInference(spec: Spec, batch: Dim = 'batch'): Graph {
   const { channels, height, width } = spec.image;
   const images = input('images', [batch, channels, height, width]);
   const scope = new Scope();
-  const logits = at(prepare([buildModel(scope, images, spec.classes, spec.model)]), 0);
+  const logits = expectAt(prepare([buildModel(scope, images, spec.classes, spec.model)]), 0);
   const inputs = [images, ...scope.parameters.map(({ value }) => value)];
   return finish({ name: 'infer', inputs, outputs: { logits } }, { target: 'webgpu' });
-}
-
-function at(values: readonly Value[], index: number): Value {
-  const value = values[index];
-  if (!value) throw new Error(`internal: no value ${index}`);
-  return value;
 }

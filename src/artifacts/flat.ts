@@ -1,7 +1,6 @@
 /**
- * All parameters in one vector, as the graph of a whole step takes them: one tensor in place of a hundred, and one
- * operation of the optimizer in place of a hundred. Those that weight decay applies to come first, and zeros fill the
- * last row of `ROW` elements.
+ * All parameters in one vector, for the graph of a whole step: it then has one tensor, and one operation of the optimizer,
+ * in place of a hundred. Parameters that decay come first. Zeros fill the last row of `ROW` elements.
  */
 import { concat, expand, mul, pad, reduceSum, reshape, slice, sqrt, zeros } from '../onnx/ops.ts';
 import { sizeOf } from '../onnx/shapes.ts';
@@ -84,7 +83,7 @@ export class FlatLayout {
   }
 }
 
-/** The l2 norm of such a vector, its squares summed row by row: one after the other float32 would lose digits. */
+/** The l2 norm of such a vector. Squares are summed row by row: float32 loses digits in one long sum. */
 export function flatNorm(vector: Value): Value {
   const rows = reshape(mul(vector, vector), [sizeOf(vector.shape) / ROW, ROW]);
   return sqrt(reduceSum(reduceSum(rows, { axes: [1] })));

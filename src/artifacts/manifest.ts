@@ -1,4 +1,4 @@
-/** manifest.json: what a trainer must know of a folder of graphs, and nothing of how they were made. */
+/** manifest.json: what a trainer must know of a folder of graphs. It does not say how they were made. */
 import * as v from 'valibot';
 import { mismatch, UserError } from '../errors.ts';
 import { isOp, type Value } from '../onnx/value.ts';

@@ -1,6 +1,6 @@
 /**
- * What follows the gradient in a graph of a whole training step: clipping, Adam or AdamW (optim/adam.ts, the same
- * formulas), and the few numbers that a run's log wants of the batch. State and gradient are flat vectors (flat.ts).
+ * The second half of the graph of a whole training step: clipping, Adam or AdamW by the formulas of optim/adam.ts, and
+ * the few numbers of the batch that a run logs. State and gradient are flat vectors (flat.ts).
  */
 import { oneHot } from '../objective/cross-entropy.ts';
 import { add, cast, concat, div, less, mul, reduceSum, reshape, sqrt, sub, where } from '../onnx/ops.ts';
@@ -55,8 +55,8 @@ export function adamStep(
 }
 
 /** How many images of the batch have their label first, and among the first five, as train/evaluate.ts counts: [2]. */
-export function hits(logits: Value, labels: Value): Value {
-  const [, classes = 0] = staticShape(logits.shape, 'hits');
+export function topCounts(logits: Value, labels: Value): Value {
+  const [, classes = 0] = staticShape(logits.shape, 'topCounts');
   const own = reduceSum(mul(logits, oneHot(labels, classes)), { axes: [1], keepdims: true });
   // The label itself is not behind itself.
   const behind = reduceSum(cast(less(logits, own), 'float32'), { axes: [1] });

@@ -16,7 +16,7 @@ export interface GraphFolder {
   readonly name: string;
   /** Of the spec. */
   readonly folder: string;
-  /** Of the graphs: the spec's, but for a spec inside the installed package `graphs/<name>` here. */
+  /** Where the graphs are written: the spec's folder, or `graphs/<name>` here for a spec of the installed package. */
   readonly output: string;
   readonly spec: Spec;
 }
@@ -107,16 +107,9 @@ function variantFolder(spec: Spec, { microBatch, memory }: Variant): string {
   return parts.join('-');
 }
 
-/** The graphs of a spec. Throws UserError where its model does not fit its images: that is the spec's mistake. */
-export function buildForSpec({ folder, spec }: GraphFolder, { microBatch, memory }: Variant): BuiltGraphs {
-  try {
-    return buildGraphs(spec, microBatch, { memory });
-  } catch (error) {
-    // A RangeError or a TypeError is the engine's own, and speaks of arrays rather than of the spec.
-    if (!(error instanceof Error) || error.constructor !== Error || error.message.startsWith('internal:'))
-      throw error;
-    throw new UserError(`${path.join(folder, 'spec.json')}: ${error.message}`);
-  }
+/** The graphs of a folder's spec. */
+export function buildForSpec({ spec }: GraphFolder, { microBatch, memory }: Variant): BuiltGraphs {
+  return buildGraphs(spec, microBatch, { memory });
 }
 
 async function currentManifest(folder: string, hash: string): Promise<Manifest | undefined> {

@@ -1,8 +1,8 @@
-/** From uint8 pixels to what a network reads: crop, flip and normalise. Pure: also for browsers. */
+/** Makes network inputs of uint8 pixels: crops, flips and normalises. Pure: also for browsers. */
 import { Random } from '../random.ts';
 import type { DatasetInfo, DatasetName, ImageShape } from './dataset.ts';
 
-/** Crop at random out of the image with `pad` black pixels around it; mirror left–right half of the time. */
+/** Crops the image at random, out of itself with `pad` black pixels around; `flip` mirrors it with probability 1/2. */
 export interface Augmentation {
   readonly pad: number;
   readonly flip: boolean;

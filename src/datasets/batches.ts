@@ -1,15 +1,16 @@
 /** Mini-batches as a function of (seed, epoch, step): a resumed run sees those of an uninterrupted one. */
+import type { OwnedFloats, OwnedIndices, OwnedInts } from '../owned-array.ts';
 import { permutation, Random } from '../random.ts';
 import { type Augmentation, drawPlacement, normalizationTable, writeNormalized } from './augment.ts';
 import type { DatasetInfo, ImageSplit } from './dataset.ts';
 
 export interface Batch {
   /** Normalised, [n, channels, height, width]. */
-  readonly images: Float32Array<ArrayBuffer>;
+  readonly images: OwnedFloats;
   /** [n], each in [0, classes). */
-  readonly labels: Int32Array<ArrayBuffer>;
+  readonly labels: OwnedInts;
   /** [n]: where the images are in their split. */
-  readonly indices: Uint32Array<ArrayBuffer>;
+  readonly indices: OwnedIndices;
   readonly epoch: number;
   /** Number of this batch within its epoch, from 0. */
   readonly step: number;
@@ -38,12 +39,7 @@ export function batchesPerEpoch(
 }
 
 /** The order in which an epoch visits 0 … length − 1. */
-export function epochOrder(
-  length: number,
-  seed: number,
-  epoch: number,
-  shuffle: boolean,
-): Uint32Array<ArrayBuffer> {
+export function epochOrder(length: number, seed: number, epoch: number, shuffle: boolean): OwnedIndices {
   return shuffle
     ? permutation(length, new Random(seed, 'shuffle', epoch))
     : Uint32Array.from({ length }, (_, i) => i);
@@ -55,7 +51,7 @@ export async function assembleBatch(
   split: ImageSplit,
   table: Float32Array,
   { seed, augmentation }: Pick<BatchOptions, 'seed' | 'augmentation'>,
-  indices: Uint32Array<ArrayBuffer>,
+  indices: OwnedIndices,
   epoch: number,
   step: number,
 ): Promise<Batch> {
@@ -76,7 +72,7 @@ export function batchesOf(info: DatasetInfo, split: ImageSplit, options: BatchOp
   const { batchSize, seed, shuffle } = options;
   const table = normalizationTable(info);
   const perEpoch = batchesPerEpoch(split.length, options);
-  let current: { epoch: number; order: Uint32Array<ArrayBuffer> } | undefined;
+  let current: { epoch: number; order: OwnedIndices } | undefined;
   return {
     perEpoch,
     async batch(epoch, step) {

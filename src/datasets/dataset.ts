@@ -20,7 +20,7 @@ export interface ImageSplit {
   readonly labels: Int32Array;
   /** Writes image `index`, uint8 [channels, height, width] in 0 … 255, to `out` from `offset` on. */
   read(index: number, out: Uint8Array, offset: number): void | Promise<void>;
-  /** Looks at what opening did not: throws a UserError for the first file that is no image. */
+  /** Checks what opening leaves out: throws a UserError for the first file that is no image. */
   verify?(): Promise<void>;
 }
 
@@ -35,6 +35,7 @@ export interface DatasetInfo extends ImageShape {
   readonly found: string;
 }
 
+/** An open dataset: its description, and its splits. */
 export interface ImageDataset extends DatasetInfo, Readonly<Record<SplitName, ImageSplit>> {}
 
 /**

@@ -1,12 +1,18 @@
 /** Images of any size in `train/<class>/` and `val/<class>/` (or `test/<class>/`), decoded when they are needed. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import sharp from 'sharp';
+import sharp, { type DepthEnum } from 'sharp';
 import { UserError } from '../errors.ts';
 import type { DatasetSource, ImageDataset, ImageShape, ImageSplit } from './dataset.ts';
 import { count, present, reason } from './files.ts';
 
 const HEADERS_AT_ONCE = 16;
+
+/**
+ * The most bytes that a picture may have once it is decoded. Some files are decoded whole (interlaced PNG, progressive
+ * JPEG, WebP), and several at once, so that a file of 1 MB could take all memory. It is 89 million RGB pixels.
+ */
+const MOST_BYTES = 256 * 2 ** 20;
 
 /** ImageNet's statistics; for grey images those of the mean of its channels. */
 const STATISTICS = {
@@ -95,15 +101,47 @@ function folderSplit(dir: string, classes: readonly string[], shape: ImageShape)
     },
     verify: () =>
       each(images, HEADERS_AT_ONCE, async ({ path }) => {
-        await sharp(path).metadata().catch(unreadable(path));
+        await header(path);
       }),
   };
+}
+
+/** Reads a file's header. Throws UserError where it is no image, or one too large to be decoded. */
+async function header(path: string): Promise<void> {
+  // sharp's own limit is of pixels, whatever their size, and its error names no file.
+  const { width, height, channels, depth } = await sharp(path, UNLIMITED).metadata().catch(unreadable(path));
+  const bytes = width * height * channels * BYTES[depth];
+  if (bytes <= MOST_BYTES) return;
+  throw new UserError(
+    `image-folder: ${path} has ${width}×${height} pixels, ${megabytes(bytes)} once decoded: expected at most ${megabytes(MOST_BYTES)}; make it smaller or remove it`,
+  );
+}
+
+const UNLIMITED = { limitInputPixels: false } as const;
+
+/** Of one number, by libvips' name of its type. */
+const BYTES: Readonly<Record<keyof DepthEnum, number>> = {
+  char: 1,
+  uchar: 1,
+  short: 2,
+  ushort: 2,
+  int: 4,
+  uint: 4,
+  float: 4,
+  complex: 8,
+  double: 8,
+  dpcomplex: 16,
+};
+
+function megabytes(bytes: number): string {
+  return `${count(Math.round(bytes / 1e6))} MB`;
 }
 
 /** Decodes a file, turned as its EXIF data says, covering the wanted size, onto black where transparent. */
 async function decode(path: string, shape: ImageShape, out: Uint8Array, offset: number): Promise<void> {
   const { channels, height, width } = shape;
-  const pixels = await sharp(path)
+  await header(path);
+  const pixels = await sharp(path, UNLIMITED)
     .autoOrient()
     .resize(width, height, { fit: 'cover' })
     .flatten()

@@ -1,11 +1,12 @@
 /**
- * Prepares batches in a worker thread: ONNX Runtime's `run` blocks the thread it is called on, so that the data
- * for the next steps must come from another one.
+ * Prepares batches in a worker thread. ONNX Runtime's `run` blocks the thread that calls it, so another thread must
+ * prepare the data for the next steps.
  */
 import { UserError } from '../errors.ts';
+import { expectBoolean, expectNumber, expectOneOf } from '../expect.ts';
 import { revive, startModule } from '../thread.ts';
 import type { Batch } from './batches.ts';
-import type { DatasetInfo } from './dataset.ts';
+import { type DatasetInfo, SPLITS } from './dataset.ts';
 import type { WorkerOptions, WorkerReply, WorkerRequest } from './loader-worker.ts';
 
 export interface LoaderOptions extends WorkerOptions {
@@ -13,22 +14,27 @@ export interface LoaderOptions extends WorkerOptions {
   readonly prefetch?: number | undefined;
 }
 
+/** Batches of one split of a dataset. */
 export interface Loader {
   readonly info: DatasetInfo;
   /** Images in the split. */
   readonly length: number;
   readonly batchesPerEpoch: number;
-  /** The batches of an epoch from number `fromBatch` (0) on. The arrays of a batch belong to the caller. */
+  /**
+   * The batches of an epoch, counted from 0, from number `fromBatch` (0) on. The arrays of a batch belong to the
+   * caller. Throws UserError where a number is none, and where an image turns out to be unreadable.
+   */
   batches(from: { readonly epoch: number; readonly fromBatch?: number | undefined }): AsyncIterable<Batch>;
-  /** Ends the thread; what is still being prepared is given up. */
+  /** Ends the thread, and gives up what it still prepares. */
   close(): Promise<void>;
 }
 
 /**
- * Opens one split of a dataset and checks it. Throws a UserError where the dataset is not right, does not fit
- * the graph, or has fewer images than one batch with `dropLast`.
+ * Opens one split of a dataset and checks it. Throws a UserError where an option is none, where the dataset is not
+ * right or does not fit the graph, and where it has fewer images than one batch with `dropLast`.
  */
 export async function openLoader(options: LoaderOptions): Promise<Loader> {
+  expectOptions(options);
   const { prefetch = 2, ...workerOptions } = options;
   const thread = startThread(workerOptions);
   const opened = await thread.next().catch(async (error) => {
@@ -55,11 +61,13 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     length,
     batchesPerEpoch: perEpoch,
     async *batches({ epoch, fromBatch = 0 }) {
+      expectNumber('batches: epoch', epoch, { min: 0, isInteger: true });
+      expectNumber('batches: fromBatch', fromBatch, { min: 0, isInteger: true });
       const ahead: Promise<Batch>[] = [];
       for (let step = fromBatch; step < perEpoch; step++) {
         while (step + ahead.length < perEpoch && ahead.length <= prefetch) {
           const batch = request(epoch, step + ahead.length);
-          // A failure belongs to whoever takes the batch; until then, or after a `break`, nobody waits for it.
+          // A failure is thrown where the batch is taken. Until then, or after a `break`, nobody waits for it.
           batch.catch(() => {});
           ahead.push(batch);
         }
@@ -71,6 +79,19 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
   };
 }
 
+function expectOptions(options: LoaderOptions): void {
+  const { split, batchSize, seed, prefetch = 0, augmentation, shuffle, dropLast } = options;
+  const { pad, flip }: Partial<LoaderOptions['augmentation']> = augmentation ?? {};
+  expectOneOf('openLoader: split', split, SPLITS);
+  expectNumber('openLoader: batchSize', batchSize, { min: 1, isInteger: true });
+  for (const [name, value] of Object.entries({ seed, prefetch, 'augmentation.pad': pad })) {
+    expectNumber(`openLoader: ${name}`, value, { min: 0, isInteger: true });
+  }
+  for (const [name, value] of Object.entries({ shuffle, dropLast, 'augmentation.flip': flip })) {
+    expectBoolean(`openLoader: ${name}`, value);
+  }
+}
+
 type Success = Exclude<WorkerReply, { kind: 'failed' }>;
 
 interface Thread {
@@ -79,7 +100,7 @@ interface Thread {
   close(): Promise<void>;
 }
 
-/** A worker whose replies come in the order of the requests. It keeps the process alive only while one is due. */
+/** A worker that replies in the order of the requests. It keeps the process alive only while a reply is due. */
 function startThread(options: WorkerOptions): Thread {
   const worker = startModule('loader-worker', import.meta.url, options);
   const due: { resolve(reply: Success): void; reject(error: Error): void }[] = [];

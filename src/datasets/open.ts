@@ -1,7 +1,14 @@
 import { statSync } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 import { openCifar } from './cifar.ts';
-import type { DatasetName, DatasetSource, ImageDataset, ImageShape } from './dataset.ts';
+import {
+  DATASETS,
+  type DatasetName,
+  type DatasetSource,
+  type ImageDataset,
+  type ImageShape,
+} from './dataset.ts';
 import { count } from './files.ts';
 import { openImageFolder } from './image-folder.ts';
 import { openMnist } from './mnist.ts';
@@ -24,14 +31,21 @@ export function expectDataFolder({ dataset, dir }: Pick<DatasetSource, 'dataset'
   );
 }
 
-/** Opens a dataset; a UserError where its files are not right or do not fit the graph that `source` describes. */
+/**
+ * Opens a dataset. Throws UserError where `source` does not say what is needed, and where the files are not right or do
+ * not fit the graph that it describes.
+ */
 export async function openDataset(source: DatasetSource): Promise<ImageDataset> {
-  const { trainFraction = 1 } = source;
+  const { dataset: name, channels, height, width, classes, trainFraction = 1 } = source;
+  expectOneOf('dataset', name, DATASETS);
+  for (const [what, value] of Object.entries({ channels, height, width, classes })) {
+    expectNumber(`dataset ${name}: ${what}`, value, { min: 1, isInteger: true });
+  }
   if (!(trainFraction > 0 && trainFraction <= 1)) {
     throw new UserError(`trainFraction: expected a number above 0 and at most 1, got ${trainFraction}`);
   }
   expectDataFolder(source);
-  const dataset = await OPEN[source.dataset](source);
+  const dataset = await OPEN[name](source);
   checkFit(dataset, source);
   if (trainFraction === 1) return dataset;
   const train = stratifiedSubset(dataset.train, trainFraction);

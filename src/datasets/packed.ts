@@ -7,7 +7,7 @@ export interface PackedLayout {
   readonly bytes: number;
 }
 
-/** Splits one after the other, each where it is: nothing is copied. */
+/** Several splits as one, in this order; nothing is copied. */
 export function joinedSplit(parts: readonly ImageSplit[]): ImageSplit {
   const labels = Int32Array.from(parts.flatMap((part) => [...part.labels]));
   return {
@@ -24,7 +24,7 @@ export function joinedSplit(parts: readonly ImageSplit[]): ImageSplit {
   };
 }
 
-/** A split whose images all lie in memory, uint8 and channels first, at a constant distance. */
+/** A split whose images lie in one array at a constant distance, uint8 and channels first. */
 export function packedSplit(data: Uint8Array, labels: Int32Array, layout: PackedLayout): ImageSplit {
   const { start, stride, bytes } = layout;
   return {

@@ -2,9 +2,8 @@ import { permutation, Random } from '../random.ts';
 import type { ImageSplit } from './dataset.ts';
 
 /**
- * The same share of every class (at least one image of each), in the split's order. The choice depends on no
- * run's seed, and a smaller fraction picks from the images of a larger one, so that a study over dataset sizes
- * compares like with like.
+ * The same share of every class (at least one image of each), in the split's order. It does not depend on the seed of a
+ * run, and a smaller fraction is a part of a larger one: a study over dataset sizes then compares like with like.
  */
 export function stratifiedSubset(split: ImageSplit, fraction: number): ImageSplit {
   const byClass = new Map<number, number[]>();

@@ -1,6 +1,8 @@
-/** Parameters by path: the one thing that a model hands around besides values. */
+/** Parameters by path: the one thing that a model passes around besides values. */
+import { UserError } from '../errors.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 import { input } from '../onnx/ops.ts';
-import { sizeOf } from '../onnx/shapes.ts';
+import { show, sizeOf } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import { Random } from '../random.ts';
 
@@ -11,6 +13,9 @@ export type Init =
   | { readonly kind: 'normal'; readonly std: number }
   | { readonly kind: 'xavier-uniform' };
 
+const INITS = ['zeros', 'ones', 'normal', 'xavier-uniform'] as const satisfies readonly Init['kind'][];
+
+/** A trainable parameter of a model. */
 export interface Parameter {
   readonly path: string;
   readonly shape: readonly number[];
@@ -33,15 +38,17 @@ export class Scope {
     return new Scope(this.#join(name), this.#parameters);
   }
 
-  /** A trainable float32 parameter. Throws when the path is taken. */
+  /** A trainable float32 parameter of this shape. Throws where the path is taken or `init` is not known. */
   param(name: string, shape: readonly number[], init: Init): Value {
     const path = this.#join(name);
     if (this.#parameters.has(path)) throw new Error(`scope: expected a new path, got "${path}" again`);
+    expectInit(`scope: ${path}: init`, init);
     const value = input(path, shape);
     this.#parameters.set(path, { path, shape, init, value });
     return value;
   }
 
+  /** In the order in which they were first asked for. */
   get parameters(): readonly Parameter[] {
     return [...this.#parameters.values()];
   }
@@ -51,9 +58,15 @@ export class Scope {
   }
 }
 
+function expectInit(what: string, init: Init | undefined): asserts init is Init {
+  expectOneOf(`${what} kind`, init?.kind, INITS);
+  if (init?.kind === 'normal') expectNumber(`${what} std`, init.std, { min: 0 });
+}
+
 /**
- * Fills `out` with a parameter's starting values. They depend on the seed and on the parameter's path alone, so
- * that adding a layer does not change how the others start.
+ * Fills `out` with the starting values of a parameter of this path and shape. They depend on the seed and on the path
+ * alone, so that adding a layer does not change how the others start. Throws UserError where `out` does not have the
+ * shape's length, or `init` or the seed is not one.
  */
 export function initialize(
   out: Float32Array,
@@ -62,8 +75,13 @@ export function initialize(
   init: Init,
   seed: number,
 ): void {
-  if (out.length !== sizeOf(shape))
-    throw new Error(`internal: ${path} has ${sizeOf(shape)} elements, not ${out.length}`);
+  if (out.length !== sizeOf(shape)) {
+    throw new UserError(
+      `initialize: ${path}: expected an array of the ${sizeOf(shape)} elements of ${show(shape)}, got ${out.length}`,
+    );
+  }
+  expectInit(`initialize: ${path}: init`, init);
+  expectNumber(`initialize: ${path}: seed`, seed, { min: 0, isInteger: true });
   const random = new Random(seed, 'init', hash(path));
   switch (init.kind) {
     case 'zeros':

@@ -8,6 +8,7 @@ import { dense, gelu, geluTanh, layerNorm } from '../autodiff/functions.ts';
 import { add, matmul, pad, reduceMean, reshape, slice, softmaxOp, transpose } from '../onnx/ops.ts';
 import { product, show, staticDim } from '../onnx/shapes.ts';
 import type { Dim, Value } from '../onnx/value.ts';
+import { checked, MOST_LAYERS, size } from './schema.ts';
 import type { Scope } from './scope.ts';
 
 /** Width, depth, heads; the MLP is four times as wide. */
@@ -19,18 +20,16 @@ export const VIT_VARIANTS = {
   l: { width: 1024, layers: 24, heads: 16 },
 } as const;
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(1));
-
 export const vitSchema = v.pipe(
   v.strictObject({
     kind: v.literal('vit'),
     /** A row of the table, whose numbers the fields below replace where given. */
     variant: v.optional(v.picklist(['micro', 'ti', 's', 'b', 'l'])),
-    patch: count,
-    width: v.optional(count),
-    layers: v.optional(count),
-    heads: v.optional(count),
-    mlpRatio: v.optional(v.pipe(v.number(), v.gtValue(0)), 4),
+    patch: size(8192),
+    width: v.optional(size(65536)),
+    layers: v.optional(size(MOST_LAYERS)),
+    heads: v.optional(size(1024)),
+    mlpRatio: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(64)), 4),
     pool: v.optional(v.picklist(['class', 'mean']), 'class'),
     activation: v.optional(v.picklist(['gelu', 'gelu-tanh']), 'gelu'),
   }),
@@ -40,7 +39,9 @@ export const vitSchema = v.pipe(
   ),
 );
 
-export type VitConfig = v.InferOutput<typeof vitSchema>;
+/** A variant, or width, layers and heads; what else is left out has its default. */
+export type VitConfig = v.InferInput<typeof vitSchema>;
+type CheckedConfig = v.InferOutput<typeof vitSchema>;
 
 /** In the papers' code (big_vision, timm) 1e-6, not ONNX's 1e-5. */
 const NORM_EPSILON = 1e-6;
@@ -49,33 +50,39 @@ interface Sizes {
   readonly width: number;
   readonly layers: number;
   readonly heads: number;
+  readonly mlpWidth: number;
 }
 
-function sizesOf({ variant, width, layers, heads }: VitConfig): Sizes {
+function sizesOf({ variant, mlpRatio, ...given }: CheckedConfig): Sizes {
   const row: Partial<Sizes> = variant ? VIT_VARIANTS[variant] : {};
-  const sizes = {
-    width: width ?? row.width ?? 0,
-    layers: layers ?? row.layers ?? 0,
-    heads: heads ?? row.heads ?? 0,
-  };
-  if (sizes.width % sizes.heads !== 0) {
-    throw new Error(`vit: expected a width that ${sizes.heads} heads divide, got ${sizes.width}`);
+  const width = given.width ?? row.width ?? 0;
+  const layers = given.layers ?? row.layers ?? 0;
+  const heads = given.heads ?? row.heads ?? 0;
+  if (width % heads !== 0) {
+    throw new Error(`vit: expected a width that ${heads} heads divide, got ${width}`);
   }
-  return sizes;
+  const mlpWidth = Math.round(width * mlpRatio);
+  if (mlpWidth < 1) {
+    throw new Error(
+      `vit: expected an mlpRatio that gives the MLP a width of at least 1, got ${mlpRatio} × ${width}`,
+    );
+  }
+  return { width, layers, heads, mlpWidth };
 }
 
-/** Images float32 [batch, channels, height, width] → logits [batch, classes]. */
-export function vit(scope: Scope, images: Value, classes: number, config: VitConfig): Value {
-  const { width, layers, heads } = sizesOf(config);
+/**
+ * Images float32 [batch, channels, height, width] → logits float32 [batch, classes], before softmax. Throws UserError for
+ * a config that is none, and an Error where heads do not divide the width or a patch the image.
+ */
+export function vit(scope: Scope, images: Value, classes: number, given: VitConfig): Value {
+  const config = checked('vit', vitSchema, given);
+  const { width, layers, heads, mlpWidth } = sizesOf(config);
   const activation = config.activation === 'gelu' ? gelu : geluTanh;
   let x = embed(scope, images, width, config);
   for (let i = 0; i < layers; i++) {
     const block = scope.sub(`block${i}`);
     x = add(x, attention(block.sub('attn'), norm(block.sub('norm1'), x), heads));
-    x = add(
-      x,
-      mlp(block.sub('mlp'), norm(block.sub('norm2'), x), Math.round(width * config.mlpRatio), activation),
-    );
+    x = add(x, mlp(block.sub('mlp'), norm(block.sub('norm2'), x), mlpWidth, activation));
   }
   const normalized = norm(scope.sub('norm'), x);
   const [batch = 0] = images.shape;
@@ -87,7 +94,7 @@ export function vit(scope: Scope, images: Value, classes: number, config: VitCon
 }
 
 /** Patches through a linear layer, a class token in front, positions added: [batch, tokens, width]. */
-function embed(scope: Scope, images: Value, width: number, { patch, pool }: VitConfig): Value {
+function embed(scope: Scope, images: Value, width: number, { patch, pool }: CheckedConfig): Value {
   const x = linear(scope.sub('embed'), patches(images, patch), width);
   const tokens = staticDim(x.shape[1], 'vit', x.shape);
   if (pool === 'mean')

@@ -7,8 +7,9 @@ import { add, concat, div, greater, mul, reduceSum, reshape, sqrt, where } from 
 import type { Value } from '../onnx/value.ts';
 
 /**
- * The l2 norm of all the values together: a float32 scalar. Squares are summed axis by axis: ONNX Runtime adds a whole
- * tensor up one element after the other, and four million of them to three digits only.
+ * The l2 norm of all values together: float32 of any static shape → a float32 scalar. Throws where there is no value.
+ * Squares are summed axis by axis: ONNX Runtime sums a whole tensor one element after the other, and of four million
+ * elements the sum then has only three correct digits.
  */
 export function globalNorm(values: readonly Value[]): Value {
   if (values.length === 0) throw new Error('globalNorm: expected at least one value, got none');
@@ -23,8 +24,9 @@ function sumOfSquares(value: Value): Value {
 
 /**
  * The exact gradient of L + λ‖∇L‖ (equation 4): g + λ·H·g/‖g‖, with H·g the tangent of the gradient along itself.
- * Where ‖g‖ = 0 it is g. `gradient` is ∇L at `parameters`, `norm` its global norm, `lambda` a float32 scalar; the graph
- * that is differentiated again may be another one of the same gradient.
+ * Where ‖g‖ = 0 it is g. `gradient` is ∇L at `parameters`, float32 values of their shapes; `norm` is its global norm
+ * and `lambda` the weight of the penalty, float32 scalars. `differentiated` may be another graph of the same gradient:
+ * it is the one that is differentiated again. The result has the shapes of the parameters.
  */
 export function penalizedGradient(
   gradient: readonly Value[],

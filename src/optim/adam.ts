@@ -3,12 +3,12 @@
  * bias-corrected, with ε outside the root, as torch and optax compute them.
  */
 import { kernelsOf, vectorized } from './kernels/memory.ts';
-import type { Optimizer, OptimizerConfig, Update } from './optimizer.ts';
+import type { OptimizerConfig, Update, UpdateRule } from './optimizer.ts';
 
 type AdamConfig = Pick<OptimizerConfig, 'beta1' | 'beta2' | 'epsilon'>;
 
 /** θ ← θ − lr·wd·θ − lr·m̂/(√v̂ + ε): the decay stays out of the moments. */
-export function adamw(config: AdamConfig): Omit<Optimizer, 'name'> {
+export function adamw(config: AdamConfig): UpdateRule {
   return adamOf(config, ({ learningRate, weightDecay }) => ({
     shrink: 1 - learningRate * weightDecay,
     l2: 0,
@@ -16,14 +16,14 @@ export function adamw(config: AdamConfig): Omit<Optimizer, 'name'> {
 }
 
 /** The decay is part of the gradient, and so of the moments. */
-export function adam(config: AdamConfig): Omit<Optimizer, 'name'> {
+export function adam(config: AdamConfig): UpdateRule {
   return adamOf(config, ({ weightDecay }) => ({ shrink: 1, l2: weightDecay }));
 }
 
 function adamOf(
   { beta1, beta2, epsilon }: AdamConfig,
-  decay: (update: Update) => { readonly shrink: number; readonly l2: number },
-): Omit<Optimizer, 'name'> {
+  decay: (update: Required<Update>) => { readonly shrink: number; readonly l2: number },
+): UpdateRule {
   return {
     slots: ['mu', 'nu'],
     update(update) {

@@ -4,14 +4,17 @@
  * grows linearly from 0, or the regularizer stays out until warmup ends.
  */
 import { UserError } from '../errors.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 import { ramp } from './schedule.ts';
 
-export type GrKind = 'none' | 'exact' | 'fd' | 'sam';
-export type GrWarmup = 'none' | 'lambda' | 'r' | 'zero';
+const KINDS = ['none', 'exact', 'fd', 'sam'] as const;
+export type GrKind = (typeof KINDS)[number];
+const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const;
+export type GrWarmup = (typeof WARMUPS)[number];
 
 /** The regularizer at one step. `exact` has no r and α, which are then 0. */
 export interface GrState {
-  /** False where the plain gradient is what the formula gives: the cheaper graph runs. */
+  /** False where the formula gives the plain gradient; the cheaper graph can then run. */
   readonly active: boolean;
   readonly lambda: number;
   readonly r: number;
@@ -32,9 +35,18 @@ export interface GrOptions {
 
 const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
 
-/** Throws UserError where λ, r and α are missing or contradict each other (λ = α·r), or the warmup does not apply. */
+/**
+ * The regularizer by step. Throws UserError where an option is none, where λ, r and α are missing or contradict each
+ * other (λ = α·r), and where the warmup does not apply.
+ */
 export function grSchedule(options: GrOptions): GrSchedule {
   const { kind, warmup, warmupSteps } = options;
+  expectOneOf('grSchedule: kind', kind, KINDS);
+  expectOneOf('grSchedule: warmup', warmup, WARMUPS);
+  expectNumber('grSchedule: warmupSteps', warmupSteps, { min: 0 });
+  for (const name of ['lambda', 'r', 'alpha'] as const) {
+    if (options[name] !== undefined) expectNumber(`grSchedule: ${name}`, options[name], { min: 0 });
+  }
   if (kind === 'none') return () => OFF;
   const full = fullStrength(options);
   if (warmup !== 'none' && warmupSteps === 0) {
@@ -63,7 +75,7 @@ interface Strength {
 
 function state(kind: GrKind, full: Strength, warmup: GrWarmup, share: number, isWarmingUp: boolean): GrState {
   if (full.lambda === 0 || (warmup !== 'none' && share === 0) || (warmup === 'zero' && isWarmingUp)) {
-    // What ramps is 0, but what a ramp keeps fixed is in force.
+    // The number that ramps is 0; the one that stays fixed has its value.
     return { ...OFF, r: warmup === 'lambda' ? full.r : 0, alpha: warmup === 'r' ? full.alpha : 0 };
   }
   if (warmup === 'lambda') {

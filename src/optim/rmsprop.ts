@@ -1,12 +1,12 @@
 /** RMSProp (Hinton, lecture 6e, 2012) with optional momentum, ε outside the root, as torch computes it. */
-import type { Optimizer, OptimizerConfig } from './optimizer.ts';
+import type { OptimizerConfig, UpdateRule } from './optimizer.ts';
 
 /** g ← grad + wd·θ; v ← ρ·v + (1 − ρ)·g²; b ← μ·b + g/(√v + ε); θ ← θ − lr·b. */
 export function rmsprop({
   decay,
   epsilon,
   momentum,
-}: Pick<OptimizerConfig, 'decay' | 'epsilon' | 'momentum'>): Omit<Optimizer, 'name'> {
+}: Pick<OptimizerConfig, 'decay' | 'epsilon' | 'momentum'>): UpdateRule {
   return {
     slots: ['nu', 'momentum'],
     update({ param, grad, slots: [nu, velocity], learningRate, weightDecay, gradScale }) {

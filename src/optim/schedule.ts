@@ -1,10 +1,12 @@
 /** Learning rates as functions of the step. */
 import { UserError } from '../errors.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 
 /** The value for the optimizer step about to be taken, counted from 0. */
 export type Schedule = (step: number) => number;
 
-export type ScheduleKind = 'constant' | 'cosine' | 'step' | 'exponential';
+const KINDS = ['constant', 'cosine', 'step', 'exponential'] as const;
+export type ScheduleKind = (typeof KINDS)[number];
 
 export interface LearningRateOptions {
   readonly kind: ScheduleKind;
@@ -12,7 +14,7 @@ export interface LearningRateOptions {
   readonly peak: number;
   readonly warmupSteps: number;
   readonly totalSteps: number;
-  /** `step`: multiply by `gamma` every so many steps after warmup. `exponential`: so that it is `gamma` after so many. */
+  /** `step` multiplies by `gamma` every so many steps after warmup; `exponential` has reached `gamma` after so many. */
   readonly stepSize: number;
   readonly gamma: number;
 }
@@ -34,10 +36,19 @@ const DECAYS: Readonly<
 
 /**
  * Linear warmup from 0, then the decay: 0 at step 0 (the peak without warmup), the peak at step `warmupSteps`, and for
- * `cosine` 0 at step `totalSteps`, which is one past the last. Throws UserError when warmup is longer than the run.
+ * `cosine` 0 at step `totalSteps`, which is one past the last. Throws UserError where an option that the kind needs is
+ * no number, and where warmup is longer than the run.
  */
 export function learningRateSchedule(options: LearningRateOptions): Schedule {
   const { kind, peak, warmupSteps, totalSteps } = options;
+  expectOneOf('learningRateSchedule: kind', kind, KINDS);
+  for (const name of ['peak', 'warmupSteps', 'totalSteps'] as const) {
+    expectNumber(`learningRateSchedule: ${name}`, options[name], { min: 0 });
+  }
+  if (kind === 'step' || kind === 'exponential') {
+    expectNumber('learningRateSchedule: stepSize', options.stepSize, { min: 1 });
+    expectNumber('learningRateSchedule: gamma', options.gamma, { min: 0 });
+  }
   if (warmupSteps > totalSteps) {
     throw new UserError(`warmup: expected at most the run's ${totalSteps} steps, got ${warmupSteps}`);
   }

@@ -1,11 +1,8 @@
 /** Stochastic gradient descent with momentum, plain or Nesterov's (Sutskever et al., ICML 2013), as torch computes it. */
-import type { Optimizer, OptimizerConfig } from './optimizer.ts';
+import type { OptimizerConfig, UpdateRule } from './optimizer.ts';
 
 /** g ← grad + wd·θ; b ← μ·b + g (b = g at first); θ ← θ − lr·b, or with Nesterov θ − lr·(g + μ·b). */
-export function sgd({
-  momentum,
-  nesterov,
-}: Pick<OptimizerConfig, 'momentum' | 'nesterov'>): Omit<Optimizer, 'name'> {
+export function sgd({ momentum, nesterov }: Pick<OptimizerConfig, 'momentum' | 'nesterov'>): UpdateRule {
   return {
     slots: ['momentum'],
     update({ param, grad, slots: [velocity], learningRate, weightDecay, gradScale }) {

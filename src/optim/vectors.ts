@@ -1,4 +1,4 @@
-/** Passes over arrays of the size of the weights, wherever they lie. Numbers are float64 until they are stored. */
+/** Sums and combinations of arrays as large as the weights, in any memory. They compute in float64 and store float32. */
 import { kernelsForAny, kernelsOf, vectorized } from './kernels/memory.ts';
 
 /** to ← a·x + b·y; `to` may be one of them. */
@@ -11,6 +11,7 @@ export function combine(to: Float32Array, a: number, x: Float32Array, b: number,
     to[i] = a * (x[i] ?? 0) + b * (y[i] ?? 0);
 }
 
+/** Σ x². */
 export function sumOfSquares(x: Float32Array): number {
   const kernels = kernelsOf(x) ?? kernelsForAny();
   let total = kernels?.sumOfSquares(x) ?? 0;

@@ -1,10 +1,11 @@
 /**
  * Computes each expression once: nodes of the same op, attributes and operands become one. Derivative rules and
- * composites write down what they need and leave it to this pass to notice that it is there already.
+ * composites therefore write down all that they need, also what another one has written before.
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { isOp, type Node, type Value } from '../onnx/value.ts';
 
+/** Constants of more elements are compared by identity, since comparing their elements would take long. */
 const LARGE = 256;
 
 export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
@@ -38,7 +39,7 @@ function identityOf(node: Node, id: (node: Node) => number): string {
     : `${value.dtype} ${value.shape} ${isUniform(data) ? data[0] : data}`;
 }
 
-/** Most nodes have none, and JSON takes its time. */
+/** As text. Most nodes have none; looking for one first saves the time of JSON. */
 function attributesOf({ attributes }: Node): string {
   for (const _ in attributes) return JSON.stringify(attributes);
   return '';

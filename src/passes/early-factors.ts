@@ -1,6 +1,6 @@
 /**
- * A product of several factors begins with those that are there first. In a second derivative these are values of the
- * first: their product can then be computed while they are at hand, and is kept instead of them.
+ * A product of several factors begins with the factors that are computed first. In a second derivative these are values
+ * of the first derivative. Their product is computed while they are in memory, and is kept in place of them.
  *
  *     early·(late·early') → late·(early·early')
  */
@@ -13,7 +13,7 @@ import { Users } from './users.ts';
 export function multiplyEarlyFactorsFirst(outputs: readonly Value[]): Value[] {
   const users = new Users(outputs);
   const depths = new Map<Node, number>();
-  /** How many nodes lie above a value, one after the other. */
+  /** The length of the longest chain of nodes above a value. */
   const depth = ({ node }: Value): number => {
     const known = depths.get(node) ?? 1 + Math.max(-1, ...operands(node).map(depth));
     depths.set(node, known);

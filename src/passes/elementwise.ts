@@ -6,7 +6,7 @@ const ELEMENTWISE: readonly OpType[] = [
   ...(['Cast', 'Add', 'Sub', 'Mul', 'Div', 'Pow', 'Equal', 'Greater', 'Less', 'Where'] as const),
 ];
 
-/** Whether every element of the result comes from the elements at its place: also a composite of one operand's type. */
+/** Whether every element of the result depends only on the elements at its place. Some composites say so of themselves. */
 export function isElementwise(node: Node): boolean {
   return isOp(node, 'Call') ? node.attributes.composite.elementwise === true : ELEMENTWISE.includes(node.op);
 }

@@ -1,15 +1,15 @@
 /**
- * The order in which nodes run, so that values live shortly. Parameters' gradients are computed one after the other,
- * each with what it needs; but as soon as a few nodes can run that free as much memory as they take, they do. So a
- * weight gradient comes directly after the cotangent it is made of, not when all cotangents are there; and of an
- * activation function that which its derivative needs is computed, instead of keeping all that it is made of.
+ * The order in which nodes run, so that no value lives long. The gradients of the parameters are computed one after the
+ * other, each with what it needs. But as soon as a few nodes can run that free as much memory as they take, they run.
+ * So a weight gradient comes directly after the cotangent that it is made of, and not after all cotangents. And of an
+ * activation function, what its derivative needs is computed early, and its operands need not be kept.
  */
 import { type Graph, topologicalOrder } from '../onnx/graph.ts';
 import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
 import { isElementwise } from './elementwise.ts';
 import { bytesOf, isStored, ownerOf } from './memory.ts';
 
-/** The most nodes that are brought forward together, and how deep an activation function is looked into. */
+/** The most nodes that are brought forward together, and how many nodes behind each other the search follows. */
 const GROUP = 10;
 const DEPTH = 6;
 
@@ -22,7 +22,7 @@ export function orderExecution(graph: Graph): Graph {
   return { ...graph, order: new Scheduler(order, outputs).schedule() };
 }
 
-/** What a product is added to comes before the product: an accumulator before what it accumulates. */
+/** The operands of a Gemm, its summand first: an accumulator is computed before the product that is added to it. */
 const sumFirst = (node: Node): readonly Value[] =>
   isOp(node, 'Gemm') ? [...operands(node)].reverse() : operands(node);
 
@@ -104,7 +104,7 @@ class Scheduler {
     return result;
   }
 
-  /** A group of nodes, in order, that can run and frees memory, now that `node` has. */
+  /** A group of nodes, in order, that can run now that `node` has run, and that frees memory. */
   #forwarded(node: number): readonly number[] | undefined {
     const seen = new Set<number>();
     let level = [...list(this.#users, node)];
@@ -124,7 +124,7 @@ class Scheduler {
     return undefined;
   }
 
-  /** The node and what it still needs, in order; nothing where that is a long way. */
+  /** The node and the nodes that it still needs, in order; nothing where these are too many. */
   #missing(node: number): number[] | undefined {
     const group: number[] = [];
     const found = new Set<number>();
@@ -140,9 +140,10 @@ class Scheduler {
   }
 
   /**
-   * Whether a group frees as much as it leaves behind, or leaves so little next to what it reads that it only stands
-   * in the way of its operands' being freed (a sum over rows). What has to be held in any case counts, by half, only
-   * where it is large next to what it is made of: there, the later it is computed, the better.
+   * Whether to run a group now. It pays where the group frees as many bytes as it leaves behind. It also pays for one
+   * node whose result is small next to what it reads (a sum over rows): until it has run, its operands cannot be freed.
+   * A result that must be kept in any case counts by half, and only where it is large next to what it is made of: such
+   * a result is better computed late.
    */
   #pays(group: readonly number[]): boolean {
     const inside = new Set(group);
@@ -172,7 +173,7 @@ class Scheduler {
   }
 }
 
-/** The results of the graph, and what becomes one of them where it lies: a sum that gets further terms, a factor. */
+/** The results of the graph, and the values whose memory becomes a result's: sums of fewer terms, factors. */
 function inevitable(outputs: readonly Value[]): Set<Value> {
   const found = new Set<Value>();
   const queue = outputs.map(ownerOf);

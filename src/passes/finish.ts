@@ -2,8 +2,10 @@
  * What is done to every graph: the one place that says which passes run, and in which order. Some run before
  * differentiation, so that the derivatives are those of the better graph; the others run on what is to be written.
  */
-import { type Graph, inlineCalls, mapOutputs } from '../onnx/graph.ts';
-import type { Value } from '../onnx/value.ts';
+import { UserError } from '../errors.ts';
+import { expectOneOf } from '../expect.ts';
+import { type Graph, inlineCalls, mapOutputs, topologicalOrder } from '../onnx/graph.ts';
+import { isOp, type Value } from '../onnx/value.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
@@ -39,11 +41,17 @@ const AFTER = {
 export const PASS_NAMES = [...names(BEFORE), ...names(AFTER), 'execution-order', 'recompute'] as const;
 export type PassName = (typeof PASS_NAMES)[number];
 
-/** Applies the passes that come before differentiation to a forward graph, all its outputs together. */
+/**
+ * Rewrites a forward graph before it is differentiated: equal values in the order given, of operations whose
+ * derivatives are cheaper. Pass all outputs together, since what one of them needs limits what may be rewritten. Throws
+ * UserError for a name in `without` that is no pass.
+ */
 export function prepare(outputs: readonly Value[], without: readonly PassName[] = []): Value[] {
+  for (const name of without) expectOneOf('prepare: without', name, PASS_NAMES);
   return applied(BEFORE, outputs, without);
 }
 
+/** What a graph is to be written for, and which passes are left out. */
 export interface FinishOptions {
   readonly target: Target;
   readonly without?: readonly PassName[];
@@ -51,8 +59,16 @@ export interface FinishOptions {
   readonly recomputeAfter?: readonly string[];
 }
 
-/** Makes a graph ready to be written for a target. */
+/**
+ * Makes a graph ready to be written for a target: composites become ops, and the passes run that come after
+ * differentiation. Throws UserError where an output needs an input that `graph.inputs` leaves out, and for a target, a
+ * pass or an output that is none.
+ */
 export function finish(graph: Graph, { target, without = [], recomputeAfter = [] }: FinishOptions): Graph {
+  expectOneOf('finish: target', target, TARGETS);
+  for (const name of without) expectOneOf('finish: without', name, PASS_NAMES);
+  for (const name of recomputeAfter) expectOneOf('finish: recomputeAfter', name, Object.keys(graph.outputs));
+  expectInputs(graph);
   const flat = mapOutputs(graph, (outputs) => applied(AFTER, inlineCalls(outputs), without));
   if (target !== 'cpu') return mapOutputs(flat, toPortable);
   const order = (each: Graph): Graph => (without.includes('execution-order') ? each : orderExecution(each));
@@ -61,6 +77,17 @@ export function finish(graph: Graph, { target, without = [], recomputeAfter = []
   if (early.length === 0 || without.includes('recompute')) return ordered;
   const recomputed = order(mapOutputs(flat, (outputs) => recompute(outputs, early)));
   return peakBytes(recomputed) < peakBytes(ordered) ? recomputed : ordered;
+}
+
+/** A file whose nodes read what is neither an input nor computed is invalid. */
+function expectInputs({ name, inputs, outputs }: Graph): void {
+  const given = new Set(inputs.map(({ node }) => node));
+  for (const node of topologicalOrder(Object.values(outputs))) {
+    if (!isOp(node, 'Input') || given.has(node)) continue;
+    throw new UserError(
+      `finish: ${name}: expected every input that the outputs need among \`inputs\`, got no ${node.attributes.name}; add it`,
+    );
+  }
 }
 
 function names<Name extends string>(passes: Readonly<Record<Name, Pass>>): Name[] {

@@ -1,4 +1,4 @@
-/** How much memory a run of a graph takes: a walk over its nodes in order that counts what is alive. */
+/** How much memory a run of a graph takes: a walk over its nodes, in order, adds up the values that are alive. */
 import { executionOrder, type Graph } from '../onnx/graph.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { type DType, isOp, type Node, operands, type Value } from '../onnx/value.ts';

@@ -3,9 +3,10 @@
  *
  *     Gemm(x̂·γ + β, W, b) → Gemm(x̂, γ·W, β·W + b)
  *
- * Applied before differentiation: what was a product and a sum over every activation, forward, backward and in the
- * tangents, is one over the weights.
+ * Applied before differentiation. A product and a sum over all activations, forward, backward and in the tangents,
+ * become a product and a sum over the weights, which are fewer.
  */
+import { expectAt } from '../expect.ts';
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { add, gemm, mul, reshape } from '../onnx/ops.ts';
 import { isOp, type Node, type Value } from '../onnx/value.ts';
@@ -57,7 +58,7 @@ function affineOf(node: Node): (Affine & { readonly product: Value }) | undefine
   return { normalized, scale, bias, product };
 }
 
-/** The linear layers that take the value, all of its users being such; none otherwise. */
+/** The linear layers that take the value, where only linear layers do; undefined otherwise. */
 function linearUsers(value: Value, users: Users): Node<'Gemm'>[] | undefined {
   if (users.isOutput(value)) return undefined;
   const found: Node<'Gemm'>[] = [];
@@ -74,20 +75,14 @@ function linearUsers(value: Value, users: Users): Node<'Gemm'>[] | undefined {
     const keepsRows =
       (isOp(user, 'Reshape') && user.attributes.shape.at(-1) === value.shape[last]) ||
       (isOp(user, 'Slice') && !user.attributes.axes.includes(last));
-    const behind = keepsRows ? linearUsers(first(user), users) : undefined;
+    const behind = keepsRows ? linearUsers(expectAt(user.outputs, 0), users) : undefined;
     if (!behind) return undefined;
     found.push(...behind);
   }
   return found.length > 0 ? found : undefined;
 }
 
-function first(node: Node): Value {
-  const [value] = node.outputs;
-  if (!value) throw new Error(`internal: ${node.op} without output`);
-  return value;
-}
-
-/** It pays where there are more rows of activations than columns of weights. */
+/** Whether folding pays: where there are at least as many rows of activations as columns of weights. */
 function pays(value: Value, layers: readonly Node<'Gemm'>[]): boolean {
   let rows = 1;
   for (const dim of value.shape.slice(0, -1))

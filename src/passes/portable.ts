@@ -1,6 +1,6 @@
 /**
- * Standard ONNX only, and of it what the WebGPU provider computes: for that target, and for files that are to be
- * deployed anywhere.
+ * Restricts a graph to standard ONNX, and to the operators that the WebGPU provider has: for that target, and for files
+ * that run anywhere.
  *
  *     FusedMatMul(A, B) → MatMul with explicit transpositions and scaling
  *     LogSoftmax(x)     → x − max x − log Σ exp(x − max x)

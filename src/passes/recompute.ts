@@ -1,7 +1,7 @@
 /**
- * Cheap values are computed again where they are used late, instead of being kept from early on: the terms of an
- * activation function, each as large as its operand, from that operand. "Late" is what the given early results do not
- * need; in a graph of a regularized gradient these are the plain gradients.
+ * Computes cheap values again where they are used late, so that they need not be kept. These are the terms of
+ * activation functions: each is as large as the operand, and is computed from it. A node is late where the given early
+ * results do not need it; in the graph of a regularized gradient the early results are the plain gradients.
  *
  *     f = cheap(x); early(f); late(f) → f = cheap(x); early(f); late(cheap'(x))
  *
@@ -26,7 +26,7 @@ export function recompute(outputs: readonly Value[], early: readonly Value[]): V
   const order = topologicalOrder(outputs);
   const late = order.filter((node) => !isEarly.has(node));
   const recipes = recipesOf(order.filter((node) => isEarly.has(node)));
-  // What is a result is kept in any case.
+  // A result of the graph is kept in any case: computing it again would save nothing.
   const results = new Set(outputs.map(ownerOf));
   const isKept = (value: Value) => isEarly.has(value.node) && isStored(value.node) && !results.has(value);
   const again = worthwhile(new Set(late.flatMap(operands).map(ownerOf).filter(isKept)), recipes);
@@ -50,7 +50,7 @@ export function recompute(outputs: readonly Value[], early: readonly Value[]): V
   return outputs.map(now);
 }
 
-/** The recipes of elementwise values: back to what is no elementwise value, or too far from it. */
+/** The recipes of elementwise values, down to sources that are not elementwise, or whose own recipe would be too long. */
 function recipesOf(nodes: readonly Node[]): Map<Value, Recipe> {
   const recipes = new Map<Value, Recipe>();
   for (const node of nodes) {
@@ -69,7 +69,7 @@ function recipesOf(nodes: readonly Node[]): Map<Value, Recipe> {
   return recipes;
 }
 
-/** Those values to compute again: where fewer bytes have to be kept for them than they are themselves. */
+/** The values to compute again: those whose sources, as far as they are not kept anyway, have fewer bytes than they. */
 function worthwhile(used: ReadonlySet<Value>, recipes: ReadonlyMap<Value, Recipe>): Set<Value> {
   const kept = new Set([...used].filter((value) => !recipes.has(value)));
   const groups = new Map<string, { values: Value[]; missing: Value[] }>();

@@ -1,10 +1,10 @@
 /**
- * A product with a constant number becomes the alpha (and beta) of the matrix product before or behind it:
+ * A constant factor becomes the alpha (and beta) of the matrix product before or behind it:
  *
  *     c·Gemm(A, B, C) → Gemm(A, B, C) with c·alpha, c·beta       where nothing else uses that product
  *     Gemm(c·A, B) → Gemm(A, B) with c·alpha                     where only products use c·A
  *
- * Both also through Reshape and Transpose, the first through sums.
+ * Reshape and Transpose may stand between; in the first case sums may, too.
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { gemm, matmul, uniformNumber } from '../onnx/ops.ts';
@@ -51,7 +51,7 @@ export function foldScalarsIntoProducts(outputs: readonly Value[]): Value[] {
   );
 }
 
-/** A value times a constant, if one operand is a constant of one element and the other larger. */
+/** The factor and the other operand, where one operand is a constant of one element and the other is larger. */
 function scaledBy({ inputs: [a, b], outputs: [y] }: Node<'Mul'>): { x: Value; by: number } | undefined {
   for (const [x, other] of [
     [a, b],
@@ -64,7 +64,7 @@ function scaledBy({ inputs: [a, b], outputs: [y] }: Node<'Mul'>): { x: Value; by
   return undefined;
 }
 
-/** The products that a value is, or is the sum of, reshaped or transposed, if they are for nothing else. */
+/** The matrix products whose sum the value is, through Reshape and Transpose; undefined where others use them, too. */
 function productsAbove(value: Value, users: Users): Product[] | undefined {
   if (!users.isSingle(value)) return undefined;
   const { node } = value;
@@ -75,7 +75,7 @@ function productsAbove(value: Value, users: Users): Product[] | undefined {
   return a && b && [...a, ...b];
 }
 
-/** The products that take a value, reshaped or transposed, as a factor, if it is for nothing else. */
+/** The matrix products that take the value as a factor, through Reshape and Transpose; undefined where others use it. */
 function productsBelow(value: Value, users: Users): Product[] | undefined {
   if (users.isOutput(value)) return undefined;
   const found: Product[] = [];

@@ -3,10 +3,10 @@
  *
  *     Gemm(x, W₁, b₁), Gemm(x, W₂, b₂) → Split(Gemm(x, [W₁ W₂], [b₁ b₂]))
  *
- * One larger product is faster than several narrow ones, here and in each of the gradient's: their cotangents lie
- * side by side before they meet x and the weights. Where every piece is next cut into equal parts and transposed (the
- * heads of attention), that is done for all at once, after which the pieces lie one behind the other, which is the
- * fast way to split. Applied before differentiation.
+ * One larger product is faster than several narrow ones. So it is in the gradient, where the cotangents of the layers
+ * lie side by side. Where each piece is next cut into equal parts and transposed (the heads of attention), the whole is
+ * cut and transposed at once: the pieces then lie one behind the other, and a split along the first axis is the
+ * fastest. Applied before differentiation.
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { concat, gemm, reshape, split, transpose } from '../onnx/ops.ts';
@@ -32,7 +32,7 @@ export function mergeSharedInputs(outputs: readonly Value[]): Value[] {
     const heads = layers.map(({ outputs: [value] }) => transposedParts(value, users));
     const [same] = heads;
     if (same && heads.every((head) => head && isAlike(head, same))) {
-      // [rows, n·…] → [n, …]: the pieces first, each as its Transpose would give it.
+      // [rows, n·…] → [n, …]: the pieces come first, each as its own Transpose would give it.
       const [, ...parts] = [0, ...same.reshape.attributes.shape];
       const lead = parts.slice(0, same.kept);
       const apart = reshape(y, [...lead, layers.length, ...parts.slice(same.kept)]);
@@ -67,7 +67,7 @@ function groups(users: Users): Linear[][] {
     const [a, b, c] = node.inputs;
     const { transA, transB, alpha, beta } = node.attributes;
     if (transA || transB || alpha !== 1 || beta !== 1) continue;
-    // One that comes from the input itself, not from another value that depends on it.
+    // Layers share an input also where each has a Reshape of it of its own.
     const source = isOp(a.node, 'Reshape') ? a.node.inputs[0] : a;
     const id = ids.get(source) ?? ids.size;
     ids.set(source, id);
@@ -83,8 +83,8 @@ function groups(users: Users): Linear[][] {
 }
 
 /**
- * Those of the layers that can be computed at the time of the first: whose weights and biases lie less deep than it.
- * So no value, of this or of another group, comes to depend on what is made of it.
+ * The layers that can be computed together with the first: those whose weights and biases are less deep than it. A
+ * merged layer then never needs, for its weights, a value that depends on its own result.
  */
 function independent(layers: readonly Linear[], depths: ReadonlyMap<Node, number>): Linear[] {
   const depth = (node: Node): number => depths.get(node) ?? 0;
@@ -92,7 +92,7 @@ function independent(layers: readonly Linear[], depths: ReadonlyMap<Node, number
   return layers.filter(({ inputs: [, b, c] }) => depth(b.node) < least && (!c || depth(c.node) < least));
 }
 
-/** How many nodes lie above each, one after the other. */
+/** For each node the length of the longest chain of nodes above it. */
 function depthsOf(order: readonly Node[]): Map<Node, number> {
   const depths = new Map<Node, number>();
   for (const node of order) {
@@ -108,7 +108,7 @@ interface Parts {
   readonly kept: number;
 }
 
-/** The Reshape and the Transpose behind a linear layer, if that is all it is used for. */
+/** The Reshape and the Transpose behind a linear layer, where nothing else uses its result. */
 function transposedParts(value: Value, users: Users): Parts | undefined {
   const [user] = users.of(value);
   if (!user || !isOp(user, 'Reshape') || !users.isSingle(value)) return undefined;

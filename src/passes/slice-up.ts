@@ -20,7 +20,7 @@ interface Range {
 }
 
 export function pushSlicesUp(outputs: readonly Value[]): Value[] {
-  // A value that is used several times, each time sliced alike, is used once when those slices are one.
+  // Equal slices of a value become one slice first: the value then has a single user.
   const merged = mergeCommonSubexpressions(outputs);
   const moved = pushOnce(merged);
   return moved.every((value, i) => value === merged[i]) ? moved : pushSlicesUp(moved);
@@ -43,13 +43,13 @@ function pushOnce(outputs: readonly Value[]): Value[] {
 /** The rows of `x` in the range, computed from as few rows as can be. */
 function rows(x: Value, range: Range, users: Users): Value {
   const { axis, start, end } = range;
-  // A Reshape made here has no user yet: it is for as much as what it shows.
+  // A Reshape made here has no user yet, so its operand's users are looked at.
   const isNew = users.of(x).length === 0 && !users.isOutput(x) && isOp(x.node, 'Reshape');
   const isShared = !users.isSingle(isNew ? x.node.inputs[0] : x);
   return (isShared ? undefined : above(x, range, users)) ?? slice(x, axis, start, end);
 }
 
-/** The rows of `x`, with the slice above the node that makes it; nothing where that is no operation on rows. */
+/** The rows of `x`, sliced above the node that makes it; undefined where that node does not work row by row. */
 function above(x: Value, range: Range, users: Users): Value | undefined {
   const { node } = x;
   const { axis, start, end } = range;
@@ -83,7 +83,7 @@ function above(x: Value, range: Range, users: Users): Value | undefined {
   return isOp(node, 'Reshape') ? aboveReshape(node, range, up, users) : undefined;
 }
 
-/** A Reshape keeps an axis if as many elements lie before it and as many along it; a Gemm's rows may be cut apart. */
+/** The same for a Reshape: one that keeps the axis, or one that cuts the rows of a Gemm apart. */
 function aboveReshape(
   node: Node<'Reshape'>,
   { axis, start, end }: Range,

@@ -6,7 +6,15 @@ import { identity, input, matmul } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
-import type { Device, NextState, ResidentSession, Session, SessionOptions, Tensor } from './session.ts';
+import {
+  type Device,
+  expectSessionOptions,
+  type NextState,
+  type ResidentSession,
+  type Session,
+  type SessionOptions,
+  type Tensor,
+} from './session.ts';
 
 /** Loads an ONNX model, from its bytes or the path of its file. Blocks the calling thread, as `run` does. */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
@@ -51,7 +59,7 @@ export async function createResidentSession(
   });
 }
 
-/** Reading the data of a tensor on the device aborts the process; what a graph gives as it was given it does not. */
+/** Reading the data of a tensor on the device aborts the process. The output of a graph that copies it can be read. */
 function readThroughGraph(options: SessionOptions) {
   return async (name: string, tensor: ort.Tensor): Promise<Tensor> => {
     const x = input('x', tensor.dims);
@@ -76,12 +84,13 @@ function open(
 }
 
 function settings(options: SessionOptions): ort.InferenceSession.SessionOptions {
+  expectSessionOptions(options);
   return {
     executionProviders: options.device === 'cpu' ? ['cpu'] : [options.device, 'cpu'],
-    // The graphs are already as they should be: ONNX Runtime's own rewrites cost memory and session time, and
-    // fuse explicit transpositions back into the slow forms of its kernels.
+    // The graphs are optimized already. ONNX Runtime's own rewrites take memory and time, and fuse explicit
+    // transpositions into products, whose kernels are slower.
     graphOptimizationLevel: options.optimize ? 'all' : 'disabled',
-    // Twice the resident memory with it, at the same speed.
+    // It doubles the resident memory, at the same speed.
     enableMemPattern: false,
     enableCpuMemArena: options.keepsMemory ?? true,
     ...(options.threads > 0 ? { intraOpNumThreads: options.threads } : {}),
@@ -96,7 +105,7 @@ function settings(options: SessionOptions): ort.InferenceSession.SessionOptions 
 const CUDA_INSTALL =
   'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false --foreground-scripts';
 
-/** Throws UserError unless a graph runs on the device: that its provider is installed does not mean that it works. */
+/** Throws UserError unless a graph runs on the device. One is run: a provider can be installed and still not work. */
 export async function expectDevice(device: Device): Promise<void> {
   if (device === 'cpu') return;
   if (device === 'cuda' && !cudaProviderInstalled()) {
@@ -116,7 +125,7 @@ export async function expectDevice(device: Device): Promise<void> {
     await session.run({ x: { dtype: 'float32', shape: [2, 2], data: new Float32Array(4) } });
     await session.release();
   } catch (error) {
-    // ONNX Runtime puts the place and the condition in its source in front of what went wrong.
+    // ONNX Runtime's messages begin with a place in its source and the condition that failed there.
     const reason = String(error instanceof Error ? error.message : error)
       .split(' was false. ')
       .at(-1)

@@ -1,23 +1,36 @@
 /**
- * onnxruntime-web: the only importer of it. Same functions as ort.node.ts, chosen by package.json's "imports". Its
- * build with WebGPU, twice the size, is loaded when a session first wants that device.
+ * onnxruntime-web: the only importer of it, with the functions of ort.node.ts; "imports" in package.json chooses one.
+ * The build with WebGPU is twice as large, and is loaded when a session first asks for that device.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
 import * as wasm from 'onnxruntime-web/wasm';
 import { UserError } from '../errors.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
-import type { Device, NextState, ResidentSession, Session, SessionOptions, Tensor } from './session.ts';
+import {
+  type Device,
+  expectSessionOptions,
+  type NextState,
+  type ResidentSession,
+  type Session,
+  type SessionOptions,
+  type Tensor,
+} from './session.ts';
 
-/** The build of ONNX Runtime for a device. Throws UserError when the device is not to be had in this browser. */
-async function runtimeOf({ device, threads }: SessionOptions): Promise<typeof wasm> {
+/** The build of ONNX Runtime for a device. Throws UserError where this browser does not offer the device. */
+async function runtimeOf(options: SessionOptions): Promise<typeof wasm> {
+  expectSessionOptions(options);
+  const { device, threads } = options;
   await expectDevice(device);
   const ort = device === 'webgpu' ? await import('onnxruntime-web/webgpu') : wasm;
   if (threads > 0) ort.env.wasm.numThreads = threads;
   return ort;
 }
 
-/** Loads an ONNX model from its bytes or its address. Throws UserError when the device is not to be had in a browser. */
+/**
+ * Loads an ONNX model from its bytes or its address. Throws UserError where an option is none or this browser does not
+ * offer the device.
+ */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
   const ort = await runtimeOf(options);
   const session =

@@ -12,7 +12,7 @@ export interface ResidentOptions {
   readonly release: () => Promise<void>;
 }
 
-/** Given as outputs of a run, or by the caller for the first one, which uploads it. */
+/** Tensors that a run gave, or that the caller gave: the first run uploads those. */
 class State implements DeviceState {
   readonly tensors: Readonly<Record<string, OrtTensor>>;
   readonly #read: ResidentOptions['read'];
@@ -46,7 +46,7 @@ export function residentSession({
     upload: (tensors) => new State(toOrtFeeds(Constructor, tensors), read),
     async run(state, feeds) {
       if (!(state instanceof State)) throw new Error('internal: a state that no resident session gave');
-      // All outputs are fetched: one that is left out on a device may not be computed at all.
+      // All outputs are fetched: on a device, one that is not may not be computed.
       const results = await session.run({ ...state.tensors, ...toOrtFeeds(Constructor, feeds) });
       const kept = Object.entries(next).map(([input, output]): [string, OrtTensor] => {
         const tensor = results[output];

@@ -1,6 +1,8 @@
 /** What every runtime offers: the same types in node and in a browser. */
+import { expectNumber, expectOneOf } from '../expect.ts';
 
 export const DEVICES = ['cpu', 'cuda', 'webgpu'] as const;
+/** Where graphs run: `cpu` is WebAssembly in a browser, where there is no `cuda`. */
 export type Device = (typeof DEVICES)[number];
 
 export type TensorData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
@@ -13,22 +15,30 @@ export interface Tensor {
   readonly data: TensorData;
 }
 
+/** How a graph is loaded. */
 export interface SessionOptions {
   readonly device: Device;
   /** Threads within one operator; 0 lets the runtime choose (all cores). */
   readonly threads: number;
   /**
-   * Whether the memory of a run is kept for the next (the default), which can be a little faster, or given back, so that
-   * the runs of other sessions can use it.
+   * Whether the memory of a run is kept for the next one. Keeping it (the default) can be a little faster; giving it back
+   * leaves it to the runs of other sessions.
    */
   readonly keepsMemory?: boolean;
   /**
-   * Whether ONNX Runtime rewrites the graph first: for files that hold their weights, of which it then computes
-   * what depends on nothing else, once. Not for training graphs, which are as they should be.
+   * Whether ONNX Runtime rewrites the graph first. That pays for files that hold their weights: what depends on weights
+   * alone is then computed once. Training graphs are optimized already.
    */
   readonly optimize?: boolean;
-  /** The beginning of a file's path, for the time of every node of every run: written when the session is released. */
+  /** Where to write the time of every node of every run, when the session is released: the beginning of the file's path. */
   readonly profile?: string;
+}
+
+/** Throws UserError for a device that is none: ONNX Runtime leaves out an unknown one, and takes the CPU. */
+export function expectSessionOptions(options: SessionOptions): void {
+  const { device, threads }: Partial<SessionOptions> = options ?? {};
+  expectOneOf('createSession: device', device, DEVICES);
+  expectNumber('createSession: threads', threads, { min: 0, isInteger: true });
 }
 
 /** One ONNX graph, loaded. */
@@ -40,16 +50,16 @@ export interface Session {
   release(): Promise<void>;
 }
 
-/** Named tensors that lie where the graphs run, until they are disposed of. */
+/** Named tensors on the device, until they are disposed of. */
 export interface DeviceState {
   read(): Promise<Record<string, Tensor>>;
   dispose(): void;
 }
 
-/** A graph of which some outputs stay on the device, to be inputs of the next run of this or of another such session. */
+/** A graph some of whose outputs stay on the device, as inputs of the next run of this or another such session. */
 export interface ResidentSession {
   upload(tensors: Readonly<Record<string, Tensor>>): DeviceState;
-  /** Runs the graph on a state, which stays as it was, and feeds: gives the next state and the other outputs. */
+  /** Runs the graph on a state and feeds: gives the next state and the other outputs. The given state does not change. */
   run(
     state: DeviceState,
     feeds: Readonly<Record<string, Tensor>>,

@@ -15,6 +15,7 @@ import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { expectNumber } from '../expect.ts';
 import { readJsonFile } from '../json-file.ts';
 import { systemErrorMeaning, systemErrorMessage } from '../system-error.ts';
 import {
@@ -28,6 +29,7 @@ import {
   decodeOptimizer,
   encodeDocument,
   encodeTensors,
+  expectCheckpoint,
   type FileSum,
   type ModelCheckpoint,
   stepName,
@@ -49,14 +51,16 @@ export interface SaveOptions {
 /**
  * Saves a checkpoint in the folder `run`, which is created where needed; resolves when it is safe on the disk, `last`
  * (and `best`, where `checkpoint.best` is of this very step) name it and older ones are gone. The tensors must not
- * change until then, and no other save of the run may begin. Throws a UserError where the disk refuses; the previous
- * checkpoint is then still in place.
+ * change until then, and no other save of the run may begin. Throws a UserError where the checkpoint is none or the disk
+ * refuses; the previous checkpoint is then still in place.
  */
 export async function saveCheckpoint(
   run: string,
   checkpoint: Checkpoint,
   { keep, write = writeFileSynced }: SaveOptions,
 ): Promise<void> {
+  expectCheckpoint(checkpoint);
+  expectNumber('saveCheckpoint: keep', keep, { min: 1, isInteger: true });
   const { step, best } = checkpoint;
   const folder = join(run, CHECKPOINTS);
   const saved = await listCheckpoints(run);

@@ -1,15 +1,15 @@
 /**
- * Saves checkpoints in a worker thread: hashing and writing them on the main thread would happen between steps, where
- * ONNX Runtime leaves it free. The tensors are handed over, not copied.
+ * Saves checkpoints in a worker thread. ONNX Runtime blocks the main thread during a step, so there hashing and writing
+ * would delay the next step. The tensors are transferred, not copied.
  */
 import { revive, startModule } from '../thread.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { SaveReply, SaveRequest } from './checkpoint-worker.ts';
 
 export interface CheckpointWriter {
-  /** As `saveCheckpoint`, but that the checkpoint's arrays are gone when it returns. */
+  /** As `saveCheckpoint`, but the arrays of the checkpoint are transferred, and so empty when it returns. */
   save(run: string, checkpoint: Checkpoint, options: Pick<SaveRequest, 'keep'>): Promise<void>;
-  /** Ends the thread; saves under way are given up. */
+  /** Ends the thread, and gives up what it still saves. */
   close(): Promise<void>;
 }
 

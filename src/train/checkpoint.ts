@@ -107,11 +107,35 @@ export function encodeDocument(
 export function decodeDocument(json: unknown, origin: string): CheckpointDocument {
   const result = v.safeParse(Document, json);
   if (result.success) return result.output;
-  const [issue] = result.issues;
+  throw unfit(result.issues[0], origin);
+}
+
+function unfit(issue: v.BaseIssue<unknown>, origin: string): UserError {
   const path = v.getDotPath(issue) ?? 'checkpoint';
-  if (issue.input === undefined) throw new UserError(`${origin}: ${path}: missing; it is no checkpoint`);
+  if (issue.input === undefined) return new UserError(`${origin}: ${path}: missing; it is no checkpoint`);
   const hint = path === 'version' ? '; it was written by another version of ortgrad' : '';
-  throw new UserError(`${origin}: ${path}: expected ${issue.expected}, got ${show(issue.input)}${hint}`);
+  return new UserError(`${origin}: ${path}: expected ${issue.expected}, got ${show(issue.input)}${hint}`);
+}
+
+const Tensors = v.array(
+  v.object({
+    name: v.string(),
+    shape: v.array(count),
+    data: v.custom<ArrayBufferView>(ArrayBuffer.isView, ''),
+  }),
+);
+
+/** What is given to be saved. */
+const Given = v.object({
+  ...v.omit(Document, ['version', 'files', 'optimizer']).entries,
+  parameters: Tensors,
+  optimizer: v.object({ name: v.string(), slots: v.record(v.string(), Tensors) }),
+});
+
+/** Throws UserError for the first part of a checkpoint that is missing or does not fit, before anything is written. */
+export function expectCheckpoint(checkpoint: Checkpoint): void {
+  const result = v.safeParse(Given, checkpoint);
+  if (!result.success) throw unfit(result.issues[0], 'saveCheckpoint');
 }
 
 /** The model of a checkpoint, from the bytes of `model.safetensors`, which `origin` names. */

@@ -265,6 +265,7 @@ export const OPTIONS = {
   ),
 } as const satisfies OptionTable;
 
+/** A value for each of `OPTIONS`. */
 export type TrainConfig = OptionValues<typeof OPTIONS>;
 
 /** Used where none of lambda, r and alpha is given. For fd and sam, r = 0.1 is that of both papers. */

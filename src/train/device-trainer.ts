@@ -99,7 +99,7 @@ export function createDeviceTrainer(
       }
       state.dispose();
       state = result.state;
-      // Warmup is over: its graph's memory is better used.
+      // Warmup is over, and the memory of its graph is of more use elsewhere.
       await free([...sessions.keys()].filter((other) => other !== kind));
       return stepRecord(config, plan, step, batch, measured);
     },
@@ -191,7 +191,7 @@ export function expectDeviceOptions(config: TrainConfig): AdamConfig {
   ] as const) {
     if (every > 0) {
       throw new UserError(
-        `${flag} ${every}: the gradient of a step on the device stays there, and cannot be looked at; leave it out, or take --device cpu`,
+        `${flag} ${every}: the gradient of a step on the device stays there, where diagnostics cannot read it; leave it out, or take --device cpu`,
       );
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Batch → loss and regularized gradient, by whichever graphs and however many runs that takes. Knows parameters by
- * path and graphs by their contract (artifacts/build.ts), and nothing of models or optimizers. Also for browsers.
+ * Computes the loss and the regularized gradient of a batch: chooses the graphs, and runs them as often as needed. Knows
+ * parameters by path and graphs by their contract (artifacts/build.ts), no models and no optimizers. Also for browsers.
  */
 import type { GraphName } from '../artifacts/build.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
@@ -28,21 +28,24 @@ export interface GradientResult {
   readonly grDot: number | null;
   /** Clean logits, float32 [n, classes]. */
   readonly logits: Float32Array;
-  /** The gradient to step along, one array per parameter in the manifest's order. The caller's to overwrite. */
+  /** The regularized gradient, one array per parameter in the manifest's order. The caller may overwrite them. */
   readonly gradients: readonly Float32Array[];
 }
 
 export interface Engine {
-  /** The gradient of a batch, a multiple of the micro-batch, with the regularizer as it is in force. */
+  /** The gradient of a batch, whose size is a multiple of the micro-batch, for the regularizer of this step. */
   gradient(
     batch: LabelledImages,
     regularizer: GrState,
-    /** Whether `grDot` is wanted: a pass over the weights, and where one graph does everything a run for the clean gradient. */
+    /**
+     * Whether `grDot` is wanted. It takes a pass over the weights, and another run where one graph computes the
+     * regularized gradient alone.
+     */
     options?: { readonly withDot?: boolean },
   ): Promise<GradientResult>;
-  /** The Hessian of L times a vector, on a batch as above. The arrays are the caller's to overwrite. */
+  /** The Hessian of L times a vector, on a batch as above. The caller may overwrite the arrays. */
   hessianTimes(batch: LabelledImages, vector: readonly Float32Array[]): Promise<readonly Float32Array[]>;
-  /** Lets go of the graph of `hessianTimes`, to be loaded again when it is next needed. */
+  /** Releases the graph of `hessianTimes`; it is loaded again when it is next needed. */
   freeHessian(): Promise<void>;
   release(): Promise<void>;
 }
@@ -56,7 +59,7 @@ export interface EngineOptions {
   readonly load: (graph: GraphName) => Promise<Session>;
 }
 
-/** The graphs that a run of a config loads in its course. */
+/** The graphs that a run of a config loads. */
 export function engineGraphs({
   gr,
   grWarmup,
@@ -72,7 +75,7 @@ export function engineGraphs({
   const curvature: readonly GraphName[] = hessianEvery > 0 ? ['hvp'] : [];
   if (gr !== 'exact') return ['loss-grad', ...curvature];
   if (microBatch !== batchSize) return ['loss-grad', 'hvp'];
-  // While warmup leaves the penalty out, the gradient is the plain one; and that is looked at beside the other.
+  // The plain gradient is needed while warmup leaves the penalty out, and for diagnostics beside the regularized one.
   const steps: readonly GraphName[] =
     grWarmup === 'none' && lambda !== 0 && diagnosticsEvery === 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
   return [...steps, ...curvature];
@@ -146,20 +149,20 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
     return { loss, gradNorm, logits, gradients };
   }
 
-  let isPast = false;
+  let warmupEnded = false;
   async function exactInOneRun(
     batch: LabelledImages,
     lambda: number,
     withDot: boolean,
   ): Promise<GradientResult> {
-    if (!isPast) await free('loss-grad'); // warmup is over: its memory is better used
-    isPast = true;
+    if (!warmupEnded) await free('loss-grad'); // warmup is over, and its memory is of more use elsewhere
+    warmupEnded = true;
     const out = await (await session('gr-exact')).run({
       ...feeds(batch, parameters.feeds),
       lambda: scalar(lambda),
     });
     const gradients = collect(out, paths, 'grad');
-    // The graph gives the regularized gradient alone: the clean one takes a run of its own, when it is looked at.
+    // The graph gives only the regularized gradient; the clean one takes a run of its own, where it is asked for.
     const grDot = withDot ? globalDot((await clean(batch, parameters.feeds)).gradients, gradients) : null;
     return {
       loss: number(out, 'loss'),
@@ -172,8 +175,8 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
   }
 
   /**
-   * ‖g‖ is of the whole batch, so g comes first; then H·g is the mean of the micro-batches' Hessians times g. Costs a
-   * third more than one run: the gradient is computed again for its tangent.
+   * ‖g‖ is the norm of the whole batch's gradient, so g comes first. Then H·g is the mean of the micro-batches' Hessians
+   * times g. It costs a third more than one run, since the gradient is computed again for its tangent.
    */
   async function exactInTwoPhases(
     batch: LabelledImages,
@@ -191,7 +194,7 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
     return { ...rest, gradients, grGradNorm: globalNorm(gradients), grDot };
   }
 
-  /** The micro-batches' Hessians times a vector, summed, and of how many. */
+  /** The sum of the micro-batches' Hessians times a vector, and the number of micro-batches. */
   async function hessianProducts(
     batch: LabelledImages,
     direction: readonly Float32Array[],
@@ -221,13 +224,13 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
     const { gradients, ...rest } = await clean(batch, parameters.feeds);
     if (rest.gradNorm === 0) return unregularized({ ...rest, gradients });
     const perturbed = parameters.perturbed(gradients, r / rest.gradNorm);
-    const there = (await clean(batch, perturbed)).gradients;
-    there.forEach((gradient, i) => {
+    const perturbedGradient = (await clean(batch, perturbed)).gradients;
+    perturbedGradient.forEach((gradient, i) => {
       const here = gradients[i];
       if (alpha !== 1 && here) combine(gradient, alpha, gradient, 1 - alpha, here);
     });
-    const grDot = withDot ? globalDot(gradients, there) : null;
-    return { ...rest, gradients: there, grGradNorm: globalNorm(there), grDot };
+    const grDot = withDot ? globalDot(gradients, perturbedGradient) : null;
+    return { ...rest, gradients: perturbedGradient, grGradNorm: globalNorm(perturbedGradient), grDot };
   }
 
   return {
@@ -250,7 +253,7 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
   };
 }
 
-/** What is stepped along is the clean gradient. */
+/** The clean gradient in place of a regularized one. */
 function unregularized(result: CleanResult): GradientResult {
   return { ...result, grGradNorm: result.gradNorm, grDot: result.gradNorm ** 2 };
 }
@@ -275,7 +278,7 @@ function globalDot(a: readonly Float32Array[], b: readonly Float32Array[]): numb
   return a.reduce((total, x, i) => total + dot(x, b[i] ?? new Float32Array()), 0);
 }
 
-/** The sum, in the first arrays given: a session's outputs are nobody else's. */
+/** The sum, in the arrays given first, which are outputs of a session and so nobody else's. */
 function accumulate(sums: Float32Array[], terms: Float32Array[]): Float32Array[] {
   if (sums.length === 0) return terms;
   sums.forEach((sum, i) => {

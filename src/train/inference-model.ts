@@ -20,7 +20,7 @@ export interface InferenceModel {
   /** Per channel, for pixels on the scale 0 … 1. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  /** Whether images are pixels as they come, uint8 [batch, height, width, channels]: the graph normalises them. */
+  /** Whether images are unchanged pixels, uint8 [batch, height, width, channels], which the graph normalises. */
   readonly rawPixels?: boolean;
   /** How weights are stored: float32, or float16 in half the size. The graph computes in float32 either way. */
   readonly precision?: Precision;
@@ -29,7 +29,8 @@ export interface InferenceModel {
 /**
  * The bytes of the model: `images` float32 [batch, channels, height, width] → `logits` float32 [batch, classes].
  * Metadata: `classes` (JSON list of names), `mean` and `std` (JSON lists, per channel), `input_size` (JSON object),
- * `input` (`normalized`, or `raw-pixels` for uint8 [batch, height, width, channels]).
+ * `input` (`normalized`, or `raw-pixels` for uint8 [batch, height, width, channels]). Throws a UserError for a weight that
+ * float16 cannot hold.
  */
 export function inferenceModel(model: InferenceModel): Uint8Array {
   const { spec, weights, classes, mean, std, rawPixels = false, precision = 'fp32' } = model;
@@ -50,12 +51,12 @@ export function inferenceModel(model: InferenceModel): Uint8Array {
   });
 }
 
-/** Weights as they are after a file in float16. Throws a UserError for one that it cannot hold. */
+/** Weights rounded as a file in float16 rounds them. Throws a UserError for one that float16 cannot hold. */
 export function throughFloat16(path: string, shape: readonly number[], data: Float32Array): Float32Array {
   return isHalved(shape) ? fromFloat16(halves(path, data)) : data;
 }
 
-/** Matrices are halved; vectors are too few to count, and biases and scales matter more each. */
+/** Matrices are stored in half the size. Vectors are small, and the precision of biases and scales matters more. */
 function isHalved(shape: readonly number[]): boolean {
   return shape.length > 1;
 }
@@ -90,7 +91,7 @@ function inFloat16(
   };
 }
 
-/** The graph behind (pixels / 255 − mean) / std, from the layout in which pixels come. */
+/** The graph with (pixels / 255 − mean) / std in front, from pixels with channels last. */
 function fromPixels(graph: Graph, { spec, mean, std }: InferenceModel): Graph {
   const { channels, height, width } = spec.image;
   const pixels = input('images', ['batch', height, width, channels], 'uint8');

@@ -66,7 +66,7 @@ export function estimateMemory(
     return always + Math.max(...phases, keeps ? first + second + evaluating : evaluating, measuring);
   }
   const plain = () => running('loss-grad');
-  // Exact regularization in one run is looked at beside the plain gradient.
+  // Where one graph does exact regularization, diagnostics compute the plain gradient as well.
   const step =
     gr === 'exact' ? running('gr-exact') + (diagnosticsEvery > 0 ? plain() + weights : 0) : plain();
   // Where the gradient is taken at other parameters as well: these, and the first gradient.

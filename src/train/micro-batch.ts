@@ -33,7 +33,7 @@ export function chooseMemory(
   const best = weighed(first);
   const last = others.pop();
   if (best.fits || !last) return best;
-  // The smallest first: where not even that fits, the others need not be looked at.
+  // The smallest comes first: where it does not fit, none does.
   const least = weighed(last);
   if (!least.fits) throw tooLarge(least, freeBytes);
   for (const other of others) {

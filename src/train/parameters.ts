@@ -1,16 +1,19 @@
 /** The arrays of a training run: the parameters and what the optimizer keeps of each. Also for browsers. */
+
 import type { Manifest, ManifestParameter } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
+import { expectAt } from '../expect.ts';
 import { initialize } from '../models/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { reserveArrays } from '../optim/kernels/memory.ts';
 import { combine } from '../optim/vectors.ts';
+import type { OwnedFloats } from '../owned-array.ts';
 import type { Tensor } from '../runtime/session.ts';
 import type { NamedTensor } from './safetensors.ts';
 
 /** One number per parameter element: an array for each parameter, in the manifest's order. */
 export interface WeightArrays {
-  readonly views: readonly Float32Array<ArrayBuffer>[];
+  readonly views: readonly OwnedFloats[];
 }
 
 /** The parameters, at most two slots of an optimizer, and perturbed parameters. */
@@ -21,7 +24,7 @@ export class ParameterArrays {
   readonly values: WeightArrays;
   /** What graphs are fed: views of `values`, so an update in place is seen by the next run. */
   readonly feeds: Readonly<Record<string, Tensor>>;
-  readonly #reserved: () => readonly Float32Array<ArrayBuffer>[];
+  readonly #reserved: () => readonly OwnedFloats[];
   #perturbed: WeightArrays | undefined;
 
   constructor({ parameters }: Manifest) {
@@ -52,7 +55,7 @@ export class ParameterArrays {
     const flat = new Float32Array(views.reduce((sum, { length }) => sum + length, 0));
     let end = 0;
     return this.parameters.map(({ path, shape }, i) => {
-      const view = at(views, i);
+      const view = expectAt(views, i);
       flat.set(view, end);
       end += view.length;
       return { name: path, shape, data: flat.subarray(end - view.length, end) };
@@ -61,7 +64,7 @@ export class ParameterArrays {
 
   /** Such arrays themselves as named tensors, to be saved before training goes on. */
   named({ views }: WeightArrays): NamedTensor[] {
-    return this.parameters.map(({ path, shape }, i) => ({ name: path, shape, data: at(views, i) }));
+    return this.parameters.map(({ path, shape }, i) => ({ name: path, shape, data: expectAt(views, i) }));
   }
 
   /** Puts saved tensors back into such arrays. Throws UserError where they are not these parameters'. */
@@ -75,7 +78,7 @@ export class ParameterArrays {
           `${origin}: expected float32 ${path} of shape [${shape}], got ${got}; it belongs to another graph`,
         );
       }
-      at(views, i).set(tensor.data);
+      expectAt(views, i).set(tensor.data);
     });
     if (saved.size > this.parameters.length) {
       throw new UserError(
@@ -100,14 +103,8 @@ export class ParameterArrays {
     return Object.fromEntries(
       this.parameters.map(({ path, shape }, i): [string, Tensor] => [
         path,
-        { dtype: 'float32', shape, data: at(views, i) },
+        { dtype: 'float32', shape, data: expectAt(views, i) },
       ]),
     );
   }
-}
-
-function at<T>(values: readonly T[], index: number): T {
-  const value = values[index];
-  if (value === undefined) throw new Error(`internal: no parameter ${index}`);
-  return value;
 }

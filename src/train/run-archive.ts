@@ -121,7 +121,7 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-async function fileSum(bytes: Uint8Array<ArrayBufferLike>): Promise<FileSum> {
+async function fileSum(bytes: Uint8Array): Promise<FileSum> {
   return { bytes: bytes.length, sha256: await sha256(bytes) };
 }
 

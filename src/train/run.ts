@@ -49,6 +49,7 @@ export interface RunObserver {
   shouldStop(): boolean;
 }
 
+/** How a run ended. */
 export interface RunResult {
   readonly config: TrainConfig;
   readonly plan: Plan;
@@ -189,9 +190,9 @@ export async function trainRun(
   const writer = openCheckpointWriter();
   let saving: Promise<void> = Promise.resolve();
 
-  const isShort = variant.memory !== 'fast';
+  const isMemoryShort = variant.memory !== 'fast';
   const tensors = (arrays: WeightArrays) =>
-    isShort ? parameters.named(arrays) : parameters.snapshot(arrays);
+    isMemoryShort ? parameters.named(arrays) : parameters.snapshot(arrays);
 
   /** A thread writes copies of the arrays while training goes on; where memory is short, training waits instead. */
   const save = async (): Promise<void> => {
@@ -214,16 +215,16 @@ export async function trainRun(
       graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
       dataset: train.info,
     };
-    const write = isShort ? saveCheckpoint : writer.save;
+    const write = isMemoryShort ? saveCheckpoint : writer.save;
     saving = write(folder, checkpoint, { keep: config.keep });
     saving.catch(() => {}); // awaited before the next one, and at the end
-    if (isShort) await saving;
+    if (isMemoryShort) await saving;
   };
 
   const measure = async (): Promise<boolean> => {
     const start = performance.now();
     await resident?.pull();
-    // Let go of in between: what it holds for its images, the graphs of the next steps can use.
+    // Released after each measurement, so that the graphs of the next steps can use its memory.
     const inference = await load('infer');
     const { images, ...scores } = await evaluate(
       inference,

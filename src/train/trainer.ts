@@ -4,6 +4,7 @@
  */
 import type { Manifest } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
+import { expectAt } from '../expect.ts';
 import { clipScale } from '../optim/clip.ts';
 import { type GrSchedule, grSchedule } from '../optim/gr-warmup.ts';
 import { createOptimizer, type Optimizer, type Update } from '../optim/optimizer.ts';
@@ -14,7 +15,7 @@ import { score } from './evaluate.ts';
 import type { TrainRecord } from './metrics.ts';
 import type { ParameterArrays, WeightArrays } from './parameters.ts';
 
-/** What varies over a run, as functions of the step. */
+/** The length of a run, and what varies in it as functions of the step. */
 export interface Plan {
   readonly stepsPerEpoch: number;
   readonly totalSteps: number;
@@ -57,9 +58,9 @@ export interface TrainingBatch extends LabelledImages {
   readonly step: number;
 }
 
-/** Looks on while a step is taken. */
+/** Measures a step. */
 export interface StepGauge {
-  /** What is stepped along, with `grDot`. */
+  /** Called with the regularized gradient, which has `grDot`. */
   gradient(result: GradientResult): void;
   /** Called in place of each parameter's update, which is `apply`. */
   update(index: number, update: Update, apply: () => void): void;
@@ -75,7 +76,7 @@ export interface Trainer {
   step(step: number, batch: TrainingBatch, gauge?: StepGauge): Promise<StepRecord>;
 }
 
-/** The loss or the gradient is not finite: there is nothing to go on from. */
+/** The loss or the gradient is not finite, so no step is possible. */
 export class DivergedError extends UserError {}
 
 export function createTrainer(
@@ -88,7 +89,7 @@ export function createTrainer(
   const optimizer = createOptimizer(config);
   const slots = Object.fromEntries(optimizer.slots.map((name) => [name, parameters.allocate()]));
   const perParameter = described.map((_, i) =>
-    optimizer.slots.map((name) => at(slots[name]?.views ?? [], i)),
+    optimizer.slots.map((name) => expectAt(slots[name]?.views ?? [], i)),
   );
   return {
     optimizer,
@@ -103,9 +104,9 @@ export function createTrainer(
       gauge?.gradient(result);
       described.forEach(({ decay }, i) => {
         const update: Update = {
-          param: at(parameters.values.views, i),
-          grad: at(gradients, i),
-          slots: at(perParameter, i),
+          param: expectAt(parameters.values.views, i),
+          grad: expectAt(gradients, i),
+          slots: expectAt(perParameter, i),
           learningRate,
           count: step + 1,
           weightDecay: decay ? config.weightDecay : 0,
@@ -180,10 +181,4 @@ export function expectFinite(
   throw new DivergedError(
     `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}; the last checkpoint is untouched. Try ${remedies.join(', or ')}`,
   );
-}
-
-function at<T>(values: readonly T[], index: number): T {
-  const value = values[index];
-  if (value === undefined) throw new Error(`internal: no entry ${index}`);
-  return value;
 }

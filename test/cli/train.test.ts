@@ -355,7 +355,8 @@ const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: R
     flags: ['--graph', out('large')],
     prepare: () => {
       const spec = JSON.parse(readFileSync(path.join(space.graph, 'spec.json'), 'utf8'));
-      writeSpec(out('large'), { ...spec, model: { ...spec.model, width: 2 ** 18 } });
+      const model = { ...spec.model, patch: 1, width: 1024, heads: 1024, layers: 32 };
+      writeSpec(out('large'), { ...spec, model });
     },
     error:
       /^error: memory: the run takes about \d+\.\d GB even with --micro-batch 1 --memory remat, but of the \d+\.\d GB that are free it can have \d+\.\d GB; .*\n$/,

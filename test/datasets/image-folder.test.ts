@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import test from 'ava';
 import sharp from 'sharp';
 import type { DatasetSource } from '../../src/datasets/dataset.ts';
@@ -104,6 +105,44 @@ test('an unreadable file is named, by its header before training or when it is d
     async () => held.read(1, new Uint8Array(72), 0),
     userError(/val.red.cut\.jpg is not a readable image/),
   );
+});
+
+/** A PNG whose header says that it has more pixels than its file has. */
+function pretended(png: Uint8Array, width: number, height: number): Uint8Array {
+  const bytes = Buffer.from(png);
+  bytes.writeUInt32BE(width, 16);
+  bytes.writeUInt32BE(height, 20);
+  bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29);
+  return bytes;
+}
+
+test('a picture that is too large is named before it is decoded, on opening and on reading', async (t) => {
+  const interlaced = await sharp({ create: { width: 8, height: 8, channels: 3, background: RED } })
+    .png({ progressive: true })
+    .toBuffer();
+  t.true((await sharp(interlaced).metadata()).isProgressive);
+  const deep = await sharp({ create: { width: 8, height: 8, channels: 4, background: { ...RED, alpha: 1 } } })
+    .toColourspace('rgb16')
+    .png()
+    .toBuffer();
+  const dir = folder(t, {
+    'train/a/1.png': pretended(interlaced, 16384, 16384),
+    'train/a/2.png': pretended(interlaced, 65535, 2),
+    'val/a/1.png': pretended(deep, 7000, 7000),
+  });
+  const { train, test: held } = await openImageFolder(source(dir));
+  const large = (what: string) =>
+    userError(
+      new RegExp(`1\\.png has ${what} once decoded: expected at most 268 MB; make it smaller or remove it$`),
+    );
+  const out = new Uint8Array(72);
+  for (const read of [async () => train.verify?.(), async () => train.read(0, out, 0)]) {
+    await t.throwsAsync(read, large('16384×16384 pixels, 805 MB'));
+  }
+  // 16 bits in each of four channels are four times as much.
+  await t.throwsAsync(async () => held.read(0, out, 0), large('7000×7000 pixels, 392 MB'));
+  // Long and thin is not large: this one fails only because its file ends early.
+  await t.throwsAsync(async () => train.read(1, out, 0), userError(/2\.png is not a readable image/));
 });
 
 const WRONG: Record<string, { files: string[]; options?: Partial<DatasetSource>; message: RegExp }> = {

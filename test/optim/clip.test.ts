@@ -5,7 +5,7 @@ import { Scope } from '../../src/models/scope.ts';
 import { vit, vitSchema } from '../../src/models/vit.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { clipScale, globalNorm } from '../../src/optim/clip.ts';
-import { decayMask } from '../../src/optim/weight-decay.ts';
+import { DECAY_RULES, decayMask } from '../../src/optim/weight-decay.ts';
 
 test('clipping scales as torch.nn.utils.clip_grad_norm_ does', (t) => {
   const gradients = [Float32Array.of(3, 4), Float32Array.of(0, 0)];
@@ -35,9 +35,14 @@ test('kernels decay, and every parameter of a Vision Transformer is covered', (t
   ]);
 });
 
-test('a parameter that no rule covers is named', (t) => {
+test('a parameter that no rule covers is named, and the rule that the error gives covers it', (t) => {
   t.throws(() => decayMask(['head/kernel', 'head/gain']), {
     instanceOf: UserError,
-    message: /parameter head\/gain;/,
+    message:
+      'decayMask: no rule covers parameter head/gain; name it kernel, bias or scale, or pass a rule: decayMask(paths, [[/(^|\\/)gain$/, false], ...DECAY_RULES])',
   });
+  t.deepEqual(decayMask(['head/kernel', 'head/gain'], [[/(^|\/)gain$/, false], ...DECAY_RULES]), [
+    true,
+    false,
+  ]);
 });

@@ -1,7 +1,9 @@
 /**
- * As much of WebAssembly's binary format (https://webassembly.github.io/spec/core/binary) as the kernels need: code is
- * a list of bytes, and an instruction is a function from its operands' code to its own, so that a formula reads as one.
+ * The part of WebAssembly's binary format (https://webassembly.github.io/spec/core/binary) that the kernels need. Code
+ * is a list of bytes. An instruction is a function from the code of its operands to its own code, so that nested calls
+ * read like the formula.
  */
+import type { OwnedBytes } from '../../owned-array.ts';
 
 export type Code = readonly number[];
 
@@ -87,13 +89,13 @@ function shuffle(a: Code, b: Code, bytes: Code): Code {
 const UNALIGNED_AT_0: Code = [0, 0];
 
 export const v128 = {
-  /** The 8 bytes at an address and so many more, then zeros. */
+  /** The 8 bytes at an address plus an offset, then zeros. */
   load64: (address: Code, offset: number): Code => [...simd(0x5d)(address), 0, ...unsigned(offset)],
   load: (address: Code): Code => [...simd(0x00)(address), ...UNALIGNED_AT_0],
   store: (address: Code, value: Code): Code => [...simd(0x0b)(address, value), ...UNALIGNED_AT_0],
 };
 
-/** Repeats `body` as long as `condition`, taken after it, holds. */
+/** Repeats `body` as long as `condition` holds, which is evaluated after it. */
 export function repeat(body: Code, condition: Code): Code {
   const [loop, noResult, branchIf, end] = [0x03, 0x40, 0x0d, 0x0b];
   return [loop, noResult, ...body, ...condition, branchIf, 0, end];
@@ -109,7 +111,7 @@ export interface WasmFunction {
 }
 
 /** A module that exports the functions, over a memory that it imports as `env.memory`. */
-export function assemble(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
+export function assemble(functions: readonly WasmFunction[]): OwnedBytes {
   const types = (values: readonly ValueType[]) => vector(values.map((value) => [VALUE_TYPES[value]]));
   const section = (id: number, items: readonly Code[]): Code => [id, ...sized(vector(items))];
   const memory: Code = [...text('env'), ...text('memory'), 0x02, 0x00, 0]; // of any size

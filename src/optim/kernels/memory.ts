@@ -1,8 +1,9 @@
 /**
- * Memory that the kernels reach, and the kernels on arrays. An array is known to lie in such memory by its buffer, so
- * that whoever holds it need not know: `kernelsOf(array)` finds the kernels, or nothing, and then the caller's own loop
- * does the work. ONNX Runtime reads the arrays in place, as any other.
+ * Memory that the kernels reach, and the kernels on arrays. The buffer of an array tells whether it lies in such memory,
+ * so that no code besides has to know: `kernelsOf(array)` finds the kernels. Where it finds none, the caller's own loop
+ * does the work. ONNX Runtime reads these arrays in place, as it reads any other.
  */
+import type { OwnedFloats } from '../../owned-array.ts';
 import { assembleKernels, LANES } from './module.ts';
 
 const PAGE_BYTES = 65536;
@@ -31,7 +32,7 @@ export interface AdamNumbers {
   readonly epsilon: number;
 }
 
-/** The loops on whole vectors: only the first `vectorized(length)` elements of arrays; those left are the caller's. */
+/** The loops, each over the first `vectorized(length)` elements of its arrays. The caller's loop takes those left. */
 export interface Kernels {
   readonly memory: WebAssembly.Memory;
   /** `param`, `mu` and `nu` must lie in this memory. */
@@ -50,7 +51,7 @@ let compiled: WebAssembly.Module | undefined | null = null;
 let outside: Kernels | undefined;
 const homes = new WeakMap<ArrayBufferLike, Kernels>();
 
-/** The kernels' module, compiled once; none where WebAssembly or its vectors are missing. */
+/** The kernels' module, compiled once; undefined where WebAssembly or its vector extension is missing. */
 function kernelModule(): WebAssembly.Module | undefined {
   if (compiled !== null) return compiled;
   const bytes = assembleKernels();
@@ -65,13 +66,13 @@ export function kernelsOf(first: Float32Array, ...others: readonly Float32Array[
   return others.every(({ buffer }) => buffer === first.buffer) ? home : undefined;
 }
 
-/** Kernels for arrays of which none need lie in their memory. */
+/** Kernels for arrays that lie anywhere: they are copied in chunks. */
 export function kernelsForAny(): Kernels | undefined {
   outside ??= createKernels(0);
   return outside;
 }
 
-/** Kernels with a memory of so many bytes besides their own; none where the platform refuses. */
+/** Kernels with a memory of so many bytes besides their chunks; undefined where the platform refuses. */
 function createKernels(bytes: number): Kernels | undefined {
   const module = kernelModule();
   if (!module) return undefined;
@@ -90,16 +91,14 @@ function createKernels(bytes: number): Kernels | undefined {
 }
 
 /**
- * Room for `sets` sets of arrays of these lengths. Every call of what is returned gives a set, of zeros; arrays of the
- * same number in their sets lie in one memory. Sets beyond, and all where there are no kernels, are ordinary arrays.
+ * Reserves memory for `sets` sets of arrays of these lengths, and returns a function that gives a set of zeros at each
+ * call. The arrays of one index, in all sets, lie in one memory. Further sets, and all sets where there are no kernels,
+ * are ordinary arrays.
  */
-export function reserveArrays(
-  lengths: readonly number[],
-  sets: number,
-): () => readonly Float32Array<ArrayBuffer>[] {
+export function reserveArrays(lengths: readonly number[], sets: number): () => readonly OwnedFloats[] {
   const strides = lengths.map((length) => Math.ceil((4 * length) / LINE_BYTES) * LINE_BYTES);
   const most = MOST_PAGES * PAGE_BYTES - FIRST_FREE;
-  /** By memory: how many bytes its sets have. */
+  /** For each memory the bytes of one set in it. */
   const groups: number[] = [];
   const places = strides.map((stride) => {
     if (groups.length === 0 || ((groups.at(-1) ?? 0) + stride) * sets > most) groups.push(0);
@@ -137,12 +136,12 @@ function kernelsIn(memory: WebAssembly.Memory, module: WebAssembly.Module): Kern
   const { buffer } = memory;
   const chunks = Array.from({ length: CHUNKS }, (_, k) => new Float32Array(buffer, 4 * k * CHUNK, CHUNK));
 
-  /** The address of a part of an array: where it lies, or of chunk `k`. */
+  /** The address of a part of an array: its own, or that of chunk `k` where it lies in other memory. */
   function address(array: Float32Array, k: number, from: number): number {
     return array.buffer === buffer ? array.byteOffset + 4 * from : 4 * k * CHUNK;
   }
 
-  /** The address of a part of an array that is read, which is copied where it lies elsewhere. */
+  /** The same for a part that is read: it is copied into chunk `k` first where it lies in other memory. */
   function read(array: Float32Array, k: number, from: number, to: number): number {
     if (array.buffer !== buffer) chunks[k]?.set(array.subarray(from, to));
     return address(array, k, from);

@@ -1,8 +1,9 @@
 /**
- * The loops over weights as a WebAssembly module, assembled here, four float32 elements a turn. Where the numbers are
- * float64, two at a time, the operations are those of the TypeScript that they stand for, in the same order: float64
- * arithmetic is IEEE 754's in both, so that what is stored is the same to the last bit.
+ * The loops over weights as a WebAssembly module, which is assembled here. One turn of a loop takes four float32
+ * elements. Where it computes in float64, two at a time, it does the operations of the TypeScript that it replaces, in
+ * the same order. Float64 arithmetic is that of IEEE 754 in both, so what is stored is the same to the last bit.
  */
+import type { OwnedBytes } from '../../owned-array.ts';
 import {
   assemble,
   type Code,
@@ -20,7 +21,7 @@ import {
 export const LANES = 4;
 const BYTES = 4 * LANES;
 
-/** What a turn is written with. */
+/** The variables and arrays of a loop, by name, for the code of a turn. */
 interface Names<Array extends string, Name extends string> {
   /** A number, the same in all lanes, or a vector that was set. */
   get(name: Name): Code;
@@ -86,9 +87,9 @@ function loop<Array extends string, Double extends string, Single extends string
 }
 
 /**
- * adam.ts, by the same names. The moments are float64's. Root and quotient are float32's, which are three times as
- * fast: the update has a relative error of about 1e-7, and the parameter, from which it is subtracted last, that much
- * of the update. `coupled`: with the decay in the gradient.
+ * The loop of adam.ts, by the same names. Moments are computed in float64. Root and quotient are computed in float32,
+ * which is three times as fast: the update has a relative error of about 1e-7, and so the parameter an error of 1e-7 of
+ * the update. `coupled` adds the decay to the gradient.
  */
 function adam(name: string, coupled: boolean): WasmFunction {
   return loop({
@@ -173,6 +174,6 @@ const dot = loop({
 });
 
 /** The module's bytes. It imports its memory as `env.memory`. */
-export function assembleKernels(): Uint8Array<ArrayBuffer> {
+export function assembleKernels(): OwnedBytes {
   return assemble([adam('adamw', false), adam('adam', true), combine, sumOfSquares, dot]);
 }

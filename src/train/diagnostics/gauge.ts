@@ -1,4 +1,4 @@
-/** Looks on while a step is taken, and sums up what it did to each group of parameters. Also for browsers. */
+/** Measures what a step does to each group of parameters. Also for browsers. */
 import type { ManifestParameter } from '../../artifacts/manifest.ts';
 import { sizeOf } from '../../onnx/shapes.ts';
 import { combine, sumOfSquares } from '../../optim/vectors.ts';
@@ -20,7 +20,7 @@ import {
 type Config = Pick<TrainConfig, 'optimizer' | 'beta2' | 'epsilon' | 'decay' | 'gr'>;
 
 export interface Gauge extends StepGauge {
-  /** What was seen, once the step is taken. */
+  /** The measurements, after the step. */
   record(taken: Omit<TrainRecord, 'images_per_second' | 'spike'>): StepRecord;
 }
 
@@ -33,7 +33,7 @@ interface ParameterSums {
   readonly moments: MomentSums | undefined;
 }
 
-/** Makes a gauge for every step that is looked at. */
+/** Makes a gauge for each step that is measured. */
 export function createGauges(
   parameters: readonly Pick<ManifestParameter, 'path' | 'shape'>[],
   config: Config,
@@ -93,7 +93,7 @@ export function createGauges(
   };
 }
 
-/** Which of an optimizer's slots is the second moment; none has so many. */
+/** The index of the second moment among an optimizer's slots; −1 where it has none. */
 const NU: Readonly<Record<TrainConfig['optimizer'], number>> = { adamw: 1, adam: 1, rmsprop: 0, sgd: -1 };
 
 function momentRule({ optimizer, beta2, epsilon, decay }: Config): MomentRule | undefined {

@@ -1,13 +1,13 @@
 /**
  * The largest eigenvalue of a symmetric matrix that is known by its products with vectors (Lanczos 1950; Parlett, *The
- * Symmetric Eigenvalue Problem*, chapter 13). Vectors are not made orthogonal again, so that three are enough: what
- * rounding then adds are copies of eigenvalues that are found already, and the largest is one of the first.
+ * Symmetric Eigenvalue Problem*, chapter 13). Vectors are not made orthogonal again, so three of them are enough. Rounding
+ * then adds copies of eigenvalues that are already found, which does not matter for the largest.
  */
 import { axpy, dotOf, normOf, type Operator, scaled, type Vector } from './vectors.ts';
 
 export interface TopEigenvalue {
   readonly value: number;
-  /** There is an eigenvalue within so much of `value`. */
+  /** An eigenvalue is at most this far from `value`. */
   readonly error: number;
   readonly products: number;
 }

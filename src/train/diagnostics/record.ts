@@ -4,7 +4,7 @@
 export interface GroupRecord {
   /** How many elements. */
   readonly parameters: number;
-  /** Of the gradient that is stepped along: regularized, before clipping. */
+  /** Of the gradient that the optimizer gets: regularized, before clipping. */
   readonly grad_norm: number;
   /** ‖θ after − θ before‖, weight decay included. */
   readonly update_norm: number;
@@ -39,7 +39,7 @@ export interface StepRecord {
   readonly rectification: number | null;
   readonly all: GroupRecord;
   readonly groups: Readonly<Record<string, GroupRecord>>;
-  /** What looking took. */
+  /** What the measurement took. */
   readonly seconds: number;
 }
 
@@ -48,7 +48,7 @@ export interface HessianRecord {
   readonly kind: 'hessian';
   readonly step: number;
   readonly epoch: number;
-  /** The largest, and no further from an eigenvalue than `top_error`. */
+  /** The largest eigenvalue; an eigenvalue is at most `top_error` away. */
   readonly top_eigenvalue: number;
   readonly top_error: number;
   /** An estimate, and its standard error. */

@@ -1,0 +1,40 @@
+/** What a caller passes, checked at the call: nobody checks the types of a call from JavaScript before. */
+import { nearestName, show, UserError } from './errors.ts';
+
+/** Throws UserError unless the value is one of `valid`. `what` names the call and the argument: `finish: target`. */
+export function expectOneOf<const T extends string>(
+  what: string,
+  value: unknown,
+  valid: readonly T[],
+): asserts value is T {
+  if (valid.some((each) => each === value)) return;
+  const nearest = typeof value === 'string' ? nearestName(value, valid) : undefined;
+  const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`;
+  throw new UserError(`${what}: expected one of ${valid.join(', ')}, got ${show(value)}${hint}`);
+}
+
+/** Throws UserError unless the value is a finite number from `min` on; `isInteger`: and an integer. */
+export function expectNumber(
+  what: string,
+  value: unknown,
+  { min = -Infinity, isInteger = false }: { readonly min?: number; readonly isInteger?: boolean } = {},
+): asserts value is number {
+  const isNumber = isInteger ? Number.isInteger(value) : Number.isFinite(value);
+  if (isNumber && Number(value) >= min) return;
+  const expected = isInteger ? 'an integer' : 'a finite number';
+  const bound = min === -Infinity ? '' : ` ≥ ${min}`;
+  throw new UserError(`${what}: expected ${expected}${bound}, got ${show(value)}`);
+}
+
+/** Throws UserError unless the value is true or false. */
+export function expectBoolean(what: string, value: unknown): asserts value is boolean {
+  if (typeof value === 'boolean') return;
+  throw new UserError(`${what}: expected true or false, got ${show(value)}`);
+}
+
+/** The element at an index, which is there: anything else is a mistake of this package. */
+export function expectAt<T>(values: readonly T[], index: number): T {
+  const value = values[index];
+  if (value === undefined) throw new Error(`internal: expected an element ${index} of ${values.length}`);
+  return value;
+}

@@ -1,0 +1,26 @@
+/** What the schemas of models are made of. */
+import * as v from 'valibot';
+import { mismatch, UserError } from '../errors.ts';
+
+/** The most layers that a model may have: the time to write a graph grows faster than they do. */
+export const MOST_LAYERS = 128;
+
+/**
+ * An integer from 1 to `most`. Every size has a bound: what a slip of the finger makes of a number would otherwise keep
+ * the machine busy for hours, without a word.
+ */
+export function size(most: number) {
+  return v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(most));
+}
+
+/** The config of a model with its defaults. Throws UserError that names the model and the first field that does not fit. */
+export function checked<const S extends v.GenericSchema>(
+  model: string,
+  schema: S,
+  config: v.InferInput<S>,
+): v.InferOutput<S> {
+  const result = v.safeParse(schema, config);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw new UserError(`${model}: ${[v.getDotPath(issue) ?? [], mismatch(issue)].flat().join(': ')}`);
+}

@@ -1,0 +1,29 @@
+import path from 'node:path';
+import test from 'ava';
+import ts from 'typescript';
+
+test('everything that the package exports has a docstring', (t) => {
+  const entries = ['src/index.ts', 'src/node.ts'];
+  const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile);
+  const { options } = ts.parseJsonConfigFileContent({ ...config, include: entries }, ts.sys, process.cwd());
+  const program = ts.createProgram(entries, options);
+  const checker = program.getTypeChecker();
+  const bare: string[] = [];
+  for (const entry of entries) {
+    const file = program.getSourceFile(entry);
+    const module = file && checker.getSymbolAtLocation(file);
+    const symbols = module ? checker.getExportsOfModule(module) : [];
+    t.true(symbols.length > 10, entry);
+    for (const symbol of symbols) {
+      const isAlias = (symbol.flags & ts.SymbolFlags.Alias) !== 0;
+      const target = isAlias ? checker.getAliasedSymbol(symbol) : symbol;
+      const source = path.relative(process.cwd(), target.declarations?.[0]?.getSourceFile().fileName ?? '');
+      if (target.getDocumentationComment(checker).length === 0) bare.push(`${target.name} of ${source}`);
+    }
+  }
+  // An op is ONNX's operator of the same name.
+  t.deepEqual(
+    bare.filter((each) => !each.includes('src/onnx/')),
+    [],
+  );
+});
