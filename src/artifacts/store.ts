@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { nearestName, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { writeWhole } from '../whole-file.ts';
+import { writeJson, writeWhole } from '../whole-file.ts';
 import { type BuiltGraphs, buildGraphs, GRAPH_NAMES, type GraphName, type Variant } from './build.ts';
 import { describeGraphs, type Manifest, parseManifest } from './manifest.ts';
 import { parseSpec, type Spec } from './spec.ts';
@@ -94,7 +94,7 @@ export async function ensureArtifact(
   }
   // The manifest goes last: its hash vouches for the files that it names.
   for (const name of missing) await writeWhole(file(name), serialize(built.graphs[name]));
-  await writeWhole(path.join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeJson(path.join(folder, 'manifest.json'), manifest);
   return { manifest, file, written: missing };
 }
 

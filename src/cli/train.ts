@@ -1,5 +1,4 @@
 /** `ortgrad train`: a new run, or one to be gone on with; then its report. */
-import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { openGraph } from '../artifacts/store.ts';
 import { UserError } from '../errors.ts';
@@ -11,8 +10,8 @@ import { formatDuration } from '../train/duration.ts';
 import { type OptionTable, text } from '../train/options.ts';
 import { createProgress, type Progress } from '../train/progress.ts';
 import { prepareRun, type RunObserver, type RunResult, trainRun } from '../train/run.ts';
+import { lockRun } from '../train/run-lock.ts';
 import { unpackRun } from '../train/unpack-run.ts';
-import { createRunFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
 import { predictSamples } from './samples.ts';
@@ -61,11 +60,17 @@ export async function train(argv: readonly string[]): Promise<void> {
       );
     }
     const resumed = values.resume.endsWith('.tar') ? await unpackRun(values.resume) : values.resume;
-    const checkpoint = await loadCheckpoint(resumed);
-    const config = resumedConfig(checkpoint.config, resumed, flags);
-    const graph = await openGraph(config.graph);
     const folder = runFolderOf(resumed);
-    await watched(folder, config, (observer) => trainRun(folder, { config, graph }, observer, checkpoint));
+    // Before its checkpoint is read, which another process might be replacing.
+    const lock = await lockRun(folder);
+    try {
+      const checkpoint = await loadCheckpoint(resumed);
+      const config = resumedConfig(checkpoint.config, resumed, flags);
+      const prepared = { config, graph: await openGraph(config.graph) };
+      await watched(folder, config, (observer) => trainRun(folder, prepared, observer, checkpoint, lock));
+    } finally {
+      await lock.release();
+    }
     return;
   }
   const config = configFor(
@@ -76,10 +81,7 @@ export async function train(argv: readonly string[]): Promise<void> {
   const folder = config.out ?? path.join('runs', runName(config, new Date()));
   await watched(folder, prepared.config, async (observer) => {
     observer.note(prepared.note);
-    return trainRun(folder, prepared, observer, undefined, async () => {
-      await createRunFolder(folder);
-      await writeFile(path.join(folder, 'config.json'), `${JSON.stringify(prepared.config, null, 2)}\n`);
-    });
+    return trainRun(folder, prepared, observer);
   });
 }
 

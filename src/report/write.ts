@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { readDiagnostics } from '../train/diagnostics/log.ts';
 import { readMetrics } from '../train/metrics-log.ts';
+import { writeWhole } from '../whole-file.ts';
 import { type ReportInput, renderReport } from './page.ts';
 
 /**
@@ -23,7 +23,7 @@ export async function writeReport(
   const diagnostics = existsSync(watched) ? readDiagnostics(watched) : [];
   const config = await readConfig(join(runFolder, 'config.json'));
   const path = join(runFolder, 'report.html');
-  await writeFile(path, renderReport({ ...rest, metrics, diagnostics, config }));
+  await writeWhole(path, renderReport({ ...rest, metrics, diagnostics, config }));
   return path;
 }
 

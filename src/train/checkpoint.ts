@@ -7,6 +7,7 @@
 import * as v from 'valibot';
 import { DATASETS, type DatasetInfo } from '../datasets/dataset.ts';
 import { UserError } from '../errors.ts';
+import { jsonText } from '../json-text.ts';
 import { show } from './options.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
@@ -101,7 +102,7 @@ export function encodeDocument(
     optimizer: { name, slots: Object.keys(slots) },
     files,
   });
-  return `${JSON.stringify(document, null, 2)}\n`;
+  return jsonText(document);
 }
 
 /** Reads the value in `checkpoint.json`; `origin` names it in the UserError for the first thing that does not fit. */

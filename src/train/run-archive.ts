@@ -4,6 +4,7 @@
  * other. Read is any set of files with a checkpoint in it. Pure: also for browsers.
  */
 import { UserError } from '../errors.ts';
+import { jsonText } from '../json-text.ts';
 import {
   CHECKPOINTS,
   type Checkpoint,
@@ -43,7 +44,7 @@ export async function encodeRun(
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
   const folder = `${name}/${CHECKPOINTS}/${stepName(checkpoint.step)}`;
   const files: readonly NamedFile[] = [
-    { path: `${name}/${CONFIG_FILE}`, bytes: text(`${JSON.stringify(checkpoint.config, null, 2)}\n`) },
+    { path: `${name}/${CONFIG_FILE}`, bytes: text(jsonText(checkpoint.config)) },
     {
       path: `${name}/${METRICS_FILE}`,
       bytes: text(metrics.map((line) => `${metricsText(line)}\n`).join('')),

@@ -29,6 +29,9 @@ import type { TestRecord, TrainRecord } from './metrics.ts';
 import { openMetricsLog, readMetrics } from './metrics-log.ts';
 import { chooseMemory, gigabytes } from './micro-batch.ts';
 import { ParameterArrays, type WeightArrays } from './parameters.ts';
+import { METRICS_FILE } from './run-archive.ts';
+import { createRunFolder, writeConfig } from './run-folder.ts';
+import { lockRun, type RunLock } from './run-lock.ts';
 import { openTensorBoard } from './tensorboard.ts';
 import { createTrainer, type Plan, planRun } from './trainer.ts';
 
@@ -98,14 +101,49 @@ function freeBytes(): number {
   return limit ? Math.min(freemem(), limit) : freemem();
 }
 
-/** Trains in `folder`, from the beginning or from a checkpoint. Throws UserError; the last checkpoint then stays. */
+/**
+ * Trains in `folder`: a new run, which `prepareRun` has prepared, or one that goes on from `resumed`, a checkpoint of it,
+ * with the config of that.
+ *
+ *     const prepared = await prepareRun(parseConfig({ graph: 'vit-micro-mnist', epochs: 3 }, 'my options'));
+ *     const { best } = await trainRun('runs/mine', prepared, observer);
+ *
+ * The folder of a new run is created, with those above it, and `config.json` written there, once all that can fail
+ * beforehand is open; it must not be there, or be empty. One process at a time trains in a folder (run-lock.ts): `held`
+ * is a lock that the caller has taken already, and releases.
+ *
+ * Throws UserError for graphs, data and options that do not fit, a folder that is in use or cannot be written, a file
+ * that cannot be written any more, and numbers that are not finite; the last checkpoint then stays.
+ */
 export async function trainRun(
   folder: string,
-  { config, graph }: { readonly config: TrainConfig; readonly graph: GraphFolder },
+  prepared: Pick<PreparedRun, 'config' | 'graph'>,
   observer: RunObserver,
   resumed?: Checkpoint,
-  /** Called when everything that can fail beforehand has been opened, to create the folder of a new run. */
-  create: () => Promise<void> = async () => {},
+  held?: RunLock,
+): Promise<RunResult> {
+  let lock = held ?? (resumed ? await lockRun(folder) : undefined);
+  const begin = async (): Promise<RunLock> => {
+    if (lock && resumed) return lock;
+    await createRunFolder(folder);
+    lock ??= await lockRun(folder);
+    await writeConfig(folder, prepared.config);
+    return lock;
+  };
+  try {
+    return await train(folder, prepared, observer, resumed, begin);
+  } finally {
+    if (!held) await lock?.release();
+  }
+}
+
+async function train(
+  folder: string,
+  { config, graph }: Pick<PreparedRun, 'config' | 'graph'>,
+  observer: RunObserver,
+  resumed: Checkpoint | undefined,
+  /** Called when everything that can fail beforehand is open: the folder is there then, and this process's. */
+  begin: () => Promise<RunLock>,
 ): Promise<RunResult> {
   const onDevice = staysOnDevice(config);
   if (onDevice) expectDeviceOptions(config);
@@ -130,7 +168,7 @@ export async function trainRun(
   observer.note(train.info.found);
   const fixedBatch = config.hessianEvery > 0 ? await openFixedBatch(config, graph) : undefined;
   const plan = planRun(config, train.batchesPerEpoch);
-  await create();
+  const lock = await begin();
   const parameters = new ParameterArrays(manifest);
   const engine = createEngine({
     manifest,
@@ -156,14 +194,14 @@ export async function trainRun(
   let step = resumed?.step ?? 0;
   let best = resumed?.best ?? null;
   const at = resumed ? { resumeAtStep: step } : {};
-  const metrics = path.join(folder, 'metrics.jsonl');
+  const metrics = path.join(folder, METRICS_FILE);
   const sinks = [openMetricsLog(metrics, at), openTensorBoard(path.join(folder, 'tensorboard'), at)];
   const diagnostics = openDiagnostics(folder, config, at);
   const spikeOf = createSpikeMarks(readMetrics(metrics).filter(({ split }) => split === 'train'));
   const gaugeOf = config.diagnosticsEvery > 0 ? createGauges(manifest.parameters, config) : undefined;
   const isDue = (every: number, taken: number): boolean => every > 0 && taken % every === 0;
   const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
-  const begin = performance.now();
+  const start = performance.now();
   const writer = openCheckpointWriter();
   let saving: Promise<void> = Promise.resolve();
 
@@ -175,6 +213,7 @@ export async function trainRun(
   const save = async (): Promise<void> => {
     await saving;
     await resident?.pull();
+    await lock.check();
     for (const log of [...sinks, diagnostics]) log?.flush();
     const checkpoint: Checkpoint = {
       config,
@@ -248,7 +287,7 @@ export async function trainRun(
     step,
     outcome,
     best,
-    seconds: (performance.now() - begin) / 1000,
+    seconds: (performance.now() - start) / 1000,
   });
 
   observer.started(plan, step);
@@ -288,9 +327,10 @@ export async function trainRun(
     }
     return result('done');
   } finally {
-    await saving.finally(() => writer.close());
+    await saving.finally(() =>
+      Promise.all([writer.close(), train.close(), test.close(), engine.release(), resident?.release()]),
+    );
     for (const log of [...sinks, diagnostics]) log?.close();
-    await Promise.all([train.close(), test.close(), engine.release(), resident?.release()]);
   }
 }
 
