@@ -4,7 +4,7 @@ import { openGraph } from '../artifacts/store.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { writeReport } from '../report/write.ts';
-import { loadCheckpoint, runFolderOf } from '../train/checkpoint-folder.ts';
+import { documentFile, loadCheckpoint, runFolderOf } from '../train/checkpoint-folder.ts';
 import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../train/config.ts';
 import { formatDuration } from '../train/duration.ts';
 import { type OptionTable, text } from '../train/options.ts';
@@ -65,7 +65,7 @@ export async function train(argv: readonly string[]): Promise<void> {
     const lock = await lockRun(folder);
     try {
       const checkpoint = await loadCheckpoint(resumed);
-      const config = resumedConfig(checkpoint.config, resumed, flags);
+      const config = resumedConfig(checkpoint.config, await documentFile(resumed), flags);
       const prepared = { config, graph: await openGraph(config.graph) };
       await watched(folder, config, (observer) => trainRun(folder, prepared, observer, checkpoint, lock));
     } finally {

@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { openGraph } from '../artifacts/store.ts';
 import { messageOf, UserError } from '../errors.ts';
-import { hasCheckpoint, loadCheckpoint } from '../train/checkpoint-folder.ts';
+import { documentFile, hasCheckpoint, loadCheckpoint } from '../train/checkpoint-folder.ts';
 import { parseConfig, type TrainConfig } from '../train/config.ts';
 import { prepareRun, type RunObserver, trainRun } from '../train/run.ts';
 import { emptyRunFolder, makeFolder } from '../train/run-folder.ts';
@@ -102,7 +102,7 @@ async function begin(
 ) {
   if (await hasCheckpoint(folder)) {
     const checkpoint = await loadCheckpoint(folder);
-    const saved = parseConfig(checkpoint.config, folder);
+    const saved = parseConfig(checkpoint.config, await documentFile(folder));
     const graph = await openGraph(saved.graph);
     return trainRun(folder, { config: saved, graph }, observer, checkpoint, lock);
   }

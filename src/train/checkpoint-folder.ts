@@ -105,7 +105,7 @@ async function writeCheckpoint(
     model: await write(join(folder, TENSOR_FILES.model), tensors.model),
     optimizer: await write(join(folder, TENSOR_FILES.optimizer), tensors.optimizer),
   };
-  await write(join(folder, DOCUMENT), [new TextEncoder().encode(encodeDocument(checkpoint, files))]);
+  await write(join(folder, DOCUMENT), [new TextEncoder().encode(await encodeDocument(checkpoint, files))]);
   await syncFolder(folder);
 }
 
@@ -226,6 +226,11 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
 export async function loadModel(path: string): Promise<ModelCheckpoint> {
   const folder = await findCheckpoint(path);
   return readModel(folder, await readDocument(folder));
+}
+
+/** The file with the options of a checkpoint, to be named in errors; `path` as for `loadCheckpoint`. */
+export async function documentFile(path: string): Promise<string> {
+  return join(await findCheckpoint(path), DOCUMENT);
 }
 
 /** The folder of the run that a path, as `loadCheckpoint` takes it, belongs to. */

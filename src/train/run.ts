@@ -154,12 +154,13 @@ async function train(
     );
   }
   const variant = { microBatch: config.microBatch, memory: config.memory ?? 'fast' };
-  const { manifest, file, written } = await ensureArtifact(graph, variant, [
+  const { manifest, file, written, damaged } = await ensureArtifact(graph, variant, [
     ...(onDevice ? [] : engineGraphs(config)),
     'infer',
   ]);
   if (written.length > 0) {
-    observer.note(`${graph.name}: ${written.join(', ')} written to ${path.dirname(file('infer'))}`);
+    const mended = damaged.length > 0 ? `; ${damaged.join(', ')} had been damaged there` : '';
+    observer.note(`${graph.name}: ${written.join(', ')} written to ${path.dirname(file('infer'))}${mended}`);
   }
   const device = { device: config.device, threads: config.threads || availableParallelism() };
   const load = (name: GraphName): Promise<Session> =>
