@@ -13,8 +13,9 @@ import { cellFolder, runStudy } from '../study/runner.ts';
 import { estimateSeconds } from '../study/speed.ts';
 import { timestamp } from '../train/config.ts';
 import { formatDuration } from '../train/duration.ts';
-import { readMetrics } from '../train/metrics-log.ts';
+import { lastMetrics } from '../train/metrics-log.ts';
 import { choice, integer, type OptionTable, text, toggle } from '../train/options.ts';
+import { METRICS_FILE } from '../train/run-archive.ts';
 import { createRunFolder } from '../train/run-folder.ts';
 import { writeJson } from '../whole-file.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
@@ -143,10 +144,7 @@ async function run(
     stream: process.stdout,
     cells,
     jobs,
-    result: (cell) =>
-      readMetrics(path.join(cellFolder(folder, cell), 'metrics.jsonl')).findLast(
-        ({ split }) => split === 'test',
-      ),
+    result: (cell) => lastMetrics(path.join(cellFolder(folder, cell), METRICS_FILE), 'test', 1)[0],
   });
   const running = runStudy(folder, cells, jobs, progress);
   const letGo = onInterrupt(() => {

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { readDiagnostics } from '../train/diagnostics/log.ts';
-import { readMetrics } from '../train/metrics-log.ts';
+import { eachMetric } from '../train/metrics-log.ts';
+import { CONFIG_FILE, METRICS_FILE } from '../train/run-archive.ts';
 import { writeWhole } from '../whole-file.ts';
 import { type ReportInput, renderReport } from './page.ts';
+import { thinMetrics } from './thin-metrics.ts';
 
 /**
  * Writes `report.html` into a run's folder, from its `metrics.jsonl`, `diagnostics.jsonl` where there is one, and
@@ -18,10 +20,10 @@ export async function writeReport(
   runFolder: string,
   rest: Omit<ReportInput, 'metrics' | 'diagnostics' | 'config'>,
 ): Promise<string> {
-  const metrics = readMetrics(join(runFolder, 'metrics.jsonl'));
+  const metrics = thinMetrics(eachMetric(join(runFolder, METRICS_FILE)));
   const watched = join(runFolder, 'diagnostics.jsonl');
   const diagnostics = existsSync(watched) ? readDiagnostics(watched) : [];
-  const config = await readConfig(join(runFolder, 'config.json'));
+  const config = await readConfig(join(runFolder, CONFIG_FILE));
   const path = join(runFolder, 'report.html');
   await writeWhole(path, renderReport({ ...rest, metrics, diagnostics, config }));
   return path;
