@@ -85,6 +85,23 @@ test('the file that is packed from a clean clone installs in an empty project, r
   await ortgrad('train', ...space.flags, '--epochs', '1', '--warmup-epochs', '0', '--out', 'run');
   t.true(existsSync(path.join(project, 'run', 'report.html')));
   t.regex((await ortgrad('evaluate', '--checkpoint', 'run/best')).stdout, /^20 test images/);
+  const runs =
+    /```js\n(import \{ loadCheckpoint[\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1] ?? '';
+  const options = {
+    graph: space.graph,
+    data: space.data,
+    batchSize: 16,
+    epochs: 2,
+    warmupEpochs: 0,
+    gr: 'none',
+  };
+  const short = runs
+    .replace(/\{ graph: [^}]*\}/, JSON.stringify(options))
+    .replace('() => false', '() => true');
+  writeFileSync(path.join(project, 'run.js'), `${short}\nconsole.log(best);`);
+  t.regex((await exec('node', ['run.js'], here)).stdout, /^1 \d+\.\d+\nnull\n$/);
+  const metrics = readFileSync(path.join(project, 'runs/mine/metrics.jsonl'), 'utf8');
+  t.is(metrics.match(/"split":"train"/g)?.length, 8);
   await ortgrad('export', '--checkpoint', 'run/best', '--out', 'model.onnx');
   t.true(existsSync(path.join(project, 'model.onnx')));
   const { stderr } = await t.throwsAsync<ExecException>(() =>

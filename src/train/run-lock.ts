@@ -83,7 +83,7 @@ function heldLock(folder: string, file: string, own: Holder): RunLock {
       throw new UserError(
         found?.holder
           ? `${folder}: process ${found.holder.pid} on ${found.holder.host} has taken the run over; this one stops`
-          : `${folder}: the folder was removed or moved during the run; nothing more is written to it`,
+          : `${existsSync(folder) ? file : folder} was removed or moved during the run; the run stops, nothing more is written`,
       );
     },
     async release() {

@@ -106,7 +106,7 @@ function freeBytes(): number {
  * with the config of that.
  *
  *     const prepared = await prepareRun(parseConfig({ graph: 'vit-micro-mnist', epochs: 3 }, 'my options'));
- *     const { best } = await trainRun('runs/mine', prepared, observer);
+ *     const { best } = await trainRun('runs/mine', prepared, { step: ({ step, loss }) => console.log(step, loss) });
  *
  * The folder of a new run is created, with those above it, and `config.json` written there, once all that can fail
  * beforehand is open; it must not be there, or be empty. One process at a time trains in a folder (run-lock.ts): `held`
@@ -118,7 +118,7 @@ function freeBytes(): number {
 export async function trainRun(
   folder: string,
   prepared: Pick<PreparedRun, 'config' | 'graph'>,
-  observer: RunObserver,
+  observer: Partial<RunObserver> = {},
   resumed?: Checkpoint,
   held?: RunLock,
 ): Promise<RunResult> {
@@ -131,10 +131,21 @@ export async function trainRun(
     return lock;
   };
   try {
-    return await train(folder, prepared, observer, resumed, begin);
+    return await train(folder, prepared, whole(observer), resumed, begin);
   } finally {
     if (!held) await lock?.release();
   }
+}
+
+/** An observer of all, of one of some. */
+function whole(observer: Partial<RunObserver>): RunObserver {
+  return {
+    note: (text) => observer.note?.(text),
+    started: (plan, step) => observer.started?.(plan, step),
+    step: (record) => observer.step?.(record),
+    evaluated: (record) => observer.evaluated?.(record),
+    shouldStop: () => observer.shouldStop?.() ?? false,
+  };
 }
 
 async function train(

@@ -142,11 +142,13 @@ test('a check says that the folder is gone, or that another process has the run'
   });
   await lock.release();
   t.true(existsSync(file), "another's lock stays");
-  rmSync(folder, { recursive: true });
-  await t.throwsAsync(lock.check(), {
-    instanceOf: UserError,
-    message: `${folder}: the folder was removed or moved during the run; nothing more is written to it`,
-  });
+  for (const gone of [file, folder]) {
+    rmSync(gone, { recursive: true });
+    await t.throwsAsync(lock.check(), {
+      instanceOf: UserError,
+      message: `${gone} was removed or moved during the run; the run stops, nothing more is written`,
+    });
+  }
   t.false(existsSync(folder));
 });
 

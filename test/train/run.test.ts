@@ -6,6 +6,7 @@ import { UserError } from '../../src/errors.ts';
 import {
   loadCheckpoint,
   openGraph,
+  openModel,
   parseConfig,
   prepareRun,
   type RunObserver,
@@ -134,4 +135,20 @@ test.serial('of two that go on with one run, the second is told which process ha
   await first.done;
   const third = await program('train', '--resume', out('twice'), '--max-steps', '6');
   t.is(third.code, 0, third.stderr);
+});
+
+test.serial('an option that a checkpoint of before digests has wrong is named with its file', async (t) => {
+  const folder = out('edited');
+  await trainRun(folder, await prepareRun(config), { shouldStop: () => true });
+  const file = path.join(folder, 'checkpoints', 'step-000001', 'checkpoint.json');
+  const { digest: _, ...document } = JSON.parse(readFileSync(file, 'utf8'));
+  const edited = { ...document, config: { ...document.config, learningRate: 'fast' } };
+  writeFileSync(file, JSON.stringify(edited));
+  await t.throwsAsync(openModel(folder), {
+    instanceOf: UserError,
+    message: new RegExp(`^${file}: config: .*learningRate.*"fast"`),
+  });
+  const { code, stderr } = await program('train', '--resume', folder);
+  t.is(code, 1);
+  t.true(stderr.startsWith(`error: ${file}: `), stderr);
 });
