@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { UserError } from './errors.ts';
-import { systemErrorMessage } from './system-error.ts';
+import { fileError } from './system-error.ts';
 
 /** The value in a JSON file. Throws a UserError that names the file, and the line where it is not JSON. */
 export async function readJsonFile(path: string): Promise<unknown> {
@@ -11,7 +11,7 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new UserError(systemErrorMessage(error) ?? `${path}: cannot be read: ${String(error)}`);
+    throw fileError(error, path);
   }
 }
 

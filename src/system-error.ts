@@ -1,4 +1,6 @@
 /** What a person can do about an error of the operating system; by its code, as Node reports it. Pure. */
+import { messageOf, UserError } from './errors.ts';
+
 const MEANINGS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder; check the path',
   EACCES: 'permission denied; change its permissions or take another path',
@@ -26,4 +28,10 @@ export function systemErrorMessage(error: unknown): string | undefined {
   const meaning = systemErrorMeaning(error);
   const path = error instanceof Error && 'path' in error ? `${String(error.path)}: ` : '';
   return meaning === undefined ? undefined : path + meaning;
+}
+
+/** The error for the user who wanted `path` read or written: Node names no path where the file was open already. */
+export function fileError(error: unknown, path: string): UserError {
+  if (error instanceof UserError) return error;
+  return new UserError(`${path}: ${systemErrorMeaning(error) ?? messageOf(error)}`);
 }

@@ -1,19 +1,23 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { UserError } from './errors.ts';
-import { systemErrorMeaning } from './system-error.ts';
+import { jsonText } from './json-text.ts';
+import { fileError } from './system-error.ts';
 
 /**
- * Writes a file that nobody sees by halves: under another name beside it, then renamed; a failure leaves the old one.
- * Throws a UserError that names `file` where the system refuses.
+ * Writes a file that nobody sees by halves, even after a power cut: under another name beside it, put on the disk itself,
+ * then renamed. Throws a UserError that names `file`; the old one is then still there.
  */
 export async function writeWhole(file: string, content: Uint8Array | string): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
-    await writeFile(temporary, content);
+    await writeFile(temporary, content, { flush: true });
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    const meaning = systemErrorMeaning(error);
-    throw meaning === undefined ? error : new UserError(`${file}: ${meaning}`);
+    throw fileError(error, file);
   }
+}
+
+/** The same with a value as JSON. */
+export function writeJson(file: string, value: unknown): Promise<void> {
+  return writeWhole(file, jsonText(value));
 }

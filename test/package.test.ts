@@ -1,6 +1,7 @@
 /** The package as its user gets it: packed, installed in an empty project, and used as the README says. */
 import { type ExecException, execFile } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -20,24 +21,55 @@ import { read } from '../src/onnx/read.ts';
 import { workspace } from './cli/_program.ts';
 
 const exec = promisify(execFile);
+/** All that git tracks or does not ignore, with the packages linked, as in a clean clone of the tree as it is. */
+async function cleanClone(folder: string): Promise<string> {
+  const { stdout } = await exec('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard']);
+  const clone = path.join(folder, 'clone');
+  for (const file of stdout.split('\0').filter((name) => name !== '' && existsSync(name)))
+    cpSync(file, path.join(clone, file));
+  symlinkSync(path.resolve('node_modules'), path.join(clone, 'node_modules'));
+  return clone;
+}
+
 const kB = ({ length }: Uint8Array) => Math.round(length / 1000);
 
-test('the packed file installs in an empty project, runs the README example and the ortgrad command', async (t) => {
+test('the file that is packed from a clean clone installs in an empty project, runs the README example and the ortgrad command', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-package-'));
   const space = workspace();
   t.teardown(() => {
     rmSync(folder, { recursive: true });
     rmSync(space.folder, { recursive: true });
   });
-  await exec('npm', ['run', 'build']);
-  await exec('npm', ['pack', '--pack-destination', folder]);
+  const clone = await cleanClone(folder);
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const file = path.join(clone, 'dist', `ortgrad-${version}.tgz`);
+  const refused = await t.throwsAsync<ExecException>(() => exec('npm', ['pack'], { cwd: clone }));
+  t.true(refused.stderr?.includes(`no such file or directory, open '${file}'`), refused.stderr);
+  t.false(existsSync(path.join(clone, 'dist')), 'without a build there is no package');
+  // Twice: a package must not hold the one before.
+  for (let i = 0; i < 2; i++) await exec('npm', ['pack', '--ignore-scripts=false'], { cwd: clone });
+  const packed = (await exec('tar', ['-tf', file])).stdout.trim().split('\n');
+  for (const name of [
+    'cli/main.js',
+    'index.js',
+    'index.d.ts',
+    'node.js',
+    'runtime/ort.web.js',
+    'web/page.js',
+  ])
+    t.true(packed.includes(`package/dist/${name}`), name);
+  const expected =
+    /^package\/(dist\/.*\.(js|d\.ts)|graphs\/[\w-]+\/spec\.json|LICENSE|README\.md|package\.json)$/;
+  t.deepEqual(
+    packed.filter((name) => !expected.test(name)),
+    [],
+  );
   const project = path.join(folder, 'project');
   mkdirSync(project);
   writeFileSync(path.join(project, 'package.json'), '{"type": "module"}');
   const here = { cwd: project };
   const install = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-  await exec('npm', [...install, path.join(folder, `ortgrad-${version}.tgz`)], here);
+  await exec('npm', [...install, file], here);
 
   const example = /```js\n(import \{ writeFileSync[\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1];
   writeFileSync(path.join(project, 'example.js'), example ?? '');
@@ -54,6 +86,23 @@ test('the packed file installs in an empty project, runs the README example and 
   await ortgrad('train', ...space.flags, '--epochs', '1', '--warmup-epochs', '0', '--out', 'run');
   t.true(existsSync(path.join(project, 'run', 'report.html')));
   t.regex((await ortgrad('evaluate', '--checkpoint', 'run/best')).stdout, /^20 test images/);
+  const runs =
+    /```js\n(import \{ loadCheckpoint[\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1] ?? '';
+  const options = {
+    graph: space.graph,
+    data: space.data,
+    batchSize: 16,
+    epochs: 2,
+    warmupEpochs: 0,
+    gr: 'none',
+  };
+  const short = runs
+    .replace(/\{ graph: [^}]*\}/, JSON.stringify(options))
+    .replace('() => false', '() => true');
+  writeFileSync(path.join(project, 'run.js'), `${short}\nconsole.log(best);`);
+  t.regex((await exec('node', ['run.js'], here)).stdout, /^1 \d+\.\d+\nnull\n$/);
+  const metrics = readFileSync(path.join(project, 'runs/mine/metrics.jsonl'), 'utf8');
+  t.is(metrics.match(/"split":"train"/g)?.length, 8);
   await ortgrad('export', '--checkpoint', 'run/best', '--out', 'model.onnx');
   t.true(existsSync(path.join(project, 'model.onnx')));
   const { stderr } = await t.throwsAsync<ExecException>(() =>

@@ -12,7 +12,13 @@ const tensor = v.object({
   dtype: v.string(),
   shape: v.array(v.union([count, v.string()])),
 });
-const graph = v.object({ file: v.string(), inputs: v.array(tensor), outputs: v.array(tensor) });
+const graph = v.object({
+  file: v.string(),
+  inputs: v.array(tensor),
+  outputs: v.array(tensor),
+  /** Of the file's bytes, once it is written. */
+  sha256: v.optional(v.string()),
+});
 
 const init = v.variant('kind', [
   v.object({ kind: v.literal('zeros') }),

@@ -1,13 +1,15 @@
 /** Graph folders on disk: finding a spec, writing its graphs when they are missing or stale. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isIntact, sha256, withDigest } from '../digest.ts';
 import { nearestName, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { writeWhole } from '../whole-file.ts';
+import { fileError } from '../system-error.ts';
+import { writeJson, writeWhole } from '../whole-file.ts';
 import { type BuiltGraphs, buildGraphs, GRAPH_NAMES, type GraphName, type Variant } from './build.ts';
 import { describeGraphs, type Manifest, parseManifest } from './manifest.ts';
 import { parseSpec, type Spec } from './spec.ts';
@@ -25,8 +27,10 @@ export interface Artifact {
   readonly manifest: Manifest;
   /** Absolute path of a graph's ONNX file. */
   readonly file: (name: GraphName) => string;
-  /** The graphs that were missing or stale. */
+  /** The graphs that were missing, stale or damaged. */
   readonly written: readonly GraphName[];
+  /** Those among them whose file was not what had been written there. */
+  readonly damaged: readonly GraphName[];
 }
 
 /** Where graphs are looked for: beside the caller first, then those that come with the package. */
@@ -63,8 +67,9 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
 }
 
 /**
- * The graphs `names` of a variant, written where they are missing or where the spec or the generator has changed. The
- * fast ones of the spec's own micro-batch lie in its folder, others in a folder of theirs below it.
+ * The graphs `names` of a variant, written where they are missing, where their bytes are not those that were written, or
+ * where the spec or the generator has changed. The fast ones of the spec's own micro-batch lie in its folder, others in a
+ * folder of theirs below it. Throws a UserError where a file cannot be read or written.
  */
 export async function ensureArtifact(
   graph: GraphFolder,
@@ -75,8 +80,12 @@ export async function ensureArtifact(
   const hash = hashOf(graph.spec, variant);
   const file = (name: GraphName): string => path.join(folder, `${name}.onnx`);
   const current = await currentManifest(folder, hash);
-  const missing = names.filter((name) => !current?.graphs[name] || !existsSync(file(name)));
-  if (current && missing.length === 0) return { manifest: current, file, written: [] };
+  const states = await Promise.all(
+    names.map(async (name) => ({ name, state: await stateOf(file(name), current?.graphs[name]?.sha256) })),
+  );
+  const damaged = states.flatMap(({ name, state }) => (state === 'damaged' ? [name] : []));
+  const missing = states.flatMap(({ name, state }) => (state === 'intact' ? [] : [name]));
+  if (current && missing.length === 0) return { manifest: current, file, written: [], damaged };
   const built = buildForSpec(graph, variant);
   const { graphs, ...rest } = describeGraphs(
     graph.name,
@@ -86,16 +95,34 @@ export async function ensureArtifact(
     hash,
     missing,
   );
-  const manifest = { ...rest, graphs: { ...current?.graphs, ...graphs } };
   await mkdir(folder, { recursive: true });
   if (!current) {
     await rm(path.join(folder, 'manifest.json'), { force: true });
     for (const name of GRAPH_NAMES) await rm(file(name), { force: true });
   }
-  // The manifest goes last: its hash vouches for the files that it names.
-  for (const name of missing) await writeWhole(file(name), serialize(built.graphs[name]));
-  await writeWhole(path.join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-  return { manifest, file, written: missing };
+  const all: Manifest['graphs'] = { ...current?.graphs };
+  for (const name of missing) {
+    const bytes = serialize(built.graphs[name]);
+    await writeWhole(file(name), bytes);
+    const described = graphs[name];
+    if (described) all[name] = { ...described, sha256: await sha256(bytes) };
+  }
+  // The manifest goes last: its hashes vouch for the files that it names.
+  const manifest = { ...rest, graphs: all };
+  await writeJson(path.join(folder, 'manifest.json'), await withDigest(manifest));
+  return { manifest, file, written: missing, damaged };
+}
+
+/** `expected`: the digest of the file that the manifest names, undefined where it names none. */
+async function stateOf(
+  file: string,
+  expected: string | undefined,
+): Promise<'missing' | 'damaged' | 'intact'> {
+  if (expected === undefined || !existsSync(file)) return 'missing';
+  const bytes = await readFile(file).catch((error: unknown) => {
+    throw fileError(error, file);
+  });
+  return (await sha256(bytes)) === expected ? 'intact' : 'damaged';
 }
 
 /** `batch-16`, `lean`, `batch-16-lean`; nothing where both are the spec's own. */
@@ -116,8 +143,9 @@ async function currentManifest(folder: string, hash: string): Promise<Manifest |
   const file = path.join(folder, 'manifest.json');
   if (!existsSync(file)) return undefined;
   try {
-    const manifest = parseManifest(await readJsonFile(file), file);
-    return manifest.hash === hash ? manifest : undefined;
+    const json = await readJsonFile(file);
+    const manifest = parseManifest(json, file);
+    return manifest.hash === hash && (await isIntact(json)) ? manifest : undefined;
   } catch (error) {
     if (error instanceof UserError) return undefined; // a broken manifest is a stale one
     throw error;

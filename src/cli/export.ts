@@ -7,9 +7,9 @@ import { inferenceModel, PRECISIONS, type Precision, throughFloat16 } from '../t
 import { openInference, openModel, type TrainedModel } from '../train/model.ts';
 import { choice, type OptionTable, text, toggle } from '../train/options.ts';
 import { openTestLoader } from '../train/run.ts';
+import { createFolder } from '../train/run-folder.ts';
 import { writeWhole } from '../whole-file.ts';
 import { checkpointOf } from './evaluate.ts';
-import { createFolder } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
 import { typed } from './typed.ts';

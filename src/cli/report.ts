@@ -5,7 +5,7 @@ import { UserError } from '../errors.ts';
 import { writeStudyReport } from '../report/study/write.ts';
 import { writeReport } from '../report/write.ts';
 import { DESIGN_FILE, readStudy } from '../study/results.ts';
-import { loadModel } from '../train/checkpoint-folder.ts';
+import { documentFile, loadModel } from '../train/checkpoint-folder.ts';
 import { parseConfig } from '../train/config.ts';
 import type { OptionTable } from '../train/options.ts';
 import { aboutRun } from './about-run.ts';
@@ -41,7 +41,7 @@ async function ofStudy(folder: string): Promise<string> {
 }
 
 async function ofRun(folder: string): Promise<string> {
-  const config = parseConfig((await loadModel(folder)).config, folder);
+  const config = parseConfig((await loadModel(folder)).config, await documentFile(folder));
   return writeReport(folder, {
     name: path.basename(path.resolve(folder)),
     ...(await aboutRun(folder, config)),

@@ -1,5 +1,4 @@
 /** `ortgrad study`: a grid of training runs, from its design to its report. */
-import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { UserError } from '../errors.ts';
@@ -14,9 +13,11 @@ import { cellFolder, runStudy } from '../study/runner.ts';
 import { estimateSeconds } from '../study/speed.ts';
 import { timestamp } from '../train/config.ts';
 import { formatDuration } from '../train/duration.ts';
-import { readMetrics } from '../train/metrics-log.ts';
+import { lastMetrics } from '../train/metrics-log.ts';
 import { choice, integer, type OptionTable, text, toggle } from '../train/options.ts';
-import { createRunFolder } from './files.ts';
+import { METRICS_FILE } from '../train/run-archive.ts';
+import { createRunFolder } from '../train/run-folder.ts';
+import { writeJson } from '../whole-file.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
 import { print } from './print.ts';
@@ -122,7 +123,7 @@ export async function study(argv: readonly string[]): Promise<void> {
   const folder = values.out ?? path.join('runs', `study-${name}-${timestamp(new Date())}`);
   if (!values.dryRun) {
     await createRunFolder(folder);
-    await writeFile(path.join(folder, DESIGN_FILE), `${JSON.stringify(design, null, 2)}\n`);
+    await writeJson(path.join(folder, DESIGN_FILE), design);
   }
   await run(folder, cells, jobs, values.dryRun);
 }
@@ -145,10 +146,7 @@ async function run(
     stream: process.stdout,
     cells,
     jobs,
-    result: (cell) =>
-      readMetrics(path.join(cellFolder(folder, cell), 'metrics.jsonl')).findLast(
-        ({ split }) => split === 'test',
-      ),
+    result: (cell) => lastMetrics(path.join(cellFolder(folder, cell), METRICS_FILE), 'test', 1)[0],
   });
   const running = runStudy(folder, cells, jobs, progress);
   const letGo = onInterrupt(() => {

@@ -5,17 +5,17 @@ import { openGraph } from '../artifacts/store.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { REPORT_FILE, writeReport } from '../report/write.ts';
-import { hasCheckpoint, loadCheckpoint, runFolderOf } from '../train/checkpoint-folder.ts';
-import { configFor, configText, OPTIONS, resumedConfig, runName, type TrainConfig } from '../train/config.ts';
+import { documentFile, hasCheckpoint, loadCheckpoint, runFolderOf } from '../train/checkpoint-folder.ts';
+import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../train/config.ts';
 import { formatDuration } from '../train/duration.ts';
 import { type GivenOptions, type OptionTable, text } from '../train/options.ts';
 import { createProgress, type Progress } from '../train/progress.ts';
 import { type PreparedRun, prepareRun, type RunObserver, type RunResult, trainRun } from '../train/run.ts';
 import { CONFIG_FILE } from '../train/run-archive.ts';
+import { expectNewFolder } from '../train/run-folder.ts';
+import { lockRun, type RunLock } from '../train/run-lock.ts';
 import { unpackRun } from '../train/unpack-run.ts';
-import { writeWhole } from '../whole-file.ts';
 import { aboutRun } from './about-run.ts';
-import { createRunFolder, expectNewFolder, removeOutput } from './files.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
 import { print } from './print.ts';
@@ -73,18 +73,15 @@ export async function train(argv: readonly string[]): Promise<void> {
   );
   const folder = config.out ?? path.join('runs', runName(config, new Date()));
   await expectNewFolder(folder);
-  await begin(folder, config, () => createRunFolder(folder));
+  await begin(folder, config);
 }
 
-/** Trains from the first step, in the folder that `create` makes ready. */
-async function begin(folder: string, config: TrainConfig, create: () => Promise<void>): Promise<void> {
+/** Trains from the first step; `lock`: in the folder of a run that begins again. */
+async function begin(folder: string, config: TrainConfig, lock?: RunLock): Promise<void> {
   const prepared = await prepareRun(config);
   await watched(folder, prepared, async (observer) => {
     observer.note(prepared.note);
-    return trainRun(folder, prepared, observer, undefined, async () => {
-      await create();
-      await writeWhole(path.join(folder, CONFIG_FILE), configText(prepared.config));
-    });
+    return trainRun(folder, prepared, observer, undefined, lock);
   });
 }
 
@@ -92,20 +89,30 @@ async function begin(folder: string, config: TrainConfig, create: () => Promise<
 async function goOn(from: string, flags: GivenOptions): Promise<void> {
   const resumed = from.endsWith('.tar') ? await unpackRun(from) : from;
   const folder = runFolderOf(resumed);
-  const configFile = path.join(folder, CONFIG_FILE);
-  if (!(await hasCheckpoint(folder)) && existsSync(configFile)) {
-    const config = resumedConfig(await readJsonFile(configFile), configFile, flags);
-    print(
-      `${folder}: the run ended before its first checkpoint; it begins again, as its ${CONFIG_FILE} says`,
+  // Before its checkpoint is read, which another process might be replacing.
+  const lock = await lockRun(folder);
+  try {
+    const configFile = path.join(folder, CONFIG_FILE);
+    if (!(await hasCheckpoint(folder)) && existsSync(configFile)) {
+      const config = resumedConfig(await readJsonFile(configFile), configFile, flags);
+      print(
+        `${folder}: the run ended before its first checkpoint; it begins again, as its ${CONFIG_FILE} says`,
+      );
+      await begin(folder, config, lock);
+      return;
+    }
+    const checkpoint = await loadCheckpoint(resumed);
+    const config = resumedConfig(checkpoint.config, await documentFile(resumed), flags);
+    const run = { config, graph: await openGraph(config.graph) };
+    await watched(
+      folder,
+      run,
+      (observer) => trainRun(folder, run, observer, checkpoint, lock),
+      checkpoint.step,
     );
-    await begin(folder, config, () => removeOutput(folder));
-    return;
+  } finally {
+    await lock.release();
   }
-  const checkpoint = await loadCheckpoint(resumed);
-  const config = resumedConfig(checkpoint.config, resumed, flags);
-  const graph = await openGraph(config.graph);
-  const run = { config, graph };
-  await watched(folder, run, (observer) => trainRun(folder, run, observer, checkpoint), checkpoint.step);
 }
 
 /** Runs with a progress display and Ctrl-C in hand, then writes the report. */

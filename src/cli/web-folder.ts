@@ -1,15 +1,17 @@
 /** `ortgrad export --web`: a model with its page, ready for any static server. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { DatasetSource } from '../datasets/dataset.ts';
 import { openDataset } from '../datasets/open.ts';
 import { encodePng } from '../datasets/picture.ts';
 import { UserError } from '../errors.ts';
+import { jsonText } from '../json-text.ts';
 import { permutation, Random } from '../random.ts';
 import { webFiles } from '../runtime/web-files.ts';
 import { pageHtml } from '../web/html.ts';
 import type { ModelInfo } from '../web/model-info.ts';
+import { writeWhole } from '../whole-file.ts';
 
 const SAMPLES = 24;
 
@@ -61,11 +63,11 @@ export async function writeWebFolder(
   };
   const files = {
     'model.onnx': model,
-    'model.json': `${JSON.stringify(info, null, 2)}\n`,
+    'model.json': jsonText(info),
     'index.html': pageHtml(info),
     'page.js': script,
   };
-  for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
+  for (const [name, content] of Object.entries(files)) await writeWhole(path.join(folder, name), content);
   for (const [name, from] of webFiles()) await copyFile(from, path.join(folder, name));
   return typeof samples === 'string' ? samples : samples.length;
 }
@@ -78,7 +80,7 @@ async function writeSamples(folder: string, source: DatasetSource): Promise<Mode
   for (const index of order.slice(0, Math.min(SAMPLES, test.length))) {
     const file = `samples/${String(samples.length + 1).padStart(2, '0')}.png`;
     await test.read(index, pixels, 0);
-    await writeFile(path.join(folder, file), await encodePng(pixels, channels === 1 ? 1 : 3, height, width));
+    await writeWhole(path.join(folder, file), await encodePng(pixels, channels === 1 ? 1 : 3, height, width));
     samples.push({ file, label: classes[test.labels[index] ?? 0] ?? '' });
   }
   return samples;

@@ -105,6 +105,7 @@ function startThread(options: WorkerOptions): Thread {
   const worker = startModule('loader-worker', import.meta.url, options);
   const due: { resolve(reply: Success): void; reject(error: Error): void }[] = [];
   let ended: Error | undefined;
+  let isClosing = false;
 
   const exited = new Promise<void>((resolve) => {
     worker.once('exit', () => {
@@ -115,7 +116,7 @@ function startThread(options: WorkerOptions): Thread {
   worker.on('error', end);
   worker.on('message', (reply: WorkerReply) => {
     const waiting = due.shift();
-    if (due.length === 0) worker.unref();
+    if (due.length === 0 && !isClosing) worker.unref();
     if (reply.kind !== 'failed') waiting?.resolve(reply);
     else waiting?.reject(revive(reply));
   });
@@ -133,6 +134,7 @@ function startThread(options: WorkerOptions): Thread {
       return new Promise((resolve, reject) => due.push({ resolve, reject }));
     },
     async close() {
+      isClosing = true; // a reply that comes until then must not let the process end before this is over
       if (!ended) {
         worker.ref();
         worker.postMessage('close' satisfies WorkerRequest);

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { optionsInEffect } from '../train/config.ts';
 import { readDiagnostics } from '../train/diagnostics/log.ts';
-import { readMetrics } from '../train/metrics-log.ts';
-import { CONFIG_FILE } from '../train/run-archive.ts';
+import { eachMetric } from '../train/metrics-log.ts';
+import { CONFIG_FILE, METRICS_FILE } from '../train/run-archive.ts';
+import { writeWhole } from '../whole-file.ts';
 import { type ReportInput, renderReport } from './page.ts';
+import { thinMetrics } from './thin-metrics.ts';
 
 /** In a run's folder. */
 export const REPORT_FILE = 'report.html';
@@ -23,12 +24,12 @@ export async function writeReport(
   runFolder: string,
   rest: Omit<ReportInput, 'metrics' | 'diagnostics' | 'config'>,
 ): Promise<string> {
-  const metrics = readMetrics(join(runFolder, 'metrics.jsonl'));
+  const metrics = thinMetrics(eachMetric(join(runFolder, METRICS_FILE)));
   const watched = join(runFolder, 'diagnostics.jsonl');
   const diagnostics = existsSync(watched) ? readDiagnostics(watched) : [];
   const config = await readConfig(join(runFolder, CONFIG_FILE));
   const path = join(runFolder, REPORT_FILE);
-  await writeFile(path, renderReport({ ...rest, metrics, diagnostics, config }));
+  await writeWhole(path, renderReport({ ...rest, metrics, diagnostics, config }));
   return path;
 }
 

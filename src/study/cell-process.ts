@@ -2,14 +2,14 @@
  * A process that trains cells for the runner, one after the other: a cell that takes the process down with it (no memory
  * left, a crash in native code) takes nothing else. Interrupts are the runner's to handle; it says when to stop.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { openGraph } from '../artifacts/store.ts';
 import { messageOf, UserError } from '../errors.ts';
-import { hasCheckpoint, loadCheckpoint } from '../train/checkpoint-folder.ts';
-import { configText, parseConfig, type TrainConfig } from '../train/config.ts';
+import { documentFile, hasCheckpoint, loadCheckpoint } from '../train/checkpoint-folder.ts';
+import { parseConfig, type TrainConfig } from '../train/config.ts';
 import { prepareRun, type RunObserver, trainRun } from '../train/run.ts';
+import { emptyRunFolder, makeFolder } from '../train/run-folder.ts';
+import { lockRun, type RunLock } from '../train/run-lock.ts';
 import { DivergedError, type Plan } from '../train/trainer.ts';
 import type { CellOutcome } from './outcome.ts';
 
@@ -32,6 +32,8 @@ export type CellReply =
 
 /** Between two messages of where a cell is. */
 const EVERY_MS = 250;
+/** How long a process of a killed study may take for the step in which it learns of that. */
+const LEAVING_MS = 120_000;
 
 let isStopping = false;
 
@@ -75,66 +77,38 @@ async function run({ folder, config, share }: Extract<CellRequest, { kind: 'run'
       totalSteps: plan?.totalSteps ?? null,
     },
   });
+  let lock: RunLock | undefined;
   try {
-    await claim(folder);
-    const { outcome } = await begin(folder, config, share, observer);
+    await makeFolder(path.dirname(folder));
+    await makeFolder(folder);
+    lock = await lockRun(folder, { waitMs: LEAVING_MS });
+    const { outcome } = await begin(folder, config, share, observer, lock);
     return outcome === 'done' ? over('done', null) : { kind: 'stopped' };
   } catch (error) {
     if (error instanceof DivergedError) return over('diverged', error.message);
     return over('failed', reasonOf(error));
   } finally {
-    await release(folder);
-  }
-}
-
-/** How long a process of a killed study may take for the step in which it learns of that. */
-const LEAVING_MS = 120_000;
-
-const claimFile = (folder: string): string => `${folder}.pid`;
-
-/** Two processes must not train one cell: waits for one that is leaving. Throws UserError where it stays. */
-async function claim(folder: string): Promise<void> {
-  const file = claimFile(folder);
-  await mkdir(path.dirname(file), { recursive: true });
-  for (const end = performance.now() + LEAVING_MS; ; await setTimeout(50)) {
-    const owner = Number(await readFile(file, 'utf8').catch(() => ''));
-    if (owner === 0 || !isAlive(owner)) break;
-    if (performance.now() > end) {
-      throw new UserError(
-        `${folder}: process ${owner} is training this cell; let it end, or delete ${file} if that process is another program`,
-      );
-    }
-  }
-  await writeFile(file, String(process.pid));
-}
-
-async function release(folder: string): Promise<void> {
-  const file = claimFile(folder);
-  if ((await readFile(file, 'utf8').catch(() => '')) === String(process.pid)) await rm(file);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
+    await lock?.release();
   }
 }
 
 /** Trains from the last checkpoint, or from the beginning where there is none. */
-async function begin(folder: string, config: TrainConfig, share: number, observer: RunObserver) {
+async function begin(
+  folder: string,
+  config: TrainConfig,
+  share: number,
+  observer: RunObserver,
+  lock: RunLock,
+) {
   if (await hasCheckpoint(folder)) {
     const checkpoint = await loadCheckpoint(folder);
-    const saved = parseConfig(checkpoint.config, folder);
-    return trainRun(folder, { config: saved, graph: await openGraph(saved.graph) }, observer, checkpoint);
+    const saved = parseConfig(checkpoint.config, await documentFile(folder));
+    const graph = await openGraph(saved.graph);
+    return trainRun(folder, { config: saved, graph }, observer, checkpoint, lock);
   }
   // What is there began and did not get as far as a checkpoint.
-  await rm(folder, { recursive: true, force: true });
-  const prepared = await prepareRun(config, share);
-  return trainRun(folder, prepared, observer, undefined, async () => {
-    await mkdir(folder, { recursive: true });
-    await writeFile(path.join(folder, 'config.json'), configText(prepared.config));
-  });
+  await emptyRunFolder(folder);
+  return trainRun(folder, await prepareRun(config, share), observer, undefined, lock);
 }
 
 function reasonOf(error: unknown): string {

@@ -1,10 +1,10 @@
 /** `outcome.json` in a cell's folder: how its training run ended. None there: it has not begun, or was interrupted. */
 import { existsSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { mismatch, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
+import { writeJson } from '../whole-file.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
@@ -36,8 +36,6 @@ export async function readOutcome(folder: string): Promise<CellOutcome | undefin
   );
 }
 
-export async function writeOutcome(folder: string, outcome: CellOutcome): Promise<void> {
-  const path = join(folder, FILE);
-  await writeFile(`${path}.tmp`, `${JSON.stringify(outcome, null, 2)}\n`, { flush: true });
-  await rename(`${path}.tmp`, path);
+export function writeOutcome(folder: string, outcome: CellOutcome): Promise<void> {
+  return writeJson(join(folder, FILE), outcome);
 }

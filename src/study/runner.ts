@@ -1,8 +1,8 @@
 /** Runs a study's cells in processes side by side: skips those that are over, goes on with those that were interrupted. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeFolder } from '../train/run-folder.ts';
 import type { CellReply, CellRequest } from './cell-process.ts';
 import { type CellOutcome, readOutcome, writeOutcome } from './outcome.ts';
 import type { PlannedCell } from './plan.ts';
@@ -42,7 +42,9 @@ export function runStudy(
   const conclude = async (cell: PlannedCell, outcome: Omit<CellOutcome, 'trainImages'>): Promise<void> => {
     const whole = { ...outcome, trainImages: cell.trainImages };
     const target = cellFolder(folder, cell);
-    await mkdir(target, { recursive: true }); // one that failed early may have none
+    // One that failed early may have none; of a study that was removed nothing is made again.
+    await makeFolder(dirname(target));
+    await makeFolder(target);
     await writeOutcome(target, whole);
     observer.over(cell, whole);
   };

@@ -12,12 +12,12 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, symlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
 import { readJsonFile } from '../json-file.ts';
-import { systemErrorMeaning, systemErrorMessage } from '../system-error.ts';
+import { fileError, systemErrorMeaning } from '../system-error.ts';
 import {
   CHECKPOINTS,
   type Checkpoint,
@@ -35,6 +35,7 @@ import {
   stepName,
   TENSOR_FILES,
 } from './checkpoint.ts';
+import { makeFolder } from './run-folder.ts';
 
 type Link = 'last' | 'best';
 const TEMPORARY = '.tmp-';
@@ -49,9 +50,10 @@ export interface SaveOptions {
 }
 
 /**
- * Saves a checkpoint in the folder `run`, which is created where needed; resolves when it is safe on the disk, `last`
- * (and `best`, where `checkpoint.best` is of this very step) name it and older ones are gone. The tensors must not
- * change until then, and no other save of the run may begin. Throws a UserError where the checkpoint is none or the disk
+ * Saves a checkpoint in the folder `run`, which must be there: one that was removed is not made again. Resolves when it
+ * is safe on the disk, `last` (and `best`, where `checkpoint.best` is of this very step) name it and older ones are gone.
+ * The tensors must not change until then, and no other save of the run may begin. Throws a UserError where the
+ * checkpoint is none or the disk
  * refuses; the previous checkpoint is then still in place.
  */
 export async function saveCheckpoint(
@@ -68,26 +70,26 @@ export async function saveCheckpoint(
   const name = folderName({ step, copy: twin === undefined ? 0 : twin.copy + 1 });
   const temporary = join(folder, temporaryName());
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await removeLeftovers(run);
     await removeLeftovers(folder);
     await writeCheckpoint(temporary, checkpoint, write);
     await rename(temporary, join(folder, name));
     await syncFolder(folder);
+    await link(run, 'last', name);
+    if (best?.step === step) await link(run, 'best', name);
+    await syncFolder(run);
+    const replaced = saved.filter((each) => each.step === step);
+    const others = saved.filter((each) => each.step !== step && each.step !== best?.step);
+    for (const each of [...replaced, ...others.slice(keep - 1)]) {
+      // Removing takes several steps: under its own name it would be an incomplete checkpoint in between.
+      const removed = join(folder, temporaryName());
+      await rename(join(folder, each.name), removed);
+      await remove(removed);
+    }
   } catch (error) {
     await remove(temporary).catch(() => {});
     throw saveError(error, join(folder, name), run, saved.length > 0);
-  }
-  await link(run, 'last', name);
-  if (best?.step === step) await link(run, 'best', name);
-  await syncFolder(run);
-  const replaced = saved.filter((each) => each.step === step);
-  const superseded = saved.filter((each) => each.step !== step && each.step !== best?.step).slice(keep - 1);
-  for (const each of [...replaced, ...superseded]) {
-    // Removing takes several steps: under its own name it would be an incomplete checkpoint in between.
-    const removed = join(folder, temporaryName());
-    await rename(join(folder, each.name), removed);
-    await remove(removed);
   }
 }
 
@@ -108,7 +110,7 @@ async function writeCheckpoint(
     model: await write(join(folder, TENSOR_FILES.model), tensors.model),
     optimizer: await write(join(folder, TENSOR_FILES.optimizer), tensors.optimizer),
   };
-  await write(join(folder, DOCUMENT), [new TextEncoder().encode(encodeDocument(checkpoint, files))]);
+  await write(join(folder, DOCUMENT), [new TextEncoder().encode(await encodeDocument(checkpoint, files))]);
   await syncFolder(folder);
 }
 
@@ -174,6 +176,11 @@ function remove(path: string): Promise<void> {
 }
 
 function saveError(error: unknown, path: string, run: string, hasPrevious: boolean): unknown {
+  if (!existsSync(run)) {
+    return new UserError(
+      `cannot save ${path}: the folder of the run was removed or moved, and is not made again`,
+    );
+  }
   const meaning = systemErrorMeaning(error);
   if (meaning === undefined) return error;
   const kept = hasPrevious ? `; earlier checkpoints are intact, go on from them with: --resume ${run}` : '';
@@ -226,6 +233,11 @@ export async function loadModel(path: string): Promise<ModelCheckpoint> {
   return readModel(folder, await readDocument(folder));
 }
 
+/** The file with the options of a checkpoint, to be named in errors; `path` as for `loadCheckpoint`. */
+export async function documentFile(path: string): Promise<string> {
+  return join(await findCheckpoint(path), DOCUMENT);
+}
+
 /** The folder of the run that a path, as `loadCheckpoint` takes it, belongs to. */
 export function runFolderOf(path: string): string {
   const above = dirname(path);
@@ -238,12 +250,12 @@ function isLink(name: string): name is Link {
 }
 
 async function findCheckpoint(path: string): Promise<string> {
-  if (existsSync(join(path, DOCUMENT))) return path;
+  if (existsSync(join(path, DOCUMENT))) return followed(path);
   const name = basename(path);
   const wanted = isLink(name) ? name : 'last';
   const run = isLink(name) ? dirname(path) : path;
   const linked = join(run, wanted);
-  if (existsSync(join(linked, DOCUMENT))) return linked;
+  if (existsSync(join(linked, DOCUMENT))) return followed(linked);
 
   const saved = await listCheckpoints(run);
   const [newest] = saved;
@@ -260,6 +272,12 @@ async function findCheckpoint(path: string): Promise<string> {
   if (found === undefined)
     throw new UserError(`${path}: the run has no best checkpoint; take ${join(run, 'last')}`);
   return join(run, CHECKPOINTS, found.name);
+}
+
+/** What a link names: it may name another checkpoint before all files of this one are read. */
+async function followed(path: string): Promise<string> {
+  const target = await readlink(path).catch(() => basename(path));
+  return isAbsolute(target) ? target : join(dirname(path), target);
 }
 
 async function readDocument(folder: string): Promise<CheckpointDocument> {
@@ -281,7 +299,7 @@ async function readPart(
   const path = join(folder, TENSOR_FILES[part]);
   const expected = document.files[part];
   const file = await open(path).catch((error: unknown) => {
-    throw new UserError(systemErrorMessage(error) ?? `${path}: cannot be read: ${String(error)}`);
+    throw fileError(error, path);
   });
   try {
     const { size } = await file.stat();

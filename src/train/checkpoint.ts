@@ -2,11 +2,13 @@
  * A checkpoint: all that a run needs to go on as if it had never stopped, or a model to be used. Random numbers are
  * counter-based (see random.ts), so the seed and the step are the whole state of the generator. As files:
  * `model.safetensors` is of use on its own, `optimizer.safetensors` holds the optimizer's slots as `<slot>/<parameter>`,
- * and `checkpoint.json` the rest, with size and digest of both. Pure: also for browsers.
+ * and `checkpoint.json` the rest, with size and digest of both and a digest of its own. Pure: also for browsers.
  */
 import * as v from 'valibot';
 import { DATASETS, type DatasetInfo } from '../datasets/dataset.ts';
+import { isIntact, withDigest } from '../digest.ts';
 import { show, UserError } from '../errors.ts';
+import { jsonText } from '../json-text.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
 /** In a run's folder: its checkpoints, each under the name of its step. */
@@ -89,10 +91,10 @@ export function encodeTensors(checkpoint: Checkpoint): Record<CheckpointPart, Ui
 }
 
 /** The text of `checkpoint.json`, once the sums of the tensor files are known. */
-export function encodeDocument(
+export async function encodeDocument(
   checkpoint: Checkpoint,
   files: Readonly<Record<CheckpointPart, FileSum>>,
-): string {
+): Promise<string> {
   const { name, slots } = checkpoint.optimizer;
   const document = v.parse(Document, {
     ...checkpoint,
@@ -100,14 +102,20 @@ export function encodeDocument(
     optimizer: { name, slots: Object.keys(slots) },
     files,
   });
-  return `${JSON.stringify(document, null, 2)}\n`;
+  return jsonText(await withDigest(document));
 }
 
-/** Reads the value in `checkpoint.json`; `origin` names it in the UserError for the first thing that does not fit. */
-export function decodeDocument(json: unknown, origin: string): CheckpointDocument {
+/**
+ * Reads the value in `checkpoint.json`; `origin` names it in the UserError for the first thing that does not fit, or where
+ * its digest shows that it was changed.
+ */
+export async function decodeDocument(json: unknown, origin: string): Promise<CheckpointDocument> {
   const result = v.safeParse(Document, json);
-  if (result.success) return result.output;
-  throw unfit(result.issues[0], origin);
+  if (!result.success) throw unfit(result.issues[0], origin);
+  if (await isIntact(json)) return result.output;
+  throw new UserError(
+    `${origin}: it is not as it was saved: it was edited or damaged (its digest differs); undo the edit, or take another checkpoint of the run. A run goes on with other options by flags of --resume, or as a new run`,
+  );
 }
 
 function unfit(issue: v.BaseIssue<unknown>, origin: string): UserError {

@@ -1,6 +1,7 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
 import { MEMORY_LEVELS } from '../artifacts/build.ts';
 import { show, UserError } from '../errors.ts';
+import { jsonText } from '../json-text.ts';
 import { grSchedule } from '../optim/gr-warmup.ts';
 import { DEVICES } from '../runtime/session.ts';
 import { VERSION } from '../version.ts';
@@ -283,7 +284,7 @@ export function parseConfig(input: unknown, origin: string): TrainConfig {
 
 /** The text of a run's `config.json`, which also names the version of ortgrad that wrote it. */
 export function configText(config: GivenOptions): string {
-  return `${JSON.stringify({ version: VERSION, ...config }, null, 2)}\n`;
+  return jsonText({ version: VERSION, ...config });
 }
 
 /** Files of before it was written have none. */

@@ -1,13 +1,13 @@
 /** Files of one JSON object a line, in the order of the steps, written while a run goes on and resumed with it. */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import type * as v from 'valibot';
 import { UserError } from '../errors.ts';
-import { systemErrorMessage } from '../system-error.ts';
+import { fileError } from '../system-error.ts';
 import { openAppendFile } from './append-file.ts';
-import { parseLines } from './parse-lines.ts';
+import { type FoundLine, lineNumberAt, linesFromEnd, linesOf } from './line-reader.ts';
+import { isJson, parsedLines, parseLine } from './parse-lines.ts';
 
-/** What all lines of such a file have. */
-type LineSchema<Line extends { readonly step: number }> = v.GenericSchema<unknown, Line>;
+type LineSchema<Line> = v.GenericSchema<unknown, Line>;
 
 interface LineFile {
   /** Adds a line; what is not finite in it becomes null. */
@@ -21,7 +21,7 @@ interface LineFile {
  * every line past it goes, as does a last line that a crash cut in half: together with a `flush()` before each
  * checkpoint, the file then reads as if the run had never stopped.
  *
- * @throws UserError where a new run finds a file (`holds` says what of), or a resumed one a broken line
+ * @throws UserError where a new run finds a file (`holds` says what of), or a resumed one a broken line at the end of it
  */
 export function openLines<Line extends { readonly step: number }>(
   path: string,
@@ -43,36 +43,69 @@ export function openLines<Line extends { readonly step: number }>(
 }
 
 /** All complete lines of such a file, also of one still being written. @throws UserError naming a broken line */
-export function readLines<Line extends { readonly step: number }>(
-  path: string,
-  schema: LineSchema<Line>,
-): Line[] {
-  return parsedLines(path, schema).map(({ record }) => record);
+export function readLines<Line>(path: string, schema: LineSchema<Line>): Line[] {
+  return Array.from(eachLine(path, schema));
 }
 
-/** Writes the kept lines beside the file and renames, so that a crash leaves either the old file or the new one. */
+/** The same one after the other: of a long file not all need be held. @throws UserError naming a broken line */
+export function eachLine<Line>(path: string, schema: LineSchema<Line>): Generator<Line> {
+  return parsedLines(linesOf(path), schema, path);
+}
+
+/**
+ * The last `count` lines that are `wanted`, in the order of the file, of which only the end is read.
+ *
+ * @throws UserError naming a broken line there
+ */
+export function lastLines<Line>(
+  path: string,
+  schema: LineSchema<Line>,
+  count: number,
+  wanted: (line: Line) => boolean,
+): Line[] {
+  const found: Line[] = [];
+  for (const { record } of recordsFromEnd(path, schema)) {
+    if (found.length >= count) break;
+    if (wanted(record)) found.push(record);
+  }
+  return found.reverse();
+}
+
+/** Lines are in the order of the steps, so that only those at the end are to go; what stays is not written anew. */
 function keepLinesUntil<Line extends { readonly step: number }>(
   path: string,
   schema: LineSchema<Line>,
   step: number,
 ): void {
   if (!existsSync(path)) return;
-  const kept = parsedLines(path, schema).filter(({ record }) => record.step <= step);
-  writeFileSync(`${path}.tmp`, kept.map(({ text }) => `${text}\n`).join(''), { flush: true });
-  renameSync(`${path}.tmp`, path);
+  let kept: FoundLine | undefined;
+  for (const { line, record } of recordsFromEnd(path, schema)) {
+    if (record.step > step) continue;
+    kept = line;
+    break;
+  }
+  try {
+    const file = openSync(path, 'r+');
+    try {
+      ftruncateSync(file, kept?.end ?? 0);
+      if (kept && !kept.isEnded) writeSync(file, '\n', kept.end);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw fileError(error, path);
+  }
 }
 
-function parsedLines<Line extends { readonly step: number }>(
+/** From the last to the first; what a crash left of a last line is left out. */
+function* recordsFromEnd<Line>(
   path: string,
   schema: LineSchema<Line>,
-): { text: string; record: Line }[] {
-  return parseLines(readText(path), schema, path);
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UserError(systemErrorMessage(error) ?? `${path}: cannot be read: ${String(error)}`);
+): Generator<{ readonly line: FoundLine; readonly record: Line }> {
+  for (const line of linesFromEnd(path)) {
+    if (!line.isEnded && !isJson(line.text)) continue;
+    const where = () => `${path}: line ${lineNumberAt(path, line.begin)}`;
+    yield { line, record: parseLine(line.text, schema, where) };
   }
 }

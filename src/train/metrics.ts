@@ -88,7 +88,7 @@ export function metricsText(record: MetricsRecord | MetricsLine): string {
 
 /** All complete lines of a metrics file. Throws a UserError that names the file, `path`, and the broken line. */
 export function parseMetrics(content: string, path: string): MetricsLine[] {
-  return parseLines(content, MetricsLine, path).map(({ record }) => record);
+  return parseLines(content, MetricsLine, path);
 }
 
 /** A record as it is read back from its line. */

@@ -7,7 +7,7 @@ import type { DatasetSource } from '../datasets/dataset.ts';
 import { serialize } from '../onnx/serialize.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { ModelCheckpoint } from './checkpoint.ts';
-import { loadModel } from './checkpoint-folder.ts';
+import { documentFile, loadModel } from './checkpoint-folder.ts';
 import { parseConfig } from './config.ts';
 
 export interface TrainedModel {
@@ -22,8 +22,9 @@ export interface TrainedModel {
 /** Loads a model. `folder`: a run, its `last` or `best`, or a checkpoint. Throws UserError. */
 export async function openModel(folder: string, data?: string): Promise<TrainedModel> {
   const checkpoint = await loadModel(folder);
-  const spec = parseSpec(checkpoint.graph.spec, `${folder}: graph`);
-  const config = parseConfig(checkpoint.config, `${folder}: config`);
+  const file = await documentFile(folder);
+  const spec = parseSpec(checkpoint.graph.spec, `${file}: graph`);
+  const config = parseConfig(checkpoint.config, `${file}: config`);
   const weights = checkpoint.parameters.map(({ name, shape, data: values }): [string, Tensor] => [
     name,
     { dtype: 'float32', shape, data: values },

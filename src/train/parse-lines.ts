@@ -1,29 +1,51 @@
-/** The text of a file of one JSON object a line. Pure: also for browsers. */
+/** Lines that hold one JSON object each. Pure: also for browsers. */
 import * as v from 'valibot';
 import { mismatch, printable, UserError } from '../errors.ts';
 
+type Schema<Line> = v.GenericSchema<unknown, Line>;
+
 /** All complete lines, also of a file still being written. Throws a UserError that names the file, `path`, and the line. */
-export function parseLines<Line>(
-  content: string,
-  schema: v.GenericSchema<unknown, Line>,
-  path: string,
-): { text: string; record: Line }[] {
-  const lines = content.split('\n');
-  const unfinished = lines.pop();
-  if (unfinished !== undefined && isJson(unfinished)) lines.push(unfinished);
-  return lines.map((text, i) => ({ text, record: parseLine(text, schema, `${path}: line ${i + 1}`) }));
+export function parseLines<Line>(content: string, schema: Schema<Line>, path: string): Line[] {
+  return Array.from(parsedLines(content.split('\n'), schema, path));
 }
 
-function parseLine<Line>(text: string, schema: v.GenericSchema<unknown, Line>, where: string): Line {
-  if (!isJson(text))
-    throw new UserError(`${where}: expected a JSON object, got \`${printable(text, 80)}\`; delete the line`);
-  const result = v.safeParse(schema, JSON.parse(text));
+/**
+ * Parses a file's lines as they come, each without its break. What follows the last break is a line where it is whole,
+ * and left out where a crash cut it, or where it is still being written. Throws as `parseLines` does.
+ */
+export function* parsedLines<Line>(
+  texts: Iterable<string>,
+  schema: Schema<Line>,
+  path: string,
+): Generator<Line> {
+  let previous: string | undefined;
+  let number = 0;
+  for (const text of texts) {
+    if (previous !== undefined) yield parseLine(previous, schema, () => `${path}: line ${number}`);
+    previous = text;
+    number++;
+  }
+  if (previous !== undefined && isJson(previous))
+    yield parseLine(previous, schema, () => `${path}: line ${number}`);
+}
+
+/** One line. Throws a UserError that begins with what `where` gives. */
+export function parseLine<Line>(text: string, schema: Schema<Line>, where: () => string): Line {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new UserError(
+      `${where()}: expected a JSON object, got \`${printable(text, 80)}\`; delete the line`,
+    );
+  }
+  const result = v.safeParse(schema, json);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw new UserError(`${where}: ${v.getDotPath(issue) ?? 'line'}: ${mismatch(issue)}; delete the line`);
+  throw new UserError(`${where()}: ${v.getDotPath(issue) ?? 'line'}: ${mismatch(issue)}; delete the line`);
 }
 
-function isJson(text: string): boolean {
+export function isJson(text: string): boolean {
   try {
     JSON.parse(text);
     return true;

@@ -3,6 +3,7 @@
  * `NAME/metrics.jsonl` and one checkpoint, `NAME/checkpoints/step-000123/`, so that what it unpacks to is a run like any
  * other. Read is any set of files with a checkpoint in it. Pure: also for browsers.
  */
+import { sha256 } from '../digest.ts';
 import { UserError } from '../errors.ts';
 import {
   CHECKPOINTS,
@@ -51,16 +52,18 @@ export async function encodeRun(
     },
     { path: `${folder}/${TENSOR_FILES.model}`, bytes: model },
     { path: `${folder}/${TENSOR_FILES.optimizer}`, bytes: optimizer },
-    { path: `${folder}/${DOCUMENT}`, bytes: text(encodeDocument(checkpoint, sums)) },
+    { path: `${folder}/${DOCUMENT}`, bytes: text(await encodeDocument(checkpoint, sums)) },
   ];
   return tar(files, now);
 }
 
 /** The newest checkpoint among files, and the metrics beside it. Throws a UserError that names the file and its fault. */
 export async function decodeRun(files: readonly NamedFile[], origin: string): Promise<ArchivedRun> {
-  const found = files
-    .filter(({ path }) => baseName(path) === DOCUMENT)
-    .map((file) => ({ ...file, document: decodeDocument(jsonOf(file), file.path) }));
+  const found = await Promise.all(
+    files
+      .filter(({ path }) => baseName(path) === DOCUMENT)
+      .map(async (file) => ({ ...file, document: await decodeDocument(jsonOf(file), file.path) })),
+  );
   const newest = found.reduce<(typeof found)[number] | undefined>(
     (best, each) => (best && best.document.step >= each.document.step ? best : each),
     undefined,
@@ -123,19 +126,6 @@ function baseName(path: string): string {
 
 async function fileSum(bytes: Uint8Array): Promise<FileSum> {
   return { bytes: bytes.length, sha256: await sha256(bytes) };
-}
-
-/** In hexadecimal digits. Throws UserError in a page that browsers do not trust with it. */
-export async function sha256(bytes: Uint8Array): Promise<string> {
-  // Undefined in a page that came neither by https nor from this machine, whatever the types say.
-  const subtle: SubtleCrypto | undefined = globalThis.crypto.subtle;
-  if (!subtle) {
-    throw new UserError(
-      'Checkpoints need SHA-256, which browsers keep from pages of other machines that come by http: open this page by https, or from localhost',
-    );
-  }
-  const digest = new Uint8Array(await subtle.digest('SHA-256', new Uint8Array(bytes)));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {

@@ -23,14 +23,17 @@ import { createGauges } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { type DiagnosticsLog, openDiagnosticsLog } from './diagnostics/log.ts';
 import type { DiagnosticsRecord } from './diagnostics/record.ts';
-import { createSpikeMarks } from './diagnostics/spikes.ts';
+import { createSpikeMarks, SPIKE_WINDOW } from './diagnostics/spikes.ts';
 import { createEngine, engineGraphs, type LabelledImages } from './engine.ts';
 import { evaluate } from './evaluate.ts';
 import { estimateMemory } from './memory-estimate.ts';
 import type { TestRecord, TrainRecord } from './metrics.ts';
-import { openMetricsLog, readMetrics } from './metrics-log.ts';
+import { lastMetrics, openMetricsLog } from './metrics-log.ts';
 import { chooseMemory, gigabytes } from './micro-batch.ts';
 import { ParameterArrays, type WeightArrays } from './parameters.ts';
+import { METRICS_FILE } from './run-archive.ts';
+import { createRunFolder, emptyRunFolder, writeConfig } from './run-folder.ts';
+import { lockRun, type RunLock } from './run-lock.ts';
 import { openTensorBoard } from './tensorboard.ts';
 import { createTrainer, type Plan, planRun } from './trainer.ts';
 
@@ -103,16 +106,62 @@ function freeBytes(): number {
 }
 
 /**
- * Trains in `folder`, from the beginning or from a checkpoint; a checkpoint that has all its steps leaves the folder as it
- * is. Throws UserError; the last checkpoint then stays.
+ * Trains in `folder`: a new run, which `prepareRun` has prepared, or one that goes on from `resumed`, a checkpoint of it,
+ * with the config of that.
+ *
+ *     const prepared = await prepareRun(parseConfig({ graph: 'vit-micro-mnist', epochs: 3 }, 'my options'));
+ *     const { best } = await trainRun('runs/mine', prepared, { step: ({ step, loss }) => console.log(step, loss) });
+ *
+ * The folder of a new run is created, with those above it, and `config.json` written there, once all that can fail
+ * beforehand is open; it must not be there, or be empty. One process at a time trains in a folder (run-lock.ts): `held`
+ * is a lock that the caller has taken already, and releases; without `resumed` the run in the folder then begins again.
+ *
+ * A checkpoint that has all its steps leaves the folder as it is.
+ *
+ * Throws UserError for graphs, data and options that do not fit, a folder that is in use or cannot be written, a file
+ * that cannot be written any more, and numbers that are not finite; the last checkpoint then stays.
  */
 export async function trainRun(
   folder: string,
-  { config, graph }: { readonly config: TrainConfig; readonly graph: GraphFolder },
-  observer: RunObserver,
+  prepared: Pick<PreparedRun, 'config' | 'graph'>,
+  observer: Partial<RunObserver> = {},
   resumed?: Checkpoint,
-  /** Called when everything that can fail beforehand has been opened, to create the folder of a new run. */
-  create: () => Promise<void> = async () => {},
+  held?: RunLock,
+): Promise<RunResult> {
+  let lock = held ?? (resumed ? await lockRun(folder) : undefined);
+  const begin = async (): Promise<RunLock> => {
+    if (lock && resumed) return lock;
+    if (held) await emptyRunFolder(folder);
+    await createRunFolder(folder);
+    lock ??= await lockRun(folder);
+    await writeConfig(folder, prepared.config);
+    return lock;
+  };
+  try {
+    return await train(folder, prepared, whole(observer), resumed, begin);
+  } finally {
+    if (!held) await lock?.release();
+  }
+}
+
+/** An observer of all, of one of some. */
+function whole(observer: Partial<RunObserver>): RunObserver {
+  return {
+    note: (text) => observer.note?.(text),
+    started: (plan, step) => observer.started?.(plan, step),
+    step: (record) => observer.step?.(record),
+    evaluated: (record) => observer.evaluated?.(record),
+    shouldStop: () => observer.shouldStop?.() ?? false,
+  };
+}
+
+async function train(
+  folder: string,
+  { config, graph }: Pick<PreparedRun, 'config' | 'graph'>,
+  observer: RunObserver,
+  resumed: Checkpoint | undefined,
+  /** Called when everything that can fail beforehand is open: the folder is there then, and this process's. */
+  begin: () => Promise<RunLock>,
 ): Promise<RunResult> {
   const onDevice = staysOnDevice(config);
   if (onDevice) expectDeviceOptions(config);
@@ -132,7 +181,7 @@ export async function trainRun(
     await closeData();
     return { config, plan, step: resumed.step, outcome: 'done', best: resumed.best, seconds: 0 };
   }
-  const { manifest, file, written } = await ensureArtifact(graph, variant, [
+  const { manifest, file, written, damaged } = await ensureArtifact(graph, variant, [
     ...(onDevice ? [] : engineGraphs(config)),
     'infer',
   ]).catch(async (error: unknown) => {
@@ -140,13 +189,14 @@ export async function trainRun(
     throw error;
   });
   if (written.length > 0) {
-    observer.note(`${graph.name}: ${written.join(', ')} written to ${path.dirname(file('infer'))}`);
+    const mended = damaged.length > 0 ? `; ${damaged.join(', ')} had been damaged there` : '';
+    observer.note(`${graph.name}: ${written.join(', ')} written to ${path.dirname(file('infer'))}${mended}`);
   }
   const device = { device: config.device, threads: config.threads || availableParallelism() };
   const load = (name: GraphName): Promise<Session> =>
     createSession(file(name), { ...device, keepsMemory: variant.memory === 'fast' || name === 'infer' });
   const fixedBatch = config.hessianEvery > 0 ? await openFixedBatch(config, graph) : undefined;
-  await create();
+  const lock = await begin();
   const parameters = new ParameterArrays(manifest);
   const engine = createEngine({
     manifest,
@@ -172,7 +222,7 @@ export async function trainRun(
   let step = resumed?.step ?? 0;
   let best = resumed?.best ?? null;
   const at = resumed ? { resumeAtStep: step } : {};
-  const metrics = path.join(folder, 'metrics.jsonl');
+  const metrics = path.join(folder, METRICS_FILE);
   const board = openTensorBoard(path.join(folder, 'tensorboard'), {
     ...at,
     hyperparameters: hyperparametersOf(config),
@@ -183,10 +233,10 @@ export async function trainRun(
     diagnostics?.write(record);
     board.diagnose(record);
   };
-  const spikeOf = createSpikeMarks(readMetrics(metrics).filter(({ split }) => split === 'train'));
+  const spikeOf = createSpikeMarks(lastMetrics(metrics, 'train', SPIKE_WINDOW));
   const gaugeOf = config.diagnosticsEvery > 0 ? createGauges(manifest.parameters, config) : undefined;
   const isDue = (every: number, taken: number): boolean => every > 0 && taken % every === 0;
-  const begin = performance.now();
+  const start = performance.now();
   const writer = openCheckpointWriter();
   let saving: Promise<void> = Promise.resolve();
 
@@ -198,6 +248,7 @@ export async function trainRun(
   const save = async (): Promise<void> => {
     await saving;
     await resident?.pull();
+    await lock.check();
     for (const log of [...sinks, diagnostics]) log?.flush();
     const checkpoint: Checkpoint = {
       config,
@@ -271,7 +322,7 @@ export async function trainRun(
     step,
     outcome,
     best,
-    seconds: (performance.now() - begin) / 1000,
+    seconds: (performance.now() - start) / 1000,
   });
 
   observer.started(plan, step);
@@ -311,9 +362,10 @@ export async function trainRun(
     }
     return result('done');
   } finally {
-    await saving.finally(() => writer.close());
+    await saving.finally(() =>
+      Promise.all([writer.close(), train.close(), test.close(), engine.release(), resident?.release()]),
+    );
     for (const log of [...sinks, diagnostics]) log?.close();
-    await Promise.all([closeData(), engine.release(), resident?.release()]);
   }
 }
 

@@ -1,8 +1,10 @@
 /**
  * Several files in one, as tar has them (POSIX ustar): every system unpacks it, and nothing is compressed, as weights
- * hardly can be. Pure: also for browsers.
+ * hardly can be. Pure: also for browsers. By hand, since an archive may come from anywhere: nanotar 0.3 checks no sum and
+ * no size, and modern-tar 0.8 takes quadratic time for an extended header that is made for it. What is read here takes
+ * time and memory in proportion to the archive, whatever its bytes are.
  */
-import { UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
 
 /** A file with its path in a folder, by slashes. */
 export interface NamedFile {
@@ -54,30 +56,31 @@ function header(path: string, size: number, modified: Date): Uint8Array {
   return block;
 }
 
-/** The files in an archive; they are views of `bytes`. Throws a UserError for anything else; `origin` names it. */
+/**
+ * The files in an archive, without folders, links and notes of other programs; they are views of `bytes`. Throws a
+ * UserError, which `origin` begins, for what is no archive, is truncated or damaged, and for a path that it has twice or
+ * that leads out of it.
+ */
 export function untar(bytes: Uint8Array, origin: string): NamedFile[] {
-  const files: NamedFile[] = [];
+  const files = new Map<string, Uint8Array>();
   for (let at = 0; ; ) {
     const block = bytes.subarray(at, at + BLOCK);
     if (block.length < BLOCK) throw new UserError(`${origin}: ${at === 0 ? NO_TAR : TRUNCATED}`);
-    if (block.every((byte) => byte === 0)) return files;
-    const text = (field: keyof typeof FIELDS): string => {
-      const [offset, length] = FIELDS[field];
-      const [first = ''] = new TextDecoder().decode(block.subarray(offset, offset + length)).split('\0', 1);
-      return first;
-    };
-    if (Number.parseInt(text('sum'), 8) !== sumOf(block)) {
-      throw new UserError(
-        `${origin}: ${at === 0 ? NO_TAR : `it is damaged at byte ${at}; take another copy`}`,
-      );
-    }
-    const [begin, size] = [at + BLOCK, Number.parseInt(text('size'), 8)];
+    if (block.every((byte) => byte === 0))
+      return Array.from(files, ([path, each]) => ({ path, bytes: each }));
+    const [sum, size] = [octalIn(block, 'sum'), octalIn(block, 'size')];
+    const damage = (what: string) => new UserError(`${origin}: ${what} at byte ${at}; take another copy`);
+    if (sum !== sumOf(block))
+      throw at === 0 ? new UserError(`${origin}: ${NO_TAR}`) : damage('it is damaged');
+    if (size === undefined) throw damage('a size that is no octal number, or over 8 GB, stands');
+    const begin = at + BLOCK;
     if (begin + size > bytes.length) throw new UserError(`${origin}: ${TRUNCATED}`);
-    const prefix = text('prefix');
-    // Folders, links and the notes that some programs add are no files.
-    if (['0', ''].includes(text('type'))) {
-      const path = prefix === '' ? text('name') : `${prefix}/${text('name')}`;
-      files.push({ path: path.replace(/^\.\//, ''), bytes: bytes.subarray(begin, begin + size) });
+    if (['0', ''].includes(textIn(block, 'type'))) {
+      const path = pathIn(block);
+      if (path.startsWith('/') || path.split('/').includes('..'))
+        throw damage(`a path that leads out of it, ${show(path)}, stands`);
+      if (files.has(path)) throw damage(`${show(path)} stands a second time`);
+      files.set(path, bytes.subarray(begin, begin + size));
     }
     at = begin + Math.ceil(size / BLOCK) * BLOCK;
   }
@@ -85,6 +88,23 @@ export function untar(bytes: Uint8Array, origin: string): NamedFile[] {
 
 const NO_TAR = 'expected a tar archive of a run, as the page saves it, got something else';
 const TRUNCATED = 'it ends too early: the archive is truncated; take another copy';
+
+function textIn(block: Uint8Array, field: keyof typeof FIELDS): string {
+  const [offset, length] = FIELDS[field];
+  const [text = ''] = new TextDecoder().decode(block.subarray(offset, offset + length)).split('\0', 1);
+  return text;
+}
+
+/** Never negative; undefined for anything else, such as the binary numbers by which some programs give larger sizes. */
+function octalIn(block: Uint8Array, field: keyof typeof FIELDS): number | undefined {
+  const text = textIn(block, field).trim();
+  return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : undefined;
+}
+
+function pathIn(block: Uint8Array): string {
+  const [prefix, name] = [textIn(block, 'prefix'), textIn(block, 'name')];
+  return (prefix === '' ? name : `${prefix}/${name}`).replace(/^\.\//, '');
+}
 
 /** The sum of a header's bytes, those of the sum itself taken as spaces. */
 function sumOf(block: Uint8Array): number {

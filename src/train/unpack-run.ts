@@ -1,13 +1,15 @@
 /** A run that came as one file, as a page saves it, put where a run on this machine lies. */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../errors.ts';
-import { systemErrorMessage } from '../system-error.ts';
+import { fileError } from '../system-error.ts';
+import { writeWhole } from '../whole-file.ts';
 import { saveCheckpoint } from './checkpoint-folder.ts';
 import { configText } from './config.ts';
 import { metricsText } from './metrics.ts';
 import { CONFIG_FILE, decodeRun, METRICS_FILE } from './run-archive.ts';
+import { makeFolder } from './run-folder.ts';
 import { untar } from './tar.ts';
 
 /** Unpacks `NAME.tar` to the folder `NAME` beside it, which it returns. Throws a UserError, and then leaves nothing. */
@@ -19,12 +21,22 @@ export async function unpackRun(file: string): Promise<string> {
     );
   }
   const bytes = await readFile(file).catch((error: unknown) => {
-    throw new UserError(systemErrorMessage(error) ?? `${file}: cannot be read: ${String(error)}`);
+    throw fileError(error, file);
   });
   const { checkpoint, metrics } = await decodeRun(untar(bytes, file), file);
-  await mkdir(folder);
-  await writeFile(path.join(folder, CONFIG_FILE), configText(checkpoint.config));
-  await writeFile(path.join(folder, METRICS_FILE), metrics.map((line) => `${metricsText(line)}\n`).join(''));
-  await saveCheckpoint(folder, checkpoint, { keep: 1 });
+  const temporary = `${folder}.${process.pid}.tmp`;
+  try {
+    await makeFolder(temporary);
+    await writeWhole(path.join(temporary, CONFIG_FILE), configText(checkpoint.config));
+    await writeWhole(
+      path.join(temporary, METRICS_FILE),
+      metrics.map((line) => `${metricsText(line)}\n`).join(''),
+    );
+    await saveCheckpoint(temporary, checkpoint, { keep: 1 });
+    await rename(temporary, folder);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw fileError(error, folder);
+  }
   return folder;
 }

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { parseManifest } from '../../src/artifacts/manifest.ts';
@@ -87,4 +95,36 @@ test('graphs of another spec or level, or with a manifest of before levels, are 
     JSON.stringify((await ensureArtifact(await openGraph(folder), { ...FAST, memory: 'lean' })).manifest),
   );
   t.deepEqual((await ensureArtifact(await openGraph(folder), FAST, ['infer'])).written, ['infer']);
+});
+
+test('a graph whose bytes are not those that were written is written anew, and named', async (t) => {
+  const folder = specFolder(temporaryFolder(t));
+  const graph = await openGraph(folder);
+  const { file } = await ensureArtifact(graph, FAST);
+  const good = readFileSync(file('loss-grad'));
+  const flipped = good.map((byte, i) => (i === good.length >> 1 ? byte ^ 1 : byte));
+  const damage: Record<string, () => void> = {
+    truncated: () => truncateSync(file('loss-grad'), 500),
+    'another bit': () => writeFileSync(file('loss-grad'), flipped),
+  };
+  for (const [what, damageIt] of Object.entries(damage)) {
+    damageIt();
+    const mended = await ensureArtifact(graph, FAST, ['loss-grad', 'infer']);
+    t.deepEqual(mended.written, ['loss-grad'], what);
+    t.deepEqual(mended.damaged, ['loss-grad'], what);
+    t.deepEqual(readFileSync(file('loss-grad')), good, what);
+    t.deepEqual((await ensureArtifact(graph, FAST)).written, [], what);
+  }
+});
+
+test('a manifest in which a value was changed is written anew with its graphs', async (t) => {
+  const folder = specFolder(temporaryFolder(t));
+  const graph = await openGraph(folder);
+  const { manifest } = await ensureArtifact(graph, FAST, ['infer']);
+  const file = path.join(folder, 'manifest.json');
+  const content = readFileSync(file, 'utf8');
+  writeFileSync(file, content.replace('"decay": true', '"decay": false'));
+  t.notDeepEqual(manifestIn(folder), JSON.parse(JSON.stringify(manifest)));
+  t.deepEqual((await ensureArtifact(graph, FAST, ['infer'])).written, ['infer']);
+  t.is(readFileSync(file, 'utf8'), content);
 });

@@ -245,3 +245,15 @@ test('kill -9 at any moment leaves every checkpoint that was saved readable', as
   }
   t.true(existsSync(join(run, 'last')));
 });
+
+test('a run whose folder is not there is one line, and is not made again', async (t) => {
+  const run = join(scratch, 'never-there');
+  const { message } = await t.throwsAsync(saveCheckpoint(run, checkpointAt(1), { keep: 1 }), {
+    instanceOf: UserError,
+  });
+  t.is(
+    message,
+    `cannot save ${join(run, 'checkpoints', 'step-000001')}: the folder of the run was removed or moved, and is not made again`,
+  );
+  t.false(existsSync(run));
+});

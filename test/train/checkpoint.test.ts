@@ -13,11 +13,11 @@ import { decodeSafetensors, encodeSafetensors } from '../../src/train/safetensor
 import { checkpointAt } from './_checkpoint.ts';
 
 const SUM = { bytes: 1, sha256: '0'.repeat(64) };
-const documentOf = (checkpoint: Checkpoint): unknown =>
-  JSON.parse(encodeDocument(checkpoint, { model: SUM, optimizer: SUM }));
+const documentOf = async (checkpoint: Checkpoint): Promise<unknown> =>
+  JSON.parse(await encodeDocument(checkpoint, { model: SUM, optimizer: SUM }));
 
-function roundTrip(checkpoint: Checkpoint): Checkpoint {
-  const document = decodeDocument(documentOf(checkpoint), 'checkpoint.json');
+async function roundTrip(checkpoint: Checkpoint): Promise<Checkpoint> {
+  const document = await decodeDocument(await documentOf(checkpoint), 'checkpoint.json');
   const { model, optimizer } = encodeTensors(checkpoint);
   return {
     ...decodeModel(document, Buffer.concat(model), 'model.safetensors'),
@@ -25,14 +25,14 @@ function roundTrip(checkpoint: Checkpoint): Checkpoint {
   };
 }
 
-test('a checkpoint survives being written and read', (t) => {
+test('a checkpoint survives being written and read', async (t) => {
   const checkpoint = checkpointAt(12, { top1: 0.5, step: 10 });
-  t.deepEqual(roundTrip(checkpoint), checkpoint);
+  t.deepEqual(await roundTrip(checkpoint), checkpoint);
 });
 
-test('an optimizer without slots, and a model before its first measurement, too', (t) => {
+test('an optimizer without slots, and a model before its first measurement, too', async (t) => {
   const checkpoint = { ...checkpointAt(0), optimizer: { name: 'sgd', slots: {} } };
-  t.deepEqual(roundTrip(checkpoint), checkpoint);
+  t.deepEqual(await roundTrip(checkpoint), checkpoint);
 });
 
 test('the model file says by itself where it comes from', (t) => {
@@ -44,10 +44,10 @@ test('the model file says by itself where it comes from', (t) => {
   );
 });
 
-test('only what belongs to the dataset is written of it, not its images', (t) => {
+test('only what belongs to the dataset is written of it, not its images', async (t) => {
   const checkpoint = checkpointAt(1);
   const dataset = { ...checkpoint.dataset, train: { labels: new Int32Array(1e3) } };
-  t.deepEqual(documentOf({ ...checkpoint, dataset }), documentOf(checkpoint));
+  t.deepEqual(await documentOf({ ...checkpoint, dataset }), await documentOf(checkpoint));
 });
 
 const REFUSED: Record<string, [change: object, message: RegExp]> = {
@@ -68,24 +68,25 @@ const REFUSED: Record<string, [change: object, message: RegExp]> = {
 };
 
 for (const [name, [change, message]] of Object.entries(REFUSED)) {
-  test(`checkpoint.json refused: ${name}`, (t) => {
-    const json = { ...checkpointDocument(), ...change };
-    t.throws(() => decodeDocument(json, 'a.json'), { instanceOf: UserError, message });
+  test(`checkpoint.json refused: ${name}`, async (t) => {
+    const json = { ...(await checkpointDocument()), ...change };
+    await t.throwsAsync(decodeDocument(json, 'a.json'), { instanceOf: UserError, message });
   });
 }
 
-function checkpointDocument(): object {
-  return decodeDocument(documentOf(checkpointAt(3)), 'a.json');
+/** Without a digest, as it was written before there were any. */
+async function checkpointDocument(): Promise<object> {
+  return decodeDocument(await documentOf(checkpointAt(3)), 'a.json');
 }
 
-test('whatever JSON is there in place of checkpoint.json, the error is a UserError', (t) => {
-  const valid = checkpointDocument();
+test('whatever JSON is there in place of checkpoint.json, the error is a UserError', async (t) => {
+  const valid = await checkpointDocument();
   const change = fc.dictionary(fc.constantFrom(...Object.keys(valid)), fc.jsonValue(), { minKeys: 1 });
-  fc.assert(
-    fc.property(fc.jsonValue(), change, (any, changes) => {
-      t.throws(() => decodeDocument(any, 'a.json'), { instanceOf: UserError });
+  await fc.assert(
+    fc.asyncProperty(fc.jsonValue(), change, async (any, changes) => {
+      await t.throwsAsync(decodeDocument(any, 'a.json'), { instanceOf: UserError });
       try {
-        decodeDocument({ ...valid, ...changes }, 'a.json');
+        await decodeDocument({ ...valid, ...changes }, 'a.json');
       } catch (error) {
         t.true(error instanceof UserError);
       }
@@ -93,8 +94,8 @@ test('whatever JSON is there in place of checkpoint.json, the error is a UserErr
   );
 });
 
-test('a tensor of no slot is refused', (t) => {
-  const document = decodeDocument(documentOf(checkpointAt(3)), 'a.json');
+test('a tensor of no slot is refused', async (t) => {
+  const document = await decodeDocument(await documentOf(checkpointAt(3)), 'a.json');
   for (const name of ['mux', 'mu', 'rho/w', '/w']) {
     const bytes = Buffer.concat(encodeSafetensors([{ name, shape: [1], data: Float32Array.of(1) }]));
     t.throws(() => decodeOptimizer(document, bytes, 'o.safetensors'), {
@@ -102,4 +103,52 @@ test('a tensor of no slot is refused', (t) => {
       message: `o.safetensors: unexpected tensor "${name}"; names are mu/…, nu/…`,
     });
   }
+});
+
+test('a document without a digest is read, and one of another order or layout', async (t) => {
+  const document = await checkpointDocument();
+  t.false('digest' in document);
+  t.deepEqual(await decodeDocument(document, 'a.json'), document);
+  const written = await documentOf(checkpointAt(3));
+  const turned = Object.fromEntries(Object.entries(written ?? {}).reverse());
+  t.true('digest' in turned);
+  t.deepEqual(await decodeDocument(turned, 'a.json'), document);
+});
+
+/** The paths of all numbers, texts and truth values in a value. */
+function leaves(value: unknown, path: readonly string[] = []): (readonly string[])[] {
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([key, each]) => leaves(each, [...path, key]));
+}
+
+/** A copy in which the value at `path` is another one of its type. */
+function altered(value: unknown, path: readonly string[]): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) {
+    if (typeof value === 'number') return value + 1;
+    return typeof value === 'boolean' ? !value : `${value ?? ''}0`;
+  }
+  if (Array.isArray(value)) return value.map((each, i) => (String(i) === key ? altered(each, rest) : each));
+  const fields = Object.entries(value ?? {});
+  return Object.fromEntries(fields.map(([name, each]) => [name, name === key ? altered(each, rest) : each]));
+}
+
+test('every value in checkpoint.json that is changed by hand or by rot is an error that names the file', async (t) => {
+  const document = await documentOf(checkpointAt(3, { top1: 0.5, step: 2 }));
+  const paths = leaves(document);
+  t.true(paths.length > 50);
+  for (const path of paths) {
+    const changed = altered(document, path);
+    t.notDeepEqual(changed, document);
+    await t.throwsAsync(
+      decodeDocument(changed, 'a.json'),
+      { instanceOf: UserError, message: /^a\.json: / },
+      path.join('.'),
+    );
+  }
+  const saying = altered(document, ['config', 'learningRate']);
+  await t.throwsAsync(decodeDocument(saying, 'a.json'), {
+    message:
+      /^a\.json: it is not as it was saved: it was edited or damaged .*; undo the edit, or take another checkpoint/,
+  });
 });

@@ -2,7 +2,8 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/errors.ts';
-import { openMetricsLog, readMetrics } from '../../src/train/metrics-log.ts';
+import { metricsText } from '../../src/train/metrics.ts';
+import { lastMetrics, openMetricsLog, readMetrics } from '../../src/train/metrics-log.ts';
 import { temporaryFolder, testRecord, trainRecord } from './_records.ts';
 
 const newPath = (t: ExecutionContext) => join(temporaryFolder(t), 'metrics.jsonl');
@@ -129,4 +130,60 @@ test('the reader names the line that is broken', (t) => {
 
 test('the reader names a file that is not there', (t) => {
   t.throws(() => readMetrics(newPath(t)), { instanceOf: UserError, message: /metrics\.jsonl: no such file/ });
+});
+
+/** A file of so many steps, made at once. */
+function longRun(path: string, steps: number): void {
+  const [line = ''] = metricsText(trainRecord(1)).split('\n');
+  const lines = Array.from({ length: steps }, (_, i) => line.replace('"step":1', `"step":${i + 1}`));
+  writeFileSync(path, `${lines.join('\n')}\n`);
+}
+
+test('a run of 235,000 steps is resumed in a moment, from its end alone', (t) => {
+  const path = newPath(t);
+  longRun(path, 235_000);
+  const begin = performance.now();
+  const log = openMetricsLog(path, { resumeAtStep: 234_900 });
+  const last = lastMetrics(path, 'train', 100);
+  const took = performance.now() - begin;
+  log.close();
+  t.true(took < 1000, `${took} ms`);
+  t.deepEqual(
+    last.map(({ step }) => step),
+    Array.from({ length: 100 }, (_, i) => 234_801 + i),
+  );
+  t.is(readMetrics(path).length, 234_900);
+});
+
+test('the last lines of a split are found, fewer where there are not so many, none in an empty file', (t) => {
+  const path = newPath(t);
+  writeRun(path);
+  t.deepEqual(
+    lastMetrics(path, 'test', 5).map(({ step }) => step),
+    [10, 20],
+  );
+  appendFileSync(path, '{"step":21,"epo');
+  t.is(lastMetrics(path, 'train', 1)[0]?.step, 20);
+  writeFileSync(path, '');
+  t.deepEqual(lastMetrics(path, 'train', 5), []);
+});
+
+test('a resumed run names a broken line at the end of its file, and keeps the file', (t) => {
+  const path = newPath(t);
+  writeRun(path);
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const content = lines.with(20, '{"step":20,').join('\n');
+  writeFileSync(path, content);
+  t.throws(() => openMetricsLog(path, { resumeAtStep: 13 }), {
+    instanceOf: UserError,
+    message: /metrics\.jsonl: line 21: expected a JSON object, got `\{"step":20,`; delete the line$/,
+  });
+  t.is(readFileSync(path, 'utf8'), content);
+});
+
+test('a run resumed at its beginning keeps no line', (t) => {
+  const path = newPath(t);
+  writeRun(path);
+  openMetricsLog(path, { resumeAtStep: 0 }).close();
+  t.is(readFileSync(path, 'utf8'), '');
 });

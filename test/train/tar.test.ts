@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import fc from 'fast-check';
 import { UserError } from '../../src/errors.ts';
 import { type NamedFile, tar, untar } from '../../src/train/tar.ts';
 import { temporaryFolder } from './_records.ts';
@@ -57,3 +58,86 @@ test('what is no archive, cut off or damaged is an error that names it', (t) => 
     t.throws(() => untar(content, 'run.tar'), { instanceOf: UserError, message }, what);
   }
 });
+
+/** The archive with a field of its second header changed, and the header's sum put right. */
+function forged(field: 'name' | 'size', value: Uint8Array | string): Uint8Array {
+  const bytes = archive();
+  const block = bytes.subarray(512, 1024);
+  const content = typeof value === 'string' ? new TextEncoder().encode(value) : value;
+  block.fill(0, ...(field === 'name' ? [0, 100] : [124, 136]));
+  block.set(content, field === 'name' ? 0 : 124);
+  mendSum(block);
+  return bytes;
+}
+
+const HOSTILE: Readonly<Record<string, [Uint8Array, RegExp]>> = {
+  'a negative size': [forged('size', '-0000002000'), /^run\.tar: a size that is no octal number/],
+  'a size of -1024, which leads back to the header': [
+    forged('size', '-2000'),
+    /a size that is no octal number/,
+  ],
+  'a binary size': [
+    forged('size', Uint8Array.of(0x80, ...new Uint8Array(10), 8)),
+    /or over 8 GB, stands at byte 512/,
+  ],
+  'a size past the end': [forged('size', '77777777777'), /^run\.tar: it ends too early/],
+  'no size': [forged('size', ''), /a size that is no octal number/],
+  'a size with other digits': [forged('size', '1e9'), /a size that is no octal number/],
+  'a path twice': [forged('name', 'run/empty.jsonl'), /"run\/empty\.jsonl" stands a second time at byte 512/],
+  'a path upwards': [
+    forged('name', 'run/../../x'),
+    /a path that leads out of it, "run\/\.\.\/\.\.\/x", stands at byte 512/,
+  ],
+  'a path from the root': [forged('name', '/etc/passwd'), /leads out of it, "\/etc\/passwd"/],
+};
+
+for (const [what, [content, message]] of Object.entries(HOSTILE)) {
+  test(`one line says what is wrong with ${what}`, (t) => {
+    const error = t.throws(() => untar(content, 'run.tar'), { instanceOf: UserError, message });
+    t.false(error.message.includes('\n'));
+  });
+}
+
+test('any change to an archive gives files within it or one line, in time proportional to it', (t) => {
+  const good = archive();
+  const edit = fc.record({
+    at: fc.oneof(fc.constantFrom(124, 512 + 124, 512 + 148, 512 + 156), fc.nat(good.length - 1)),
+    bytes: fc.uint8Array({ minLength: 1, maxLength: 16 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(edit, { maxLength: 4 }),
+      fc.nat(good.length),
+      fc.boolean(),
+      (edits, end, mendsSums) => {
+        const bytes = good.slice();
+        for (const { at, bytes: changed } of edits) bytes.set(changed.subarray(0, bytes.length - at), at);
+        if (mendsSums) mendSums(bytes);
+        const cut = bytes.subarray(0, end);
+        try {
+          const files = untar(cut, 'run.tar');
+          t.true(files.reduce((sum, file) => sum + file.bytes.length, 0) <= cut.length);
+          t.true(files.every((file) => file.bytes.buffer === cut.buffer));
+        } catch (error) {
+          if (!(error instanceof UserError)) throw error;
+          t.regex(error.message, /^run\.tar: [^\n]*$/);
+        }
+      },
+    ),
+    { numRuns: 3000, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
+  );
+});
+
+/** Lets every block that may be a header have its right sum, so that changes get past that check. */
+function mendSums(bytes: Uint8Array): void {
+  for (let at = 0; at + 512 <= bytes.length; at += 512) {
+    const block = bytes.subarray(at, at + 512);
+    if (block.some((byte) => byte !== 0)) mendSum(block);
+  }
+}
+
+function mendSum(block: Uint8Array): void {
+  block.fill(32, 148, 156);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.set(new TextEncoder().encode(`${sum.toString(8).padStart(6, '0')}\0 `), 148);
+}

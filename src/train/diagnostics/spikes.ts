@@ -6,7 +6,8 @@
  */
 import { median } from '../../median.ts';
 
-const WINDOW = 100;
+/** How many steps of before a mark looks at. */
+export const SPIKE_WINDOW = 100;
 const FEWEST = 25;
 const SPREADS = 6;
 const FACTOR = 2;
@@ -30,7 +31,7 @@ export function createSpikeMarks(earlier: readonly Norms[] = []): (norms: Norms)
     const found = [clean(grad_norm), regularized(gr_grad_norm)].filter((factor) => factor !== null);
     return found.length === 0 ? null : Math.max(...found);
   };
-  earlier.slice(-WINDOW).forEach(mark);
+  earlier.slice(-SPIKE_WINDOW).forEach(mark);
   return mark;
 }
 
@@ -40,7 +41,7 @@ function createMark(): (norm: number | null) => number | null {
     if (norm === null || !(norm > 0) || norm === Number.POSITIVE_INFINITY) return null;
     const log = Math.log(norm);
     const before = logs;
-    logs = [...before, log].slice(-WINDOW);
+    logs = [...before, log].slice(-SPIKE_WINDOW);
     if (before.length < FEWEST) return null;
     const centre = median(before);
     const spread = NORMAL * median(before.map((each) => Math.abs(each - centre)));

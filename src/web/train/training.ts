@@ -13,6 +13,7 @@ import {
   writeNormalized,
 } from '../../datasets/augment.ts';
 import { type Batch, type Batches, batchesOf } from '../../datasets/batches.ts';
+import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { serialize } from '../../onnx/serialize.ts';
 import type { Checkpoint } from '../../train/checkpoint.ts';
@@ -24,7 +25,7 @@ import { evaluate, infer } from '../../train/evaluate.ts';
 import { inferenceModel } from '../../train/inference-model.ts';
 import { type MetricsLine, metricsLine } from '../../train/metrics.ts';
 import { ParameterArrays } from '../../train/parameters.ts';
-import { type ArchivedRun, encodeRun, sha256 } from '../../train/run-archive.ts';
+import { type ArchivedRun, encodeRun } from '../../train/run-archive.ts';
 import { createTrainer, type Plan, planRun, type Trainer } from '../../train/trainer.ts';
 import type { Backend } from './backend.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';

@@ -1,0 +1,15 @@
+/** What bench-log.ts times: the metrics of a run, as a program that goes on with it, or reports it, opens them. */
+import path from 'node:path';
+import { writeReport } from '../../src/report/write.ts';
+import { createSpikeMarks, SPIKE_WINDOW } from '../../src/train/diagnostics/spikes.ts';
+import { lastMetrics, openMetricsLog } from '../../src/train/metrics-log.ts';
+import { METRICS_FILE } from '../../src/train/run-archive.ts';
+
+const [work = '', folder = '', steps = ''] = process.argv.slice(2);
+const file = path.join(folder, METRICS_FILE);
+const begin = performance.now();
+if (work === 'resume') {
+  openMetricsLog(file, { resumeAtStep: Number(steps) - 10 }).close();
+  createSpikeMarks(lastMetrics(file, 'train', SPIKE_WINDOW));
+} else await writeReport(folder, { name: 'a long run' });
+console.log(JSON.stringify({ ms: performance.now() - begin, kilobytes: process.resourceUsage().maxRSS }));

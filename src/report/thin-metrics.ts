@@ -1,0 +1,61 @@
+/**
+ * The lines of a run that a report is drawn from: of a short run all, of a long one a sample in bounded memory. The sample
+ * is every nth step, whose medians are near those of all, and whatever a reader looks for: every test, every spike, every
+ * step that was not finite, the lowest and the highest of each measurement in each of some hundred stretches, and the end.
+ */
+import type { MetricsLine } from '../train/metrics.ts';
+
+/** Stretches at most; where there are more, two become one, and n twice as large. */
+const STRETCHES = 256;
+/** Every nth step of a stretch makes that many. */
+const SAMPLES = 64;
+const MEASURES = ['loss', 'top1', 'grad_norm', 'gr_grad_norm', 'images_per_second'] as const;
+
+/** At most some 20,000 of the lines, in their order, besides tests, spikes and steps that were not finite. */
+export function thinMetrics(lines: Iterable<MetricsLine>): MetricsLine[] {
+  let every = 1;
+  let stretches: MetricsLine[][] = [];
+  let open: MetricsLine[] = [];
+  for (const line of lines) {
+    open.push(line);
+    if (open.length < SAMPLES * every) continue;
+    stretches.push(shown(open, every));
+    open = [];
+    if (stretches.length < STRETCHES) continue;
+    every *= 2;
+    stretches = inPairs(stretches).map((pair) => shown(pair, every));
+  }
+  return [...stretches.flat(), ...shown(open, every)];
+}
+
+function inPairs(stretches: readonly MetricsLine[][]): MetricsLine[][] {
+  return stretches.flatMap((stretch, i) => (i % 2 === 0 ? [[...stretch, ...(stretches[i + 1] ?? [])]] : []));
+}
+
+/** What is kept of a stretch. */
+function shown(stretch: readonly MetricsLine[], every: number): MetricsLine[] {
+  const kept = new Set(MEASURES.flatMap((measure) => extremes(stretch, measure)));
+  const last = stretch.at(-1);
+  if (last) kept.add(last);
+  return stretch.filter(
+    (line) =>
+      line.split === 'test' ||
+      line.step % every === 0 ||
+      line.spike !== null ||
+      line.loss === null ||
+      kept.has(line),
+  );
+}
+
+/** The training steps with the lowest and the highest value; none where there is no value. */
+function extremes(stretch: readonly MetricsLine[], measure: (typeof MEASURES)[number]): MetricsLine[] {
+  let [lowest, highest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let [low, high]: (MetricsLine | undefined)[] = [];
+  for (const line of stretch) {
+    const value = line[measure];
+    if (line.split !== 'train' || value === null) continue;
+    if (value < lowest) [lowest, low] = [value, line];
+    if (value > highest) [highest, high] = [value, line];
+  }
+  return [low, high].filter((line) => line !== undefined);
+}
