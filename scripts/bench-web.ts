@@ -9,7 +9,7 @@ import { runMain } from '../src/cli/fail.ts';
 import { helpText, parseFlags } from '../src/cli/flags.ts';
 import { UserError } from '../src/errors.ts';
 import { graphsIn, namesIn } from './bench/flags.ts';
-import { machine } from './bench/machine.ts';
+import { machine, machineLine } from './bench/machine.ts';
 import { openNetwork } from './bench/network.ts';
 import { renderSection, type Section } from './bench/section.ts';
 import { threadsIn, WEB_TABLE, WEB_WORK } from './bench/web/flags.ts';
@@ -41,6 +41,7 @@ await runMain(async (argv) => {
     sections.push(section);
     console.log(renderSection(section).join('\n'));
   };
+  show({ title: 'Machine', head: [], words: 0, rows: [], notes: [machineLine()] });
   if (notes.length > 0) show({ title: 'Peers', head: [], words: 0, rows: [], notes });
   const sizes = await benchSizes(found);
   show(sizes.section);

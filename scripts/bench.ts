@@ -12,7 +12,7 @@ import { PASS_NAMES } from '../src/passes/finish.ts';
 import { benchAblation } from './bench/ablation.ts';
 import { ALL_GRAPHS, graphsIn, namesIn, ONE_GRAPH, TABLE } from './bench/flags.ts';
 import { benchGrowth } from './bench/growth.ts';
-import { machine } from './bench/machine.ts';
+import { machine, machineLine } from './bench/machine.ts';
 import { openNetwork } from './bench/network.ts';
 import { findPeers, type Peer } from './bench/peers.ts';
 import { benchProfile } from './bench/profile.ts';
@@ -57,6 +57,7 @@ await runMain(async (argv) => {
         `${JSON.stringify({ machine: machine(), options: values, results }, null, 2)}\n`,
       );
   };
+  show({ title: 'Machine', head: [], words: 0, rows: [], notes: [machineLine()] });
   if (notes.length > 0) show({ title: 'Peers', head: [], words: 0, rows: [], notes });
   for (const { label, run } of tasks) {
     const settings = settingsOf(values, found, folder, label);

@@ -4,22 +4,36 @@
  */
 import { hvp } from '../autodiff/grad.ts';
 import { add, concat, div, greater, mul, reduceSum, reshape, sqrt, where } from '../onnx/ops.ts';
+import { sizeOf } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 
 /**
  * The l2 norm of all values together: float32 of any static shape → a float32 scalar. Throws where there is no value.
  * Squares are summed axis by axis: ONNX Runtime sums a whole tensor one element after the other, and of four million
  * elements the sum then has only three correct digits.
+ * Values with as many rows as each other share the last of these sums: a network has hundreds of parameters in a few
+ * shapes, and ONNX Runtime creates a session faster when there are fewer nodes.
  */
 export function globalNorm(values: readonly Value[]): Value {
   if (values.length === 0) throw new Error('globalNorm: expected at least one value, got none');
-  return sqrt(reduceSum(concat(values.map(sumOfSquares), 0)));
+  const byRows = new Map<number, Value[]>();
+  for (const value of values) {
+    const sums = rowSums(mul(value, value));
+    const rows = sizeOf(sums.shape);
+    byRows.set(rows, [...(byRows.get(rows) ?? []), sums]);
+  }
+  const totals = [...byRows].map(([rows, sums]) => {
+    const table = reshape(concat(sums, 0), [sums.length, rows]);
+    return reduceSum(table, { axes: [1] });
+  });
+  return sqrt(reduceSum(concat(totals, 0)));
 }
 
-function sumOfSquares(value: Value): Value {
-  let total = mul(value, value);
-  while (total.shape.length > 1) total = reduceSum(total, { axes: [-1] });
-  return total.shape.length === 0 ? reshape(total, [1]) : reduceSum(total, { keepdims: true });
+/** The sums over all axes but the first; of a scalar itself, as a vector. */
+function rowSums(value: Value): Value {
+  let sums = value;
+  while (sums.shape.length > 1) sums = reduceSum(sums, { axes: [-1] });
+  return sums.shape.length === 0 ? reshape(sums, [1]) : sums;
 }
 
 /**

@@ -23,7 +23,7 @@ const FUNCTIONS: Readonly<Record<string, readonly Case[]>> = {
     { shapes: [[3, 4], [4], [4]], f: (x = ops.scalar(0), s = x, b = x) => layerNorm(x, s, b, 1e-3) },
   ],
   dense: [{ shapes: [[2, 2, 3], [3, 4], [4]], f: (x = ops.scalar(0), k = x, b = x) => dense(x, k, b) }],
-  'global norm': [{ shapes: [[2, 3], [4]], f: (...x) => globalNorm(x) }],
+  'global norm': [{ shapes: [[2, 3], [4], [], [2], [4, 1, 2]], f: (...x) => globalNorm(x) }],
 };
 
 for (const [name, cases] of Object.entries({ ...CASES, ...FUNCTIONS })) {

@@ -3,6 +3,7 @@ import test from 'ava';
 import { buildGraphs } from '../../src/artifacts/build.ts';
 import { parseSpec } from '../../src/artifacts/spec.ts';
 import { globalNorm } from '../../src/objective/gradient-norm.ts';
+import { topologicalOrder } from '../../src/onnx/graph.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
@@ -119,6 +120,14 @@ test('the norm of millions of elements is right to six digits', async (t) => {
   for (const value of data) squares += value * value;
   const out = await run({ norm: globalNorm([x]) }, { x: data });
   t.true(Math.abs((out.norm?.[0] ?? 0) / Math.sqrt(squares) - 1) < 1e-6);
+});
+
+test('a norm takes one sum for each matrix, and one for all those with as many rows', (t) => {
+  const shapes = [[6, 2], [6, 3], [6], [4], [4, 5], []];
+  const norm = globalNorm(shapes.map((shape, i) => input(`x${i}`, shape)));
+  const sums = topologicalOrder([norm]).filter(({ op }) => op === 'ReduceSum');
+  // Three matrices, three numbers of rows (6, 4 and 1), and the sum of these.
+  t.is(sums.length, 3 + 3 + 1);
 });
 
 test('without a gradient there is nothing to regularize', async (t) => {

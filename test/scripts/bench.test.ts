@@ -2,6 +2,7 @@ import test from 'ava';
 import { worstError } from '../../scripts/bench/compare.ts';
 import { graphsIn, namesIn } from '../../scripts/bench/flags.ts';
 import { pointsOf } from '../../scripts/bench/growth.ts';
+import { machineLine, vectorExtensions } from '../../scripts/bench/machine.ts';
 import { forwardFlops, openNetwork } from '../../scripts/bench/network.ts';
 import { WORK } from '../../scripts/bench/protocol.ts';
 import { renderSection } from '../../scripts/bench/section.ts';
@@ -15,6 +16,16 @@ test('medians of odd and even series, and of ratios round by round', (t) => {
   t.is(median([4, 1, 2, 3]), 2.5);
   // The machine slowed down in the last round, for both.
   t.is(medianRatio([3, 4, 20], [2, 2, 10]), 2);
+});
+
+test('the vector extensions are those that Linux lists, and unknown elsewhere', (t) => {
+  const x86 = 'processor\t: 0\nflags\t\t: fpu sse2 avx2 avx512f amx_tile\nbogomips\t: 5200\n';
+  t.deepEqual(vectorExtensions(x86), ['AVX2', 'AVX-512', 'AMX']);
+  t.deepEqual(vectorExtensions('flags : fpu avx2\n'), ['AVX2']);
+  t.deepEqual(vectorExtensions('Features\t: fp asimd evtstrm\n'), ['NEON']);
+  t.deepEqual(vectorExtensions('flags : fpu sse2\n'), ['none']);
+  t.deepEqual(vectorExtensions(undefined), ['unknown']);
+  t.regex(machineLine(), /cores, vector extensions \S/);
 });
 
 test('the exponent of a power law is found again', (t) => {
