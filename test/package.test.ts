@@ -67,7 +67,7 @@ test('the packed file installs in an empty project, runs the README example and 
     path.join(project, 'node_modules/onnxruntime-web'),
   );
   await ortgrad('export', '--checkpoint', 'run/best', '--web');
-  t.regex(readFileSync(path.join(project, 'model-web/page.js'), 'utf8'), /from"\.\/ort\.js"/);
+  t.regex(readFileSync(path.join(project, 'model-web/page.js'), 'utf8'), /import\("\.\/ort\.js"\)/);
   t.true(existsSync(path.join(project, 'model-web/ort.js')));
 
   // What a bundler makes of it for a browser.

@@ -1,29 +1,64 @@
 /**
- * onnxruntime-web: the only importer of it. Same functions as ort.node.ts, chosen by package.json's "imports". Its
- * build with WebGPU, twice the size, is loaded when a session first wants that device.
+ * onnxruntime-web: the only importer of it. Same functions as ort.node.ts, chosen by package.json's "imports". The
+ * build for a device is imported when a session first wants it: the one with WebGPU is twice the size, and bundlers
+ * make a file of its own of what is imported so, from which its threads can start without running the page's code.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
-import * as wasm from 'onnxruntime-web/wasm';
-import { UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
 import type { Device, NextState, ResidentSession, Session, SessionOptions, Tensor } from './session.ts';
+import { ORT_WASM, ORT_WEBGPU_WASM } from './web-names.ts';
 
-/** The build of ONNX Runtime for a device. Throws UserError when the device is not to be had in this browser. */
-async function runtimeOf({ device, threads }: SessionOptions): Promise<typeof wasm> {
-  await expectDevice(device);
-  const ort = device === 'webgpu' ? await import('onnxruntime-web/webgpu') : wasm;
-  if (threads > 0) ort.env.wasm.numThreads = threads;
-  return ort;
+interface Opened {
+  readonly ort: typeof import('onnxruntime-web/wasm');
+  readonly session: InferenceSession;
 }
 
-/** Loads an ONNX model from its bytes or its address. Throws UserError when the device is not to be had in a browser. */
+/** Starts the build of ONNX Runtime for the device, and loads a model there. Throws UserError where one is missing. */
+async function open(
+  model: Uint8Array | string,
+  { device, threads, wasmPaths }: SessionOptions,
+  options: InferenceSession.SessionOptions,
+): Promise<Opened> {
+  await expectDevice(device);
+  const onGpu = device === 'webgpu';
+  const ort = onGpu ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm');
+  const file = onGpu ? ORT_WEBGPU_WASM : ORT_WASM;
+  if (threads > 0) ort.env.wasm.numThreads = threads;
+  const wasm = viteDevelopmentUrl(import.meta.url, file);
+  if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths;
+  else if (wasm !== undefined) ort.env.wasm.wasmPaths ??= { wasm };
+  try {
+    const session =
+      typeof model === 'string'
+        ? await ort.InferenceSession.create(model, options)
+        : await ort.InferenceSession.create(model, options);
+    return { ort, session };
+  } catch (error) {
+    const reason = messageOf(error);
+    if (!reason.startsWith('no available backend found')) throw error;
+    throw new UserError(
+      `ONNX Runtime does not start (${reason}): it needs ${file} beside its script; copy that file from node_modules/onnxruntime-web/dist, or give its address as wasmPaths`,
+    );
+  }
+}
+
+/**
+ * Vite's development server bundles packages into `node_modules/.vite/deps`, without the files that lie beside them.
+ * For the address of a script there, this is the address of a file of onnxruntime-web, which Vite serves too.
+ */
+function viteDevelopmentUrl(script: string, file: string): string | undefined {
+  const [, packages] = /^(.*\/node_modules\/)\.vite\/deps\//.exec(script) ?? [];
+  return packages === undefined ? undefined : `${packages}onnxruntime-web/dist/${file}`;
+}
+
+/**
+ * Loads an ONNX model from its bytes or its address. Throws UserError when the browser does not offer the device, or
+ * ONNX Runtime does not find its WebAssembly.
+ */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
-  const ort = await runtimeOf(options);
-  const session =
-    typeof model === 'string'
-      ? await ort.InferenceSession.create(model, settings(options))
-      : await ort.InferenceSession.create(model, settings(options));
+  const { ort, session } = await open(model, options, settings(options));
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
@@ -44,8 +79,7 @@ export async function createResidentSession(
   options: SessionOptions,
   next: NextState,
 ): Promise<ResidentSession> {
-  const ort = await runtimeOf(options);
-  const session = await ort.InferenceSession.create(model, {
+  const { ort, session } = await open(model, options, {
     ...settings(options),
     ...(options.device === 'webgpu' ? onWebGpuAlone(Object.values(next)) : {}),
   });

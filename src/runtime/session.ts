@@ -27,6 +27,11 @@ export interface SessionOptions {
    * what depends on nothing else, once. Not for training graphs, which are as they should be.
    */
   readonly optimize?: boolean;
+  /**
+   * In a browser: where ONNX Runtime's files are, if the bundler did not put them beside its script. The address of a
+   * folder, ending in `/`, with the .mjs and the .wasm; or that of either. It counts for the first session only.
+   */
+  readonly wasmPaths?: string | { readonly wasm?: string; readonly mjs?: string };
   /** The beginning of a file's path, for the time of every node of every run: written when the session is released. */
   readonly profile?: string;
 }
