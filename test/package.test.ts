@@ -117,7 +117,7 @@ test('the file that is packed from a clean clone installs in an empty project, r
     path.join(project, 'node_modules/onnxruntime-web'),
   );
   await ortgrad('export', '--checkpoint', 'run/best', '--web');
-  t.regex(readFileSync(path.join(project, 'model-web/page.js'), 'utf8'), /from"\.\/ort\.js"/);
+  t.regex(readFileSync(path.join(project, 'model-web/page.js'), 'utf8'), /import\("\.\/ort\.js"\)/);
   t.true(existsSync(path.join(project, 'model-web/ort.js')));
 
   // TypeScript before 5.7 has no typed arrays over a kind of buffer.

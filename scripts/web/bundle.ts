@@ -1,7 +1,7 @@
 /** Scripts of pages, each as one module. */
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin, type StdinOptions } from 'esbuild';
-import { ORT_MODULE, ORT_WEBGPU_MODULE } from '../../src/runtime/web-files.ts';
+import { ORT_MODULE, ORT_WEBGPU_MODULE } from '../../src/runtime/web-names.ts';
 
 /** ONNX Runtime is a file of its own, served beside: its threads start from it. */
 const ortBeside: Plugin = {

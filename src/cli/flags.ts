@@ -1,8 +1,8 @@
 /** The command line, read by a table of options; see train/options.ts. */
 import { show, UserError } from '../errors.ts';
+import { flagName } from '../option-names.ts';
 import {
   checkOptions,
-  flagName,
   type GivenOptions,
   type Option,
   type OptionTable,

@@ -5,6 +5,7 @@
  */
 import { UserError } from '../errors.ts';
 import { expectNumber, expectOneOf } from '../expect.ts';
+import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { ramp } from './schedule.ts';
 
 const KINDS = ['none', 'exact', 'fd', 'sam'] as const;
@@ -37,9 +38,9 @@ const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
 
 /**
  * The regularizer by step. Throws UserError where an option is none, where λ, r and α are missing or contradict each
- * other (λ = α·r), and where the warmup does not apply.
+ * other (λ = α·r), and where the warmup does not apply; `names` says how it names options.
  */
-export function grSchedule(options: GrOptions): GrSchedule {
+export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSchedule {
   const { kind, warmup, warmupSteps } = options;
   expectOneOf('grSchedule: kind', kind, KINDS);
   expectOneOf('grSchedule: warmup', warmup, WARMUPS);
@@ -48,20 +49,23 @@ export function grSchedule(options: GrOptions): GrSchedule {
     if (options[name] !== undefined) expectNumber(`grSchedule: ${name}`, options[name], { min: 0 });
   }
   if (kind === 'none') return () => OFF;
-  const full = fullStrength(options);
+  const full = fullStrength(options, names);
+  const label = setting(names, 'grWarmup', warmup);
+  const use = (a: GrWarmup, b: GrWarmup): string =>
+    `use ${names.value('grWarmup', a)} or ${names.value('grWarmup', b)}, or ${setting(names, 'gr', 'fd')}`;
   if (warmup !== 'none' && warmupSteps === 0) {
     throw new UserError(
-      `--gr-warmup ${warmup}: there is no warmup; pass --warmup-epochs, or --gr-warmup none`,
+      `${label}: there is no warmup; set ${names.option('warmupEpochs')}, or ${setting(names, 'grWarmup', 'none')}`,
     );
   }
   if (kind === 'exact' && warmup === 'r') {
     throw new UserError(
-      '--gr-warmup r: exact regularization takes no finite difference, so it has no r to ramp; use lambda or zero, or --gr fd',
+      `${label}: exact regularization takes no finite difference, so it has no r to ramp; ${use('lambda', 'zero')}`,
     );
   }
   if (kind === 'sam' && warmup === 'lambda') {
     throw new UserError(
-      '--gr-warmup lambda: with r fixed it would ramp alpha = lambda/r, which SAM keeps at 1; use r or zero, or --gr fd',
+      `${label}: with r fixed it would ramp alpha = lambda/r, which SAM keeps at 1; ${use('r', 'zero')}`,
     );
   }
   return (step) => state(kind, full, warmup, ramp(step, warmupSteps), step < warmupSteps);
@@ -90,31 +94,40 @@ function state(kind: GrKind, full: Strength, warmup: GrWarmup, share: number, is
 }
 
 /** The strength after warmup, from the two of λ = α·r that are given. */
-function fullStrength({ kind, lambda, r, alpha }: GrOptions): Strength {
+function fullStrength({ kind, lambda, r, alpha }: GrOptions, names: OptionNames): Strength {
+  const { option } = names;
+  const label = setting(names, 'gr', kind);
   if (kind === 'exact') {
-    if (lambda === undefined) throw new UserError('--gr exact: expected --lambda, the weight of the penalty');
+    if (lambda === undefined)
+      throw new UserError(`${label}: expected ${option('lambda')}, the weight of the penalty`);
     return { lambda, r: 0, alpha: 0 };
   }
   if (kind === 'sam') {
     const radius = r ?? lambda;
-    if (radius === undefined) throw new UserError('--gr sam: expected --r, the radius of the perturbation');
+    if (radius === undefined)
+      throw new UserError(`${label}: expected ${option('r')}, the radius of the perturbation`);
     if (alpha !== undefined && alpha !== 1) {
       throw new UserError(
-        `--alpha ${alpha}: SAM is finite-difference regularization with alpha 1; use --gr fd for another`,
+        `${setting(names, 'alpha', alpha)}: SAM is finite-difference regularization with alpha 1; use ${setting(names, 'gr', 'fd')} for another`,
       );
     }
-    return consistent({ lambda: lambda ?? radius, r: radius, alpha: 1 });
+    return consistent({ lambda: lambda ?? radius, r: radius, alpha: 1 }, names);
   }
-  if (r !== undefined && alpha !== undefined) return consistent({ lambda: lambda ?? alpha * r, r, alpha });
+  if (r !== undefined && alpha !== undefined)
+    return consistent({ lambda: lambda ?? alpha * r, r, alpha }, names);
   if (lambda !== undefined && r !== undefined) return { lambda, r, alpha: lambda / r };
   if (lambda !== undefined && alpha !== undefined && alpha > 0) return { lambda, r: lambda / alpha, alpha };
-  throw new UserError('--gr fd: expected two of --lambda, --r and --alpha (lambda = alpha × r)');
+  throw new UserError(
+    `${label}: expected two of ${option('lambda')}, ${option('r')} and ${option('alpha')} (lambda = alpha × r)`,
+  );
 }
 
-function consistent(strength: Strength): Strength {
+function consistent(strength: Strength, names: OptionNames): Strength {
   const { lambda, r, alpha } = strength;
   if (Math.abs(lambda - alpha * r) > 1e-9 * Math.max(lambda, alpha * r)) {
-    throw new UserError(`--lambda ${lambda}: expected alpha × r = ${alpha * r}; leave one of the three out`);
+    throw new UserError(
+      `${setting(names, 'lambda', lambda)}: expected alpha × r = ${alpha * r}; leave one of the three out`,
+    );
   }
   return strength;
 }

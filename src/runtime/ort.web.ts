@@ -1,10 +1,10 @@
 /**
  * onnxruntime-web: the only importer of it, with the functions of ort.node.ts; "imports" in package.json chooses one.
- * The build with WebGPU is twice as large, and is loaded when a session first asks for that device.
+ * The build for a device is imported when a session first wants it: the one with WebGPU is twice the size. Bundlers put
+ * what is imported so into a file of its own, from which its threads can start without running the page's code.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
-import * as wasm from 'onnxruntime-web/wasm';
-import { UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
 import {
@@ -16,27 +16,59 @@ import {
   type SessionOptions,
   type Tensor,
 } from './session.ts';
+import { ORT_WASM, ORT_WEBGPU_WASM } from './web-names.ts';
 
-/** The build of ONNX Runtime for a device. Throws UserError where this browser does not offer the device. */
-async function runtimeOf(options: SessionOptions): Promise<typeof wasm> {
-  expectSessionOptions(options);
-  const { device, threads } = options;
+interface Opened {
+  readonly ort: typeof import('onnxruntime-web/wasm');
+  readonly session: InferenceSession;
+}
+
+/** Starts the build of ONNX Runtime for the device, and loads a model there. Throws UserError where one is missing. */
+async function open(
+  model: Uint8Array | string,
+  wanted: SessionOptions,
+  options: InferenceSession.SessionOptions,
+): Promise<Opened> {
+  expectSessionOptions(wanted);
+  const { device, threads, wasmPaths } = wanted;
   await expectDevice(device);
-  const ort = device === 'webgpu' ? await import('onnxruntime-web/webgpu') : wasm;
+  const onGpu = device === 'webgpu';
+  const ort = onGpu ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm');
+  const file = onGpu ? ORT_WEBGPU_WASM : ORT_WASM;
   if (threads > 0) ort.env.wasm.numThreads = threads;
-  return ort;
+  const wasm = viteDevelopmentUrl(import.meta.url, file);
+  if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths;
+  else if (wasm !== undefined) ort.env.wasm.wasmPaths ??= { wasm };
+  try {
+    const session =
+      typeof model === 'string'
+        ? await ort.InferenceSession.create(model, options)
+        : await ort.InferenceSession.create(model, options);
+    return { ort, session };
+  } catch (error) {
+    const reason = messageOf(error);
+    if (!reason.startsWith('no available backend found')) throw error;
+    throw new UserError(
+      `ONNX Runtime does not start (${reason}): it needs ${file} beside its script; copy that file from node_modules/onnxruntime-web/dist, or give its address as wasmPaths`,
+    );
+  }
 }
 
 /**
- * Loads an ONNX model from its bytes or its address. Throws UserError where an option is none or this browser does not
- * offer the device.
+ * Vite's development server bundles packages into `node_modules/.vite/deps`, without the files that lie beside them.
+ * For the address of a script there, this is the address of a file of onnxruntime-web, which Vite serves too.
+ */
+function viteDevelopmentUrl(script: string, file: string): string | undefined {
+  const [, packages] = /^(.*\/node_modules\/)\.vite\/deps\//.exec(script) ?? [];
+  return packages === undefined ? undefined : `${packages}onnxruntime-web/dist/${file}`;
+}
+
+/**
+ * Loads an ONNX model from its bytes or its address. Throws UserError where an option is none, the browser does not offer
+ * the device, or ONNX Runtime does not find its WebAssembly.
  */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
-  const ort = await runtimeOf(options);
-  const session =
-    typeof model === 'string'
-      ? await ort.InferenceSession.create(model, settings(options))
-      : await ort.InferenceSession.create(model, settings(options));
+  const { ort, session } = await open(model, options, settings(options));
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
@@ -57,8 +89,7 @@ export async function createResidentSession(
   options: SessionOptions,
   next: NextState,
 ): Promise<ResidentSession> {
-  const ort = await runtimeOf(options);
-  const session = await ort.InferenceSession.create(model, {
+  const { ort, session } = await open(model, options, {
     ...settings(options),
     ...(options.device === 'webgpu' ? onWebGpuAlone(Object.values(next)) : {}),
   });

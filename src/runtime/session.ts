@@ -30,6 +30,11 @@ export interface SessionOptions {
    * alone is then computed once. Training graphs are optimized already.
    */
   readonly optimize?: boolean;
+  /**
+   * In a browser: where ONNX Runtime's files are, if the bundler did not put them beside its script. The address of a
+   * folder, ending in `/`, with the .mjs and the .wasm; or that of either. It counts for the first session only.
+   */
+  readonly wasmPaths?: string | { readonly wasm?: string; readonly mjs?: string };
   /** Where to write the time of every node of every run, when the session is released: the beginning of the file's path. */
   readonly profile?: string;
 }

@@ -2,12 +2,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { UserError } from '../errors.ts';
-
-/** The name under which a page imports ONNX Runtime; its wasm lies beside it under its own name. */
-export const ORT_MODULE = 'ort.js';
-/** The same for its build with WebGPU, which ort.web.ts imports when a session wants that device. */
-export const ORT_WEBGPU_MODULE = 'ort-webgpu.js';
-export const ORT_WASM = 'ort-wasm-simd-threaded.wasm';
+import { ORT_MODULE, ORT_WASM, ORT_WEBGPU_MODULE, ORT_WEBGPU_WASM } from './web-names.ts';
 
 /**
  * Where each file lies, by the name that it has in the page's folder; with those for WebGPU where it is wanted. Throws
@@ -20,10 +15,7 @@ export function webFiles({ webgpu = false } = {}): ReadonlyMap<string, string> {
     [ORT_MODULE, path.join(folder, 'ort.wasm.bundle.min.mjs')],
     own(ORT_WASM),
     ...(webgpu
-      ? [
-          [ORT_WEBGPU_MODULE, path.join(folder, 'ort.webgpu.bundle.min.mjs')] as const,
-          own('ort-wasm-simd-threaded.asyncify.wasm'),
-        ]
+      ? [[ORT_WEBGPU_MODULE, path.join(folder, 'ort.webgpu.bundle.min.mjs')] as const, own(ORT_WEBGPU_WASM)]
       : []),
   ]);
 }

@@ -3,12 +3,12 @@ import { MEMORY_LEVELS } from '../artifacts/build.ts';
 import { show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
 import { grSchedule } from '../optim/gr-warmup.ts';
+import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
 import { VERSION } from '../version.ts';
 import {
   checkOptions,
   choice,
-  flagName,
   type GivenOptions,
   integer,
   number,
@@ -277,9 +277,13 @@ const REGULARIZATION = {
   sam: { r: 0.1 },
 } as const satisfies Record<TrainConfig['gr'], GivenOptions>;
 
-/** A config from one JSON value; `origin` names it in errors (`--config a.json`). Throws a UserError. */
-export function parseConfig(input: unknown, origin: string): TrainConfig {
-  return resolve(checkOptions(OPTIONS, withoutVersion(input), origin), (key) => optionLabel(key, origin));
+/**
+ * A config from one JSON value. In errors, `origin` names the file that it is from (`--config a.json`); without one, and
+ * for other options than that at fault, `names` does. Throws a UserError.
+ */
+export function parseConfig(input: unknown, origin?: string, names: OptionNames = FLAGS): TrainConfig {
+  const label = (key: string) => optionLabel(key, origin, names);
+  return resolve(checkOptions(OPTIONS, withoutVersion(input), origin, names), label, names);
 }
 
 /** The text of a run's `config.json`, which also names the version of ortgrad that wrote it. */
@@ -329,7 +333,7 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
         )} can change`,
     );
   }
-  return resolve({ ...config, ...changed }, optionLabel);
+  return resolve({ ...config, ...changed }, FLAGS.option);
 }
 
 /** The default name of a run's folder: `vit-micro-mnist-exact-20240131-235959`. */
@@ -349,12 +353,16 @@ export function timestamp(now: Date): string {
   return `${day}-${[now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('')}`;
 }
 
-/** Fills in defaults and checks options against each other; `label` names an option in errors. */
-function resolve(given: GivenOptions, label: (key: string) => string): TrainConfig {
+/** Fills in defaults and checks options against each other; in errors, `label` names the option at fault. */
+function resolve(
+  given: GivenOptions,
+  label: (key: string) => string,
+  names: OptionNames = FLAGS,
+): TrainConfig {
   const unforced = { ...withDefaults(OPTIONS, {}), ...derivedDefaults(given) };
   const config = withDefaults(OPTIONS, { ...unforced, ...given });
-  checkUsed(config, unforced, label);
-  checkTogether(config, label);
+  checkUsed(config, unforced, label, names);
+  checkTogether(config, label, names);
   return config;
 }
 
@@ -399,39 +407,43 @@ function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean {
 }
 
 /** An option that another one leaves without effect is an error rather than silently nothing. */
-function checkUsed(config: GivenOptions, unforced: GivenOptions, label: (key: string) => string): void {
+function checkUsed(
+  config: GivenOptions,
+  unforced: GivenOptions,
+  label: (key: string) => string,
+  { option, value }: OptionNames,
+): void {
   for (const [key, { info }] of Object.entries<OptionTable[string]>(OPTIONS)) {
     if (info.only === undefined || config[key] === unforced[key] || isInEffect(info, config)) continue;
     const [other, values] = info.only;
-    const actual = String(config[other]);
-    const flag = `--${flagName(other)}`;
+    const named = values.map((each) => value(other, each));
     throw new UserError(
-      `${label(key)}: has an effect only with ${flag} ${alternatives(values, 'or')}, but ${flag} is ${actual}`,
+      `${label(key)}: has an effect only with ${option(other)} ${alternatives(named, 'or')}, but ${option(other)} is ${value(other, config[other])}`,
     );
   }
 }
 
-function checkTogether(config: TrainConfig, label: (key: string) => string): void {
+function checkTogether(config: TrainConfig, label: (key: string) => string, names: OptionNames): void {
   const { batchSize, microBatch, warmupEpochs, epochs, nesterov, momentum } = config;
   if (microBatch > 0 && batchSize % microBatch !== 0) {
     const below = Math.min(microBatch, batchSize);
     const divisor = Array.from({ length: below }, (_, i) => below - i).find((n) => batchSize % n === 0);
     throw new UserError(
-      `${label('microBatch')}: ${microBatch} does not divide --batch-size ${batchSize}; ` +
+      `${label('microBatch')}: ${microBatch} does not divide ${setting(names, 'batchSize', batchSize)}; ` +
         `take ${divisor}, or 0 to have it chosen`,
     );
   }
   if (warmupEpochs > epochs) {
     throw new UserError(
-      `${label('warmupEpochs')}: ${warmupEpochs} is longer than the run of --epochs ${epochs}`,
+      `${label('warmupEpochs')}: ${warmupEpochs} is longer than the run of ${setting(names, 'epochs', epochs)}`,
     );
   }
   if (nesterov && momentum === 0) {
-    throw new UserError(`${label('nesterov')}: needs a momentum, but --momentum is 0`);
+    throw new UserError(`${label('nesterov')}: needs a momentum, but ${names.option('momentum')} is 0`);
   }
   // It knows which of lambda, r and alpha fit together; here to fail before anything is opened.
   const { gr, grWarmup, lambda, r, alpha } = config;
-  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, lambda, r, alpha });
+  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, lambda, r, alpha }, names);
 }
 
 /** `a, b or c`. */

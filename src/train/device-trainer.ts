@@ -11,6 +11,7 @@ import { UserError } from '../errors.ts';
 import { serialize } from '../onnx/serialize.ts';
 import type { GrState } from '../optim/gr-warmup.ts';
 import { createOptimizer } from '../optim/optimizer.ts';
+import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import type { DeviceState, NextState, ResidentSession, Tensor } from '../runtime/session.ts';
 import type { TrainConfig } from './config.ts';
 import type { ParameterArrays } from './parameters.ts';
@@ -39,6 +40,8 @@ export interface DeviceTrainerOptions {
   readonly spec: Spec;
   /** Loads a graph of which the outputs in `next` stay on the device. */
   readonly open: (model: Uint8Array, next: NextState) => Promise<ResidentSession>;
+  /** How errors name options; by their flags by default. */
+  readonly names?: OptionNames;
 }
 
 /**
@@ -50,9 +53,9 @@ export function createDeviceTrainer(
   plan: Plan,
   manifest: Pick<Manifest, 'parameters' | 'image'>,
   parameters: ParameterArrays,
-  { spec, open }: DeviceTrainerOptions,
+  { spec, open, names = FLAGS }: DeviceTrainerOptions,
 ): DeviceTrainer {
-  const adam = expectDeviceOptions(config);
+  const adam = expectDeviceOptions(config, names);
   const memory = config.memory ?? 'fast';
   const optimizer = createOptimizer(config);
   const layout = new FlatLayout(manifest.parameters);
@@ -92,7 +95,7 @@ export function createDeviceTrainer(
       });
       const measured = measuredOf(result.outputs);
       try {
-        expectFinite(config, step, batch, measured);
+        expectFinite(config, step, batch, measured, names);
       } catch (error) {
         result.state.dispose(); // the state of before the step is the better one
         throw error;
@@ -173,25 +176,23 @@ function vector(data: Float32Array): Tensor {
 }
 
 /** The optimizer of a step on the device. Throws UserError for options that such a step does not have. */
-export function expectDeviceOptions(config: TrainConfig): AdamConfig {
+export function expectDeviceOptions(config: TrainConfig, names: OptionNames = FLAGS): AdamConfig {
   const { optimizer, batchSize, microBatch, diagnosticsEvery, hessianEvery, beta1, beta2, epsilon } = config;
+  const elsewhere = setting(names, 'device', 'cpu');
   if (optimizer !== 'adamw' && optimizer !== 'adam') {
     throw new UserError(
-      `--optimizer ${optimizer}: a step on the device is that of adamw or adam; take one of them, or --device cpu`,
+      `${setting(names, 'optimizer', optimizer)}: a step on the device is that of adamw or adam; take one of them, or ${elsewhere}`,
     );
   }
   if (microBatch !== 0 && microBatch !== batchSize) {
     throw new UserError(
-      `--micro-batch ${microBatch}: a step on the device takes the whole batch of ${batchSize} at once; leave it out, lower --batch-size, or take --device cpu`,
+      `${setting(names, 'microBatch', microBatch)}: a step on the device takes the whole batch of ${batchSize} at once; leave it out, lower ${names.option('batchSize')}, or take ${elsewhere}`,
     );
   }
-  for (const [flag, every] of [
-    ['--diagnostics-every', diagnosticsEvery],
-    ['--hessian-every', hessianEvery],
-  ] as const) {
+  for (const [key, every] of Object.entries({ diagnosticsEvery, hessianEvery })) {
     if (every > 0) {
       throw new UserError(
-        `${flag} ${every}: the gradient of a step on the device stays there, where diagnostics cannot read it; leave it out, or take --device cpu`,
+        `${setting(names, key, every)}: the gradient of a step on the device stays there, where diagnostics cannot read it; leave it out, or take ${elsewhere}`,
       );
     }
   }

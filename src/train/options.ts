@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { nearestName, show, UserError } from '../errors.ts';
+import { FLAGS, type OptionNames } from '../option-names.ts';
 
 export interface OptionInfo {
   /** Heading in `--help`. */
@@ -109,28 +110,28 @@ function bounds({ min, max, above, below }: Range): string[] {
   return said.length === 0 ? [] : [said.join(' and ')];
 }
 
-/** `batchSize` as `batch-size`. */
-export function flagName(key: string): string {
-  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
-/** How an error names an option: its flag, or its key in the file `origin`. */
-export function optionLabel(key: string, origin?: string): string {
-  return origin === undefined ? `--${flagName(key)}` : `${origin}: ${key}`;
+/** How an error names the option at fault: by `names`, or by its key in the file `origin`. */
+export function optionLabel(key: string, origin?: string, names: OptionNames = FLAGS): string {
+  return origin === undefined ? names.option(key) : `${origin}: ${key}`;
 }
 
 /**
- * Checks options that were given as a whole (`origin` names the file) or by flags (no `origin`).
+ * Checks options that were given as a whole (`origin` names the file) or one by one (no `origin`, but `names`).
  * Throws a UserError for the first key that is no option and the first value that does not fit.
  */
-export function checkOptions(table: OptionTable, input: unknown, origin?: string): GivenOptions {
+export function checkOptions(
+  table: OptionTable,
+  input: unknown,
+  origin?: string,
+  names: OptionNames = FLAGS,
+): GivenOptions {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw new UserError(`${origin ?? 'options'}: expected a JSON object of options, got ${show(input)}`);
   }
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
   for (const [key, value] of Object.entries(given)) {
     const option = Object.hasOwn(table, key) ? table[key] : undefined;
-    const label = optionLabel(key, origin);
+    const label = optionLabel(key, origin, names);
     if (option === undefined)
       throw new UserError(`${label}: unknown option${suggestion(key, Object.keys(table))}`);
     if (!v.is(option, value)) {

@@ -9,6 +9,7 @@ import { clipScale } from '../optim/clip.ts';
 import { type GrSchedule, grSchedule } from '../optim/gr-warmup.ts';
 import { createOptimizer, type Optimizer, type Update } from '../optim/optimizer.ts';
 import { learningRateSchedule, type Schedule } from '../optim/schedule.ts';
+import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import type { TrainConfig } from './config.ts';
 import type { Engine, GradientResult, LabelledImages } from './engine.ts';
 import { score } from './evaluate.ts';
@@ -85,6 +86,7 @@ export function createTrainer(
   { parameters: described }: Pick<Manifest, 'parameters'>,
   parameters: ParameterArrays,
   engine: Engine,
+  names: OptionNames = FLAGS,
 ): Trainer {
   const optimizer = createOptimizer(config);
   const slots = Object.fromEntries(optimizer.slots.map((name) => [name, parameters.allocate()]));
@@ -99,7 +101,7 @@ export function createTrainer(
       const learningRate = plan.learningRate(step);
       const result = await engine.gradient(batch, regularizer, { withDot: gauge !== undefined });
       const { grGradNorm, logits, gradients } = result;
-      expectFinite(config, step, batch, result);
+      expectFinite(config, step, batch, result, names);
       const gradScale = config.clip > 0 ? clipScale(grGradNorm, config.clip) : 1;
       gauge?.gradient(result);
       described.forEach(({ decay }, i) => {
@@ -161,22 +163,25 @@ function inForce(
   return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
 }
 
-/** Throws DivergedError, with what to try, where training has diverged. */
+/** Throws DivergedError, with what to try (options by `names`), where training has diverged. */
 export function expectFinite(
   config: TrainConfig,
   step: number,
   batch: TrainingBatch,
   { loss, gradNorm, grGradNorm }: Pick<GradientResult, 'loss' | 'gradNorm' | 'grGradNorm'>,
+  names: OptionNames = FLAGS,
 ): void {
   if (Number.isFinite(loss) && Number.isFinite(grGradNorm)) return;
   const what = Number.isFinite(loss)
     ? `gradient norm ${Number.isFinite(gradNorm) ? grGradNorm : gradNorm}`
     : `loss ${loss}`;
   const remedies = [
-    'a lower --lr',
-    'a longer --warmup-epochs',
-    ...(config.clip > 0 ? [] : ['--clip 1']),
-    ...(config.gr === 'none' ? [] : ['a smaller --lambda', '--gr-warmup zero']),
+    `a lower ${names.option('learningRate')}`,
+    `more ${names.option('warmupEpochs')}`,
+    ...(config.clip > 0 ? [] : [setting(names, 'clip', 1)]),
+    ...(config.gr === 'none'
+      ? []
+      : [`a smaller ${names.option('lambda')}`, setting(names, 'grWarmup', 'zero')]),
   ];
   throw new DivergedError(
     `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}; the last checkpoint is untouched. Try ${remedies.join(', or ')}`,

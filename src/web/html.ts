@@ -104,7 +104,7 @@ console.log(classes[best]);`;
 </main>
 <script>${new Html(guard)}</script>
 <script nomodule>say('This browser is too old for this page: take a current one');</script>
-<script type="module" src="page.js" onerror="say('page.js or ort.js does not load: both belong beside index.html; serve the folder as it was exported')"></script>
+<script type="module" src="page.js" onerror="say('page.js does not load: it belongs beside index.html; serve the folder as it was exported')"></script>
 </body>
 </html>
 `;

@@ -293,7 +293,7 @@ test.serial('a loss that is not finite stops with the step, the batch and what t
   t.is(code, 1);
   t.regex(
     stderr,
-    /^error: step \d+: (loss|gradient norm) \S+ is not finite, on batch \d of epoch \d; the last checkpoint is untouched\. Try a lower --lr, or a longer --warmup-epochs, or --clip 1\n$/,
+    /^error: step \d+: (loss|gradient norm) \S+ is not finite, on batch \d of epoch \d; the last checkpoint is untouched\. Try a lower --learning-rate, or more --warmup-epochs, or --clip 1\n$/,
   );
 });
 

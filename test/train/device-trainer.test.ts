@@ -105,7 +105,7 @@ test('a step that diverges says so, and leaves the state as it was before it', a
   const error = await t.throwsAsync(() => trainer.step(1, broken), { instanceOf: UserError });
   t.regex(
     error?.message ?? '',
-    /^step 2: loss NaN is not finite, on batch 2 of epoch 1; .* Try a lower --lr/,
+    /^step 2: loss NaN is not finite, on batch 2 of epoch 1; .* Try a lower --learning-rate/,
   );
   await trainer.pull();
   t.deepEqual(

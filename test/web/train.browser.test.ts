@@ -92,16 +92,29 @@ test('it offers what goes together, says what is missing, and asks no other host
   t.regex((await page.locator('#missing').textContent()) ?? '', /^One thread only: .* cross-origin isolated/);
   const isOffered = (warmup: string) => page.locator(`#gr-warmup option[value="${warmup}"]`).isEnabled();
   t.false(await isOffered('r'));
-  t.is(
-    await page.locator('#reason').textContent(),
-    'exact regularization takes no finite difference, so it has no r to ramp',
-  );
+  t.is(await page.locator('#gr option:checked').textContent(), 'exact: penalizes the gradient’s norm');
+  const reason = () => page.locator('#reason').textContent();
+  t.is(await reason(), ''); // nobody asked
   await page.selectOption('#gr', 'fd');
   t.true((await isOffered('r')) && (await isOffered('lambda')));
   t.is(await page.inputValue('#r'), '0.1');
+  await page.selectOption('#gr-warmup', 'r');
+  t.is(await reason(), '');
+  await page.selectOption('#gr', 'exact');
+  t.is(
+    await reason(),
+    'Regularization warmup “r grows”: exact regularization takes no finite difference, so it has no r to ramp; use “λ grows” or “off, then on”, or Regularization “finite difference: nearly the same”',
+  );
+  t.is(await page.inputValue('#gr-warmup'), 'zero');
   await page.selectOption('#gr', 'sam');
+  t.is(await reason(), '');
   t.false(await isOffered('lambda'));
   await page.fill('#warmup-epochs', '0');
+  await page.locator('#warmup-epochs').blur();
+  t.is(
+    await reason(),
+    'Regularization warmup “off, then on”: there is no warmup; set Warmup epochs, or Regularization warmup “none”',
+  );
   t.deepEqual(await Promise.all(['none', 'lambda', 'r', 'zero'].map(isOffered)), [true, false, false, false]);
   t.is(await page.inputValue('#gr-warmup'), 'none');
   t.deepEqual([...hosts], [plain?.origin ?? '']);
@@ -149,6 +162,51 @@ test('from scratch, exact regularization learns nine digits of ten; a drawing is
   const exported = await program('export', '--checkpoint', run, '--out', out);
   t.is(exported.code, 0, exported.stderr);
   t.true(content.equals(readFileSync(out)));
+  await page.close();
+});
+
+test('without regularization it trains with the weight decay of the form; curves are as their legends say', async (t) => {
+  t.timeout(5 * 60_000);
+  const page = await open();
+  await phase(page, 'idle');
+  await page.selectOption('#gr', 'none');
+  await page.fill('#weight-decay', '0.2');
+  await page.click('#run');
+  await steps(page, 25);
+  await page.click('#run');
+  await phase(page, 'paused');
+  const { config, step } = (await savedRun(page)).checkpoint;
+  t.is(config.gr, 'none');
+  t.is(config.weightDecay, 0.2);
+  t.true(step >= 25);
+
+  const legends = await page
+    .locator('.chart')
+    .evaluateAll((charts) =>
+      charts.map((chart) =>
+        [...chart.querySelectorAll('li')]
+          .filter((item) => item.offsetWidth > 0)
+          .map((item) => item.textContent),
+      ),
+    );
+  t.deepEqual(legends, [
+    ['batch', 'training', 'test', 'warmup'],
+    ['training', 'test', 'warmup'],
+    ['batch', 'clean', 'regularized', 'warmup'],
+    ['λ', 'warmup'],
+  ]);
+  // Pixels in the very colour of the training images' sample in the legend, on the chart of accuracy.
+  const pixels = await page.locator('.chart:nth-child(2)').evaluate((chart) => {
+    const sample = chart.querySelector('.legend i');
+    const canvas = chart.querySelector('canvas');
+    if (!sample || !canvas) return 0;
+    const colour = getComputedStyle(sample).borderTopColor.match(/\d+/g)?.map(Number) ?? [];
+    const { data } = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] };
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) if (colour.every((part, k) => data[i + k] === part)) count++;
+    return count;
+  });
+  t.true(pixels > 100, `${pixels} pixels`);
   await page.close();
 });
 
@@ -288,8 +346,7 @@ test('a file that is no run, or damaged, is a message that can be read, and the 
 
 const FAILURES: Readonly<Record<string, { missing: string; says: RegExp }>> = {
   'no digits': { missing: 'mnist.pack', says: /^mnist\.pack: the server answered 404; it belongs beside/ },
-  'no worker': { missing: 'worker.js', says: /^worker\.js or ort\.js does not load: both belong beside/ },
-  'no ONNX Runtime': { missing: 'ort.js', says: /^worker\.js or ort\.js does not load: both belong beside/ },
+  'no worker': { missing: 'worker.js', says: /^worker\.js does not load: it belongs beside index\.html/ },
   'no page.js': { missing: 'page.js', says: /^page\.js does not load: it belongs beside index\.html/ },
 };
 
@@ -304,7 +361,7 @@ for (const [what, { missing, says }] of Object.entries(FAILURES)) {
   });
 }
 
-test('a browser without SIMD is told which has it; without the wasm, what is missing', async (t) => {
+test('a browser without SIMD is told which has it; without a file of ONNX Runtime, what is missing', async (t) => {
   const page = await open(plain, (opened) =>
     opened.route('**/worker.js', async (route) => {
       const response = await route.fetch();
@@ -318,13 +375,25 @@ test('a browser without SIMD is told which has it; without the wasm, what is mis
   t.regex((await statusOf(page)) ?? '', /^This browser has no WebAssembly SIMD/);
   await page.close();
 
-  const other = await open(plain, (opened) =>
-    opened.route('**/*.wasm', (route) => route.fulfill({ status: 404 })),
-  );
-  await phase(other, 'idle');
-  await other.click('#run');
-  await other.waitForSelector('#status.error:visible');
-  t.regex((await statusOf(other)) ?? '', /^ort-wasm-simd-threaded\.wasm: the server answered 404/);
-  await phase(other, 'idle');
-  await other.close();
+  for (const [backend, file] of [
+    ['wasm', 'ort.js'],
+    ['wasm', 'ort-wasm-simd-threaded.wasm'],
+    ['webgpu', 'ort-webgpu.js'],
+    ['webgpu', 'ort-wasm-simd-threaded.asyncify.wasm'],
+  ] as const) {
+    const other = await open(plain, (opened) =>
+      opened.route(`**/${file}`, (route) => route.fulfill({ status: 404 })),
+    );
+    await phase(other, 'idle');
+    await other.selectOption('#backend', backend);
+    await other.selectOption('#gr-warmup', 'none');
+    await other.click('#run');
+    await other.waitForSelector('#status.error:visible');
+    t.is(
+      await statusOf(other),
+      `${file}: the server answered 404; it belongs beside index.html: serve the folder as it was exported`,
+    );
+    await phase(other, 'idle', 'paused');
+    await other.close();
+  }
 });

@@ -81,6 +81,74 @@ test('saved, loaded and gone on with, a run is bit by bit the one that never sto
   await Promise.all([whole, begun, resumed].map((training) => training.release()));
 });
 
+/** Each measurement gives every image these logits of class 0, and 0 for the others. */
+function answering(...measurements: readonly number[]): Backend {
+  let images = 0;
+  const perMeasurement = dataset.test.length;
+  return {
+    async load(graph) {
+      const session = await createSession(graph, cpu);
+      if (session.outputs.join() !== 'logits') return session;
+      return {
+        ...session,
+        async run(feeds) {
+          const count = feeds.images?.shape[0] ?? 0;
+          const logit = measurements[Math.floor(images / perMeasurement)] ?? 0;
+          images += count;
+          const data = Float32Array.from({ length: 10 * count }, (_, i) => (i % 10 === 0 ? logit : 0));
+          return { logits: { dtype: 'float32', shape: [count, 10], data } };
+        },
+      };
+    },
+  };
+}
+
+for (const [what, measurements, isBest] of [
+  ['a lower accuracy', [1, -1], false],
+  ['the same accuracy at a higher loss', [1, 2], false],
+  ['the same accuracy at a lower loss', [2, 1], true],
+  ['a higher accuracy', [-1, 1], true],
+] as const) {
+  test(`${what} is ${isBest ? '' : 'not '}saved as the best`, async (t) => {
+    const plain = { ...settings, gr: 'none', grWarmup: 'none' };
+    const training = await newTraining(plain, spec, { dataset, backend: answering(...measurements) });
+    await advance(training, 29);
+    const tests = training.metrics().filter(({ split }) => split === 'test');
+    t.deepEqual(
+      tests.map(({ step }) => step),
+      [20, 29],
+    );
+    const { best } = (await saved(training)).checkpoint;
+    t.is(best?.step ?? null, isBest ? 29 : null);
+    await training.release();
+  });
+}
+
+test('messages name options as the form does', async (t) => {
+  const refused = (given: object, message: string) =>
+    t.throwsAsync(newTraining({ ...settings, ...given }, spec, { dataset, backend }), {
+      instanceOf: UserError,
+      message,
+    });
+  await refused({ epochs: 0.5 }, 'Epochs: expected an integer ≥ 1, got 0.5');
+  await refused({ warmupEpochs: 2 }, 'Warmup epochs: 2 is longer than the run of Epochs 1');
+  await refused(
+    { gr: 'none' },
+    'Regularization warmup: has an effect only with Regularization “exact: penalizes the gradient’s norm”, “finite difference: nearly the same” or “SAM: sharpness-aware minimization”, but Regularization is “none”',
+  );
+  await refused(
+    { grWarmup: 'r' },
+    'Regularization warmup “r grows”: exact regularization takes no finite difference, so it has no r to ramp; use “λ grows” or “off, then on”, or Regularization “finite difference: nearly the same”',
+  );
+  const wild = { ...settings, gr: 'none', grWarmup: 'none', learningRate: 1e30, warmupEpochs: 0 };
+  const training = await newTraining(wild, spec, { dataset, backend });
+  await t.throwsAsync(advance(training, 20), {
+    instanceOf: UserError,
+    message: /Try a lower Learning rate, or more Warmup epochs$/,
+  });
+  await training.release();
+});
+
 test('a run of more images keeps its schedule, and goes past where it was told to stop early', async (t) => {
   const training = await newTraining(settings, spec, { dataset, backend });
   const run = await saved(training);
@@ -139,6 +207,7 @@ test('steps that stay on a device give the run that ours give, saved and gone on
 test('what a step on a device cannot do is refused', async (t) => {
   await t.throwsAsync(newTraining({ ...settings, optimizer: 'sgd' }, spec, { dataset, backend: resident }), {
     instanceOf: UserError,
-    message: /optimizer sgd: a step on the device is that of adamw or adam/,
+    message:
+      'Optimizer “SGD”: a step on the device is that of adamw or adam; take one of them, or Runs in “WebAssembly”',
   });
 });

@@ -1,8 +1,8 @@
 /** What a page trains with: the one place where that is chosen. */
 import { UserError } from '../../errors.ts';
-import { createResidentSession, expectDevice } from '../../runtime/ort.web.ts';
+import { expectDevice } from '../../runtime/ort.web.ts';
 import type { NextState, ResidentSession, Session } from '../../runtime/session.ts';
-import { openSession, threadCount } from '../support.ts';
+import { openResident, openSession, threadCount } from '../support.ts';
 
 export type BackendName = 'wasm' | 'webgpu';
 
@@ -19,7 +19,7 @@ export const BACKENDS: Readonly<Record<BackendName, Backend>> = {
   wasm: { load },
   webgpu: {
     load,
-    open: (step, next) => createResidentSession(step, { device: 'webgpu', threads: 0 }, next),
+    open: (step, next) => openResident(step, 'the training step', next),
   },
 };
 

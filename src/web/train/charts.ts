@@ -9,13 +9,13 @@ interface Curve {
   readonly name: string;
   readonly color: 'blue' | 'orange' | 'soft';
   readonly stroke: 'solid' | 'dashed' | 'faint';
-  /** Whether it has an axis of its own, on the right. */
-  readonly right?: boolean;
   readonly points: (metrics: Metrics) => readonly Point[];
 }
 
 interface Chart {
   readonly title: string;
+  /** What its vertical axis measures. */
+  readonly measure: string;
   readonly scale?: 'log';
   /** The values that the axis shows at least. */
   readonly range?: readonly [number, number];
@@ -35,7 +35,7 @@ const trainLoss: Curve = {
   points: (metrics) => smoothed(series(metrics, 'train', ({ loss }) => loss)),
 };
 const testAccuracy: Curve = {
-  name: 'test images',
+  name: 'test',
   color: 'orange',
   stroke: 'solid',
   points: (metrics) => series(metrics, 'test', percent),
@@ -56,10 +56,11 @@ const strength: Curve = {
 const CHARTS: readonly Chart[] = [
   {
     title: 'Loss',
+    measure: 'cross-entropy',
     range: [0, 2.4],
     curves: [
       {
-        name: 'each batch',
+        name: 'batch',
         color: 'blue',
         stroke: 'faint',
         points: (metrics) => series(metrics, 'train', ({ loss }) => loss),
@@ -75,13 +76,14 @@ const CHARTS: readonly Chart[] = [
     compared: trainLoss,
   },
   {
-    title: 'Accuracy, %',
+    title: 'Accuracy',
+    measure: 'images right, %',
     range: [0, 100],
     curves: [
       {
         name: 'training',
         color: 'blue',
-        stroke: 'faint',
+        stroke: 'solid',
         points: (metrics) => smoothed(series(metrics, 'train', percent)),
       },
       testAccuracy,
@@ -89,11 +91,12 @@ const CHARTS: readonly Chart[] = [
     compared: testAccuracy,
   },
   {
-    title: 'Gradient norm ‖g‖',
+    title: 'Gradient norm',
+    measure: '‖g‖, log scale',
     scale: 'log',
     curves: [
       {
-        name: 'each batch',
+        name: 'batch',
         color: 'blue',
         stroke: 'faint',
         points: (metrics) => series(metrics, 'train', (line) => line.grad_norm),
@@ -109,22 +112,16 @@ const CHARTS: readonly Chart[] = [
     compared: cleanNorm,
   },
   {
-    title: 'λ in force',
-    curves: [
-      strength,
-      {
-        name: 'learning rate',
-        color: 'orange',
-        stroke: 'dashed',
-        right: true,
-        points: (metrics) => series(metrics, 'train', ({ lr }) => lr),
-      },
-    ],
+    title: 'Strength of regularization',
+    measure: 'λ',
+    curves: [strength],
     compared: strength,
   },
 ];
 
-const HEIGHT = 200;
+const HEIGHT = 220;
+/** Of curves behind others: `.legend i.faint` in html.ts has the same. */
+const FAINT = 0.45;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 export interface Curves {
@@ -143,6 +140,8 @@ export function createCurves(into: HTMLElement): Curves {
   return {
     draw(metrics, before, warmupSteps) {
       warmup = warmupSteps;
+      into.classList.toggle('compared', before.length > 0);
+      into.classList.toggle('warmed', warmup > 0);
       for (const { chart, plot } of plots) plot.setData(columns(chart, metrics, before));
     },
   };
@@ -167,9 +166,11 @@ function plotOf(chart: Chart, into: HTMLElement, warmupSteps: () => number): uPl
   const figure = Object.assign(document.createElement('figure'), { className: 'chart' });
   const title = Object.assign(document.createElement('h2'), { textContent: chart.title });
   const legend = Object.assign(document.createElement('ul'), { className: 'legend' });
-  legend.append(
-    ...chart.curves.filter(({ stroke }) => stroke !== 'faint' || chart.title.startsWith('Acc')).map(sample),
-  );
+  const before = sample(beforeOf(chart));
+  before.className = 'before';
+  const warmup = Object.assign(document.createElement('li'), { className: 'warmup' });
+  warmup.append(document.createElement('i'), 'warmup');
+  legend.append(...chart.curves.map(sample), before, warmup);
   figure.append(title, legend);
   into.append(figure);
   const width = (): number => Math.max(200, figure.clientWidth - 24);
@@ -187,12 +188,14 @@ function sample({ name, color, stroke }: Curve): HTMLElement {
 }
 
 function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlot.Options {
-  const hasRight = chart.curves.some(({ right }) => right);
   const axis = (options: uPlot.Axis = {}): uPlot.Axis => ({
     stroke: () => inked('soft'),
     grid: { stroke: () => inked('rule'), width: 1 },
     ticks: { show: false },
     font: FONT,
+    labelFont: FONT,
+    labelSize: 18,
+    labelGap: 0,
     gap: 4,
     ...options,
   });
@@ -201,7 +204,7 @@ function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlo
   return {
     width,
     height: HEIGHT,
-    padding: [8, hasRight ? 0 : 12, 0, 0],
+    padding: [8, 12, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: {
@@ -210,42 +213,26 @@ function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlo
         ...(chart.scale === 'log' ? { distr: 3 } : {}),
         range: (_, from, to) => rangeOf(chart, from, to),
       },
-      right: { range: (_, _from, to) => [0, 1.1 * (to || 0.001)] },
     },
-    axes: [
-      axis({ size: 28, values }),
-      axis({ size: 46, values }),
-      ...(hasRight
-        ? [
-            axis({
-              scale: 'right',
-              side: 1,
-              size: 54,
-              grid: { show: false },
-              values,
-              stroke: () => inked('orange'),
-            }),
-          ]
-        : []),
-    ],
-    series: [
-      {},
-      { ...drawn({ ...chart.compared, color: 'soft', stroke: 'faint' }), width: 1.5 },
-      ...chart.curves.map(drawn),
-    ],
+    axes: [axis({ size: 24, label: 'step', values }), axis({ size: 46, label: chart.measure, values })],
+    series: [{}, ...[beforeOf(chart), ...chart.curves].map(drawn)],
     hooks: { drawClear: [(plot) => shade(plot, warmupSteps())] },
   };
 }
 
-function drawn({ color, stroke, right }: Curve): uPlot.Series {
+/** The run before, behind the curve that it is compared by. */
+function beforeOf({ compared }: Chart): Curve {
+  return { ...compared, name: 'the run before', color: 'soft', stroke: 'solid' };
+}
+
+function drawn({ color, stroke }: Curve): uPlot.Series {
   return {
     stroke: () => inked(color),
     width: stroke === 'faint' ? 1 : 2,
-    alpha: stroke === 'faint' ? 0.45 : 1,
+    alpha: stroke === 'faint' ? FAINT : 1,
     spanGaps: true,
     points: { show: false },
     ...(stroke === 'dashed' ? { dash: [6, 4] } : {}),
-    ...(right ? { scale: 'right' } : {}),
   };
 }
 

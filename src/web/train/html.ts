@@ -1,6 +1,8 @@
 /** index.html of the page that trains. Pure; written in node. */
+import { flagName } from '../../option-names.ts';
 import { Html, html } from '../../report/html.ts';
 import { style } from '../style.ts';
+import { facts, LABELS } from './labels.ts';
 
 const ownStyle = `
 body { max-width: 1180px; }
@@ -10,12 +12,12 @@ button { padding: 6px 16px; border: 1px solid var(--rule); border-radius: 8px; b
 button:hover:not(:disabled), button:focus-visible { border-color: var(--blue); }
 button:disabled, select:disabled, input:disabled { opacity: .5; cursor: default; }
 #run { min-width: 108px; border-color: var(--blue); background: var(--blue); color: var(--card); font-weight: 600; }
-.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: 12px 16px; margin: 0; padding: 0; border: 0; }
+.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: 12px 16px; margin: 0; padding: 0; border: 0; }
 .fields label { display: grid; gap: 3px; color: var(--soft); font-size: .85rem; align-content: start; }
 .fields select, .fields input { width: 100%; padding: 6px 8px; border: 1px solid var(--rule); border-radius: 8px; background: var(--page);
   font-size: 1rem; height: 38px; }
 #reason:empty { display: none; }
-.fields label:last-child { grid-column: span 2; }
+.fields label:first-child, .fields label:last-child { grid-column: span 2; }
 .go { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; margin-top: 16px; }
 .go progress { flex: 1 1 160px; height: 8px; accent-color: var(--blue); }
 .go output { color: var(--soft); font-size: .9rem; font-variant-numeric: tabular-nums; }
@@ -28,11 +30,14 @@ button:disabled, select:disabled, input:disabled { opacity: .5; cursor: default;
 #charts { display: grid; grid-template-columns: 1fr 1fr; gap: 20px; min-width: 0; }
 .chart { padding: 14px 12px 8px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; min-width: 0; margin: 0; }
 .chart h2 { margin: 0 6px; font-size: 1rem; }
-.legend { display: flex; flex-wrap: wrap; gap: 0 14px; margin: 2px 6px 4px; padding: 0; list-style: none; font-size: .8rem; color: var(--soft);
+.legend { display: flex; flex-wrap: wrap; gap: 0 10px; margin: 2px 6px 4px; padding: 0; list-style: none; font-size: .8rem; color: var(--soft);
   min-height: 1.5em; font-variant-numeric: tabular-nums; }
 .legend li { display: flex; align-items: center; gap: 6px; }
 .legend i { width: 16px; border-top: 2.5px solid var(--color); }
 .legend i.dashed { border-top-style: dashed; }
+.legend i.faint { border-top-width: 1px; opacity: .45; }
+.legend li.warmup i { height: 12px; border: 0; background: var(--rule); opacity: .6; }
+#charts:not(.compared) .before, #charts:not(.warmed) .warmup { display: none; }
 .side { display: grid; gap: 20px; align-content: start; min-width: 0; }
 #draw { display: block; width: 100%; max-width: 280px; aspect-ratio: 1; margin: 0 auto; }
 .seen { display: flex; gap: 12px; align-items: center; margin: 12px 0 10px; min-height: 56px; }
@@ -71,18 +76,16 @@ function tell(text) { var status = document.getElementById('status'); status.tex
 if (location.protocol === 'file:') tell('Opened as a file, where browsers load no modules: serve this folder, for example with python3 -m http.server');
 `;
 
-const REGULARIZERS = {
-  none: 'none',
-  exact: 'exact',
-  fd: 'finite difference',
-  sam: 'SAM',
-} as const;
+const choice = (key: 'gr' | 'grWarmup' | 'optimizer') => {
+  const { label, values } = LABELS[key];
+  const options = Object.entries(values).map(
+    ([value, text]) => html`<option value="${value}">${text}</option>`,
+  );
+  return html`<label>${label}<select id="${flagName(key)}">${options}</select></label>`;
+};
 
-const options = (values: Readonly<Record<string, string>>) =>
-  Object.entries(values).map(([value, label]) => html`<option value="${value}">${label}</option>`);
-
-const number = (id: string, label: string, step: string) =>
-  html`<label>${label}<input id="${id}" type="number" min="0" step="${step}" required></label>`;
+const number = (key: keyof typeof LABELS, step = 'any') =>
+  html`<label>${LABELS[key].label}<input id="${flagName(key)}" type="number" min="0" step="${step}" required></label>`;
 
 /** `chartStyle`: that of the library that draws the curves. */
 export function trainingPageHtml(chartStyle: string): string {
@@ -98,22 +101,23 @@ export function trainingPageHtml(chartStyle: string): string {
 </head>
 <body>
 <h1>A Vision Transformer, trained in this page</h1>
-<p class="facts" id="facts">On handwritten digits, with the gradient of its gradient’s norm. ortgrad writes the graphs here, and stock ONNX Runtime runs them: no server, no Python.</p>
+<p class="facts" id="facts">${facts('handwritten digits')}</p>
 <p id="status" role="status">Loading the page …</p>
 <noscript><p>This page needs JavaScript, to train here in the browser.</p></noscript>
 <main>
 <section class="wide">
 <form id="settings">
 <fieldset class="fields" id="fields" disabled>
-<label>Regularization<select id="gr">${options(REGULARIZERS)}</select></label>
-<label>Its warmup<select id="gr-warmup">${options({ none: 'none', lambda: 'λ grows', r: 'r grows', zero: 'off until it ends' })}</select></label>
-${number('lambda', 'Weight λ', 'any')}
-${number('r', 'Distance r', 'any')}
-<label>Optimizer<select id="optimizer">${options({ adamw: 'AdamW', adam: 'Adam', sgd: 'SGD', rmsprop: 'RMSProp' })}</select></label>
-${number('learning-rate', 'Learning rate', 'any')}
-${number('epochs', 'Epochs', '1')}
-${number('warmup-epochs', 'Warmup, epochs', 'any')}
-<label>Runs in<select id="backend"></select></label>
+${choice('gr')}
+${choice('grWarmup')}
+${number('lambda')}
+${number('r')}
+${choice('optimizer')}
+${number('learningRate')}
+${number('weightDecay')}
+${number('epochs', '1')}
+${number('warmupEpochs')}
+<label>${LABELS.device.label}<select id="backend"></select></label>
 </fieldset>
 <p class="note" id="reason"></p>
 <ul class="note" id="missing"></ul>
@@ -128,8 +132,9 @@ ${number('warmup-epochs', 'Warmup, epochs', 'any')}
 <dl class="numbers wide">
 <div><dt>Test accuracy</dt><dd id="accuracy">–</dd></div>
 <div><dt>Loss</dt><dd id="loss">–</dd></div>
-<div><dt>‖g‖</dt><dd id="norm">–</dd></div>
-<div><dt>λ in force</dt><dd id="strength">–</dd></div>
+<div><dt>Gradient norm ‖g‖</dt><dd id="norm">–</dd></div>
+<div><dt>Learning rate</dt><dd id="rate">–</dd></div>
+<div><dt>λ</dt><dd id="strength">–</dd></div>
 <div><dt>Images a second</dt><dd id="speed">–</dd></div>
 </dl>
 <div id="charts"></div>

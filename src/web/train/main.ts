@@ -7,6 +7,7 @@ import { element, say } from '../dom.ts';
 import { type Answers, createAnswers } from './answers.ts';
 import { type BackendName, whatIsMissing } from './backend.ts';
 import { createCurves } from './charts.ts';
+import { facts } from './labels.ts';
 import type { Offer, Reply, Request, RunInfo } from './messages.ts';
 import { createSettings } from './settings.ts';
 
@@ -73,6 +74,7 @@ function showNumbers(): void {
   put('accuracy', test?.top1, (share) => `${(100 * share).toFixed(1)} %`);
   put('loss', train?.loss, (value) => value.toFixed(3));
   put('norm', train?.grad_norm, (value) => value.toPrecision(3));
+  put('rate', train?.lr, (value) => String(Number(value.toPrecision(3))));
   put('strength', train?.lambda, (value) => String(Number(value.toPrecision(3))));
   put('speed', train?.images_per_second, (value) => value.toFixed(0));
   const last = run?.lastStep ?? 0;
@@ -107,8 +109,9 @@ function ready(info: Offer): void {
   offer = info;
   const { backends, train, test, classes } = info;
   element('backend', HTMLSelectElement).append(...backends.map(({ name, label }) => new Option(label, name)));
-  element('facts', HTMLElement).textContent =
-    `On ${train.toLocaleString('en')} handwritten digits, tested on ${test.toLocaleString('en')} others, with the gradient of its gradient’s norm. ortgrad writes the graphs here, and stock ONNX Runtime runs them: no server, no Python.`;
+  element('facts', HTMLElement).textContent = facts(
+    `${train.toLocaleString('en')} handwritten digits, and is tested on ${test.toLocaleString('en')} others`,
+  );
   answers = createAnswers(classes, (pixels) => (run ? ask({ kind: 'classify', pixels }) : answers?.show()));
   enter('idle');
   say('');
@@ -178,8 +181,7 @@ function load(files: readonly File[]): void {
 worker.addEventListener('message', ({ data: reply }: MessageEvent<Reply>) => receive(reply));
 worker.addEventListener('error', ({ message }) => {
   enter('loading');
-  const cause = message || 'worker.js or ort.js does not load: both belong beside index.html';
-  say(cause, true);
+  say(message || 'worker.js does not load: it belongs beside index.html', true);
 });
 
 element('settings', HTMLFormElement).addEventListener('submit', (event) => {
@@ -216,5 +218,5 @@ element('missing', HTMLElement).append(
   ...whatIsMissing().map((textContent) => Object.assign(document.createElement('li'), { textContent })),
 );
 enter('loading');
-say('Loading ONNX Runtime and the digits …');
+say('Loading the digits …');
 draw();

@@ -3,6 +3,7 @@ import { UserError } from '../../errors.ts';
 import { type GrKind, type GrWarmup, grSchedule } from '../../optim/gr-warmup.ts';
 import { parseConfig, type TrainConfig } from '../../train/config.ts';
 import { element } from '../dom.ts';
+import { PAGE_NAMES } from './labels.ts';
 
 /** What each optimizer does well with here. */
 const LEARNING_RATES: Readonly<Record<TrainConfig['optimizer'], number>> = {
@@ -17,22 +18,23 @@ const BATCH_SIZE = 64;
 const FIRST = { epochs: 10, warmupEpochs: 1 };
 
 export interface Settings {
-  /** Options as in a `--config` file. Throws UserError for a field that holds no number. */
+  /** Options as in a `--config` file; a field that holds no number gives NaN, which the check refuses. */
   read(): object;
   /** Shows those of a run that was loaded. */
   show(config: TrainConfig): void;
 }
 
-/** Makes the form one that offers only what goes together, and says why something does not. */
+/** Makes the form offer only what goes together. Where a change takes away what was chosen, it says why. */
 export function createSettings(graph: string, fraction: () => number): Settings {
   const gr = element('gr', HTMLSelectElement);
   const warmup = element('gr-warmup', HTMLSelectElement);
   const optimizer = element('optimizer', HTMLSelectElement);
   const field = (id: string): HTMLInputElement => element(id, HTMLInputElement);
-  const [lambda, r, rate, epochs, warmupEpochs] = [
+  const [lambda, r, rate, decay, epochs, warmupEpochs] = [
     field('lambda'),
     field('r'),
     field('learning-rate'),
+    field('weight-decay'),
     field('epochs'),
     field('warmup-epochs'),
   ];
@@ -42,15 +44,14 @@ export function createSettings(graph: string, fraction: () => number): Settings 
     const kind = chosen(gr, KINDS);
     lambda.disabled = kind === 'none' || kind === 'sam';
     r.disabled = kind === 'none' || kind === 'exact';
-    const reasons = WARMUPS.map((each) => refusal(kind, each, Number(warmupEpochs.value)));
-    for (const [i, option] of [...warmup.options].entries()) {
-      option.disabled = reasons[i] !== undefined;
-      option.title = reasons[i] ?? '';
+    for (const option of warmup.options) {
+      option.title = refusal(kind, chosen(option, WARMUPS), Number(warmupEpochs.value)) ?? '';
+      option.disabled = option.title !== '';
     }
-    if (warmup.selectedOptions[0]?.disabled) warmup.value = 'none';
+    const [selected] = warmup.selectedOptions;
+    element('reason', HTMLElement).textContent = selected?.title ?? '';
+    if (selected?.disabled || kind === 'none') warmup.value = 'none';
     warmup.disabled = kind === 'none';
-    element('reason', HTMLElement).textContent =
-      kind === 'none' ? '' : [...new Set(reasons.filter((reason) => reason !== undefined))].join('. ');
   };
 
   const strengthOf = (config: TrainConfig): void => {
@@ -60,15 +61,16 @@ export function createSettings(graph: string, fraction: () => number): Settings 
   };
 
   gr.addEventListener('change', () => {
-    const defaults = parseConfig({ gr: gr.value }, 'settings');
-    strengthOf(defaults);
+    strengthOf(parseConfig({ gr: gr.value }));
     fit();
     if (gr.value !== 'none' && warmup.value === 'none' && Number(warmupEpochs.value) > 0)
       warmup.value = 'zero';
   });
-  warmupEpochs.addEventListener('input', fit);
+  warmup.addEventListener('change', fit);
+  warmupEpochs.addEventListener('change', fit);
   optimizer.addEventListener('change', () => {
     rate.value = text(LEARNING_RATES[chosen(optimizer, OPTIMIZERS)]);
+    decay.value = text(parseConfig({ optimizer: optimizer.value }).weightDecay);
   });
 
   const show = (config: TrainConfig): void => {
@@ -76,27 +78,30 @@ export function createSettings(graph: string, fraction: () => number): Settings 
     warmup.value = config.grWarmup;
     optimizer.value = config.optimizer;
     rate.value = text(config.learningRate);
+    decay.value = text(config.weightDecay);
     epochs.value = text(config.epochs);
     warmupEpochs.value = text(config.warmupEpochs);
     strengthOf(config);
     fit();
   };
-  show(parseConfig(FIRST, 'settings'));
+  show(parseConfig(FIRST));
 
   return {
     show,
     read() {
+      // What is switched off is left out: the check would refuse what it still holds.
       const given = (input: HTMLInputElement) => (input.disabled ? undefined : input.valueAsNumber);
       return {
         graph,
         trainFraction: fraction(),
         batchSize: BATCH_SIZE,
         gr: gr.value,
-        grWarmup: warmup.value,
+        grWarmup: warmup.disabled ? undefined : warmup.value,
         lambda: given(lambda),
         r: given(r),
         optimizer: optimizer.value,
         learningRate: rate.valueAsNumber,
+        weightDecay: decay.valueAsNumber,
         epochs: epochs.valueAsNumber,
         warmupEpochs: warmupEpochs.valueAsNumber,
       };
@@ -105,7 +110,6 @@ export function createSettings(graph: string, fraction: () => number): Settings 
 }
 
 const KINDS = ['none', 'exact', 'fd', 'sam'] as const satisfies readonly GrKind[];
-/** In the order of the form. */
 const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const satisfies readonly GrWarmup[];
 const OPTIMIZERS = ['adamw', 'adam', 'sgd', 'rmsprop'] as const satisfies readonly TrainConfig['optimizer'][];
 
@@ -113,18 +117,21 @@ const OPTIMIZERS = ['adamw', 'adam', 'sgd', 'rmsprop'] as const satisfies readon
 function refusal(kind: GrKind, warmup: GrWarmup, warmupEpochs: number): string | undefined {
   const strength = kind === 'exact' ? { lambda: 1 } : { lambda: 1, r: 1, alpha: 1 };
   try {
-    grSchedule({ kind, warmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, ...strength });
+    grSchedule({ kind, warmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, ...strength }, PAGE_NAMES);
     return undefined;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    // Without the flag before it, and the flags that would mend it.
-    return error.message.replace(/^--gr-warmup \w+: /, '').replace(/;.*$/, '');
+    return error.message;
   }
 }
 
-function chosen<const T extends string>(select: HTMLSelectElement, values: readonly T[]): T {
-  const found = values.find((value) => value === select.value);
-  if (found === undefined) throw new Error(`internal: ${select.id} is ${select.value}`);
+/** The value of a menu, or of one of its items. */
+function chosen<const T extends string>(
+  { value }: HTMLSelectElement | HTMLOptionElement,
+  values: readonly T[],
+): T {
+  const found = values.find((each) => each === value);
+  if (found === undefined) throw new Error(`internal: a menu holds ${value}`);
   return found;
 }
 

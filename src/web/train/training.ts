@@ -16,6 +16,7 @@ import { type Batch, type Batches, batchesOf } from '../../datasets/batches.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { serialize } from '../../onnx/serialize.ts';
+import { setting } from '../../option-names.ts';
 import type { Checkpoint } from '../../train/checkpoint.ts';
 import { parseConfig, runName, type TrainConfig } from '../../train/config.ts';
 import { createDeviceTrainer } from '../../train/device-trainer.ts';
@@ -28,6 +29,7 @@ import { ParameterArrays } from '../../train/parameters.ts';
 import { type ArchivedRun, encodeRun } from '../../train/run-archive.ts';
 import { createTrainer, type Plan, planRun, type Trainer } from '../../train/trainer.ts';
 import type { Backend } from './backend.ts';
+import { PAGE_NAMES } from './labels.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';
 
 /** Steps between measurements on the test images. */
@@ -72,7 +74,7 @@ export async function newTraining(
   spec: Spec,
   options: TrainingOptions,
 ): Promise<Training> {
-  const config = parseConfig(settings, 'settings');
+  const config = parseConfig(settings, undefined, PAGE_NAMES);
   const microBatch = config.microBatch || config.batchSize;
   return openTraining({ ...config, microBatch, memory: config.memory ?? 'fast' }, spec, options);
 }
@@ -94,7 +96,7 @@ export async function resumedTraining(
     );
   }
   // To go on here means to go on: where node was told to stop early does not count.
-  const whole = { ...parseConfig(config, `${origin}: config`), maxSteps: 0 };
+  const whole = { ...parseConfig(config, `${origin}: config`, PAGE_NAMES), maxSteps: 0 };
   return openTraining(whole, spec, options, { run, origin });
 }
 
@@ -140,12 +142,13 @@ async function openTraining(
       const trainer = createDeviceTrainer(config, plan, manifest, parameters, {
         spec: target,
         open: backend.open,
+        names: PAGE_NAMES,
       });
       return { trainer, pull: trainer.pull, release: trainer.release };
     }
     const { labelSmoothing, gr: kind } = config;
     const engine = createEngine({ manifest, parameters, kind, labelSmoothing, load: loadGraph });
-    const trainer = createTrainer(config, plan, manifest, parameters, engine);
+    const trainer = createTrainer(config, plan, manifest, parameters, engine, PAGE_NAMES);
     return { trainer, pull: async () => {}, release: engine.release };
   }
 
@@ -160,7 +163,8 @@ async function openTraining(
     const start = performance.now();
     await pull();
     const { images: count, ...scores } = await evaluate(inference, manifest, parameters.feeds, allOf(test));
-    best = { top1: scores.top1, step };
+    const before = metrics.find((line) => line.split === 'test' && line.step === best?.step);
+    if (isBetter(scores, best, before?.loss ?? null)) best = { top1: scores.top1, step };
     return metricsLine({
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
@@ -183,7 +187,7 @@ async function openTraining(
       ),
     },
     generator: { seed: config.seed },
-    // The best checkpoint is one that there is: this one, or none.
+    // The best weights are saved only where they are these: the page keeps no others.
     best: best?.step === step ? best : null,
     graph: { name, hash: saved?.graph.hash ?? (await sha256(serialize(built.graphs['loss-grad']))), spec },
     dataset: saved?.dataset ?? infoOf(dataset),
@@ -240,6 +244,17 @@ async function openTraining(
   };
 }
 
+/** Whether a measurement beats the best so far: by its accuracy, or at the same accuracy by its loss. */
+function isBetter(
+  { top1, loss }: { readonly top1: number; readonly loss: number },
+  best: Checkpoint['best'],
+  bestLoss: number | null,
+): boolean {
+  if (!Number.isFinite(loss)) return false;
+  if (best === null || top1 > best.top1) return true;
+  return top1 === best.top1 && bestLoss !== null && loss < bestLoss;
+}
+
 function graphsOf(spec: Spec, microBatch: number, { memory }: TrainConfig): BuiltGraphs {
   try {
     return buildGraphs(spec, microBatch, memory === undefined ? {} : { memory });
@@ -260,7 +275,7 @@ function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
   });
   if (batches.perEpoch > 0) return batches;
   throw new UserError(
-    `batch size ${batchSize}: expected at most ${dataset.train.length}, the training images that this page has`,
+    `${setting(PAGE_NAMES, 'batchSize', batchSize)}: expected at most ${dataset.train.length}, the training images that this page has`,
   );
 }
 

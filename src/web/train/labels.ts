@@ -1,0 +1,53 @@
+/** What the page calls the options of a run: in its form, and in messages. Pure. */
+import { flagName, type OptionNames } from '../../option-names.ts';
+import type { TrainConfig } from '../../train/config.ts';
+
+interface Label<V extends string = string> {
+  readonly label: string;
+  /** By value, in the order of the form. */
+  readonly values?: Readonly<Record<V, string>>;
+}
+
+/** Those of the form; `device` is chosen there too, with words for what the browser has. */
+export const LABELS = {
+  gr: {
+    label: 'Regularization',
+    values: {
+      none: 'none',
+      exact: 'exact: penalizes the gradient’s norm',
+      fd: 'finite difference: nearly the same',
+      sam: 'SAM: sharpness-aware minimization',
+    },
+  } satisfies Label<TrainConfig['gr']>,
+  grWarmup: {
+    label: 'Regularization warmup',
+    values: { none: 'none', lambda: 'λ grows', r: 'r grows', zero: 'off, then on' },
+  } satisfies Label<TrainConfig['grWarmup']>,
+  lambda: { label: 'Weight λ' },
+  r: { label: 'Distance r' },
+  optimizer: {
+    label: 'Optimizer',
+    values: { adamw: 'AdamW', adam: 'Adam', sgd: 'SGD', rmsprop: 'RMSProp' },
+  } satisfies Label<TrainConfig['optimizer']>,
+  learningRate: { label: 'Learning rate' },
+  weightDecay: { label: 'Weight decay' },
+  epochs: { label: 'Epochs' },
+  warmupEpochs: { label: 'Warmup epochs' },
+  device: { label: 'Runs in', values: { cpu: 'WebAssembly', webgpu: 'WebGPU' } },
+} as const satisfies Readonly<Record<string, Label>>;
+
+const TABLE: Readonly<Record<string, Label>> = LABELS;
+
+/** Messages quote values; an option that the form lacks has the words of its key. */
+export const PAGE_NAMES: OptionNames = {
+  option: (key) => TABLE[key]?.label ?? flagName(key).replaceAll('-', ' '),
+  value: (key, value) => {
+    const label = TABLE[key]?.values?.[String(value)];
+    return label === undefined ? String(value) : `“${label}”`;
+  },
+};
+
+/** What the page trains, and how. `digits` says on which images. */
+export function facts(digits: string): string {
+  return `It learns from ${digits}. Regularization penalizes the norm of the gradient, so training differentiates twice. ortgrad writes the graphs in this page, and stock ONNX Runtime runs them: no server, no Python.`;
+}
