@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { writeStudyReport } from '../report/study/write.ts';
@@ -114,7 +115,7 @@ export async function study(argv: readonly string[]): Promise<void> {
   const design: StudyDesign = {
     ...written,
     ...(data !== undefined && { data }),
-    command: typed('study', argv.join(' ')),
+    command: typed('study', argv.map(quoted).join(' ')),
     // Fixed here, whatever --jobs a resumed study has: the number of threads enters the last digits.
     base: { threads: Math.max(1, Math.floor(availableParallelism() / jobs)), ...written.base },
   };
@@ -129,7 +130,8 @@ export async function study(argv: readonly string[]): Promise<void> {
 
 async function plan(design: StudyDesign, origin: string, isDry: boolean): Promise<PlannedCell[]> {
   const { cells, leftOut } = expandDesign(design, origin);
-  if (isDry) for (const [reason, count] of leftOut) print(`${count} combinations left out: ${reason}`);
+  if (isDry)
+    for (const [reason, count] of leftOut) print(`${counted(count, 'combination')} left out: ${reason}`);
   return planCells(cells, { data: design.data, officialSizes: isDry });
 }
 
@@ -140,7 +142,7 @@ async function run(
   isDry: boolean,
 ): Promise<void> {
   if (isDry) return tell(cells, jobs);
-  print(`${cells.length} cells, ${jobs} side by side, in ${folder}`);
+  print(`${counted(cells.length, 'cell')}, ${jobs} side by side, in ${folder}`);
   const progress = createStudyProgress({
     stream: process.stdout,
     cells,
@@ -171,6 +173,11 @@ async function run(
   }
 }
 
+/** An argument as a shell takes it. */
+function quoted(argument: string): string {
+  return /^[\w./:=,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}
+
 /** What a study would do. */
 async function tell(cells: readonly PlannedCell[], jobs: number): Promise<void> {
   const seconds = await estimateSeconds(cells, jobs);
@@ -182,6 +189,6 @@ async function tell(cells: readonly PlannedCell[], jobs: number): Promise<void> 
   }
   const total = [...seconds.values()].reduce((sum, each) => sum + each, 0);
   print(
-    `${cells.length} cells: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
+    `${counted(cells.length, 'cell')}: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
   );
 }
