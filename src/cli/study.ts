@@ -1,6 +1,7 @@
 /** `ortgrad study`: a grid of training runs, from its design to its report. */
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.ts';
 import { writeStudyReport } from '../report/study/write.ts';
@@ -115,7 +116,7 @@ export async function study(argv: readonly string[]): Promise<void> {
   const design: StudyDesign = {
     ...written,
     ...(data !== undefined && { data }),
-    command: typed('study', argv.join(' ')),
+    command: typed('study', argv.map(quoted).join(' ')),
     // Fixed here, whatever --jobs a resumed study has: the number of threads enters the last digits.
     base: { threads: Math.max(1, Math.floor(availableParallelism() / jobs)), ...written.base },
   };
@@ -130,7 +131,8 @@ export async function study(argv: readonly string[]): Promise<void> {
 
 async function plan(design: StudyDesign, origin: string, isDry: boolean): Promise<PlannedCell[]> {
   const { cells, leftOut } = expandDesign(design, origin);
-  if (isDry) for (const [reason, count] of leftOut) print(`${count} combinations left out: ${reason}`);
+  if (isDry)
+    for (const [reason, count] of leftOut) print(`${counted(count, 'combination')} left out: ${reason}`);
   return planCells(cells, { data: design.data, officialSizes: isDry });
 }
 
@@ -141,7 +143,7 @@ async function run(
   isDry: boolean,
 ): Promise<void> {
   if (isDry) return tell(cells, jobs);
-  print(`${cells.length} cells, ${jobs} side by side, in ${folder}`);
+  print(`${counted(cells.length, 'cell')}, ${jobs} side by side, in ${folder}`);
   const progress = createStudyProgress({
     stream: process.stdout,
     cells,
@@ -169,6 +171,11 @@ async function run(
   }
 }
 
+/** An argument as a shell takes it. */
+function quoted(argument: string): string {
+  return /^[\w./:=,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}
+
 /** What a study would do. */
 async function tell(cells: readonly PlannedCell[], jobs: number): Promise<void> {
   const seconds = await estimateSeconds(cells, jobs);
@@ -180,6 +187,6 @@ async function tell(cells: readonly PlannedCell[], jobs: number): Promise<void> 
   }
   const total = [...seconds.values()].reduce((sum, each) => sum + each, 0);
   print(
-    `${cells.length} cells: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
+    `${counted(cells.length, 'cell')}: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
   );
 }

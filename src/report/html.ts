@@ -3,7 +3,8 @@ export class Html {
   constructor(readonly text: string) {}
 }
 
-type Content = Html | string | number | readonly Content[];
+/** `false` puts in nothing: `condition && html…`. */
+type Content = Html | string | number | false | readonly Content[];
 
 /** Template tag: what is put in is escaped, unless it came from this tag (or is wrapped in `Html` by hand). */
 export function html(parts: TemplateStringsArray, ...contents: readonly Content[]): Html {
@@ -14,6 +15,7 @@ export function html(parts: TemplateStringsArray, ...contents: readonly Content[
 
 function toText(content: Content): string {
   if (content instanceof Html) return content.text;
+  if (content === false) return '';
   if (typeof content === 'object') return content.map(toText).join('');
   return String(content).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -41,14 +41,26 @@ export type StudyDesign = v.InferOutput<typeof designSchema>;
 
 /** One training run of a study. */
 export interface Cell {
-  /** Tells what it is in words, and all of its config in a digest: also the name of its folder. */
+  /** Says in words what the cell is, and in a digest all of its config. Its folder has this name. */
   readonly id: string;
   readonly config: TrainConfig;
+  /** The name of its value on each axis, without the axes that make no difference to it. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
+export interface Axis {
+  readonly name: string;
+  /** Keys of the options that its values set. */
+  readonly options: readonly string[];
+  /** Whether the design gives its values names; they are values of one option otherwise. */
+  readonly hasNames: boolean;
 }
 
 export interface Cells {
   /** By seed first, so that a study that is cut short has whole replications. */
   readonly cells: readonly Cell[];
+  /** In the design's order. */
+  readonly axes: readonly Axis[];
   /** Combinations that are no training run (`--gr-warmup zero` without warmup), by the reason. */
   readonly leftOut: ReadonlyMap<string, number>;
 }
@@ -78,16 +90,20 @@ export function parseDesign(json: unknown, origin: string): StudyDesign {
 
 /** The cells of a design. Throws a UserError where there are none. */
 export function expandDesign(design: StudyDesign, origin: string): Cells {
+  const axes = axesOf(design);
   const cells = new Map<string, Cell>();
   const leftOut = new Map<string, number>();
   for (const grid of design.grids ?? [{}]) {
-    for (const settings of combinations(design, grid)) {
+    for (const { given: all, names } of combinations(design, grid)) {
       // An axis over λ makes one run of `--gr none`, not several.
-      const given = optionsInEffect({ ...design.base, ...settings });
+      const given = optionsInEffect({ ...design.base, ...all });
       try {
         const config = parseConfig(given, origin);
-        const id = cellId(config);
-        cells.set(id, { id, config });
+        const id = cellId(config, axes);
+        const values = Object.fromEntries(
+          Object.entries(names).filter(([axis, name]) => hasEffect(settingOf(design, axis, name), given)),
+        );
+        cells.set(id, { id, config, values: common(values, cells.get(id)?.values ?? values) });
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         leftOut.set(error.message, (leftOut.get(error.message) ?? 0) + 1);
@@ -98,7 +114,26 @@ export function expandDesign(design: StudyDesign, origin: string): Cells {
     const [reason = 'a grid without values'] = leftOut.keys();
     throw new UserError(`${origin}: no combination of its axes is a training run: ${reason}`);
   }
-  return { cells: [...cells.values()].sort((a, b) => a.config.seed - b.config.seed), leftOut };
+  return { cells: [...cells.values()].sort((a, b) => a.config.seed - b.config.seed), axes, leftOut };
+}
+
+function axesOf({ axes }: StudyDesign): readonly Axis[] {
+  return Object.entries(axes).map(([name, values]) => ({
+    name,
+    options: [...new Set(settingsOf(name, values).flatMap(([, setting]) => Object.keys(setting)))],
+    hasNames: !Array.isArray(values),
+  }));
+}
+
+/** Whether any of what a value sets is in the cell: a later axis may set it again, another option may idle it. */
+function hasEffect(setting: GivenOptions, given: GivenOptions): boolean {
+  const settings = Object.entries(setting);
+  return settings.length === 0 || settings.some(([key, value]) => given[key] === value);
+}
+
+/** What two names of one cell share: where they differ, the axis makes no difference to the cell. */
+function common(a: Cell['values'], b: Cell['values']): Cell['values'] {
+  return Object.fromEntries(Object.entries(a).filter(([axis, name]) => b[axis] === name));
 }
 
 function checkSettings(setting: GivenOptions, origin: string): void {
@@ -115,6 +150,11 @@ function settingsOf(axis: string, values: AxisValues): [name: string, setting: G
   return Array.isArray(values)
     ? values.map((value) => [String(value), { [axis]: value }])
     : Object.entries(values);
+}
+
+function settingOf({ axes }: StudyDesign, axis: string, name: string): GivenOptions {
+  const values = axes[axis];
+  return values === undefined ? {} : (new Map(settingsOf(axis, values)).get(name) ?? {});
 }
 
 function checkGrid(
@@ -139,22 +179,33 @@ function unknown(where: string, what: string, name: string, names: readonly stri
   );
 }
 
+/** What a combination of values sets, and the name of its value on each axis. */
+interface Combination {
+  readonly given: GivenOptions;
+  readonly names: Readonly<Record<string, string>>;
+}
+
 function combinations(
   { axes }: StudyDesign,
   grid: Readonly<Record<string, readonly unknown[]>>,
-): GivenOptions[] {
-  return Object.entries(axes).reduce<GivenOptions[]>(
+): Combination[] {
+  return Object.entries(axes).reduce<Combination[]>(
     (before, [axis, values]) => {
       const chosen = grid[axis]?.map(String);
       const settings = settingsOf(axis, values).filter(([name]) => chosen?.includes(name) ?? true);
-      return before.flatMap((given) => settings.map(([, setting]) => ({ ...given, ...setting })));
+      return before.flatMap(({ given, names }) =>
+        settings.map(([name, setting]) => ({
+          given: { ...given, ...setting },
+          names: { ...names, [axis]: name },
+        })),
+      );
     },
-    [{}],
+    [{ given: {}, names: {} }],
   );
 }
 
 /** `vit-micro-mnist-adamw-warmup-fd-zero-s0-1f3c9a`. */
-function cellId(config: TrainConfig): string {
+function cellId(config: TrainConfig, axes: readonly Axis[]): string {
   const { graph, trainFraction, optimizer, warmupEpochs, gr, grWarmup, seed } = config;
   const words = [
     graphName(graph),
@@ -164,16 +215,21 @@ function cellId(config: TrainConfig): string {
     gr,
     grWarmup === 'none' ? '' : grWarmup,
     `s${seed}`,
-    digest(config),
+    digest(config, axes),
   ];
   return words.filter((word) => word !== '').join('-');
 }
 
-/** FNV-1a of what enters the computation, in 6 hexadecimal digits: the words above tell most cells apart by themselves. */
-function digest(config: TrainConfig): string {
+/**
+ * FNV-1a of what enters the computation and of what an axis sets, in 6 hexadecimal digits: the words above tell most
+ * cells apart by themselves.
+ */
+function digest(config: TrainConfig, axes: readonly Axis[]): string {
   const values: GivenOptions = config;
+  const isOnAxis = (key: string) => axes.some(({ options }) => options.includes(key));
   const text = Object.entries<OptionTable[string]>(OPTIONS)
-    .filter(([key, { info }]) => !info.resumable && key !== 'data' && values[key] !== undefined)
+    .filter(([key, { info }]) => isOnAxis(key) || (!info.resumable && key !== 'data'))
+    .filter(([key]) => values[key] !== undefined)
     .map(([key]) => `${key}=${values[key]}`)
     .join();
   let hash = 0x811c9dc5;

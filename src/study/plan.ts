@@ -43,7 +43,8 @@ export async function planCells(
   const graphs = new Map<string, ReturnType<typeof open>>();
   const sizes = new Map<string, Promise<number>>();
   const planned: PlannedCell[] = [];
-  for (const { id, config: given } of cells) {
+  for (const cell of cells) {
+    const { id, config: given } = cell;
     const { graph, gradientFlops } = await once(graphs, given.graph, () => open(given.graph));
     const { spec } = graph;
     const folder = given.data ?? (spec.dataset === 'mnist' ? undefined : data);
@@ -72,7 +73,7 @@ export async function planCells(
     for (let step = 0; step < totalSteps; step++)
       gradients += regularizer(step).active ? GRADIENTS[config.gr] : 1;
     planned.push({
-      id,
+      ...cell,
       config,
       dataset: spec.dataset,
       model: modelName(graph.name, spec.dataset),

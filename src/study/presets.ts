@@ -7,9 +7,9 @@
 const gr = {
   none: { gr: 'none' },
   GR: { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'none' },
-  'GR, λ-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'lambda' },
-  'GR, r-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'r' },
-  'GR, zero-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'zero' },
+  'GR + λ-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'lambda' },
+  'GR + r-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'r' },
+  'GR + zero-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'zero' },
 } as const;
 
 export const PRESETS = {
@@ -50,7 +50,7 @@ export const PRESETS = {
     },
     grids: [
       { model: ['micro'], images: ['all'], optimizer: ['adamw'] },
-      { model: ['micro'], images: ['all'], optimizer: ['sgd'], gr: ['none', 'GR', 'GR, zero-warmup'] },
+      { model: ['micro'], images: ['all'], optimizer: ['sgd'], gr: ['none', 'GR', 'GR + zero-warmup'] },
       { model: ['micro'], optimizer: ['adamw'], lrWarmup: ['on'] },
       { images: ['quarter'], optimizer: ['adamw'], lrWarmup: ['on'] },
     ],

@@ -183,8 +183,14 @@ function shortNames(cells: readonly PlannedCell[]): ReadonlyMap<PlannedCell, str
       .filter((word) => word !== '')
       .join(' ');
   const isClear = new Set(cells.map(name)).size === cells.length;
-  // Cells may differ in what no name says, such as the weight decay: then the id does.
-  return new Map(cells.map((cell) => [cell, printable(isClear ? name(cell) : cell.id)]));
+  if (isClear) return new Map(cells.map((cell) => [cell, printable(name(cell))]));
+  // Cells may differ in what no part says, such as the weight decay: their values on the axes say it.
+  const onAxes = ({ values }: PlannedCell) =>
+    Object.entries(values)
+      .map(([axis, value]) => `${axis} ${value}`)
+      .join(' ');
+  const isTold = new Set(cells.map(onAxes)).size === cells.length;
+  return new Map(cells.map((cell) => [cell, printable(isTold ? onAxes(cell) : cell.id)]));
 }
 
 function speedKey({ config, model }: PlannedCell): string {

@@ -4,11 +4,10 @@ import { basename, join, resolve } from 'node:path';
 import { openGraph } from '../artifacts/store.ts';
 import type { DatasetName } from '../datasets/dataset.ts';
 import { readJsonFile } from '../json-file.ts';
-import type { TrainConfig } from '../train/config.ts';
 import { type DiagnosticsLine, readDiagnostics } from '../train/diagnostics/log.ts';
 import type { MetricsLine } from '../train/metrics.ts';
 import { readMetrics } from '../train/metrics-log.ts';
-import { expandDesign, parseDesign } from './design.ts';
+import { type Axis, type Cell, expandDesign, parseDesign } from './design.ts';
 import { type CellOutcome, readOutcome } from './outcome.ts';
 import { modelName } from './plan.ts';
 import { cellFolder } from './runner.ts';
@@ -16,10 +15,7 @@ import { cellFolder } from './runner.ts';
 /** In a study's folder: its design, which `--config` takes too. */
 export const DESIGN_FILE = 'study.json';
 
-export interface CellResult {
-  /** Also the name of its folder. */
-  readonly id: string;
-  readonly config: TrainConfig;
+export interface CellResult extends Cell {
   readonly dataset: DatasetName;
   /** The graph's name without the dataset. */
   readonly model: string;
@@ -40,6 +36,7 @@ export interface StudyResults {
   readonly about: string;
   /** That began it. */
   readonly command: string;
+  readonly axes: readonly Axis[];
   readonly cells: readonly CellResult[];
 }
 
@@ -47,31 +44,43 @@ export interface StudyResults {
 export async function readStudy(folder: string): Promise<StudyResults> {
   const file = join(folder, DESIGN_FILE);
   const design = parseDesign(await readJsonFile(file), file);
-  const { cells } = expandDesign(design, file);
+  const { cells, axes } = expandDesign(design, file);
   return {
     name: basename(resolve(folder)),
     about: design.about,
     command: design.command ?? '',
-    cells: await Promise.all(cells.map(({ id, config }) => readCell(cellFolder(folder, { id }), id, config))),
+    axes,
+    cells: await Promise.all(cells.map((cell) => readCell(cellFolder(folder, cell), cell))),
   };
 }
 
-async function readCell(folder: string, id: string, config: TrainConfig): Promise<CellResult> {
-  const { spec, name } = await openGraph(config.graph);
-  const outcome = await readOutcome(folder);
+async function readCell(folder: string, cell: Cell): Promise<CellResult> {
+  const { spec, name } = await openGraph(cell.config.graph);
   const read = <T>(file: string, reader: (path: string) => T[]): T[] =>
     existsSync(join(folder, file)) ? reader(join(folder, file)) : [];
+  const metrics = read('metrics.jsonl', readMetrics);
+  const outcome = await readOutcome(folder);
   return {
-    id,
-    config,
+    ...cell,
     dataset: spec.dataset,
     model: modelName(name, spec.dataset),
-    state: outcome?.state ?? 'unfinished',
-    message: outcome?.message ?? null,
+    ...endOf(outcome, metrics),
     trainImages: outcome?.trainImages ?? null,
     warmupSteps: outcome?.warmupSteps ?? null,
     totalSteps: outcome?.totalSteps ?? null,
-    metrics: read('metrics.jsonl', readMetrics),
+    metrics,
     diagnostics: read('diagnostics.jsonl', readDiagnostics),
   };
+}
+
+/** A run whose last measurement is not finite has diverged, whatever it called itself. */
+function endOf(
+  outcome: CellOutcome | undefined,
+  metrics: readonly MetricsLine[],
+): Pick<CellResult, 'state' | 'message'> {
+  if (outcome === undefined) return { state: 'unfinished', message: null };
+  const last = metrics.findLast(({ split }) => split !== 'train');
+  return outcome.state === 'done' && last?.loss === null
+    ? { state: 'diverged', message: `step ${last.step}: the loss of the last evaluation is not finite` }
+    : { state: outcome.state, message: outcome.message };
 }

@@ -402,7 +402,7 @@ export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOpti
 }
 
 /** Whether the other options let this one have an effect. */
-function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean {
+export function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean {
   return only === undefined || only[1].includes(String(config[only[0]]));
 }
 

@@ -65,6 +65,33 @@ test('an axis over what has no effect makes one cell, not several of the same', 
   );
 });
 
+test('a cell has the names of its values on the axes that make a difference to it', (t) => {
+  const axes = {
+    gr: { plain: { gr: 'none' }, strong: { gr: 'exact', lambda: 1 } },
+    lambda: [0.01, 0.1],
+    momentum: [0, 0.9],
+    when: { default: {}, late: { evalEvery: 2 } },
+  };
+  const { cells, axes: told } = expand({ base: { grWarmup: 'none' }, axes });
+  t.deepEqual(
+    cells.map(({ values }) => values),
+    [
+      { gr: 'plain', when: 'default' },
+      { gr: 'plain', when: 'late' },
+      { gr: 'strong', lambda: '0.01', when: 'default' },
+      { gr: 'strong', lambda: '0.01', when: 'late' },
+      { gr: 'strong', lambda: '0.1', when: 'default' },
+      { gr: 'strong', lambda: '0.1', when: 'late' },
+    ],
+  );
+  t.deepEqual(told[0], { name: 'gr', options: ['gr', 'lambda'], hasNames: true });
+  t.deepEqual(told[1], { name: 'lambda', options: ['lambda'], hasNames: false });
+});
+
+test('an axis over what changes no number still makes a cell of each value', (t) => {
+  t.is(expand({ axes: { threads: [1, 2], data: ['a', 'b'] } }).cells.length, 4);
+});
+
 test('the id changes with what enters the computation and with nothing else', (t) => {
   const id = (base: object) => expand({ base, axes: { seed: [0] } }).cells[0]?.id;
   t.is(id({ threads: 1, data: 'a', keep: 1 }), id({ threads: 2, data: 'b', keep: 5 }));

@@ -16,7 +16,7 @@ function cell(id: string, gr: 'none' | 'fd', flops: number, seed = 0): PlannedCe
     trainImages: 100,
     totalSteps: 100,
   } as const;
-  return { id: `${id}-abcdef`, config, flops, ...fixed };
+  return { id: `${id}-abcdef`, config, values: {}, flops, ...fixed };
 }
 
 const DONE: CellOutcome = {

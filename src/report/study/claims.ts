@@ -3,55 +3,69 @@
  * each judged by this study's numbers alone.
  */
 import type { TrainConfig } from '../../train/config.ts';
-import {
-  armOf,
-  type Facets,
-  isAdaptive,
-  type Setting,
-  sameBut,
-  settingName,
-  variantsOf,
-  WARMUP_NAMES,
-} from './facets.ts';
+import { WARMUP_NAMES } from './conditions.ts';
+import { armOf, type Facets, sameBut, variantsOf } from './facets.ts';
 import { type BySeed, bySeed, finalError, minus, rateVariance, restlessness } from './measures.ts';
 import { families, modelSize } from './scale.ts';
-import { type Interval, pairedInterval } from './statistics.ts';
+import { isAdaptive, type Setting, settingName } from './settings.ts';
+import {
+  holmLevels,
+  type Interval,
+  pairedInterval,
+  pairedPValue,
+  type Spread,
+  spread,
+} from './statistics.ts';
 
 export type Verdict = 'agrees' | 'disagrees' | 'cannot tell';
+export type Side = 'above 0' | 'below 0';
 
-/** One place of the study where the claim can be looked at. */
+/** A difference in one place of the study where a claim can be looked at. */
+export interface Difference {
+  readonly where: string;
+  /** Over the pairs of runs; null where there is none. */
+  readonly spread: Spread | null;
+}
+
 export interface Evidence {
   readonly where: string;
-  /** Null without a pair. */
+  /** At 95 %, whatever else is compared. Null without a pair. */
   readonly interval: Interval | null;
+  /** At the level at which the difference is tested; null where there are too few pairs to test it. */
+  readonly corrected: (Interval & { readonly level: number }) | null;
   readonly verdict: Verdict;
 }
 
 export interface JudgedClaim {
   readonly claim: string;
+  /** For a list of claims. */
+  readonly short: string;
   /** The difference that was judged, and on which side of 0 the claim has it. */
   readonly difference: string;
   readonly authors: string;
-  /** None where the study has no runs that could tell. */
+  /** None where the design does not compare what the claim compares. */
   readonly evidence: readonly Evidence[];
   readonly verdict: Verdict;
 }
 
 interface Claim {
   readonly claim: string;
+  readonly short: string;
   readonly difference: string;
-  readonly side: 'above 0' | 'below 0';
+  readonly side: Side;
   readonly authors: string;
-  readonly differences: (facets: Facets) => readonly Differences[];
+  readonly differences: (facets: Facets) => readonly DifferenceBySeed[];
 }
 
-interface Differences {
+interface DifferenceBySeed {
   readonly where: string;
   readonly bySeed: BySeed;
 }
 
-export const RULE =
-  'Differences are paired: each seed gives one, of two runs that share everything but what is compared. A claim agrees in a setting where the 95 % t-interval of the mean difference lies wholly on its side of 0, disagrees where it lies wholly on the other side; else, or with fewer than two pairs, the numbers cannot tell. Over several settings it agrees where it agrees in at least one and disagrees in none, disagrees where it is the other way round, and else cannot tell. Errors are those of the last evaluation, in percentage points; runs that diverged, failed or are not finished have none and make no pair.';
+/** Fewer pairs of runs cannot tell. */
+export const FEWEST_PAIRS = 3;
+
+export const RULE = `Each seed gives one difference, between two runs that share everything but what is compared. A setting with ${FEWEST_PAIRS} such seeds or more is tested, by the t-test that the mean difference is 0. Over the settings of a claim the tests are corrected by Holm's procedure: with a chance of 95 % or more, no setting gets a verdict by chance alone. The interval in brackets is the t-interval at the level of the corrected test. In a setting the claim agrees where this interval lies wholly on the claim's side of 0, and disagrees where it lies wholly on the other side; else the numbers cannot tell. Over several settings the claim agrees where it agrees in at least one and disagrees in none, disagrees where it is the other way round, and else cannot tell. Errors are those of the last evaluation, in percentage points. A run that diverged, failed or is not finished has no error and is in no pair.`;
 
 type OwnWarmup = Exclude<TrainConfig['grWarmup'], 'none'>;
 
@@ -64,6 +78,7 @@ const OWN: Readonly<Record<OwnWarmup, string>> = {
 const CLAIMS: readonly Claim[] = [
   {
     claim: 'Under AdamW with learning-rate warmup, GR without a warmup of its own raises the test error',
+    short: 'GR raises the error',
     difference: 'GR − no GR',
     side: 'above 0',
     authors:
@@ -73,6 +88,7 @@ const CLAIMS: readonly Claim[] = [
   ...(['zero', 'r', 'lambda'] as const).map(
     (own): Claim => ({
       claim: `${WARMUP_NAMES[own]} lowers the test error against GR alone`,
+      short: `${WARMUP_NAMES[own]} lowers it`,
       difference: `GR with ${WARMUP_NAMES[own]} − GR`,
       side: 'below 0',
       authors: OWN[own],
@@ -82,6 +98,7 @@ const CLAIMS: readonly Claim[] = [
   ),
   {
     claim: 'GR with zero-warmup lowers the test error against no GR',
+    short: 'GR with zero-warmup is better than none',
     difference: 'GR with zero-warmup − no GR',
     side: 'below 0',
     authors:
@@ -91,6 +108,7 @@ const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'Without learning-rate warmup, GR does not do the harm that it does with it',
+    short: 'no harm without learning-rate warmup',
     difference: '(GR − no GR with LR warmup) − (GR − no GR without)',
     side: 'above 0',
     authors: 'abstract: performance degenerates “particularly with learning rate warmup”; no figures here',
@@ -99,16 +117,19 @@ const CLAIMS: readonly Claim[] = [
   },
   instability(
     "the norm of the optimizer's gradient more restless",
+    'GR makes the gradient restless',
     'standard deviation of log ‖g‖ about its running median over 11 steps, in the LR warmup',
     restlessness,
   ),
   instability(
     'the adaptive learning rate ψ = 1/(√v̂ + ε) vary more',
+    'GR makes the adaptive learning rate vary',
     'variance of log ψ over all parameters, mean over the LR warmup',
     rateVariance,
   ),
   {
     claim: 'The harm is one of adaptive optimizers: under SGD the same difference does not show',
+    short: 'no harm under SGD',
     difference: '(GR − no GR with AdamW) − (GR − no GR with SGD)',
     side: 'above 0',
     authors: 'abstract: degeneration “in adaptive optimization scenarios”; no figures here',
@@ -116,6 +137,7 @@ const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'What zero-warmup gains over GR grows with the size of the model',
+    short: 'the gain grows with the model',
     difference: '(GR − GR with zero-warmup, largest model) − (same, smallest)',
     side: 'above 0',
     authors: 'CIFAR-10, gain in points: ViT-Ti 0.31, ViT-S 1.72, ViT-B 2.94',
@@ -123,6 +145,7 @@ const CLAIMS: readonly Claim[] = [
   },
   {
     claim: 'What zero-warmup gains over GR grows with the number of training images',
+    short: 'the gain grows with the images',
     difference: '(GR − GR with zero-warmup, most images) − (same, fewest)',
     side: 'above 0',
     authors: 'no figures here',
@@ -131,18 +154,39 @@ const CLAIMS: readonly Claim[] = [
 ];
 
 export function judgeClaims(facets: Facets): readonly JudgedClaim[] {
-  return CLAIMS.map(({ claim, difference, side, authors, differences }) => {
-    const evidence = differences(facets).map(({ where, bySeed }): Evidence => {
-      const interval = pairedInterval([...bySeed.values()]);
-      return { where, interval, verdict: judge(interval, side) };
-    });
-    const verdict = summarize(evidence.map((each) => each.verdict));
-    return { claim, difference: `${difference}, claimed ${side}`, authors, evidence, verdict };
-  });
+  return CLAIMS.map(({ claim, short, difference, side, authors, differences }) => ({
+    claim,
+    short,
+    difference: `${difference}, claimed ${side}`,
+    authors,
+    ...weigh(
+      differences(facets).map(({ where, bySeed }) => ({ where, spread: spread([...bySeed.values()]) })),
+      side,
+    ),
+  }));
 }
 
-/** By the first half of the rule. */
-export function judge(interval: Interval | null, side: 'above 0' | 'below 0'): Verdict {
+/** A claim's verdict in each place and over all of them, by the rule. */
+export function weigh(
+  differences: readonly Difference[],
+  side: Side,
+): Pick<JudgedClaim, 'evidence' | 'verdict'> {
+  const isTested = ({ spread }: Difference) => spread !== null && spread.n >= FEWEST_PAIRS;
+  const tested = differences.filter(isTested);
+  const levels = holmLevels(tested.map(({ spread }) => (spread && pairedPValue(spread)) ?? 1));
+  const evidence = differences.map((difference): Evidence => {
+    const { where, spread } = difference;
+    const interval = pairedInterval(spread);
+    const level = levels[tested.indexOf(difference)];
+    const own = level === undefined ? null : pairedInterval(spread, 1 - level);
+    const corrected = own && level !== undefined ? { ...own, level: 1 - level } : null;
+    return { where, interval, corrected, verdict: judge(corrected, side) };
+  });
+  return { evidence, verdict: summarize(evidence.map((each) => each.verdict)) };
+}
+
+/** By an interval that was corrected. */
+export function judge(interval: Interval | null, side: Side): Verdict {
   const { low, high } = interval ?? { low: null, high: null };
   if (low === null || high === null) return 'cannot tell';
   if (low > 0) return side === 'above 0' ? 'agrees' : 'disagrees';
@@ -150,7 +194,7 @@ export function judge(interval: Interval | null, side: 'above 0' | 'below 0'): V
   return 'cannot tell';
 }
 
-/** By its second half. */
+/** Of a claim by its verdicts in several settings. */
 export function summarize(verdicts: readonly Verdict[]): Verdict {
   const [agrees, disagrees] = [verdicts.includes('agrees'), verdicts.includes('disagrees')];
   if (agrees === disagrees) return 'cannot tell';
@@ -158,8 +202,9 @@ export function summarize(verdicts: readonly Verdict[]): Verdict {
 }
 
 /** The claim on unstable statistics, by one of them: GR against each of the warmups that it may have. */
-function instability(what: string, statistic: string, measure: typeof restlessness): Claim {
+function instability(what: string, short: string, statistic: string, measure: typeof restlessness): Claim {
   return {
+    short,
     claim: `In the learning-rate warmup, GR without a warmup of its own makes ${what} than with one`,
     difference: `GR − GR with a warmup of its own; ${statistic}`,
     side: 'above 0',
@@ -191,9 +236,9 @@ function compared(
 }
 
 /** In each setting of an adaptive optimizer with warmup, for each variant. */
-function inWarmup({ settings }: Facets, compare: Compare): Differences[] {
-  return settings
-    .filter((setting) => isAdaptive(setting) && setting.hasWarmup)
+function inWarmup({ comparable }: Pick<Facets, 'comparable'>, compare: Compare): readonly DifferenceBySeed[] {
+  return comparable
+    .filter((setting) => isAdaptive(setting) && setting.hasWarmup === true)
     .flatMap((setting) =>
       variantsOf(setting).flatMap((variant) => {
         const bySeed = compare(setting, variant);
@@ -207,10 +252,10 @@ function acrossSettings(
   facets: Facets,
   facet: 'hasWarmup' | 'optimizer',
   isCounterpart: (setting: Setting) => boolean,
-): Differences[] {
-  return facets.settings.filter(isCounterpart).flatMap((counterpart) =>
+): readonly DifferenceBySeed[] {
+  return facets.comparable.filter(isCounterpart).flatMap((counterpart) =>
     inWarmup(
-      { ...facets, settings: facets.settings.filter((setting) => sameBut([facet], setting, counterpart)) },
+      { comparable: facets.comparable.filter((setting) => sameBut(facets, facet, setting, counterpart)) },
       (setting, variant) => {
         const [here, there] = [harm(setting, variant), harm(counterpart, variant)];
         return here && there && minus(here, there);
@@ -220,12 +265,12 @@ function acrossSettings(
 }
 
 /** The gain in the largest of settings that differ in one facet, less that in the smallest. */
-function growth(facets: Facets, facet: 'model' | 'fraction'): Differences[] {
-  return families(facets, facet).flatMap(({ members }) => {
+function growth(facets: Facets, facet: 'model' | 'fraction'): readonly DifferenceBySeed[] {
+  return families(facets, facet, facets.comparable).flatMap(({ members }) => {
     const [smallest, largest] = [members[0], members.at(-1)];
     const isOrdered = facet === 'fraction' || members.every((setting) => modelSize(setting) !== null);
     if (!smallest || !largest || !isOrdered) return [];
-    return inWarmup({ ...facets, settings: [largest] }, (setting, variant) => {
+    return inWarmup({ comparable: [largest] }, (setting, variant) => {
       const [here, there] = [gain(setting, variant), gain(smallest, variant)];
       return here && there && minus(here, there);
     }).map(({ where, bySeed }) => ({ where: `${where}, against ${settingName(smallest)}`, bySeed }));

@@ -25,7 +25,10 @@ import {
 export interface StudyContent {
   readonly study: StudyResults;
   readonly facets: Facets;
+  /** Those of which the design has what they compare. */
   readonly claims: readonly JudgedClaim[];
+  /** The others. */
+  readonly otherClaims: readonly JudgedClaim[];
   readonly tables: Readonly<
     Record<'claims' | 'errors' | 'stability' | 'images' | 'models' | 'missing' | 'runs' | 'common', Table>
   >;
@@ -37,11 +40,13 @@ export interface StudyContent {
 
 export function studyContent(study: StudyResults): StudyContent {
   const facets = facetsOf(study);
-  const claims = judgeClaims(facets);
+  const all = judgeClaims(facets);
+  const claims = all.filter(({ evidence }) => evidence.length > 0);
   return {
     study,
     facets,
     claims,
+    otherClaims: all.filter((claim) => !claims.includes(claim)),
     tables: {
       claims: claimsTable(claims),
       errors: errorTable(facets),
@@ -59,6 +64,11 @@ export function studyContent(study: StudyResults): StudyContent {
   };
 }
 
+/** Each under a name of its own. */
 export function allFigures({ course, early, images, models }: StudyContent): readonly Figure[] {
-  return [...[...course, ...early].flatMap(({ figures }) => figures), ...images, ...models];
+  const all = [...[...course, ...early].flatMap(({ figures }) => figures), ...images, ...models];
+  return all.map((figure, i) => {
+    const before = all.slice(0, i).filter(({ name }) => name === figure.name).length;
+    return before === 0 ? figure : { ...figure, name: `${figure.name}--${before + 1}` };
+  });
 }

@@ -5,9 +5,11 @@ import type { MetricsLine } from '../../train/metrics.ts';
 import type { Chart, Line } from '../chart.ts';
 import { errorPercent, type Point, series } from '../series.ts';
 import { meanWithBand, overRuns } from './bands.ts';
-import { type Condition, type Facets, type Setting, settingName, WARMUPS } from './facets.ts';
+import { type Condition, WARMUPS } from './conditions.ts';
+import type { Facets } from './facets.ts';
 import { bySeed, finalError } from './measures.ts';
 import { type Family, families } from './scale.ts';
+import { type Setting, settingName } from './settings.ts';
 
 export interface Figure {
   /** Of its files. */
@@ -27,61 +29,73 @@ export interface FigureGroup {
 export const EARLY = 3;
 
 /** Test error, that of the second half by itself, and training loss of each setting. */
-export function courseFigures({ settings }: Facets): readonly FigureGroup[] {
-  return settings.map((setting) => group(setting, courseCharts(setting)));
+export function courseFigures({ settings, conditions }: Facets): readonly FigureGroup[] {
+  const look = looks(conditions);
+  return settings.map((setting) => group(setting, courseCharts(setting, look)));
 }
 
-function courseCharts(setting: Setting): Chart[] {
+function courseCharts(setting: Setting, look: Look): Chart[] {
   const steps = setting.arms.flatMap(({ cells }) => cells.map(({ totalSteps }) => totalSteps ?? 0));
   const half = Math.floor(Math.max(0, ...steps) / 2);
   const errors = ({ metrics }: CellResult) => series(metrics, 'test', errorPercent);
   const losses = ({ metrics }: CellResult) => series(metrics, 'train', ({ loss }) => loss);
   const late = (cell: CellResult) => errors(cell).filter(({ x }) => x >= half);
   return [
-    chart(setting, 'Test error', 'error (%)', 'linear', errors),
-    { ...chart(setting, 'Test error, second half', 'error (%)', 'linear', late), firstStep: half },
+    chart(setting, look, 'Test error', 'error (%)', 'linear', errors),
+    { ...chart(setting, look, 'Test error, second half', 'error (%)', 'linear', late), firstStep: half },
     // Of single batches: in stretches long enough to see a line.
-    chart(setting, 'Training loss', 'cross-entropy (nats)', 'linear', losses, LOSS_POINTS),
+    chart(setting, look, 'Training loss', 'cross-entropy (nats)', 'linear', losses, LOSS_POINTS),
   ];
 }
 
 const LOSS_POINTS = 50;
 
 /** Gradient statistics of each setting that has a warmup, up to three times its length. */
-export function earlyFigures({ settings }: Facets): readonly FigureGroup[] {
+export function earlyFigures({ settings, conditions }: Facets): readonly FigureGroup[] {
+  const look = looks(conditions);
   return settings
-    .filter(({ hasWarmup, warmupSteps }) => hasWarmup && warmupSteps !== null)
-    .map((setting) => group(setting, earlyCharts(setting)))
+    .filter((setting) => longestWarmup(setting) > 0)
+    .map((setting) => group(setting, earlyCharts(setting, look)))
     .filter(({ figures }) => figures.length > 0);
 }
 
-function earlyCharts(setting: Setting): Chart[] {
-  const end = EARLY * (setting.warmupSteps ?? 0);
+function earlyCharts(setting: Setting, look: Look): Chart[] {
+  const end = EARLY * longestWarmup(setting);
   const early = (points: readonly Point[]) => points.filter(({ x }) => x <= end);
   const metric = (title: string, yLabel: string, measure: (line: MetricsLine) => number | null) =>
-    chart(setting, title, yLabel, 'log', ({ metrics }) => early(series(metrics, 'train', measure)));
-  const look = (
+    chart(setting, look, title, yLabel, 'log', ({ metrics }) => early(series(metrics, 'train', measure)));
+  const diagnostic = (
     title: string,
     yLabel: string,
     scale: 'linear' | 'log',
     measure: (line: StepLine) => number | null,
-  ) => chart(setting, title, yLabel, scale, ({ diagnostics }) => early(ofSteps(diagnostics, measure)));
+  ) => chart(setting, look, title, yLabel, scale, ({ diagnostics }) => early(ofSteps(diagnostics, measure)));
   return [
     metric('Clean gradient', '‖g‖, l2 norm', (line) => line.grad_norm),
     metric('Regularized gradient', 'l2 norm before clipping', (line) => line.gr_grad_norm),
-    look('Clean to regularized gradient', 'angle (degrees)', 'linear', (line) => line.gr_angle),
-    look(
+    diagnostic('Clean to regularized gradient', 'angle (degrees)', 'linear', (line) => line.gr_angle),
+    diagnostic(
       'Adaptive learning rate',
       'variance of log ψ, ψ = 1/(√v̂ + ε)',
       'log',
       ({ all }) => all.adaptive_rate_log_variance,
     ),
-    look('Effective step size', 'lr/(√v̂ + ε), geometric mean', 'log', ({ all }) => all.step_size),
-    look('Update over weights', '‖Δθ‖/‖θ‖', 'log', ({ all }) => all.update_ratio),
-    chart(setting, 'Largest Hessian eigenvalue', 'eigenvalue, fixed batch', 'linear', ({ diagnostics }) =>
-      early(ofHessians(diagnostics, (line) => line.top_eigenvalue)),
+    diagnostic('Effective step size', 'lr/(√v̂ + ε), geometric mean', 'log', ({ all }) => all.step_size),
+    diagnostic('Update over weights', '‖Δθ‖/‖θ‖', 'log', ({ all }) => all.update_ratio),
+    chart(
+      setting,
+      look,
+      'Largest Hessian eigenvalue',
+      'eigenvalue, fixed batch',
+      'linear',
+      ({ diagnostics }) => early(ofHessians(diagnostics, (line) => line.top_eigenvalue)),
     ),
   ];
+}
+
+/** In steps; the conditions of a setting may differ in it. */
+function longestWarmup({ arms }: Setting): number {
+  return Math.max(0, ...arms.map(({ warmupSteps }) => warmupSteps ?? 0));
 }
 
 function ofSteps(lines: readonly DiagnosticsLine[], measure: (line: StepLine) => number | null): Point[] {
@@ -92,29 +106,29 @@ function ofHessians(lines: readonly DiagnosticsLine[], measure: (line: HessianLi
   return lines.flatMap((line) => (line.kind === 'hessian' ? [{ x: line.step, value: measure(line) }] : []));
 }
 
-/** A line for each condition. */
+/** A line for each condition, of its runs that did not diverge. */
 function chart(
   setting: Setting,
+  look: Look,
   title: string,
   yLabel: string,
   scale: 'linear' | 'log',
   points: (cell: CellResult) => readonly Point[],
   most?: number,
 ): Chart {
-  const lines = setting.arms.map(
-    ({ condition, cells }): Line => ({
-      name: condition.name,
-      points: overRuns(cells.map(points), scale, most),
-      ...styleOf(condition),
-    }),
-  );
+  const lines = setting.arms.map(({ condition, cells }): Line => {
+    const runs = cells.filter(({ state }) => state !== 'diverged').map(points);
+    return { name: condition.name, points: overRuns(runs, scale, most), ...look(condition) };
+  });
+  const warmups = new Set(setting.arms.flatMap(({ warmupSteps }) => warmupSteps ?? []));
   return {
     title,
     yLabel: scale === 'log' ? `${yLabel}, log scale` : yLabel,
     lines,
     scale,
     from: 'data',
-    warmupSteps: setting.hasWarmup ? (setting.warmupSteps ?? 0) : 0,
+    // Shaded where it is as long for every line.
+    warmupSteps: warmups.size === 1 ? longestWarmup(setting) : 0,
   };
 }
 
@@ -124,25 +138,33 @@ export function imagesFigures(facets: Facets): readonly Figure[] {
     const known = family.members.flatMap((setting) => (setting.images === null ? [] : [setting.images]));
     const ticks = known.map((images) => ({ x: images, name: images.toLocaleString('en') }));
     const at = ({ images }: Setting) => images;
-    return scaleFigure(family, 'Error over training images', { label: 'images', scale: 'log', ticks }, at);
+    return scaleFigure(
+      facets,
+      family,
+      'Error over training images',
+      { label: 'images', scale: 'log', ticks },
+      at,
+    );
   });
 }
 
 /** The same over models, the smallest first. */
 export function modelFigures(facets: Facets): readonly Figure[] {
   return families(facets, 'model').flatMap((family) => {
-    const ticks = family.members.map((setting, x) => ({ x, name: setting.model }));
+    const ticks = family.members.map((setting, x) => ({ x, name: setting.model ?? '' }));
     const at = (setting: Setting) => family.members.indexOf(setting);
-    return scaleFigure(family, 'Error by model', { label: 'model', ticks }, at);
+    return scaleFigure(facets, family, 'Error by model', { label: 'model', ticks }, at);
   });
 }
 
 function scaleFigure(
+  facets: Facets,
   { name, members, conditions }: Family,
   title: string,
   x: NonNullable<Chart['x']>,
   at: (setting: Setting) => number | null,
 ): Figure[] {
+  const look = looks(facets.conditions);
   const lines = conditions.map((condition): Line => {
     const points = members.flatMap((setting): Point[] => {
       const place = at(setting);
@@ -150,7 +172,7 @@ function scaleFigure(
       const errors = [...bySeed(arm, finalError).values()];
       return place === null || errors.length === 0 ? [] : [{ x: place, ...meanWithBand(errors) }];
     });
-    return { name: condition.name, points, ...styleOf(condition) };
+    return { name: condition.name, points, ...look(condition) };
   });
   return drawn([{ title, yLabel: 'final test error (%)', lines, x, from: 'data', spread: 'bars' }], name);
 }
@@ -167,21 +189,42 @@ function drawn(charts: readonly Chart[], subtitle: string): Figure[] {
     .map((each) => ({ name: fileName([each.title, subtitle]), subtitle, chart: each }));
 }
 
+/** File systems take 255 bytes. */
+const LONGEST_NAME = 160;
+
 /** `test-error-adamw-lr-warmup`. */
 function fileName(words: readonly string[]): string {
   return words
     .join(' ')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, LONGEST_NAME)
     .replace(/^-|-$/g, '');
 }
 
+type Look = (condition: Condition) => Pick<Line, 'color' | 'stroke'>;
+
+/** By regularization, where that tells all of a study's conditions apart; else one after the other. */
+function looks(conditions: readonly Condition[]): Look {
+  const texts = conditions.map((condition) => JSON.stringify(regularizationLook(condition)));
+  if (new Set(texts).size === conditions.length) return regularizationLook;
+  return ({ name }) => {
+    const i = conditions.findIndex((other) => other.name === name);
+    const round = Math.floor(i / CYCLE.length);
+    return {
+      color: CYCLE[i % CYCLE.length] ?? 'text',
+      stroke: STROKES[(STROKES.length - 1 + i + round) % STROKES.length] ?? 'solid',
+    };
+  };
+}
+
 /** A warmup has its colour, whatever is regularized; a second variant has other strokes. */
-function styleOf({ isRegularized, warmup, variantIndex }: Condition): Pick<Line, 'color' | 'stroke'> {
+const regularizationLook: Look = ({ isRegularized, warmup, variantIndex }) => {
   if (!isRegularized) return { color: 'text', stroke: 'solid' };
   const rank = WARMUPS.indexOf(warmup);
   return { color: COLORS[warmup], stroke: STROKES[(rank + variantIndex) % STROKES.length] ?? 'dashed' };
-}
+};
 
 const COLORS = { none: 'orange', lambda: 'green', r: 'purple', zero: 'blue' } as const;
+const CYCLE = ['text', 'orange', 'blue', 'green', 'purple'] as const;
 const STROKES = ['dashed', 'short', 'dashdot', 'long', 'solid'] as const;

@@ -1,7 +1,7 @@
 /** What the report reads off a run as one number, and the differences of such numbers between runs of one seed. */
 import type { CellResult } from '../../study/results.ts';
 import { errorPercent, quantile, series, smooth } from '../series.ts';
-import type { Arm } from './facets.ts';
+import type { Arm } from './settings.ts';
 import { type Spread, spread } from './statistics.ts';
 
 /** Null where the run does not say. */
@@ -84,11 +84,11 @@ export const imagesPerSecond: Measure = ({ metrics }) =>
     0.5,
   ) ?? null;
 
-/** Of an arm's runs that have it. */
+/** Of an arm's runs that have it. A run that diverged is compared with none. */
 export function bySeed(arm: Arm | undefined, measure: Measure): BySeed {
   return new Map(
     (arm?.cells ?? []).flatMap((cell) => {
-      const value = measure(cell);
+      const value = cell.state === 'diverged' ? null : measure(cell);
       return value === null ? [] : [[cell.config.seed, value]];
     }),
   );

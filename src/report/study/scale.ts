@@ -1,6 +1,8 @@
 /** Settings that differ in one facet of scale only, from the smallest to the largest. */
-import { type Condition, type Facets, type Setting, sameBut, settingName } from './facets.ts';
+import type { Condition } from './conditions.ts';
+import { type Facets, sameBut } from './facets.ts';
 import { parameterCount } from './measures.ts';
+import { type Setting, settingName } from './settings.ts';
 
 export interface Family {
   readonly name: string;
@@ -10,17 +12,20 @@ export interface Family {
 }
 
 /** Of two members at least. Models whose size no diagnostics tell stay in the study's order. */
-export function families({ settings, conditions }: Facets, facet: 'model' | 'fraction'): readonly Family[] {
-  const size = (setting: Setting) => (facet === 'fraction' ? setting.fraction : (modelSize(setting) ?? 0));
-  const firsts = settings.filter(
-    (setting, i) => settings.findIndex((other) => sameBut([facet], other, setting)) === i,
-  );
+export function families(
+  facets: Facets,
+  facet: 'model' | 'fraction',
+  settings: readonly Setting[] = facets.settings,
+): readonly Family[] {
+  const { conditions } = facets;
+  const size = (setting: Setting) => (facet === 'fraction' ? setting.fraction : modelSize(setting)) ?? 0;
+  const sized = settings.filter((setting) => setting[facet] !== null);
+  const isSame = (a: Setting, b: Setting) => sameBut(facets, facet, a, b);
+  const firsts = sized.filter((setting, i) => sized.findIndex((other) => isSame(other, setting)) === i);
   return firsts
     .map((first) => ({
       name: settingName(first, [facet]),
-      members: settings
-        .filter((other) => sameBut([facet], other, first))
-        .toSorted((a, b) => size(a) - size(b)),
+      members: sized.filter((other) => isSame(other, first)).toSorted((a, b) => size(a) - size(b)),
     }))
     .filter(({ members }) => members.length > 1)
     .map(({ name, members }) => ({

@@ -1,4 +1,4 @@
-/** Means over seeds, and the t-interval of a paired difference. Pure. */
+/** Means over seeds, and the paired t-test: its intervals, its p-values, and Holm's correction of several. Pure. */
 
 /** A mean with the standard deviation about it (n − 1); that is null for a single value. */
 export interface Spread {
@@ -26,13 +26,38 @@ export function spread(values: readonly number[]): Spread | null {
 }
 
 /** The two-sided t-interval of the mean of differences, one of each pair. Null where there is none. */
-export function pairedInterval(differences: readonly number[], level = 0.95): Interval | null {
-  const known = spread(differences);
-  if (known === null) return null;
-  const { mean, sd, n } = known;
+export function pairedInterval(differences: Spread | null, level = 0.95): Interval | null {
+  if (differences === null) return null;
+  const { mean, sd, n } = differences;
   if (sd === null) return { mean, low: null, high: null, n };
   const reach = (tQuantile((1 + level) / 2, n - 1) * sd) / Math.sqrt(n);
   return { mean, low: mean - reach, high: mean + reach, n };
+}
+
+/** Two-sided p of the t-test that the mean difference is 0. Null for a single pair. */
+export function pairedPValue({ mean, sd, n }: Spread): number | null {
+  if (sd === null) return null;
+  if (mean === 0) return 1;
+  // An infinite t where all differences are equal: its angle is π/2, and p is 0.
+  return 1 - centralProbability(Math.atan(Math.abs(mean) / (sd / Math.sqrt(n)) / Math.sqrt(n - 1)), n - 1);
+}
+
+/**
+ * The level at which Holm's procedure tests each of several p-values, so that the chance of any false rejection is at
+ * most `level`: from the smallest p up, `level` over the number of those that are left, until one is not rejected; that
+ * one and the rest are tested at its level. A p-value is rejected where it is not above its own level.
+ */
+export function holmLevels(pValues: readonly number[], level = 0.05): readonly number[] {
+  const order = pValues.map((_, i) => i).toSorted((a, b) => (pValues[a] ?? 1) - (pValues[b] ?? 1));
+  const levels = pValues.map(() => level);
+  let current = level / pValues.length;
+  let isRejecting = true;
+  for (const [rank, i] of order.entries()) {
+    if (isRejecting) current = level / (pValues.length - rank);
+    isRejecting &&= (pValues[i] ?? 1) <= current;
+    levels[i] = current;
+  }
+  return levels;
 }
 
 /** t with P(T ≤ t) = p, for p from 1/2 up, of Student's distribution with a whole number of degrees of freedom. */

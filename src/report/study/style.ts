@@ -1,13 +1,26 @@
 /** What a study's page needs beyond the style of every report. */
 export const studyStyle = `
-.command { margin: 20px 0 0; padding: 12px 16px; background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
-  font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .85rem; overflow-wrap: anywhere; }
-.about { margin: 16px 0 0; max-width: 72ch; }
+a { color: var(--blue); }
+.contents { margin: 24px 0 0; padding: 14px 20px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; }
+.contents ol, .contents ul { margin: 0; padding: 0; list-style: none; }
+.contents ol { columns: 2 320px; column-gap: 32px; }
+.contents ol > li { padding: 3px 0; }
+.contents ul { padding-left: 18px; font-size: .85rem; }
+.contents ol > li > a { break-after: avoid; }
+.contents a { display: block; padding: 2px 0; text-decoration: none; overflow-wrap: anywhere; }
+.contents a:hover { text-decoration: underline; }
+.reproduce { margin: 20px 0 0; padding: 12px 20px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; }
+.reproduce p { margin: 4px 0; font-size: .9rem; }
+.reproduce pre { margin: 0 0 8px; font: .85rem/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+.warning { overflow-wrap: anywhere; }
+.about { margin: 16px 0 0; max-width: 72ch; overflow-wrap: anywhere; }
 .note { max-width: 90ch; }
+.meanings { margin: 8px 0 0; padding-left: 20px; }
 .claims { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px; margin: 0; padding: 0; list-style: none; }
 .claims > li { padding: 16px 18px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; break-inside: avoid; min-width: 0; }
 .claims h3 { margin: 8px 0 6px; line-height: 1.35; }
 .claims p { margin: 6px 0; font-size: .9rem; }
+.claims + .note { margin-top: 16px; }
 .claims .label { color: var(--soft); }
 .claims ul { margin: 6px 0 0; padding: 0; list-style: none; font-size: .9rem; }
 .claims li li { display: grid; grid-template-columns: 1.2em 1fr; gap: 2px 6px; padding: 6px 0; border-top: 1px solid var(--rule); }
@@ -33,11 +46,15 @@ summary { cursor: pointer; padding: 4px 0; }
 @media screen and (max-width: 720px) {
   table.results th, table.results td { padding: 6px 10px; }
   table.results caption { padding: 10px; position: sticky; left: 0; max-width: calc(100vw - 26px); }
+  /* The first column stays in place; a border does not move along with a cell of a collapsed table, a shadow does. */
+  table.results :is(thead, tbody) tr:not(.heading) > :first-child { position: sticky; left: 0; z-index: 1; min-width: 112px; max-width: 44vw;
+    white-space: normal; overflow-wrap: break-word; background: var(--card); box-shadow: 1px 0 var(--rule); }
+  table.results .heading span { position: sticky; left: 10px; display: inline-block; max-width: calc(100vw - 46px); }
 }
 @media print {
   .scroll { overflow: visible; }
   table.results tr.heading { break-after: avoid; }
-  table.results th, table.results td { padding: 3px 6px; font-size: 8pt; white-space: normal; }
+  table.results th, table.results td { padding: 3px 6px; font-size: 8pt; white-space: normal; overflow-wrap: anywhere; }
   .claims { display: block; }
   .chart.small { grid-column: span 2; padding: 8px; }
   .claims > li { margin-bottom: 10pt; }

@@ -139,7 +139,7 @@ function latexText(text: string): string {
   return text.replace(LATEX_SPECIAL, (character) => LATEX[character] ?? character);
 }
 
-/** For the page; wide ones scroll on a small screen. */
+/** For the page: on a small screen a wide one scrolls, with its first column in place. */
 export function toHtml({ title, columns, rows, isGrouped = false }: Table): Html {
   const from = isGrouped ? 1 : 0;
   const shown = columns.slice(from);
@@ -147,7 +147,7 @@ export function toHtml({ title, columns, rows, isGrouped = false }: Table): Html
   const body = rows.map((row, at) => {
     const begins = isGrouped && row[0] !== rows[at - 1]?.[0];
     const heading = begins
-      ? html`<tr class="heading"><th scope="rowgroup" colspan="${shown.length}">${show(row[0] ?? null, { name: '', kind: 'text' })}</th></tr>`
+      ? html`<tr class="heading"><th scope="rowgroup" colspan="${shown.length}"><span>${show(row[0] ?? null, { name: '', kind: 'text' })}</span></th></tr>`
       : '';
     const cells = shown.map(
       (column, i) => html`<td class="${column.kind}">${show(row[from + i] ?? null, column)}</td>`,

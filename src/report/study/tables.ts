@@ -1,7 +1,8 @@
 /** The study's tables. */
 import type { CellResult, StudyResults } from '../../study/results.ts';
+import { hasEffect, optionText, varyingOptions } from './cells.ts';
 import type { JudgedClaim } from './claims.ts';
-import { type Arm, armOf, type Facets, type Setting, settingName } from './facets.ts';
+import { armOf, type Facets } from './facets.ts';
 import {
   bestError,
   bySeed,
@@ -14,25 +15,12 @@ import {
   spikeSteps,
 } from './measures.ts';
 import { families } from './scale.ts';
-import { pairedInterval } from './statistics.ts';
+import { type Arm, type Setting, settingName } from './settings.ts';
+import { pairedInterval, spread } from './statistics.ts';
 import type { Column, Table } from './table.ts';
 
 /** A line for each place where a claim was looked at. */
 export function claimsTable(claims: readonly JudgedClaim[]): Table {
-  const rows = claims.flatMap(({ claim, difference, authors, evidence, verdict }) =>
-    evidence.length === 0
-      ? [[claim, authors, difference, null, null, 0, 'cannot tell', verdict]]
-      : evidence.map(({ where, interval, verdict: here }) => [
-          claim,
-          authors,
-          difference,
-          where,
-          interval,
-          interval?.n ?? 0,
-          here,
-          verdict,
-        ]),
-  );
   return {
     name: 'claims',
     title: "The paper's claims by this study's numbers",
@@ -41,58 +29,85 @@ export function claimsTable(claims: readonly JudgedClaim[]): Table {
       { name: 'authors', kind: 'prose' },
       { name: 'difference', kind: 'prose' },
       { name: 'setting', kind: 'prose' },
-      { name: 'this study', kind: 'interval' },
+      { name: 'this study (95 %)', kind: 'interval' },
       { name: 'pairs', kind: 'number', digits: 0 },
+      { name: 'corrected', kind: 'interval' },
+      { name: 'corrected level (%)', kind: 'number' },
       { name: 'here', kind: 'text' },
       { name: 'verdict', kind: 'text' },
     ],
-    rows,
+    rows: claims.flatMap(({ claim, difference, authors, evidence, verdict }) =>
+      evidence.map(({ where, interval, corrected, verdict: here }) => [
+        claim,
+        authors,
+        difference,
+        where,
+        interval,
+        interval?.n ?? 0,
+        corrected,
+        corrected && 100 * corrected.level,
+        here,
+        verdict,
+      ]),
+    ),
   };
 }
 
-/** Experiment 1. */
-export function errorTable({ settings }: Facets): Table {
-  const rows = everyArm(settings).map(({ setting, arm }) => {
-    const base = bySeed(armOf(setting, ''), finalError);
-    const interval = pairedInterval([...minus(bySeed(arm, finalError), base).values()]);
+/** The final test error of every condition, and what regularization changes where the design compares it. */
+export function errorTable(facets: Facets): Table {
+  const comparesToNone = new Set(facets.conditions.map(({ isRegularized }) => isRegularized)).size > 1;
+  const rows = everyArm(facets.settings).map(({ setting, arm }) => {
+    const base = bySeed(plainArm(facets, arm), finalError);
+    const interval = arm.condition.isRegularized
+      ? pairedInterval(spread([...minus(bySeed(arm, finalError), base).values()]))
+      : null;
     return [
       settingName(setting),
       arm.condition.name,
       overSeeds(arm, finalError),
       runs(arm),
-      arm.condition.isRegularized ? interval : null,
-      arm.condition.isRegularized ? (interval?.n ?? 0) : null,
+      ...(comparesToNone ? [interval, arm.condition.isRegularized ? (interval?.n ?? 0) : null] : []),
       overSeeds(arm, bestError),
     ];
   });
+  const comparison: readonly Column[] = [
+    { name: 'to none (points)', kind: 'interval' },
+    { name: 'pairs', kind: 'number', digits: 0 },
+  ];
   return {
     name: 'final-error',
     isGrouped: true,
-    title:
-      'Test error in percent: mean ± standard deviation over seeds, and paired difference to no regularization with its 95 % interval',
+    title: `Test error in percent: mean ± standard deviation over seeds${comparesToNone ? ', and paired difference to no regularization with its 95 % interval, not corrected for the number of differences' : ''}`,
     columns: [
       ...SETTING_AND_CONDITION,
       { name: 'final error (%)', kind: 'spread' },
       { name: 'runs done', kind: 'text' },
-      { name: 'to none (points)', kind: 'interval' },
-      { name: 'pairs', kind: 'number', digits: 0 },
+      ...(comparesToNone ? comparison : []),
       { name: 'best error (%)', kind: 'spread' },
     ],
     rows,
   };
 }
 
-/** Experiment 2. */
+/** The arm without regularization that shares all other options with this one. */
+function plainArm({ comparable }: Facets, { cells: [cell] }: Arm): Arm | undefined {
+  const setting = comparable.find(({ arms }) =>
+    arms.some(({ cells }) => cells.some(({ id }) => id === cell?.id)),
+  );
+  return setting && armOf(setting, '');
+}
+
+/** What the gradient does in the warmup, and its spikes. */
 export function stabilityTable({ settings }: Facets): Table {
   const rows = everyArm(settings).map(({ setting, arm }) => {
     const spikes = arm.cells.flatMap(spikeSteps);
-    const { hasWarmup, warmupSteps } = setting;
+    const warmup = arm.warmupSteps ?? 0;
     return [
       settingName(setting),
       arm.condition.name,
       overSeeds(arm, restlessness),
       overSeeds(arm, rateVariance),
-      hasWarmup && warmupSteps !== null ? spikes.filter((step) => step <= warmupSteps).length : null,
+      warmup > 0 ? spikes.filter((step) => step <= warmup).length : null,
       spikes.length,
       arm.cells.filter(({ metrics }) => metrics.length > 0).length,
     ];
@@ -114,12 +129,12 @@ export function stabilityTable({ settings }: Facets): Table {
   };
 }
 
-/** Experiment 3: a line for each number of images. */
+/** A line for each number of images. */
 export function imagesTable(facets: Facets): Table {
   return scaleTable(facets, 'fraction', 'images', ({ images }) => images);
 }
 
-/** Experiment 3: a line for each model. */
+/** A line for each model. */
 export function modelsTable(facets: Facets): Table {
   return scaleTable(facets, 'model', 'model', ({ model }) => model);
 }
@@ -182,36 +197,38 @@ export function missingTable({ cells }: StudyResults): Table {
   };
 }
 
-/** Every run with the options in which the study's runs differ, and its speed. */
+/** Every run: its errors, its speed, and the options in which the study's runs differ. */
 export function runsTable({ cells }: StudyResults): Table {
   // A run's folder is its name.
-  const keys = [...new Set(cells.flatMap(({ config }) => Object.keys(config)))].filter(
-    (key) => key !== 'out',
-  );
-  const varying = keys.filter((key) => new Set(cells.map((cell) => optionText(cell, key))).size > 1);
+  const varying = varyingOptions(cells).filter((key) => key !== 'out');
   return {
     name: 'runs',
     title: 'Every run, with the options in which they differ',
     columns: [
       { name: 'run', kind: 'text' },
       { name: 'state', kind: 'text' },
+      { name: 'final error (%)', kind: 'number' },
+      { name: 'best error (%)', kind: 'number' },
       { name: 'images/s', kind: 'number', digits: 0 },
       ...varying.map((name): Column => ({ name, kind: 'text' })),
     ],
     rows: cells.map((cell) => [
       cell.id,
       cell.state,
+      finalError(cell),
+      bestError(cell),
       imagesPerSecond(cell),
       ...varying.map((key) => optionText(cell, key)),
     ]),
   };
 }
 
-/** The options that all runs share. */
+/** The options that all runs share, without those that have no effect in them. */
 export function commonTable({ cells }: StudyResults): Table {
   const [first] = cells;
-  const shared = Object.keys(first?.config ?? {}).filter((key) =>
-    cells.every((cell) => first && optionText(cell, key) === optionText(first, key)),
+  const varying = varyingOptions(cells);
+  const shared = Object.keys(first?.config ?? {}).filter(
+    (key) => !varying.includes(key) && cells.some((cell) => hasEffect(cell, key)),
   );
   return {
     name: 'common-options',
@@ -222,12 +239,6 @@ export function commonTable({ cells }: StudyResults): Table {
     ],
     rows: first ? shared.map((key) => [key, optionText(first, key)]) : [],
   };
-}
-
-/** Empty where it was left to the program. */
-function optionText({ config }: CellResult, key: string): string {
-  const value = new Map<string, unknown>(Object.entries(config)).get(key);
-  return value === undefined ? '' : String(value);
 }
 
 const SETTING_AND_CONDITION: readonly Column[] = [

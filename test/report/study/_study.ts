@@ -48,6 +48,7 @@ export function madeCell(made: Made = {}): CellResult {
   return {
     id,
     config,
+    values: {},
     dataset: 'cifar10',
     model,
     trainImages: steps === 0 ? null : Math.round(50_000 * fraction),
@@ -120,7 +121,7 @@ function hash(text: string): number {
 }
 
 export function studyOf(cells: readonly CellResult[]): StudyResults {
-  return { name: 'made-up', about: 'Runs that never were.', command: 'npm run study', cells };
+  return { name: 'made-up', about: 'Runs that never were.', command: 'npm run study', axes: [], cells };
 }
 
 export const SEEDS = [0, 1, 2];

@@ -67,12 +67,50 @@ test('the opposite difference disagrees, a scattered one cannot tell', (t) => {
   t.is(judged([...runs(NONE, [30, 32, 30]), ...runs(GR, [31, 31, 31])], HARM).verdict, 'cannot tell');
 });
 
+test('fewer than three pairs cannot tell, however far they are from 0', (t) => {
+  const two = judged([...runs(NONE, [30, 30]), ...runs(GR, [40, 40.001])], HARM);
+  t.true((two.evidence[0]?.interval?.low ?? 0) > 9);
+  t.is(two.evidence[0]?.corrected, null);
+  t.is(two.verdict, 'cannot tell');
+});
+
+test('the tests of a claim in several settings are corrected for their number', (t) => {
+  // t = 5.2 with 2 degrees of freedom: p = 0.035, below 0.05 and above 0.05 / 2.
+  const [none, gr] = [
+    [30, 30, 30],
+    [31, 32, 32],
+  ];
+  const alone = [...runs(NONE, none), ...runs(GR, gr)];
+  t.is(judged(alone, HARM).verdict, 'agrees');
+  const unclear = { fraction: 0.2 };
+  const both = [...alone, ...runs(NONE, [30, 32, 30], unclear), ...runs(GR, [31, 31, 31], unclear)];
+  const { evidence, verdict } = judged(both, HARM);
+  t.is(verdict, 'cannot tell');
+  t.deepEqual(
+    evidence.map(({ corrected }) => corrected?.level),
+    [0.975, 0.975],
+  );
+  t.true((evidence[0]?.interval?.low ?? 0) > 0);
+  t.true((evidence[0]?.corrected?.low ?? 0) < 0);
+  // A clear setting is tested at 0.05 / 2, and leaves 0.05 to the other.
+  const clear = [...alone, ...runs(NONE, none, unclear), ...runs(GR, [31, 31, 31.01], unclear)];
+  t.deepEqual(
+    judged(clear, HARM).evidence.map((each) => [each.corrected?.level, each.verdict]),
+    [
+      [0.95, 'agrees'],
+      [0.975, 'agrees'],
+    ],
+  );
+});
+
 test('one pair, or none, cannot tell', (t) => {
   const one = judged([...runs(NONE, [30]), ...runs(GR, [40])], HARM);
   t.is(one.verdict, 'cannot tell');
   t.is(Math.round(one.evidence[0]?.interval?.mean ?? 0), 10);
   const none = judged([...runs(NONE, [30, 30]), ...runs(GR, [40, 40], { state: 'unfinished' })], HARM);
-  t.deepEqual(none.evidence, [{ where: 'all runs', interval: null, verdict: 'cannot tell' }]);
+  t.deepEqual(none.evidence, [
+    { where: 'all runs', interval: null, corrected: null, verdict: 'cannot tell' },
+  ]);
 });
 
 test('a run that diverged makes no pair', (t) => {

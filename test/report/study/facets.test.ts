@@ -1,5 +1,6 @@
 import test from 'ava';
-import { facetsOf, settingName } from '../../../src/report/study/facets.ts';
+import { facetsOf } from '../../../src/report/study/facets.ts';
+import { settingName } from '../../../src/report/study/settings.ts';
 import { type Made, madeCell, studyOf } from './_study.ts';
 
 const facets = (...made: readonly Made[]) =>
@@ -31,9 +32,9 @@ test('kinds and strengths are named only where there are several', (t) => {
 });
 
 test('what a variant is, is told in full', (t) => {
-  t.deepEqual(facets({ gr: 'fd' }, { gr: 'exact' }).variants, [
-    'GR: regularization by finite differences with r = 0.1, α = 1',
-    'exact GR: exact regularization by double backward with λ = 0.01',
+  t.deepEqual(facets({ gr: 'fd' }, { gr: 'exact' }).meanings, [
+    { name: 'GR', text: 'regularization by finite differences with r = 0.1, α = 1' },
+    { name: 'exact GR', text: 'exact regularization by double backward with λ = 0.01' },
   ]);
 });
 

@@ -34,10 +34,24 @@ test('the page of a whole study opens from disk without a request, and fits a sc
   t.deepEqual([...new Set(asked)], [address]);
   t.deepEqual(errors, []);
   const headings = await page.locator('h2').allTextContents();
-  for (const heading of ['claims', 'Experiment 1', 'Experiment 2', 'Experiment 3'])
+  for (const heading of ['claims', 'Test error', 'Gradient statistics', 'Scale'])
     t.true(
       headings.some((text) => text.includes(heading)),
       `${heading} in ${headings.join('; ')}`,
     );
   t.true((await page.locator('figure svg path').count()) > 50);
+
+  // On a phone a wide table scrolls under its first column.
+  await page.setViewportSize({ width: 390, height: 900 });
+  await page.emulateMedia({ media: 'screen' });
+  for (const selector of ['#errors', '#stability', '#configuration details:last-child']) {
+    const scroller = page.locator(`${selector} .scroll`).first();
+    const cells = scroller.locator('tbody tr:last-child td');
+    const lefts = async () => [(await cells.nth(0).boundingBox())?.x, (await cells.nth(1).boundingBox())?.x];
+    const [first, second = 0] = await lefts();
+    await scroller.evaluate((element) => {
+      element.scrollLeft = 100;
+    });
+    t.deepEqual(await lefts(), [first, second - 100], selector);
+  }
 });

@@ -1,5 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
-import { pairedInterval, spread, tQuantile } from '../../../src/report/study/statistics.ts';
+import fc from 'fast-check';
+import {
+  holmLevels,
+  pairedInterval,
+  pairedPValue,
+  spread,
+  tQuantile,
+} from '../../../src/report/study/statistics.ts';
 
 function near(t: ExecutionContext, actual: number | null | undefined, expected: number, digits = 7): void {
   t.true(Math.abs((actual ?? Number.NaN) - expected) < 10 ** -digits * Math.abs(expected), `${actual}`);
@@ -40,14 +47,54 @@ test("the paired interval is that of R's t.test", (t) => {
   //    95 percent confidence interval: -2.4598858 -0.7001142; mean difference -1.58
   const first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0, 2];
   const second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
-  const interval = pairedInterval(first.map((value, i) => value - (second[i] ?? 0))) ?? t.fail();
+  const interval = pairedInterval(spread(first.map((value, i) => value - (second[i] ?? 0)))) ?? t.fail();
   near(t, interval.mean, -1.58);
   near(t, interval.low, -2.4598858);
   near(t, interval.high, -0.7001142);
   t.is(interval.n, 10);
+  //    t = -4.0621, df = 9, p-value = 0.002833
+  const differences = spread(first.map((value, i) => value - (second[i] ?? 0))) ?? t.fail();
+  near(t, pairedPValue(differences), 0.00283289, 5);
 });
 
 test('one pair has a difference and no interval, none has nothing', (t) => {
-  t.deepEqual(pairedInterval([0.5]), { mean: 0.5, low: null, high: null, n: 1 });
-  t.is(pairedInterval([]), null);
+  t.deepEqual(pairedInterval(spread([0.5])), { mean: 0.5, low: null, high: null, n: 1 });
+  t.is(pairedInterval(spread([])), null);
+});
+
+test('the p-value is where the interval touches 0, and that of equal differences is 0 or 1', (t) => {
+  const differences = spread([0.4, 1.3, 0.1, 0.9]) ?? t.fail();
+  const interval = pairedInterval(differences, 1 - (pairedPValue(differences) ?? t.fail()));
+  t.true(Math.abs(interval?.low ?? 1) < 1e-9);
+  t.is(pairedPValue({ mean: 2, sd: 0, n: 3 }), 0);
+  t.is(pairedPValue({ mean: 0, sd: 0, n: 3 }), 1);
+  t.is(pairedPValue({ mean: 2, sd: null, n: 1 }), null);
+});
+
+test("Holm's levels reject what R's adjusted p-values reject", (t) => {
+  // R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02
+  const levels = holmLevels([0.01, 0.04, 0.03, 0.005]);
+  t.deepEqual(
+    levels.map((level) => Number(level.toFixed(6))),
+    [0.016667, 0.025, 0.025, 0.0125],
+  );
+  t.deepEqual(holmLevels([]), []);
+  t.deepEqual(holmLevels([0.5]), [0.05]);
+  const adjusted = (all: readonly number[]) => {
+    const sorted = all.toSorted((a, b) => a - b);
+    return all.map((p) =>
+      Math.max(...sorted.slice(0, sorted.indexOf(p) + 1).map((q, i) => (all.length - i) * q)),
+    );
+  };
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.double({ min: 0, max: 0.2, noNaN: true }), { maxLength: 8 }), (all) => {
+      // Away from the level itself, where the last digit decides.
+      fc.pre(adjusted(all).every((p) => Math.abs(p - 0.05) > 1e-9));
+      const levels = holmLevels(all);
+      t.deepEqual(
+        all.map((p, i) => p <= (levels[i] ?? 0)),
+        adjusted(all).map((p) => p <= 0.05),
+      );
+    }),
+  );
 });

@@ -77,16 +77,20 @@ test('a folder that cannot be written is named', async (t) => {
   await t.throwsAsync(writeStudyReport(folder, small()), { instanceOf: UserError, message: /figures: / });
 });
 
-test('the page of a whole study: claims, three experiments, what is missing, options', (t) => {
+test('the page of a whole study: claims, three experiments, what is missing, options, and a way to each', (t) => {
   const { texts, document } = page(wholeStudy({ steps: 80 }));
   t.deepEqual(texts('h2'), [
     "The paper's claims beside this study's numbers",
-    'Experiment 1: with and without learning-rate warmup',
-    'Experiment 2: gradient statistics in the early steps',
-    'Experiment 3: scale of data and model',
+    'Test error and training loss',
+    'Gradient statistics in the early steps',
+    'Scale of data and model',
     'What diverged, failed or is missing',
     'Configuration',
   ]);
+  t.deepEqual(texts('.contents ol > li > a'), texts('h2'));
+  const links = [...document.querySelectorAll('a')].map((link) => link.getAttribute('href') ?? '');
+  t.true(links.length >= 6 + 5 + 4);
+  for (const link of links) t.is(document.querySelectorAll(`[id="${link.slice(1)}"]`).length, 1, link);
   t.is(texts('.claims > li').length, 11);
   t.true(texts('.verdict').includes('✓ agrees'));
   t.deepEqual(texts('.numbers dd').slice(0, 5), [
@@ -111,6 +115,7 @@ test('the page needs nothing but itself, and text from outside stays text', (t) 
     name: hostile,
     about: hostile,
     command: hostile,
+    axes: [{ name: hostile, options: ['seed'], hasNames: true }],
     cells: [{ ...madeCell({ state: 'failed', message: hostile }), id: hostile, model: hostile }],
   });
   t.is(document.querySelectorAll('script, link, iframe, object, img, [onerror]').length, 0);
@@ -127,7 +132,7 @@ test('an unfinished study says what is missing', (t) => {
     ]),
   );
   t.deepEqual(texts('.warning'), [
-    'This study is not finished: 2 of 4 runs are missing, listed below the experiments. Figures and verdicts are of the runs that there are.',
+    'This study is not finished: 2 of 4 runs are missing, listed below. Figures and verdicts are of the runs that there are.',
   ]);
   const missing = texts('tr').filter((row) => /not begun|unfinished|out of memory/.test(row));
   t.true(missing.some((row) => row.includes('not begun')));
@@ -155,7 +160,12 @@ test('a study whose runs all diverged makes a page', (t) => {
     ),
   }));
   const { texts, text } = page(studyOf(broken));
-  t.is(texts('.verdict').filter((verdict) => verdict === '? cannot tell').length, 11);
+  t.deepEqual(texts('.verdict'), ['? cannot tell']);
+  t.regex(
+    texts('.warning')[0] ?? '',
+    /^4 runs of 4 diverged and are in no mean, no line and no verdict: vit-micro/,
+  );
+  t.deepEqual(texts('.chart'), []);
   t.is(texts('td').filter((cell) => cell === 'step 30: the loss is not finite').length, 4);
   t.notRegex(text, /NaN|undefined|Infinity/);
 });
@@ -165,4 +175,56 @@ test('a study of which nothing has begun makes a page', (t) => {
   t.deepEqual(texts('.chart'), []);
   t.notRegex(text, /NaN|undefined|Infinity/);
   t.notThrows(() => page(studyOf([])));
+});
+
+test('a run that diverged is in no mean and no line, and is named', (t) => {
+  const good = [0, 1, 2].map((seed) => madeCell({ gr: 'none', seed, steps: 80, error: 30 }));
+  const wild = madeCell({ gr: 'none', seed: 3, steps: 80, error: 0, state: 'diverged' });
+  const [without, together] = [studyContent(studyOf(good)), studyContent(studyOf([...good, wild]))];
+  t.deepEqual(together.tables.errors.rows[0]?.slice(2, 4), [
+    without.tables.errors.rows[0]?.[2],
+    '3 of 4, 1 diverged',
+  ]);
+  t.deepEqual(
+    together.course[0]?.figures.map(({ chart }) => chart.lines),
+    without.course[0]?.figures.map(({ chart }) => chart.lines),
+  );
+  const { texts } = page(studyOf([...good, wild]));
+  t.is(texts('.warning')[0], `1 run of 4 diverged and is in no mean, no line and no verdict: ${wild.id}.`);
+});
+
+test("a claim's card is there only where the design has what it compares", (t) => {
+  const none = page(studyOf([0, 1, 2].map((seed) => madeCell({ gr: 'none', seed, steps: 80 }))));
+  t.deepEqual(none.texts('.claims'), []);
+  const [note] = none.texts('#claims .note').slice(-1);
+  t.regex(note ?? '', /^None of the claims applies/);
+  t.is(note?.split('; ').length, 11);
+  const some = page(small());
+  const cards = some.texts('.claims > li').length;
+  t.true(cards > 0);
+  t.is(cards + (some.texts('#claims > .note').at(-1)?.split('; ').length ?? 0), 11);
+});
+
+test('one of each is told in the singular, and the command in full', (t) => {
+  const study = {
+    ...studyOf([madeCell({ steps: 80 })]),
+    command: "npm run study -- --config 'my study.json'",
+  };
+  const { texts } = page(study);
+  t.deepEqual(texts('.numbers dt'), ['run done', 'diverged', 'failed', 'missing', 'seed', 'setting']);
+  t.is(texts('.numbers dd').at(-1), '11 condition');
+  t.deepEqual(texts('.reproduce pre'), ['npm run study -- --config study.json', study.command]);
+});
+
+test('a study says which images chose the best error', (t) => {
+  const note = (cells: StudyResults['cells']) =>
+    page(studyOf(cells))
+      .texts('p.about')
+      .at(-1)
+      ?.replace(/.*standard deviation\. /, '') ?? '';
+  const [cell, split] = [madeCell({ steps: 80 }), madeCell({ steps: 80, seed: 1 })];
+  const withSplit = { ...split, config: { ...split.config, validationImages: 500 } };
+  t.regex(note([cell]), /^Errors are of the test images\. No validation images were held out: /);
+  t.regex(note([withSplit]), /^The best checkpoint of a run was chosen on validation images/);
+  t.regex(note([cell, withSplit]), /No validation images were held out in 1 of 2 runs: /);
 });

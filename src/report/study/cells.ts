@@ -1,0 +1,50 @@
+/** The options of a study's cells, and how cells fall into groups by them. */
+import type { CellResult } from '../../study/results.ts';
+import { isInEffect, OPTIONS } from '../../train/config.ts';
+import type { OptionTable } from '../../train/options.ts';
+
+/** Keys of the options in which the cells differ. */
+export function varyingOptions(cells: readonly CellResult[]): readonly string[] {
+  const keys = distinct(cells.flatMap(({ config }) => Object.keys(config)));
+  return keys.filter((key) => distinct(cells.map((cell) => optionText(cell, key))).length > 1);
+}
+
+/** Empty where the program chose. */
+export function optionText({ config }: CellResult, key: string): string {
+  const value = new Map<string, unknown>(Object.entries(config)).get(key);
+  return value === undefined ? '' : String(value);
+}
+
+/** One text for all of them; what has no effect in the cell makes no difference to it. */
+export function optionTexts(cell: CellResult, keys: readonly string[]): string {
+  return JSON.stringify(keys.map((key) => (hasEffect(cell, key) ? optionText(cell, key) : null)));
+}
+
+/** Whether the cell's other options let this one have an effect. */
+export function hasEffect({ config }: CellResult, key: string): boolean {
+  const option = new Map(Object.entries<OptionTable[string]>(OPTIONS)).get(key);
+  return option === undefined || isInEffect(option.info, config);
+}
+
+/** Null where they differ. */
+export function shared<T>(cells: readonly CellResult[], read: (cell: CellResult) => T): T | null {
+  const [value = null, ...others] = distinct(cells.map(read));
+  return others.length === 0 ? value : null;
+}
+
+export function known(values: readonly (number | null)[]): number | null {
+  return values.find((value) => value !== null) ?? null;
+}
+
+export function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}
+
+export function grouped<T>(
+  values: readonly T[],
+  key: (value: T) => string,
+): ReadonlyMap<string, readonly T[]> {
+  return new Map(
+    distinct(values.map(key)).map((name) => [name, values.filter((value) => key(value) === name)]),
+  );
+}
