@@ -1,5 +1,5 @@
 /** The folder of a run: how it is begun, and emptied. */
-import { constants, existsSync } from 'node:fs';
+import { constants, existsSync, statSync } from 'node:fs';
 import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
@@ -13,8 +13,10 @@ import { LOCK_FILE } from './run-lock.ts';
 export async function createFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch(async (error: unknown) => {
     // Node says "no such folder" of a read-only file system: ask the folder that is there.
-    let above = dirname(resolve(path));
+    let above = resolve(path);
     while (!existsSync(above)) above = dirname(above);
+    if (!statSync(above).isDirectory())
+      throw new UserError(`${above}: it is a file, expected a folder; take another path`);
     await access(above, constants.W_OK).catch((reason: unknown) => {
       throw fileError(reason, above);
     });

@@ -268,7 +268,7 @@ test.serial('the data and the run folder are looked at before graphs are written
     ],
     [['--data', file], /^error: --data \S+: it is a file; expected the folder with the files of cifar10\n$/],
     [['--data', empty], /^error: cifar10: no training images in /],
-    [['--data', fresh.data, '--out', fresh.data], /^error: --out \S+: the folder is not empty;/],
+    [['--data', fresh.data, '--out', fresh.data], /^error: \S+: the folder is not empty;/],
   ];
   for (const [flags, error] of refused) {
     const { code, stderr } = await attempt(...flags);

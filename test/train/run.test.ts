@@ -51,7 +51,7 @@ test.serial(
     t.false(existsSync(path.join(folder, 'run.lock')));
     t.deepEqual(
       JSON.parse(readFileSync(path.join(folder, 'config.json'), 'utf8')),
-      JSON.parse(JSON.stringify(prepared.config)),
+      JSON.parse(configText(prepared.config)),
     );
     const checkpoint = await loadCheckpoint(folder);
     const saved = parseConfig(checkpoint.config, 'test');
