@@ -37,7 +37,7 @@ const door = (dependency, owner) => ({
 
 /** What a browser bundles: none of it may reach node's modules, sharp or onnxruntime-node. */
 const PORTABLE =
-  '^src/(onnx|autodiff|passes|objective|optim|models)/|^src/artifacts/(spec|build|manifest|flat|step)|^src/datasets/(augment|batches|dataset|packed|subset)\\.ts|^src/train/(engine|trainer|device-trainer|parameters|evaluate|safetensors|checkpoint|config|options|micro-batch|memory-estimate|inference-model|metrics|parse-lines|run-archive|tar)\\.ts|^src/train/diagnostics/(gauge|groups|hessian|lanczos|record|second-moment|spikes|vectors)\\.ts|^src/web/|^src/(index|digest|errors|json-text)\\.ts';
+  '^src/(onnx|autodiff|passes|objective|optim|models)/|^src/artifacts/(spec|build|manifest|flat|step)|^src/datasets/(augment|batches|dataset|packed|subset)\\.ts|^src/train/(best|engine|trainer|device-trainer|parameters|evaluate|safetensors|checkpoint|config|options|micro-batch|memory-estimate|inference-model|metrics|parse-lines|run-archive|tar)\\.ts|^src/train/diagnostics/(gauge|groups|hessian|lanczos|record|second-moment|spikes|vectors)\\.ts|^src/web/|^src/(index|digest|errors|json-text)\\.ts';
 
 module.exports = {
   forbidden: [

@@ -125,7 +125,8 @@ async function sayAccuracy(trained: TrainedModel, precision: Precision): Promise
     if (!(error instanceof UserError)) throw error;
     print(`accuracy not measured: ${error.message}`);
     const { best, step } = trained.checkpoint;
-    return precision === 'fp32' && best?.step === step ? best.top1 : undefined;
+    const isOfTest = best?.step === step && best.split !== 'validation';
+    return precision === 'fp32' && isOfTest ? best.top1 : undefined;
   }
 }
 

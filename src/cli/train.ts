@@ -158,7 +158,7 @@ async function watched(
 
 async function conclude(
   folder: string,
-  { config, plan, step, outcome, best, seconds }: RunResult,
+  { config, plan, step, outcome, best, testOfBest, seconds }: RunResult,
   firstStep: number,
 ): Promise<void> {
   if (outcome === 'interrupted') {
@@ -181,7 +181,11 @@ async function conclude(
   const done = isOld
     ? `nothing is left to do: ${endOf(step, plan.totalSteps, folder)}`
     : `${step - firstStep} steps in ${formatDuration(seconds)}`;
-  const result = best ? `; best test accuracy ${(100 * best.top1).toFixed(2)}% at step ${best.step}` : '';
+  const share = (top1: number): string => `${(100 * top1).toFixed(2)}%`;
+  const onTest = testOfBest ? `, test accuracy of that checkpoint ${share(testOfBest.top1)}` : '';
+  const result = best
+    ? `; best ${best.split ?? 'test'} accuracy ${share(best.top1)} at step ${best.step}${onTest}`
+    : '';
   print(done + result);
   print(`report: ${report}`);
   print(`checkpoints: ${path.join(folder, 'last')} and ${path.join(folder, 'best')}`);

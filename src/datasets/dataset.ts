@@ -3,7 +3,8 @@
 export const DATASETS = ['mnist', 'cifar10', 'cifar100', 'image-folder'] as const;
 export type DatasetName = (typeof DATASETS)[number];
 
-export const SPLITS = ['train', 'test'] as const;
+/** `validation`: images that a run is judged by while it goes on, so that the test images stay unseen until its end. */
+export const SPLITS = ['train', 'validation', 'test'] as const;
 export type SplitName = (typeof SPLITS)[number];
 
 /** Size of one image, channels first. */
@@ -36,7 +37,18 @@ export interface DatasetInfo extends ImageShape {
 }
 
 /** An open dataset: its description, and its splits. */
-export interface ImageDataset extends DatasetInfo, Readonly<Record<SplitName, ImageSplit>> {}
+export interface ImageDataset extends DatasetInfo {
+  readonly train: ImageSplit;
+  readonly test: ImageSplit;
+  /** Held out of the training images, or there beside them. */
+  readonly validation?: ImageSplit;
+}
+
+/** Training images to hold out for validation: a share of them in (0, 1), or so many. */
+export type HoldOut = ({ readonly fraction: number } | { readonly images: number }) & {
+  /** Draws them. */
+  readonly seed: number;
+};
 
 /**
  * Where a dataset lies and what the graph to be trained expects of it. Plain data, so that a worker thread can
@@ -50,4 +62,6 @@ export interface DatasetSource extends ImageShape {
   readonly classes: number;
   /** Share of the training images to use, in (0, 1]: the same images in every run, stratified by class. */
   readonly trainFraction?: number | undefined;
+  /** Which of the training images in use are held out for validation. */
+  readonly holdOut?: HoldOut | undefined;
 }

@@ -1,4 +1,7 @@
-/** Images of any size in `train/<class>/` and `val/<class>/` (or `test/<class>/`), decoded when they are needed. */
+/**
+ * Images of any size in `train/<class>/` and `test/<class>/`, and for validation in `val/<class>/`, decoded when they are
+ * needed. Where there is `val/` alone, as in ImageNet, its images are the test images.
+ */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp, { type DepthEnum } from 'sharp';
@@ -30,24 +33,33 @@ export async function openImageFolder(source: DatasetSource): Promise<ImageDatas
     throw new UserError(`image-folder: the graph takes ${channels} channels, expected 1 (grey) or 3 (RGB)`);
   }
   const [trainDir] = present(dir, ['train']);
-  const [testDir] = present(dir, ['val', 'test']);
+  const [testDir, validationDir] = present(dir, ['test', 'val']);
   if (trainDir === undefined || testDir === undefined) {
     const missing = trainDir === undefined ? 'train/<class>/' : 'val/<class>/ or test/<class>/';
     throw new UserError(`image-folder: ${dir} has no ${missing}: expected a folder per class there`);
   }
   const classes = classesIn(trainDir);
-  sameClasses(trainDir, classes, testDir, classesIn(testDir));
   const shape: ImageShape = { channels, height, width };
   const train = folderSplit(trainDir, classes, shape);
-  const test = folderSplit(testDir, classes, shape);
+  const held = (other: string): ImageSplit => {
+    sameClasses(trainDir, classes, other, classesIn(other));
+    return folderSplit(other, classes, shape);
+  };
+  const test = held(testDir);
+  const validation = validationDir === undefined ? undefined : held(validationDir);
+  const found = [
+    `${count(train.length)} training images in ${trainDir}`,
+    ...(validation ? [`${count(validation.length)} validation images in ${validationDir}`] : []),
+  ].join(', ');
   return {
     name: 'image-folder',
     classes,
     ...shape,
     ...STATISTICS[channels],
-    found: `found ${count(train.length)} training images in ${trainDir} and ${count(test.length)} test images in ${testDir}, of ${count(classes.length)} classes`,
+    found: `found ${found} and ${count(test.length)} test images in ${testDir}, of ${count(classes.length)} classes`,
     train,
     test,
+    ...(validation && { validation }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The thread behind loader.ts: opens a split, then answers each request for a batch, in order. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { UserError } from '../errors.ts';
 import { type Failure, failure } from '../thread.ts';
 import { type Batch, type BatchOptions, batchesOf } from './batches.ts';
 import type { DatasetInfo, DatasetSource, SplitName } from './dataset.ts';
@@ -19,6 +20,7 @@ export type WorkerReply =
       readonly info: DatasetInfo;
       readonly length: number;
       readonly perEpoch: number;
+      readonly hasValidation: boolean;
     }
   | { readonly kind: 'batch'; readonly batch: Batch }
   | Failure;
@@ -29,11 +31,22 @@ const options: WorkerOptions = workerData;
 let closed = false;
 
 async function open() {
-  const { train, test, ...info } = await openDataset(options.source);
-  const split = options.split === 'train' ? train : test;
+  const { train, test, validation, ...info } = await openDataset(options.source);
+  const split = { train, test, validation }[options.split];
+  if (!split) {
+    throw new UserError(
+      `${info.name}: it has no ${options.split} images; hold some out of the training images`,
+    );
+  }
   await split.verify?.();
   const batches = batchesOf(info, split, options);
-  post({ kind: 'opened', info, length: split.length, perEpoch: batches.perEpoch });
+  post({
+    kind: 'opened',
+    info,
+    length: split.length,
+    perEpoch: batches.perEpoch,
+    hasValidation: validation !== undefined,
+  });
   return batches;
 }
 

@@ -20,6 +20,8 @@ export interface Loader {
   /** Images in the split. */
   readonly length: number;
   readonly batchesPerEpoch: number;
+  /** Whether the dataset has a split `validation`. */
+  readonly hasValidation: boolean;
   /**
    * The batches of an epoch, counted from 0, from number `fromBatch` (0) on. The arrays of a batch belong to the
    * caller. Throws UserError where a number is none, and where an image turns out to be unreadable.
@@ -42,7 +44,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     throw error;
   });
   if (opened.kind !== 'opened') throw new Error('internal: the loader sent a batch before it was open');
-  const { info, length, perEpoch } = opened;
+  const { info, length, perEpoch, hasValidation } = opened;
   if (perEpoch === 0) {
     await thread.close();
     throw new UserError(
@@ -60,6 +62,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     info,
     length,
     batchesPerEpoch: perEpoch,
+    hasValidation,
     async *batches({ epoch, fromBatch = 0 }) {
       expectNumber('batches: epoch', epoch, { min: 0, isInteger: true });
       expectNumber('batches: fromBatch', fromBatch, { min: 0, isInteger: true });

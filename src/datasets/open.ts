@@ -6,13 +6,14 @@ import {
   DATASETS,
   type DatasetName,
   type DatasetSource,
+  type HoldOut,
   type ImageDataset,
   type ImageShape,
 } from './dataset.ts';
 import { count } from './files.ts';
 import { openImageFolder } from './image-folder.ts';
 import { openMnist } from './mnist.ts';
-import { stratifiedSubset } from './subset.ts';
+import { holdOut, stratifiedSubset } from './subset.ts';
 
 const OPEN: { readonly [Name in DatasetName]: (source: DatasetSource) => Promise<ImageDataset> } = {
   mnist: ({ dir }) => openMnist(dir),
@@ -32,11 +33,11 @@ export function expectDataFolder({ dataset, dir }: Pick<DatasetSource, 'dataset'
 }
 
 /**
- * Opens a dataset. Throws UserError where `source` does not say what is needed, and where the files are not right or do
- * not fit the graph that it describes.
+ * Opens a dataset. Throws UserError where `source` does not say what is needed, and where the files are not right, do not
+ * fit the graph that it describes, or do not give the training and validation images that it asks for.
  */
 export async function openDataset(source: DatasetSource): Promise<ImageDataset> {
-  const { dataset: name, channels, height, width, classes, trainFraction = 1 } = source;
+  const { dataset: name, channels, height, width, classes, trainFraction = 1, holdOut: how } = source;
   expectOneOf('dataset', name, DATASETS);
   for (const [what, value] of Object.entries({ channels, height, width, classes })) {
     expectNumber(`dataset ${name}: ${what}`, value, { min: 1, isInteger: true });
@@ -47,10 +48,25 @@ export async function openDataset(source: DatasetSource): Promise<ImageDataset> 
   expectDataFolder(source);
   const dataset = await OPEN[name](source);
   checkFit(dataset, source);
-  if (trainFraction === 1) return dataset;
-  const train = stratifiedSubset(dataset.train, trainFraction);
-  const found = `${dataset.found}; training on ${count(train.length)} of them (trainFraction ${trainFraction})`;
+  const inUse = trainFraction === 1 ? dataset : withFraction(dataset, trainFraction);
+  return how === undefined ? inUse : withHeldOut(inUse, how);
+}
+
+function withFraction(dataset: ImageDataset, fraction: number): ImageDataset {
+  const train = stratifiedSubset(dataset.train, fraction);
+  const found = `${dataset.found}; training on ${count(train.length)} of them (trainFraction ${fraction})`;
   return { ...dataset, train, found };
+}
+
+function withHeldOut(dataset: ImageDataset, how: HoldOut): ImageDataset {
+  if (dataset.validation) {
+    throw new UserError(
+      `${dataset.name}: it has ${count(dataset.validation.length)} validation images of its own: leave out --validation and --validation-images`,
+    );
+  }
+  const [train, validation] = holdOut(dataset.train, how);
+  const found = `${dataset.found}; ${count(validation.length)} training images held out for validation, ${count(train.length)} left`;
+  return { ...dataset, train, validation, found };
 }
 
 function checkFit(dataset: ImageDataset, graph: DatasetSource): void {

@@ -7,11 +7,10 @@ type Metrics = readonly MetricsLine[];
 
 export function lossChart(metrics: Metrics): Chart {
   const train = series(metrics, 'train', (line) => line.loss);
-  const test = series(metrics, 'test', (line) => line.loss);
   return {
     title: 'Loss',
     yLabel: 'cross-entropy (nats)',
-    lines: [...noisy('train', train), evaluated(test)],
+    lines: [...noisy('train', train), ...evaluated(metrics, (line) => line.loss)],
   };
 }
 
@@ -20,10 +19,7 @@ export function accuracyChart(metrics: Metrics): Chart {
   return {
     title: 'Accuracy',
     yLabel: 'accuracy (%)',
-    lines: [
-      ...noisy('train', series(metrics, 'train', percent)),
-      evaluated(series(metrics, 'test', percent)),
-    ],
+    lines: [...noisy('train', series(metrics, 'train', percent)), ...evaluated(metrics, percent)],
   };
 }
 
@@ -83,6 +79,10 @@ function noisy(name: string, points: readonly Point[]): Line[] {
   ];
 }
 
-function evaluated(points: readonly Point[]): Line {
-  return { name: 'test', points: thin(points), color: 'orange', stroke: 'dotted' };
+/** With validation images there is one measurement on the test images, at the end. */
+function evaluated(metrics: Metrics, of: (line: MetricsLine) => number | null): Line[] {
+  return [
+    { name: 'validation', points: thin(series(metrics, 'validation', of)), color: 'green', stroke: 'dotted' },
+    { name: 'test', points: thin(series(metrics, 'test', of)), color: 'orange', stroke: 'dotted' },
+  ];
 }

@@ -1,5 +1,6 @@
 /** A run's report as one HTML page that needs nothing else: no script, no font, no network. */
 
+import { isBetter } from '../train/best.ts';
 import type { Confusion } from '../train/confusion.ts';
 import type { DiagnosticsLine } from '../train/diagnostics/log.ts';
 import { formatDuration } from '../train/duration.ts';
@@ -81,14 +82,13 @@ ${samples.length > 0 ? gallery(samples) : ''}
 }
 
 function numbers({ metrics, seconds }: ReportInput): Html {
-  const tests = metrics.filter(({ split, top1 }) => split === 'test' && top1 !== null);
+  const { split: chosenOn, best } = bestEvaluation(metrics);
+  const on = (split: MetricsLine['split']) =>
+    metrics.findLast((line) => line.split === split && line.top1 !== null);
   const accuracy = (line: MetricsLine) => `${(100 * (line.top1 ?? 0)).toFixed(2)}\u202f%`;
   const at = (line: MetricsLine) => `at step ${line.step.toLocaleString('en')}`;
-  const final = tests.at(-1);
-  const best = tests.reduce<MetricsLine | undefined>(
-    (a, b) => (a && (a.top1 ?? 0) >= (b.top1 ?? 0) ? a : b),
-    undefined,
-  );
+  const final = on('test');
+  const testOfBest = on('test_best');
   const last = metrics.at(-1);
   const speed = quantile(
     series(metrics, 'train', (line) => line.images_per_second),
@@ -96,11 +96,29 @@ function numbers({ metrics, seconds }: ReportInput): Html {
   );
   return html`<dl class="numbers">
 ${final ? number('final test accuracy', accuracy(final), at(final)) : ''}
-${best ? number('best test accuracy', accuracy(best), at(best)) : ''}
+${best ? number(`best ${chosenOn} accuracy`, accuracy(best), at(best)) : ''}
+${testOfBest ? number('test accuracy of that best', accuracy(testOfBest), best ? at(best) : '') : ''}
 ${last ? number('steps', last.step.toLocaleString('en'), counted(Number(last.epoch.toFixed(2)), 'epoch')) : ''}
 ${seconds === undefined ? '' : number('time', formatDuration(seconds), 'evaluation included')}
 ${speed === undefined ? '' : number('images/s', Number(speed.toPrecision(3)).toLocaleString('en'), 'in training, median')}
-</dl>`;
+</dl>
+${best && chosenOn === 'test' ? html`<p class="note">The best checkpoint was picked on the test images, so its test accuracy is optimistic; --validation holds out training images to pick it on.</p>` : ''}`;
+}
+
+/** As the run chose its best checkpoint: on validation images where there are any. */
+function bestEvaluation(metrics: readonly MetricsLine[]): {
+  split: 'validation' | 'test';
+  best: MetricsLine | undefined;
+} {
+  const split = metrics.some((line) => line.split === 'validation') ? 'validation' : 'test';
+  const scores = ({ top1, loss }: MetricsLine) => ({ top1: top1 ?? 0, loss: loss ?? Number.NaN });
+  const best = metrics
+    .filter((line) => line.split === split && line.top1 !== null)
+    .reduce<MetricsLine | undefined>(
+      (a, b) => (isBetter(scores(b), a ? scores(a) : null) ? b : a),
+      undefined,
+    );
+  return { split, best };
 }
 
 /** `1 epoch`, `2 epochs`. */

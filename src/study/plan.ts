@@ -2,9 +2,11 @@
 import { buildForSpec, type GraphFolder, openGraph } from '../artifacts/store.ts';
 import type { DatasetName } from '../datasets/dataset.ts';
 import { openDataset } from '../datasets/open.ts';
+import { heldOutCount } from '../datasets/subset.ts';
 import { UserError } from '../errors.ts';
 import { matmulFlops } from '../passes/flops.ts';
 import type { TrainConfig } from '../train/config.ts';
+import { datasetSource } from '../train/run.ts';
 import { planRun } from '../train/trainer.ts';
 import type { Cell } from './design.ts';
 
@@ -49,19 +51,14 @@ export async function planCells(
     const { spec } = graph;
     const folder = given.data ?? (spec.dataset === 'mnist' ? undefined : data);
     const config: TrainConfig = { ...given, data: folder };
-    const { trainFraction } = config;
-    const trainImages = await once(sizes, `${spec.dataset} ${folder} ${trainFraction}`, async () => {
+    // How many images are held out does not depend on the seed that draws them.
+    const source = datasetSource({ ...config, seed: 0 }, graph);
+    const trainImages = await once(sizes, JSON.stringify(source), async () => {
       const official = OFFICIAL[spec.dataset];
-      if (officialSizes && folder === undefined && official !== undefined)
-        return Math.round(official * trainFraction);
-      const source = {
-        dataset: spec.dataset,
-        dir: folder,
-        ...spec.image,
-        classes: spec.classes,
-        trainFraction,
-      };
-      return (await openDataset(source)).train.length;
+      if (!officialSizes || folder !== undefined || official === undefined)
+        return (await openDataset(source)).train.length;
+      const inUse = Math.round(official * config.trainFraction);
+      return source.holdOut === undefined ? inUse : inUse - heldOutCount(inUse, source.holdOut);
     });
     const { totalSteps, regularizer } = planRun(config, Math.floor(trainImages / config.batchSize));
     if (totalSteps === 0) {

@@ -9,6 +9,7 @@ import { DATASETS, type DatasetInfo } from '../datasets/dataset.ts';
 import { isIntact, withDigest } from '../digest.ts';
 import { show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
+import { sumOfSquares } from '../optim/vectors.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
 /** In a run's folder: its checkpoints, each under the name of its step. */
@@ -44,8 +45,17 @@ const Document = v.object({
   /** Whole epochs done. */
   epoch: count,
   generator: v.object({ seed: count }),
-  /** The best measurement on the test images so far, and the step after which it was taken. */
-  best: v.nullable(v.object({ top1: v.number(), step: count })),
+  /** The best evaluation so far (best.ts), and the step after which it was taken. */
+  best: v.nullable(
+    v.object({
+      top1: v.number(),
+      step: count,
+      /** Not in checkpoints of before ties went to the lower loss. */
+      loss: v.exactOptional(v.number()),
+      /** Which images it is of. Not in checkpoints of before there were validation images, which are of test images. */
+      split: v.exactOptional(v.picklist(['validation', 'test'])),
+    }),
+  ),
   /** As `parseConfig` reads it. */
   config: v.record(v.string(), v.unknown()),
   /** `spec` as in the graph's spec.json; `hash` tells whether a graph is still the same. */
@@ -76,9 +86,37 @@ export interface Checkpoint extends ModelCheckpoint {
   };
 }
 
-/** The tensor files, each as pieces to be written in order; they view the checkpoint's data, nothing is copied. */
+/** The first of the tensors of a checkpoint with a number that is not finite, in words. */
+export function notFinite({
+  parameters,
+  optimizer,
+}: Pick<Checkpoint, 'parameters' | 'optimizer'>): string | undefined {
+  const broken = firstNotFinite(parameters);
+  if (broken) return `parameter ${broken.name}`;
+  for (const [slot, tensors] of Object.entries(optimizer.slots)) {
+    const found = firstNotFinite(tensors);
+    if (found) return `the optimizer's ${slot} of ${found.name}`;
+  }
+  return undefined;
+}
+
+/** A sum in float64 of squares of float32 is finite where they all are. */
+function firstNotFinite(tensors: readonly NamedTensor[]): NamedTensor | undefined {
+  return tensors.find(({ data }) => data instanceof Float32Array && !Number.isFinite(sumOfSquares(data)));
+}
+
+/**
+ * The tensor files, each as pieces to be written in order; they view the checkpoint's data, nothing is copied. Throws a
+ * UserError for numbers that are not finite: nothing could go on from them.
+ */
 export function encodeTensors(checkpoint: Checkpoint): Record<CheckpointPart, Uint8Array[]> {
   const { step, graph, parameters, optimizer } = checkpoint;
+  const broken = notFinite(checkpoint);
+  if (broken !== undefined) {
+    throw new UserError(
+      `step ${step} is not saved: ${broken} is not finite; go on from an earlier checkpoint with a lower learning rate`,
+    );
+  }
   const about = { producer: 'ortgrad', graph: graph.name, graph_hash: graph.hash, step: String(step) };
   const slots = Object.entries(optimizer.slots).flatMap(([slot, tensors]) => {
     if (slot.includes('/')) throw new Error(`internal: optimizer slot ${slot} has a /`);
@@ -146,15 +184,28 @@ export function expectCheckpoint(checkpoint: Checkpoint): void {
   if (!result.success) throw unfit(result.issues[0], 'saveCheckpoint');
 }
 
-/** The model of a checkpoint, from the bytes of `model.safetensors`, which `origin` names. */
+/**
+ * The model of a checkpoint, from the bytes of `model.safetensors`, which `origin` names. Throws a UserError for bytes that
+ * are no such file, and for parameters that are not finite.
+ */
 export function decodeModel(
   document: CheckpointDocument,
   model: Uint8Array,
   origin: string,
 ): ModelCheckpoint {
   const { step, epoch, generator, best, config, graph, dataset } = document;
-  const parameters = decodeSafetensors(model, origin).tensors;
+  const parameters = finiteTensors(model, origin);
   return { step, epoch, generator, best, config, graph, dataset, parameters };
+}
+
+/** Versions of before saved runs that had diverged. */
+function finiteTensors(bytes: Uint8Array, origin: string): readonly NamedTensor[] {
+  const { tensors } = decodeSafetensors(bytes, origin);
+  const broken = firstNotFinite(tensors);
+  if (broken === undefined) return tensors;
+  throw new UserError(
+    `${origin}: ${broken.name} holds numbers that are not finite: training had diverged before this was saved; take an earlier checkpoint, or train again with a lower learning rate`,
+  );
 }
 
 /** The optimizer of a checkpoint, from the bytes of `optimizer.safetensors`, which `origin` names. */
@@ -164,7 +215,7 @@ export function decodeOptimizer(
   origin: string,
 ): Checkpoint['optimizer'] {
   const tensors = new Map(slots.map((slot): [string, NamedTensor[]] => [slot, []]));
-  for (const tensor of decodeSafetensors(bytes, origin).tensors) {
+  for (const tensor of finiteTensors(bytes, origin)) {
     const [, slot = '', parameter = ''] = /^(.*?)\/(.*)$/s.exec(tensor.name) ?? [];
     const found = tensors.get(slot);
     if (found === undefined) {

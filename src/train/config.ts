@@ -1,5 +1,6 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
 import { MEMORY_LEVELS } from '../artifacts/build.ts';
+import type { HoldOut } from '../datasets/dataset.ts';
 import { show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
 import { grSchedule } from '../optim/gr-warmup.ts';
@@ -25,6 +26,14 @@ const ADAM = ['optimizer', ['adamw', 'adam']] as const;
 const DECAYING = ['schedule', ['step', 'exponential']] as const;
 const REGULARIZED = ['gr', ['exact', 'fd', 'sam']] as const;
 const PERTURBED = ['gr', ['fd', 'sam']] as const;
+
+const OPTIMIZERS = ['adamw', 'adam', 'sgd', 'rmsprop'] as const;
+
+/** Used where none is given. Inside the gradient of an adaptive optimizer, what suits AdamW stops training. */
+const WEIGHT_DECAY = { adamw: 0.05, adam: 0, sgd: 0, rmsprop: 0 } as const satisfies Record<
+  (typeof OPTIMIZERS)[number],
+  number
+>;
 
 /** The options of a run. Keys are those of a `--config` file; `flagName` gives the flags. */
 export const OPTIONS = {
@@ -76,6 +85,19 @@ export const OPTIONS = {
     { above: 0, max: 1 },
     { group: 'Data', help: 'Share of the training images to use.', default: 1 },
   ),
+  validation: number(
+    { above: 0, below: 1 },
+    {
+      group: 'Data',
+      help: 'Share of the training images in use to hold out, by seed and the same of each class: best and the evaluations between epochs look at them, and the test images are measured at the end.',
+      default: undefined,
+      unset: "an image folder's val/ beside test/; otherwise best is picked on the test images",
+    },
+  ),
+  validationImages: integer(
+    { min: 1 },
+    { group: 'Data', help: 'The same, as a number of images.', default: undefined },
+  ),
   augment: choice(['auto', 'none', 'crop', 'crop-flip'], {
     group: 'Data',
     help: 'Random crop, random mirroring; auto takes what suits the dataset.',
@@ -97,7 +119,7 @@ export const OPTIONS = {
     unset: 'the fastest that fits',
   }),
 
-  optimizer: choice(['adamw', 'adam', 'sgd', 'rmsprop'], {
+  optimizer: choice(OPTIMIZERS, {
     group: 'Optimizer',
     help: 'Update rule.',
     default: 'adamw',
@@ -144,7 +166,14 @@ export const OPTIONS = {
   ),
   weightDecay: number(
     { min: 0 },
-    { group: 'Optimizer', help: 'Weight decay; decoupled from the gradient with adamw.', default: 0.05 },
+    {
+      group: 'Optimizer',
+      help: 'Weight decay; decoupled from the gradient with adamw, part of it with the others.',
+      default: WEIGHT_DECAY.adamw,
+      unset: Object.entries(WEIGHT_DECAY)
+        .map(([optimizer, decay]) => `${decay} for ${optimizer}`)
+        .join(', '),
+    },
   ),
   clip: number(
     { min: 0 },
@@ -239,7 +268,11 @@ export const OPTIONS = {
   ),
   evalEvery: integer(
     { min: 1 },
-    { group: 'Output', help: 'Epochs between measurements on the test images.', default: 1 },
+    {
+      group: 'Output',
+      help: 'Epochs between evaluations on the validation images or, without any, on the test images.',
+      default: 1,
+    },
   ),
   samples: integer(
     { min: 0 },
@@ -368,13 +401,14 @@ function resolve(
 
 /** Defaults that depend on other options. */
 function derivedDefaults(given: GivenOptions): GivenOptions {
-  const { gr, warmupEpochs } = withDefaults(OPTIONS, given);
+  const { gr, warmupEpochs, optimizer } = withDefaults(OPTIONS, given);
   // The alpha of sam is always 1: giving it says nothing of the strength.
   const strengths = gr === 'sam' ? ['lambda', 'r'] : ['lambda', 'r', 'alpha'];
   const weighed = strengths.some((key) => given[key] !== undefined);
   return {
     ...(weighed ? {} : REGULARIZATION[gr]),
     ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),
+    weightDecay: WEIGHT_DECAY[optimizer],
   };
 }
 
@@ -401,6 +435,12 @@ export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOpti
   );
 }
 
+/** Which training images a run holds out for validation; undefined where it asks for none. */
+export function holdOutOf({ validation, validationImages, seed }: TrainConfig): HoldOut | undefined {
+  if (validation !== undefined) return { fraction: validation, seed };
+  return validationImages === undefined ? undefined : { images: validationImages, seed };
+}
+
 /** Whether the other options let this one have an effect. */
 export function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean {
   return only === undefined || only[1].includes(String(config[only[0]]));
@@ -424,7 +464,13 @@ function checkUsed(
 }
 
 function checkTogether(config: TrainConfig, label: (key: string) => string, names: OptionNames): void {
-  const { batchSize, microBatch, warmupEpochs, epochs, nesterov, momentum } = config;
+  const { batchSize, microBatch, warmupEpochs, epochs, nesterov, momentum, validation, validationImages } =
+    config;
+  if (validation !== undefined && validationImages !== undefined) {
+    throw new UserError(
+      `${label('validationImages')}: ${names.option('validation')} holds out a share of the images already; give one of the two`,
+    );
+  }
   if (microBatch > 0 && batchSize % microBatch !== 0) {
     const below = Math.min(microBatch, batchSize);
     const divisor = Array.from({ length: below }, (_, i) => below - i).find((n) => batchSize % n === 0);

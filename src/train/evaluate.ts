@@ -16,7 +16,10 @@ export function hasTop5(classes: number): boolean {
   return classes > 5;
 }
 
-/** Sums over images, so that batches of any size add up. logits: float32 [n, classes]; labels: int32 [n]. */
+/**
+ * Sums over images, so that batches of any size add up. logits: float32 [n, classes]; labels: int32 [n]. Among equal
+ * logits the first comes first, as in argmax. An image with a logit that is not finite has loss NaN and is never right.
+ */
 export function score(
   logits: Float32Array,
   labels: Int32Array,
@@ -25,15 +28,14 @@ export function score(
   let [loss, top1, top5] = [0, 0, 0];
   labels.forEach((label, i) => {
     const row = logits.subarray(i * classes, (i + 1) * classes);
-    const own = row[label] ?? Number.NaN;
-    let maximum = Number.NEGATIVE_INFINITY;
-    let ahead = 0; // classes scored above the label; a tie counts against it, so that a constant model scores 0
-    row.forEach((logit, j) => {
-      maximum = Math.max(maximum, logit);
-      if (j !== label && logit >= own) ahead++;
-    });
-    let sum = 0;
-    for (const logit of row) sum += Math.exp(logit - maximum);
+    const own = row[label];
+    if (own === undefined || !row.every(Number.isFinite)) {
+      loss = Number.NaN;
+      return;
+    }
+    const ahead = row.filter((logit, j) => logit > own || (logit === own && j < label)).length;
+    const maximum = row.reduce((a, b) => Math.max(a, b));
+    const sum = row.reduce((total, logit) => total + Math.exp(logit - maximum), 0);
     loss += maximum + Math.log(sum) - own;
     if (ahead < 1) top1++;
     if (ahead < 5) top5++;

@@ -36,17 +36,23 @@ export interface TrainRecord extends Position {
   readonly images_per_second: number;
 }
 
-/** One pass over the test set. */
-export interface TestRecord extends Position {
-  readonly split: 'test';
-  /** Mean over the test set. */
+/**
+ * What an evaluation is of: `validation`, images held out of the training set; `test`, the test images; `test_best`, the
+ * test images with the best checkpoint so far instead of the parameters after `step` updates.
+ */
+const EVALUATIONS = ['validation', 'test', 'test_best'] as const;
+
+/** One pass over all images of a split. */
+export interface EvaluationRecord extends Position {
+  readonly split: (typeof EVALUATIONS)[number];
+  /** Mean over the images. */
   readonly loss: number;
   readonly top1: number;
   readonly top5: number;
   readonly images_per_second: number;
 }
 
-export type MetricsRecord = TrainRecord | TestRecord;
+export type MetricsRecord = TrainRecord | EvaluationRecord;
 
 /** Takes each record of a run as it comes: the metrics file, TensorBoard's file. */
 export interface RecordSink {
@@ -61,7 +67,7 @@ const measurement = v.nullable(v.number());
 export const MetricsLine = v.object({
   step: v.number(),
   epoch: v.number(),
-  split: v.picklist(['train', 'test']),
+  split: v.picklist(['train', ...EVALUATIONS]),
   loss: measurement,
   top1: measurement,
   top5: measurement,

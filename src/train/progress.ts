@@ -4,7 +4,7 @@ import { printable } from '../errors.ts';
 import { formatDuration } from './duration.ts';
 import { hasTop5 } from './evaluate.ts';
 import { openLiveLine } from './live-line.ts';
-import type { TestRecord, TrainRecord } from './metrics.ts';
+import type { EvaluationRecord, TrainRecord } from './metrics.ts';
 
 export interface ProgressOptions {
   readonly stream: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
@@ -24,7 +24,7 @@ export interface ProgressOptions {
 
 export interface Progress {
   step(record: TrainRecord): void;
-  evaluated(record: TestRecord): void;
+  evaluated(record: EvaluationRecord): void;
   /** Prints a line of its own, above the bar where there is one. */
   note(text: string): void;
   /** Gives the terminal back; call it in a `finally`. */
@@ -36,6 +36,13 @@ const MIN_BAR = 3;
 const MAX_BAR = 30;
 /** Steps without a spike after which the next one is told of. */
 const QUIET_STEPS = 20;
+
+/** What an evaluation is of. */
+const IMAGES: Readonly<Record<EvaluationRecord['split'], string>> = {
+  validation: 'validation',
+  test: 'test',
+  test_best: 'best checkpoint: test',
+};
 
 /** In order of appearance; where they don't fit the width, `EXPENDABLE` ones go, first to last. */
 type Field = 'epoch' | 'step' | 'loss' | 'accuracy' | 'norm' | 'lambda' | 'speed' | 'left';
@@ -110,7 +117,7 @@ export function createProgress(options: ProgressOptions): Progress {
     evaluated(record) {
       // The time that an evaluation took is not a step's.
       lastStepAt = undefined;
-      const result = `test loss ${short(record.loss, 3)}  acc ${percent(record.top1, 2)}${hasTop5(classes) ? `  top-5 ${percent(record.top5, 2)}` : ''}`;
+      const result = `${IMAGES[record.split]} loss ${short(record.loss, 3)}  acc ${percent(record.top1, 2)}${hasTop5(classes) ? `  top-5 ${percent(record.top5, 2)}` : ''}`;
       note([...position(record.step), colors.green(result)].join('  '));
     },
     note: (text) => note(printable(text)),

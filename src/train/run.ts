@@ -10,14 +10,16 @@ import { createResidentSession, createSession, expectDevice } from '#runtime';
 import type { GraphName, Variant } from '../artifacts/build.ts';
 import { buildForSpec, ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.ts';
 import { augmentationOf, NO_AUGMENTATION } from '../datasets/augment.ts';
+import type { DatasetSource, SplitName } from '../datasets/dataset.ts';
 import { type Loader, openLoader } from '../datasets/loader.ts';
 import { expectDataFolder } from '../datasets/open.ts';
 import { UserError } from '../errors.ts';
 import type { Session } from '../runtime/session.ts';
+import { type Best, isBetter } from './best.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { saveCheckpoint } from './checkpoint-folder.ts';
 import { openCheckpointWriter } from './checkpoint-writer.ts';
-import { hyperparametersOf, type TrainConfig } from './config.ts';
+import { holdOutOf, hyperparametersOf, type TrainConfig } from './config.ts';
 import { createDeviceTrainer, expectDeviceOptions } from './device-trainer.ts';
 import { createGauges } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
@@ -25,17 +27,18 @@ import { type DiagnosticsLog, openDiagnosticsLog } from './diagnostics/log.ts';
 import type { DiagnosticsRecord } from './diagnostics/record.ts';
 import { createSpikeMarks, SPIKE_WINDOW } from './diagnostics/spikes.ts';
 import { createEngine, engineGraphs, type LabelledImages } from './engine.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, type Scores } from './evaluate.ts';
 import { estimateMemory } from './memory-estimate.ts';
-import type { TestRecord, TrainRecord } from './metrics.ts';
+import type { EvaluationRecord, TrainRecord } from './metrics.ts';
 import { lastMetrics, openMetricsLog } from './metrics-log.ts';
 import { chooseMemory, gigabytes } from './micro-batch.ts';
+import { openModel, type TrainedModel } from './model.ts';
 import { ParameterArrays, type WeightArrays } from './parameters.ts';
 import { METRICS_FILE } from './run-archive.ts';
 import { createRunFolder, emptyRunFolder, writeConfig } from './run-folder.ts';
 import { lockRun, type RunLock } from './run-lock.ts';
 import { openTensorBoard } from './tensorboard.ts';
-import { createTrainer, type Plan, planRun } from './trainer.ts';
+import { createTrainer, expectFiniteScores, expectFiniteState, type Plan, planRun } from './trainer.ts';
 
 /** How many test images one run of the inference graph holds. */
 export const TEST_BATCH = 100;
@@ -47,7 +50,7 @@ export interface RunObserver {
   /** Everything is open; training begins after `step` steps. */
   started(plan: Plan, step: number): void;
   step(record: TrainRecord): void;
-  evaluated(record: TestRecord): void;
+  evaluated(record: EvaluationRecord): void;
   /** Asked after every step: whether to save and leave. */
   shouldStop(): boolean;
 }
@@ -60,6 +63,8 @@ export interface RunResult {
   /** `interrupted` when `shouldStop` ended it, `done` when all steps or `maxSteps` are taken. */
   readonly outcome: 'done' | 'interrupted';
   readonly best: Checkpoint['best'];
+  /** On the test images, of the best checkpoint, where validation images chose it; null elsewhere. */
+  readonly testOfBest: Scores | null;
   readonly seconds: number;
 }
 
@@ -77,7 +82,7 @@ export interface PreparedRun {
  */
 export async function prepareRun(given: TrainConfig, share = 1): Promise<PreparedRun> {
   const graph = await openGraph(given.graph);
-  expectDataFolder(sourceOf(given, graph));
+  expectDataFolder(datasetSource(given, graph));
   const config = staysOnDevice(given)
     ? { ...given, microBatch: given.microBatch || given.batchSize, memory: given.memory ?? 'fast' }
     : given;
@@ -172,14 +177,22 @@ async function train(
     );
   }
   const variant = { microBatch: config.microBatch, memory: config.memory ?? 'fast' };
-  const [train, test] = await openData(config, graph);
+  const { train, validation, test } = await openData(config, graph);
   observer.note(train.info.found);
-  const closeData = () => Promise.all([train.close(), test.close()]);
+  const closeData = () => Promise.all([train.close(), validation?.close(), test.close()]);
   const plan = planRun(config, train.batchesPerEpoch);
   const lastStep = config.maxSteps > 0 ? Math.min(config.maxSteps, plan.totalSteps) : plan.totalSteps;
   if (resumed && resumed.step >= lastStep) {
     await closeData();
-    return { config, plan, step: resumed.step, outcome: 'done', best: resumed.best, seconds: 0 };
+    return {
+      config,
+      plan,
+      step: resumed.step,
+      outcome: 'done',
+      best: resumed.best,
+      testOfBest: null,
+      seconds: 0,
+    };
   }
   const { manifest, file, written, damaged } = await ensureArtifact(graph, variant, [
     ...(onDevice ? [] : engineGraphs(config)),
@@ -221,6 +234,7 @@ async function train(
 
   let step = resumed?.step ?? 0;
   let best = resumed?.best ?? null;
+  let testOfBest: Scores | null = null;
   const at = resumed ? { resumeAtStep: step } : {};
   const metrics = path.join(folder, METRICS_FILE);
   const board = openTensorBoard(path.join(folder, 'tensorboard'), {
@@ -266,36 +280,65 @@ async function train(
       graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
       dataset: train.info,
     };
+    expectFiniteState(config, checkpoint);
     const write = isMemoryShort ? saveCheckpoint : writer.save;
     saving = write(folder, checkpoint, { keep: config.keep });
     saving.catch(() => {}); // awaited before the next one, and at the end
     if (isMemoryShort) await saving;
   };
 
-  const measure = async (): Promise<boolean> => {
+  /** Adds an evaluation of `weights` on the images of a loader to the logs. Throws DivergedError. */
+  const measure = async (
+    split: EvaluationRecord['split'],
+    loader: Loader,
+    weights = parameters.feeds,
+  ): Promise<EvaluationRecord> => {
     const start = performance.now();
-    await resident?.pull();
     // Released after each measurement, so that the graphs of the next steps can use its memory.
     const inference = await load('infer');
-    const { images, ...scores } = await evaluate(
-      inference,
-      manifest,
-      parameters.feeds,
-      test.batches({ epoch: 0 }),
-    );
+    const { images, ...scores } = await evaluate(inference, manifest, weights, loader.batches({ epoch: 0 }));
     await inference.release();
-    const record: TestRecord = {
+    return tell({
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
-      split: 'test',
+      split,
       ...scores,
       images_per_second: (1000 * images) / (performance.now() - start),
-    };
+    });
+  };
+
+  const tell = (record: EvaluationRecord): EvaluationRecord => {
+    expectFiniteScores(config, record);
     for (const sink of sinks) sink.write(record);
     observer.evaluated(record);
-    const isBest = best === null || scores.top1 > best.top1;
-    if (isBest) best = { top1: scores.top1, step };
+    return record;
+  };
+
+  /** Returns whether this is the best checkpoint so far: by validation images or, without any, by test images. */
+  const assess = async (): Promise<boolean> => {
+    await resident?.pull();
+    const split = validation ? 'validation' : 'test';
+    const { top1, loss } = await measure(split, validation ?? test);
+    const isBest = isBetter({ top1, loss, split }, best);
+    if (isBest) best = { top1, loss, split, step };
     return isBest;
+  };
+
+  /** At the end of a run with validation images: what its last and its best checkpoint make of the test images. */
+  const conclude = async (): Promise<void> => {
+    const last = await measure('test', test);
+    if (best === null || best.step === step) {
+      testOfBest = tell({ ...last, split: 'test_best' });
+      return;
+    }
+    await saving;
+    try {
+      testOfBest = await measure('test_best', test, await bestWeights(folder, best));
+    } catch (error) {
+      // The run itself is fine, and its last checkpoint is still to be saved.
+      if (!(error instanceof UserError)) throw error;
+      observer.note(`best checkpoint: not measured on the test images: ${error.message}`);
+    }
   };
 
   const curvature = async (images: LabelledImages): Promise<void> => {
@@ -322,6 +365,7 @@ async function train(
     step,
     outcome,
     best,
+    testOfBest,
     seconds: (performance.now() - start) / 1000,
   });
 
@@ -352,7 +396,8 @@ async function train(
           epochEnds ||
           step === lastStep ||
           (config.checkpointEvery > 0 && step % config.checkpointEvery === 0);
-        const isBest = isEvaluated ? await measure() : false;
+        const isBest = isEvaluated ? await assess() : false;
+        if (validation && step === lastStep) await conclude();
         const isStopped = observer.shouldStop() && step < lastStep;
         if (isSaved || isStopped || isBest) await save();
         if (isStopped) return result('interrupted');
@@ -380,20 +425,31 @@ function openDiagnostics(
   return isWanted || existsSync(file) ? openDiagnosticsLog(file, at) : undefined;
 }
 
-function sourceOf(config: TrainConfig, { spec }: GraphFolder) {
+/** The images that a run of a config takes, as its graph wants them. */
+export function datasetSource(config: TrainConfig, { spec }: GraphFolder): DatasetSource {
   return {
     dataset: spec.dataset,
     dir: config.data,
     ...spec.image,
     classes: spec.classes,
     trainFraction: config.trainFraction,
+    holdOut: holdOutOf(config),
   };
 }
 
-/** Training images as they are, a batch of them, the same for every seed. */
+/** Throws UserError where the checkpoint that a run names as its best is not there. */
+async function bestWeights(folder: string, { step }: Best): Promise<TrainedModel['weights']> {
+  const { checkpoint, weights } = await openModel(path.join(folder, 'best'));
+  if (checkpoint.step === step) return weights;
+  throw new UserError(
+    `${path.join(folder, 'best')}: expected the checkpoint of step ${step}, got that of step ${checkpoint.step}`,
+  );
+}
+
+/** Training images as they are, a batch of them; the same for every seed, where none are held out by it. */
 async function openFixedBatch(config: TrainConfig, graph: GraphFolder): Promise<LabelledImages> {
   const loader = await openLoader({
-    source: sourceOf(config, graph),
+    source: datasetSource(config, graph),
     split: 'train',
     batchSize: config.batchSize,
     seed: 0,
@@ -410,29 +466,48 @@ async function openFixedBatch(config: TrainConfig, graph: GraphFolder): Promise<
   }
 }
 
-async function openData(config: TrainConfig, graph: GraphFolder): Promise<[Loader, Loader]> {
-  const source = sourceOf(config, graph);
-  const train = await openLoader({
-    source,
-    split: 'train',
-    batchSize: config.batchSize,
-    seed: config.seed,
-    shuffle: true,
-    dropLast: true,
-    augmentation: augmentationOf(config.augment, graph.spec.dataset),
-  });
-  const test = await openTestLoader(source).catch(async (error) => {
-    await train.close();
+interface Loaders {
+  readonly train: Loader;
+  readonly validation: Loader | undefined;
+  readonly test: Loader;
+}
+
+async function openData(config: TrainConfig, graph: GraphFolder): Promise<Loaders> {
+  const source = datasetSource(config, graph);
+  const opened: Loader[] = [];
+  const open = async (loader: Promise<Loader>): Promise<Loader> => {
+    opened.push(await loader);
+    return loader;
+  };
+  try {
+    const train = await open(
+      openLoader({
+        source,
+        split: 'train',
+        batchSize: config.batchSize,
+        seed: config.seed,
+        shuffle: true,
+        dropLast: true,
+        augmentation: augmentationOf(config.augment, graph.spec.dataset),
+      }),
+    );
+    const validation = train.hasValidation ? await open(openInOrder(source, 'validation')) : undefined;
+    return { train, validation, test: await open(openInOrder(source, 'test')) };
+  } catch (error) {
+    await Promise.all(opened.map((loader) => loader.close()));
     throw error;
-  });
-  return [train, test];
+  }
 }
 
 /** The test images of a dataset, in order, not augmented. */
-export function openTestLoader(source: Parameters<typeof openLoader>[0]['source']): Promise<Loader> {
+export function openTestLoader(source: DatasetSource): Promise<Loader> {
+  return openInOrder(source, 'test');
+}
+
+function openInOrder(source: DatasetSource, split: SplitName): Promise<Loader> {
   return openLoader({
     source,
-    split: 'test',
+    split,
     batchSize: TEST_BATCH,
     seed: 0,
     shuffle: false,

@@ -10,10 +10,11 @@ import { type GrSchedule, grSchedule } from '../optim/gr-warmup.ts';
 import { createOptimizer, type Optimizer, type Update } from '../optim/optimizer.ts';
 import { learningRateSchedule, type Schedule } from '../optim/schedule.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
+import { type Checkpoint, notFinite } from './checkpoint.ts';
 import type { TrainConfig } from './config.ts';
 import type { Engine, GradientResult, LabelledImages } from './engine.ts';
 import { score } from './evaluate.ts';
-import type { TrainRecord } from './metrics.ts';
+import type { EvaluationRecord, TrainRecord } from './metrics.ts';
 import type { ParameterArrays, WeightArrays } from './parameters.ts';
 
 /** The length of a run, and what varies in it as functions of the step. */
@@ -77,7 +78,7 @@ export interface Trainer {
   step(step: number, batch: TrainingBatch, gauge?: StepGauge): Promise<StepRecord>;
 }
 
-/** The loss or the gradient is not finite, so no step is possible. */
+/** Loss, gradient, parameters or an evaluation are not finite, so no step is possible. */
 export class DivergedError extends UserError {}
 
 export function createTrainer(
@@ -163,7 +164,7 @@ function inForce(
   return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
 }
 
-/** Throws DivergedError, with what to try (options by `names`), where training has diverged. */
+/** Throws DivergedError, with what to try (options by `names`), where the loss or a gradient of a step is not finite. */
 export function expectFinite(
   config: TrainConfig,
   step: number,
@@ -175,15 +176,37 @@ export function expectFinite(
   const what = Number.isFinite(loss)
     ? `gradient norm ${Number.isFinite(gradNorm) ? grGradNorm : gradNorm}`
     : `loss ${loss}`;
+  throw diverged(
+    config,
+    step + 1,
+    `${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}`,
+    names,
+  );
+}
+
+/** Throws DivergedError where what was measured after `step` steps is not finite. */
+export function expectFiniteScores(
+  config: TrainConfig,
+  { step, split, loss }: EvaluationRecord,
+  names: OptionNames = FLAGS,
+): void {
+  if (!Number.isFinite(loss)) throw diverged(config, step, `${split} loss ${loss} is not finite`, names);
+}
+
+/** Throws DivergedError where the last update left numbers in a checkpoint's tensors that are not finite. */
+export function expectFiniteState(config: TrainConfig, checkpoint: Checkpoint): void {
+  const broken = notFinite(checkpoint);
+  if (broken !== undefined) throw diverged(config, checkpoint.step, `${broken} is not finite`, FLAGS);
+}
+
+function diverged({ clip, gr }: TrainConfig, step: number, what: string, names: OptionNames): DivergedError {
   const remedies = [
     `a lower ${names.option('learningRate')}`,
     `more ${names.option('warmupEpochs')}`,
-    ...(config.clip > 0 ? [] : [setting(names, 'clip', 1)]),
-    ...(config.gr === 'none'
-      ? []
-      : [`a smaller ${names.option('lambda')}`, setting(names, 'grWarmup', 'zero')]),
+    ...(clip > 0 ? [] : [setting(names, 'clip', 1)]),
+    ...(gr === 'none' ? [] : [`a smaller ${names.option('lambda')}`, setting(names, 'grWarmup', 'zero')]),
   ];
-  throw new DivergedError(
-    `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}; the last checkpoint is untouched. Try ${remedies.join(', or ')}`,
+  return new DivergedError(
+    `step ${step}: ${what}; the last checkpoint is untouched. Try ${remedies.join(', or ')}`,
   );
 }

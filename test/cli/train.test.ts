@@ -14,6 +14,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { createSession } from '../../src/runtime/ort.node.ts';
+import { loadModel } from '../../src/train/checkpoint-folder.ts';
 import { readDiagnostics } from '../../src/train/diagnostics/log.ts';
 import { readMetrics } from '../../src/train/metrics-log.ts';
 import { decodeSafetensors } from '../../src/train/safetensors.ts';
@@ -297,6 +298,116 @@ test.serial('a loss that is not finite stops with the step, the batch and what t
   );
 });
 
+const wild = [...space.flags, '--gr', 'none', '--lr', '1e300'];
+
+test.serial(
+  'a model that its last step broke is neither last nor best, and the run has diverged',
+  async (t) => {
+    const flags = ['--out', out('broken'), '--warmup-epochs', '0', '--max-steps', '1'];
+    const { code, stderr } = await program('train', ...wild, ...flags);
+    t.is(code, 1);
+    t.regex(
+      stderr,
+      /^error: step 1: test loss NaN is not finite; the last checkpoint is untouched\. Try .*\n$/,
+    );
+    for (const name of ['last', 'best', 'report.html'])
+      t.false(existsSync(path.join(out('broken'), name)), name);
+    t.deepEqual(
+      log('broken').map(({ split }) => split),
+      ['train'],
+    );
+  },
+);
+
+test.serial(
+  'a step whose update is not finite does not replace the one checkpoint that is kept',
+  async (t) => {
+    // At its first step warmup leaves the learning rate at 0.
+    const flags = ['--out', out('kept'), '--warmup-epochs', '1', '--checkpoint-every', '1', '--keep', '1'];
+    const { code, stderr } = await program('train', ...wild, ...flags);
+    t.is(code, 1);
+    t.regex(
+      stderr,
+      /^error: step 2: parameter \S+ is not finite; the last checkpoint is untouched\. Try .*\n$/,
+    );
+    t.deepEqual(readdirSync(path.join(out('kept'), 'checkpoints')), ['step-000001']);
+    const evaluated = await program('evaluate', '--checkpoint', out('kept'));
+    // The head begins with zeros: all logits are equal, and the first class is named, which is right for a tenth.
+    t.regex(evaluated.stdout, /loss 2\.3026, accuracy 10\.00%, top-5 50\.00%/);
+  },
+);
+
+test.serial(
+  'with validation images they choose the best, and the test images are measured at the end',
+  async (t) => {
+    // The learning rate is 0 at first and far too high in the end, so that the best is not the last.
+    const flags = [
+      '--gr',
+      'none',
+      '--validation',
+      '0.25',
+      '--lr',
+      '3',
+      '--optimizer',
+      'adam',
+      '--schedule',
+      'constant',
+    ];
+    const begin = (name: string, ...more: string[]) =>
+      program(
+        'train',
+        ...space.flags,
+        '--out',
+        out(name),
+        '--epochs',
+        '4',
+        '--warmup-epochs',
+        '4',
+        ...flags,
+        ...more,
+      );
+    const whole = await begin('validated');
+    t.is(whole.code, 0, whole.stderr);
+    t.regex(whole.stdout, /; 16 training images held out for validation, 48 left\n/);
+    const steps = (split: string) =>
+      log('validated').flatMap((line) => (line.split === split ? [line.step] : []));
+    t.is(steps('train').length, 12);
+    t.deepEqual(steps('validation'), [3, 6, 9, 12]);
+    t.deepEqual([steps('test'), steps('test_best')], [[12], [12]]);
+
+    const { best } = await loadModel(out('validated'));
+    const chosen = log('validated').find(({ split, step }) => split === 'validation' && step === best?.step);
+    t.like(best, { split: 'validation', top1: chosen?.top1, loss: chosen?.loss });
+    t.true(best !== null && best.step < 12);
+    t.is(best?.step, (await loadModel(path.join(out('validated'), 'best'))).step);
+    for (const [checkpoint, split] of [
+      ['last', 'test'],
+      ['best', 'test_best'],
+    ] as const) {
+      const { stdout } = await program('evaluate', '--checkpoint', path.join(out('validated'), checkpoint));
+      const line = log('validated').find((each) => each.split === split);
+      t.true(
+        stdout.includes(`loss ${line?.loss?.toFixed(4)}, accuracy ${(100 * (line?.top1 ?? 0)).toFixed(2)}%`),
+        stdout,
+      );
+    }
+    t.regex(
+      whole.stdout,
+      /; best validation accuracy \S+% at step \d+, test accuracy of that checkpoint \S+%\n/,
+    );
+    t.regex(readFileSync(path.join(out('validated'), 'report.html'), 'utf8'), /best validation accuracy/);
+
+    t.is((await begin('validated-part', '--max-steps', '5')).code, 0);
+    const resumed = await program('train', '--resume', out('validated-part'), '--max-steps', '0');
+    t.is(resumed.code, 0, resumed.stderr);
+    t.deepEqual(weights('validated-part').subarray(500), weights('validated').subarray(500));
+    t.deepEqual(
+      log('validated-part').filter(({ split, step }) => step > 5 || split === 'train'),
+      log('validated').filter(({ split, step }) => step > 5 || split === 'train'),
+    );
+  },
+);
+
 const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: RegExp }> = {
   'an unknown flag': {
     flags: ['--epoch', '3'],
@@ -323,6 +434,14 @@ const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: R
   'r-warmup of exact regularization': {
     flags: ['--gr', 'exact', '--gr-warmup', 'r'],
     error: /^error: --gr-warmup.* r\b.*\n$/,
+  },
+  'validation images that leave none to train on': {
+    flags: ['--validation-images', '64'],
+    error: /^error: --validation-images 64: holds out 64 of 64 training images, expected 1 to 54, .*\n$/,
+  },
+  'two ways to hold out images': {
+    flags: ['--validation-images', '8', '--validation', '0.1'],
+    error: /^error: --validation-images: --validation holds out a share .*\n$/,
   },
   'a device that is not there': {
     flags: ['--device', 'cuda'],

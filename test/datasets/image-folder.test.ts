@@ -4,6 +4,7 @@ import test from 'ava';
 import sharp from 'sharp';
 import type { DatasetSource } from '../../src/datasets/dataset.ts';
 import { openImageFolder } from '../../src/datasets/image-folder.ts';
+import { openDataset } from '../../src/datasets/open.ts';
 import { folder, picture, userError } from './_files.ts';
 
 const RED = { r: 255, g: 0, b: 0 };
@@ -36,6 +37,23 @@ test('classes are the sorted folders, files are sorted within them, hidden files
     `found 3 training images in ${join(dir, 'train')} and 2 test images in ${join(dir, 'val')}, of 2 classes`,
   );
   await t.notThrowsAsync(async () => train.verify?.());
+});
+
+test('val beside test is for validation, with the same classes', async (t) => {
+  const tests = { 'test/red/1.png': await picture(3, 3, RED), 'test/blue/1.png': await picture(3, 3, BLUE) };
+  const dir = folder(t, { ...(await files()), ...tests, 'test/red/2.png': await picture(3, 3, RED) });
+  const dataset = await openImageFolder(source(dir));
+  t.deepEqual([...dataset.test.labels], [0, 1, 1]);
+  t.deepEqual([...(dataset.validation?.labels ?? [])], [0, 1]);
+  t.is(
+    dataset.found,
+    `found 3 training images in ${join(dir, 'train')}, 2 validation images in ${join(dir, 'val')} and 3 test images in ${join(dir, 'test')}, of 2 classes`,
+  );
+  await t.throwsAsync(
+    openDataset({ ...source(dir), holdOut: { images: 1, seed: 0 } }),
+    userError(/it has 2 validation images of its own: leave out --validation and --validation-images/),
+  );
+  t.is((await openImageFolder(source(folder(t, await files())))).validation, undefined);
 });
 
 test('images of any size and format become uint8 [channels, height, width]', async (t) => {

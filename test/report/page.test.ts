@@ -114,6 +114,37 @@ test('many classes: those of the lowest accuracy, with what they are most often 
   t.is(texts('.classes tbody tr')[0], 'class 13.3\u202f%30class 0 ×29');
 });
 
+test('a best that was picked on the test images is said to be', (t) => {
+  t.regex(render().text, /picked on the test images, so its test accuracy is optimistic; --validation/);
+});
+
+test('of equal accuracies the best is that of lower loss, as the run chose it', (t) => {
+  const metrics = syntheticRun(60).map((line) =>
+    line.split === 'test' ? { ...line, top1: 0.9, loss: line.step === 30 ? 0.1 : 0.2 } : line,
+  );
+  t.true(render({ metrics }).texts('.numbers > div').includes('best test accuracy90.00\u202f%at step 30'));
+});
+
+test('with validation images, the best is theirs, and the test images are measured with it', (t) => {
+  const metrics = syntheticRun(60).flatMap((line) => {
+    if (line.split !== 'test') return [line];
+    const validation = { ...line, split: 'validation' as const, top1: line.step === 40 ? 0.9 : 0.8 };
+    if (line.step < 60) return [validation];
+    return [validation, { ...line, top1: 0.75 }, { ...line, split: 'test_best' as const, top1: 0.85 }];
+  });
+  const { text, texts, document } = render({ metrics });
+  t.deepEqual(texts('.numbers > div').slice(0, 3), [
+    'final test accuracy75.00\u202f%at step 60',
+    'best validation accuracy90.00\u202f%at step 40',
+    'test accuracy of that best85.00\u202f%at step 40',
+  ]);
+  t.notRegex(text, /picked on the test images/);
+  t.deepEqual(
+    [...document.querySelectorAll('.chart:first-child .legend li')].map((li) => li.textContent),
+    ['each batch', 'train, smoothed', 'validation', 'test'],
+  );
+});
+
 test('the page needs nothing but itself', (t) => {
   const { text, document } = render();
   t.notRegex(text, /https?:/);

@@ -10,15 +10,22 @@ test('a cell is planned with its images, steps and arithmetic', async (t) => {
   t.is(zero?.flops, (8 + 2 * 16) * 16 * (zero?.gradientFlops ?? 0));
 });
 
+test('images held out for validation are not trained on', async (t) => {
+  const { design } = smallDesign();
+  const [cell] = await plannedCells({ ...design, axes: { validation: [0.25], seed: [0] } });
+  t.like(cell, { trainImages: 48, totalSteps: 18 });
+  t.is(cell?.config.validation, 0.25);
+});
+
 test('a dataset that is not there counts as a whole where only the time is asked for', async (t) => {
   const { expandDesign, parseDesign } = await import('../../src/study/design.ts');
   const { planCells } = await import('../../src/study/plan.ts');
   const design = parseDesign(
-    { base: { graph: 'vit-micro-cifar10', trainFraction: 0.5 }, axes: { seed: [0] } },
+    { base: { graph: 'vit-micro-cifar10', trainFraction: 0.5 }, axes: { validation: [0.1], seed: [0] } },
     'test',
   );
   const { cells } = expandDesign(design, 'test');
   const [cell] = await planCells(cells, { data: undefined, officialSizes: true });
-  t.is(cell?.trainImages, 25_000);
+  t.is(cell?.trainImages, 22_500);
   await t.throwsAsync(planCells(cells, { data: undefined }), { message: /cifar10: no folder was given/ });
 });

@@ -80,6 +80,26 @@ test.serial('a cell that diverges is recorded as such, stays so, and the rest go
 });
 
 test.serial(
+  'a cell whose last step breaks the model has diverged, though its losses were finite',
+  async (t) => {
+    const { folder, design } = smallDesign();
+    const base = {
+      ...('base' in design && typeof design.base === 'object' ? design.base : {}),
+      batchSize: 64,
+      epochs: 1,
+      warmupEpochs: 0,
+    };
+    const wild = { ...design, base, axes: { learningRate: [1e300], gr: ['none'], seed: [0] } };
+    writeFileSync(join(folder, 'study.json'), JSON.stringify(wild));
+    await runStudy(folder, await plannedCells(wild), 1, SILENT).done;
+    const [cell] = (await readStudy(folder)).cells;
+    t.is(cell?.state, 'diverged');
+    t.regex(cell?.message ?? '', /^step 1: test loss NaN is not finite; /);
+    t.is(cell?.metrics.length, 1, 'the step, and no evaluation');
+  },
+);
+
+test.serial(
   'a cell whose process is killed has failed, another process takes the next, and a resumed study tries it again',
   async (t) => {
     const { folder, design } = smallDesign();

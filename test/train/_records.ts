@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import type { TestRecord, TrainRecord } from '../../src/train/metrics.ts';
+import type { EvaluationRecord, TrainRecord } from '../../src/train/metrics.ts';
 
 /** A folder that goes when the test ends. */
 export function temporaryFolder(t: ExecutionContext): string {
@@ -31,7 +31,7 @@ export function trainRecord(step: number, changes: Partial<TrainRecord> = {}): T
   };
 }
 
-export function testRecord(step: number, changes: Partial<TestRecord> = {}): TestRecord {
+export function testRecord(step: number, changes: Partial<EvaluationRecord> = {}): EvaluationRecord {
   const epoch = Math.ceil(step / 10);
   return { split: 'test', step, epoch, loss: 0.5, top1: 0.875, top5: 1, images_per_second: 1280, ...changes };
 }

@@ -77,6 +77,22 @@ test('the newest are kept, and the best', async (t) => {
   t.is(await stepAt(join(run, 'best')), 7);
 });
 
+test('a step whose numbers are not finite leaves the one before it, best and last', async (t) => {
+  const run = newRun();
+  await saveAll(run, [1], { keep: 1, best: [1] });
+  const broken = checkpointAt(2, { top1: 2, step: 2 });
+  const parameters = broken.parameters.map((each) => ({
+    ...each,
+    data: new Float32Array(8).fill(Number.NaN),
+  }));
+  await t.throwsAsync(saveCheckpoint(run, { ...broken, parameters }, { keep: 1 }), {
+    instanceOf: UserError,
+    message: /^step 2 is not saved: parameter block0\/kernel is not finite; /,
+  });
+  t.deepEqual(saved(run), ['step-000001']);
+  for (const path of [run, join(run, 'last'), join(run, 'best')]) t.is(await stepAt(path), 1);
+});
+
 test('saving a step again replaces it', async (t) => {
   const run = newRun();
   await saveAll(run, [1, 2, 2], { best: [2] });

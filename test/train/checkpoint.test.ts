@@ -35,6 +35,53 @@ test('an optimizer without slots, and a model before its first measurement, too'
   t.deepEqual(await roundTrip(checkpoint), checkpoint);
 });
 
+test('a best is read with its loss and images, and from a checkpoint of before they were kept', async (t) => {
+  for (const best of [
+    { top1: 0.5, step: 10 },
+    { top1: 0.5, step: 10, loss: 1.5, split: 'validation' as const },
+  ])
+    t.deepEqual((await roundTrip(checkpointAt(12, best))).best, best);
+});
+
+const BROKEN = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+
+test('numbers that are not finite are not written', (t) => {
+  const bias = (value: number) => [{ name: 'head/bias', shape: [3], data: Float32Array.of(1, 3e38, value) }];
+  const checkpoint = checkpointAt(12);
+  const withSlot = (value: number) => ({
+    ...checkpoint,
+    optimizer: { name: 'adamw', slots: { mu: bias(0), nu: bias(value) } },
+  });
+  for (const value of BROKEN) {
+    t.throws(() => encodeTensors({ ...checkpoint, parameters: bias(value) }), {
+      instanceOf: UserError,
+      message: /^step 12 is not saved: parameter head\/bias is not finite; go on from an earlier checkpoint/,
+    });
+    t.throws(() => encodeTensors(withSlot(value)), {
+      instanceOf: UserError,
+      message: /^step 12 is not saved: the optimizer's nu of head\/bias is not finite; /,
+    });
+  }
+  t.notThrows(() => encodeTensors({ ...withSlot(-3e38), parameters: bias(3e38) }));
+});
+
+test('a checkpoint of a run that had diverged is refused', async (t) => {
+  const document = await decodeDocument(documentOf(checkpointAt(3)), 'a.json');
+  for (const value of BROKEN) {
+    const model = [{ name: 'head/bias', shape: [2], data: Float32Array.of(1, value) }];
+    t.throws(() => decodeModel(document, Buffer.concat(encodeSafetensors(model)), 'm.safetensors'), {
+      instanceOf: UserError,
+      message:
+        /^m\.safetensors: head\/bias holds numbers that are not finite: training had diverged .*; take an earlier checkpoint, or train again/,
+    });
+    const slots = [{ name: 'mu/head/bias', shape: [1], data: Float32Array.of(value) }];
+    t.throws(() => decodeOptimizer(document, Buffer.concat(encodeSafetensors(slots)), 'o.safetensors'), {
+      instanceOf: UserError,
+      message: /^o\.safetensors: mu\/head\/bias holds numbers that are not finite/,
+    });
+  }
+});
+
 test('the model file says by itself where it comes from', (t) => {
   const { tensors, metadata } = decodeSafetensors(Buffer.concat(encodeTensors(checkpointAt(12)).model), 'x');
   t.deepEqual(metadata, { producer: 'ortgrad', graph: 'tiny', graph_hash: 'abc', step: '12' });

@@ -4,6 +4,7 @@ import { UserError } from '../../src/errors.ts';
 import {
   configFor,
   configText,
+  holdOutOf,
   hyperparametersOf,
   OPTIONS,
   parseConfig,
@@ -39,6 +40,31 @@ test('what depends on the method of regularization follows it', (t) => {
   t.like(configFor({ gr: 'fd', lambda: 0.2, r: 0.4 }), { lambda: 0.2, r: 0.4, alpha: undefined });
   t.like(configFor({ gr: 'sam' }), { lambda: undefined, r: 0.1, alpha: undefined });
   t.like(configFor({ warmupEpochs: 0 }), { grWarmup: 'none', lambda: 0.01 });
+});
+
+test('weight decay is 0 but for AdamW, unless it is given', (t) => {
+  const decay = (given: object) => configFor({ ...given }).weightDecay;
+  t.is(decay({}), 0.05);
+  for (const optimizer of ['adam', 'sgd', 'rmsprop']) {
+    t.is(decay({ optimizer }), 0, optimizer);
+    t.is(decay({ optimizer, weightDecay: 0.05 }), 0.05, optimizer);
+    const { weightDecay: _, ...old } = configFor({ optimizer });
+    t.is(
+      resumedConfig({ ...old, weightDecay: 0.05 }, 'a', {}).weightDecay,
+      0.05,
+      'a run of before goes on as it was',
+    );
+  }
+});
+
+test('which images are held out follows the options and the seed', (t) => {
+  t.is(holdOutOf(configFor({})), undefined);
+  t.deepEqual(holdOutOf(configFor({ validation: 0.1, seed: 3 })), { fraction: 0.1, seed: 3 });
+  t.deepEqual(holdOutOf(configFor({ validationImages: 500 })), { images: 500, seed: 0 });
+  t.throws(() => configFor({ validation: 0.1, validationImages: 500 }), {
+    instanceOf: UserError,
+    message: '--validation-images: --validation holds out a share of the images already; give one of the two',
+  });
 });
 
 test('a config survives being written as JSON and read', (t) => {

@@ -42,6 +42,18 @@ test('what is written is read back, a number that is not finite as null', (t) =>
   t.deepEqual(readMetrics(path), [{ ...trainRecord(1), loss: null, grad_norm: null }]);
 });
 
+test('evaluations on validation images and of the best checkpoint have splits of their own', (t) => {
+  const path = newPath(t);
+  const log = openMetricsLog(path);
+  const splits = ['validation', 'test', 'test_best'] as const;
+  for (const split of splits) log.write(testRecord(5, { split }));
+  log.close();
+  t.deepEqual(
+    readMetrics(path).map(({ split }) => split),
+    [...splits],
+  );
+});
+
 test('a flushed line is in the file while the log is open', (t) => {
   const path = newPath(t);
   const log = openMetricsLog(path);

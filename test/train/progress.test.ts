@@ -89,6 +89,19 @@ test('an evaluation does not count as a step that took long', (t) => {
   t.regex(output(), /12\/30 .* 18s left\n$/);
 });
 
+test('an evaluation says which images it is of, and whether of the best checkpoint', (t) => {
+  const { progress, output } = setUp();
+  for (const split of ['validation', 'test', 'test_best'] as const)
+    progress.evaluated(testRecord(10, { split }));
+  t.deepEqual(
+    output()
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.slice(line.indexOf('/30') + 5, line.indexOf(' loss'))),
+    ['validation', 'test', 'best checkpoint: test'],
+  );
+});
+
 test('without regularization there is no λ, and odd numbers stay short', (t) => {
   const { progress, output } = setUp();
   progress.step(

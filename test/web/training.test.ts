@@ -165,6 +165,31 @@ test('a run of more images keeps its schedule, and goes past where it was told t
   await resumed.release();
 });
 
+test('a run that holds out validation images is refused', async (t) => {
+  await t.throwsAsync(newTraining({ ...settings, validation: 0.1 }, spec, { dataset, backend }), {
+    instanceOf: UserError,
+    message: /^settings: its run holds out validation images, which a page does not; train it in node/,
+  });
+});
+
+test('an evaluation that is worse than the best before it is not the best', async (t) => {
+  const begun = await newTraining(settings, spec, { dataset, backend });
+  await advance(begun, 19);
+  const run = await saved(begun);
+  await begun.release();
+  for (const [top1, best] of [
+    [2, null],
+    [-1, 20],
+  ] as const) {
+    const before = { top1, loss: 1, split: 'test' as const, step: 10 };
+    const other = { ...run, checkpoint: { ...run.checkpoint, best: before } };
+    const resumed = await resumedTraining(other, 'run.tar', { dataset, backend });
+    await advance(resumed, 1);
+    t.is((await saved(resumed)).checkpoint.best?.step ?? null, best);
+    await resumed.release();
+  }
+});
+
 test('a run of other images, and a batch larger than all of them, are refused', async (t) => {
   const training = await newTraining(settings, spec, { dataset, backend });
   const run = await saved(training);

@@ -1,6 +1,6 @@
 /** A small dataset as one file that a page fetches: safetensors of its bytes, compressed. Pure; packed in node. */
 import * as v from 'valibot';
-import type { DatasetInfo, ImageDataset, ImageSplit, SplitName } from '../../datasets/dataset.ts';
+import type { DatasetInfo, ImageDataset, ImageSplit } from '../../datasets/dataset.ts';
 import { packedSplit } from '../../datasets/packed.ts';
 import { shareOf } from '../../datasets/subset.ts';
 import { UserError } from '../../errors.ts';
@@ -13,6 +13,8 @@ export interface PageDataset extends ImageDataset {
   /** How many of all training images are of each class. */
   readonly classSizes: readonly number[];
 }
+
+type PackedSplit = 'train' | 'test';
 
 const Metadata = v.pipe(
   v.string(),
@@ -41,7 +43,7 @@ export async function packDataset({
   return through(file, new CompressionStream('gzip'));
 }
 
-async function splitTensors(name: SplitName, split: ImageSplit, info: DatasetInfo): Promise<NamedTensor[]> {
+async function splitTensors(name: PackedSplit, split: ImageSplit, info: DatasetInfo): Promise<NamedTensor[]> {
   const { channels, height, width } = info;
   const size = channels * height * width;
   const images = new Uint8Array(split.length * size);
@@ -61,7 +63,7 @@ export async function unpackDataset(packed: Blob, origin: string): Promise<PageD
   const about = v.safeParse(Metadata, metadata.dataset);
   if (!about.success) throw new UserError(`${origin}: it does not describe its images; copy the file again`);
   const { info, fraction, classSizes } = about.output;
-  const split = (name: SplitName): ImageSplit => {
+  const split = (name: PackedSplit): ImageSplit => {
     const [images, labels] = ['images', 'labels'].map((part) => {
       const data = tensors.find((tensor) => tensor.name === `${name}/${part}`)?.data;
       if (!(data instanceof Uint8Array))

@@ -17,17 +17,18 @@ import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { serialize } from '../../onnx/serialize.ts';
 import { setting } from '../../option-names.ts';
+import { isBetter } from '../../train/best.ts';
 import type { Checkpoint } from '../../train/checkpoint.ts';
-import { parseConfig, runName, type TrainConfig } from '../../train/config.ts';
+import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../train/config.ts';
 import { createDeviceTrainer } from '../../train/device-trainer.ts';
 import { createSpikeMarks } from '../../train/diagnostics/spikes.ts';
 import { createEngine } from '../../train/engine.ts';
 import { evaluate, infer } from '../../train/evaluate.ts';
 import { inferenceModel } from '../../train/inference-model.ts';
-import { type MetricsLine, metricsLine } from '../../train/metrics.ts';
+import { type EvaluationRecord, type MetricsLine, metricsLine } from '../../train/metrics.ts';
 import { ParameterArrays } from '../../train/parameters.ts';
 import { type ArchivedRun, encodeRun } from '../../train/run-archive.ts';
-import { createTrainer, type Plan, planRun, type Trainer } from '../../train/trainer.ts';
+import { createTrainer, expectFiniteScores, type Plan, planRun, type Trainer } from '../../train/trainer.ts';
 import type { Backend } from './backend.ts';
 import { PAGE_NAMES } from './labels.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';
@@ -106,6 +107,11 @@ async function openTraining(
   { dataset, backend }: TrainingOptions,
   resumed?: { readonly run: ArchivedRun; readonly origin: string },
 ): Promise<Training> {
+  if (holdOutOf(config) !== undefined) {
+    throw new UserError(
+      `${resumed?.origin ?? 'settings'}: its run holds out validation images, which a page does not; train it in node: npm run train`,
+    );
+  }
   const saved = resumed?.run.checkpoint;
   const name = saved?.graph.name ?? config.graph;
   const microBatch = config.microBatch || config.batchSize;
@@ -163,15 +169,17 @@ async function openTraining(
     const start = performance.now();
     await pull();
     const { images: count, ...scores } = await evaluate(inference, manifest, parameters.feeds, allOf(test));
-    const before = metrics.find((line) => line.split === 'test' && line.step === best?.step);
-    if (isBetter(scores, best, before?.loss ?? null)) best = { top1: scores.top1, step };
-    return metricsLine({
+    const record: EvaluationRecord = {
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
       split: 'test',
       ...scores,
       images_per_second: (1000 * count) / (performance.now() - start),
-    });
+    };
+    expectFiniteScores(config, record, PAGE_NAMES);
+    const { top1, loss } = scores;
+    if (isBetter({ top1, loss, split: 'test' }, best)) best = { top1, loss, split: 'test', step };
+    return metricsLine(record);
   };
 
   /** After a pull. */
@@ -242,17 +250,6 @@ async function openTraining(
       await inference.release();
     },
   };
-}
-
-/** Whether a measurement beats the best so far: by its accuracy, or at the same accuracy by its loss. */
-function isBetter(
-  { top1, loss }: { readonly top1: number; readonly loss: number },
-  best: Checkpoint['best'],
-  bestLoss: number | null,
-): boolean {
-  if (!Number.isFinite(loss)) return false;
-  if (best === null || top1 > best.top1) return true;
-  return top1 === best.top1 && bestLoss !== null && loss < bestLoss;
 }
 
 function graphsOf(spec: Spec, microBatch: number, { memory }: TrainConfig): BuiltGraphs {
