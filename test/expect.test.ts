@@ -159,7 +159,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     grSchedule,
     { kind: 'exact', lambda: 0.1, warmupSteps: 0 },
   ],
-  'Random: stream: expected one of init, shuffle, augment, sample, probe, got "dropout"': [
+  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, got "dropout"': [
     (seed: number, stream: 'init') => new Random(seed, stream),
     0,
     'dropout',
@@ -187,7 +187,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     openLoader,
     { ...loader, batchSize: undefined },
   ],
-  'openLoader: split: expected one of train, test, got "val"': [openLoader, { ...loader, split: 'val' }],
+  'openLoader: split: expected one of train, validation, test, got "val"': [openLoader, { ...loader, split: 'val' }],
   'openLoader: seed: expected an integer ≥ 0, got undefined': [openLoader, { ...loader, seed: undefined }],
   'openLoader: shuffle: expected true or false, got undefined': [
     openLoader,

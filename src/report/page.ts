@@ -18,7 +18,7 @@ import {
 import { diagnosticsCharts } from './diagnostics.ts';
 import { renderDocument } from './document.ts';
 import { type Html, html } from './html.ts';
-import { quantile, series } from './series.ts';
+import { chosenOn, quantile, series } from './series.ts';
 
 /** A test image and what the trained network made of it. */
 export interface Sample {
@@ -82,7 +82,7 @@ ${samples.length > 0 ? gallery(samples) : ''}
 }
 
 function numbers({ metrics, seconds }: ReportInput): Html {
-  const { split: chosenOn, best } = bestEvaluation(metrics);
+  const { split: chooser, best } = bestEvaluation(metrics);
   const on = (split: MetricsLine['split']) =>
     metrics.findLast((line) => line.split === split && line.top1 !== null);
   const accuracy = (line: MetricsLine) => `${(100 * (line.top1 ?? 0)).toFixed(2)}\u202f%`;
@@ -96,13 +96,13 @@ function numbers({ metrics, seconds }: ReportInput): Html {
   );
   return html`<dl class="numbers">
 ${final ? number('final test accuracy', accuracy(final), at(final)) : ''}
-${best ? number(`best ${chosenOn} accuracy`, accuracy(best), at(best)) : ''}
+${best ? number(`best ${chooser} accuracy`, accuracy(best), at(best)) : ''}
 ${testOfBest ? number('test accuracy of that best', accuracy(testOfBest), best ? at(best) : '') : ''}
 ${last ? number('steps', last.step.toLocaleString('en'), counted(Number(last.epoch.toFixed(2)), 'epoch')) : ''}
 ${seconds === undefined ? '' : number('time', formatDuration(seconds), 'evaluation included')}
 ${speed === undefined ? '' : number('images/s', Number(speed.toPrecision(3)).toLocaleString('en'), 'in training, median')}
 </dl>
-${best && chosenOn === 'test' ? html`<p class="note">The best checkpoint was picked on the test images, so its test accuracy is optimistic; --validation holds out training images to pick it on.</p>` : ''}`;
+${best && chooser === 'test' ? html`<p class="note">The best checkpoint was picked on the test images, so its test accuracy is optimistic; --validation holds out training images to pick it on.</p>` : ''}`;
 }
 
 /** As the run chose its best checkpoint: on validation images where there are any. */
@@ -110,7 +110,7 @@ function bestEvaluation(metrics: readonly MetricsLine[]): {
   split: 'validation' | 'test';
   best: MetricsLine | undefined;
 } {
-  const split = metrics.some((line) => line.split === 'validation') ? 'validation' : 'test';
+  const split = chosenOn(metrics);
   const scores = ({ top1, loss }: MetricsLine) => ({ top1: top1 ?? 0, loss: loss ?? Number.NaN });
   const best = metrics
     .filter((line) => line.split === split && line.top1 !== null)

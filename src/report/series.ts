@@ -18,6 +18,11 @@ export function errorPercent({ top1 }: MetricsLine): number | null {
   return top1 === null ? null : 100 * (1 - top1);
 }
 
+/** What a run chose its best checkpoint on, and was looked at with as it went: validation images where there are any. */
+export function chosenOn(metrics: readonly MetricsLine[]): 'validation' | 'test' {
+  return metrics.some((line) => line.split === 'validation') ? 'validation' : 'test';
+}
+
 /** One measurement of a split over the run, `scale`d on the way. */
 export function series(
   metrics: readonly MetricsLine[],

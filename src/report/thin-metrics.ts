@@ -39,7 +39,7 @@ function shown(stretch: readonly MetricsLine[], every: number): MetricsLine[] {
   if (last) kept.add(last);
   return stretch.filter(
     (line) =>
-      line.split === 'test' ||
+      line.split !== 'train' ||
       line.step % every === 0 ||
       line.spike !== null ||
       line.loss === null ||

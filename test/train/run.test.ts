@@ -12,6 +12,7 @@ import {
   type RunObserver,
   trainRun,
 } from '../../src/node.ts';
+import { configText } from '../../src/train/config.ts';
 import { program, start, workspace } from '../cli/_program.ts';
 
 const space = workspace();

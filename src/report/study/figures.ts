@@ -3,7 +3,7 @@ import type { CellResult } from '../../study/results.ts';
 import type { DiagnosticsLine, HessianLine, StepLine } from '../../train/diagnostics/log.ts';
 import type { MetricsLine } from '../../train/metrics.ts';
 import type { Chart, Line } from '../chart.ts';
-import { errorPercent, type Point, series } from '../series.ts';
+import { chosenOn, errorPercent, type Point, series } from '../series.ts';
 import { meanWithBand, overRuns } from './bands.ts';
 import { type Condition, WARMUPS } from './conditions.ts';
 import type { Facets } from './facets.ts';
@@ -28,7 +28,7 @@ export interface FigureGroup {
 /** How often as long as the warmup the early steps are. */
 export const EARLY = 3;
 
-/** Test error, that of the second half by itself, and training loss of each setting. */
+/** Test error, or validation error where that was looked at, that of the second half by itself, and training loss of each setting. */
 export function courseFigures({ settings, conditions }: Facets): readonly FigureGroup[] {
   const look = looks(conditions);
   return settings.map((setting) => group(setting, courseCharts(setting, look)));
@@ -37,12 +37,16 @@ export function courseFigures({ settings, conditions }: Facets): readonly Figure
 function courseCharts(setting: Setting, look: Look): Chart[] {
   const steps = setting.arms.flatMap(({ cells }) => cells.map(({ totalSteps }) => totalSteps ?? 0));
   const half = Math.floor(Math.max(0, ...steps) / 2);
-  const errors = ({ metrics }: CellResult) => series(metrics, 'test', errorPercent);
+  const errors = ({ metrics }: CellResult) => series(metrics, chosenOn(metrics), errorPercent);
+  const isValidated = setting.arms.some(({ cells }) =>
+    cells.some(({ metrics }) => chosenOn(metrics) === 'validation'),
+  );
+  const title = isValidated ? 'Validation error' : 'Test error';
   const losses = ({ metrics }: CellResult) => series(metrics, 'train', ({ loss }) => loss);
   const late = (cell: CellResult) => errors(cell).filter(({ x }) => x >= half);
   return [
-    chart(setting, look, 'Test error', 'error (%)', 'linear', errors),
-    { ...chart(setting, look, 'Test error, second half', 'error (%)', 'linear', late), firstStep: half },
+    chart(setting, look, title, 'error (%)', 'linear', errors),
+    { ...chart(setting, look, `${title}, second half`, 'error (%)', 'linear', late), firstStep: half },
     // Of single batches: in stretches long enough to see a line.
     chart(setting, look, 'Training loss', 'cross-entropy (nats)', 'linear', losses, LOSS_POINTS),
   ];

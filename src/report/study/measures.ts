@@ -1,6 +1,6 @@
 /** What the report reads off a run as one number, and the differences of such numbers between runs of one seed. */
 import type { CellResult } from '../../study/results.ts';
-import { errorPercent, quantile, series, smooth } from '../series.ts';
+import { chosenOn, errorPercent, quantile, series, smooth } from '../series.ts';
 import type { Arm } from './settings.ts';
 import { type Spread, spread } from './statistics.ts';
 
@@ -10,16 +10,18 @@ type Measure = (cell: CellResult) => number | null;
 /** A number for each seed. */
 export type BySeed = ReadonlyMap<number, number>;
 
-/** Test error in percent of every evaluation. */
-function errors({ metrics }: CellResult): readonly number[] {
-  return series(metrics, 'test', errorPercent).flatMap(({ value }) => (value === null ? [] : [value]));
+/** Error in percent of every evaluation of a split. */
+function errors({ metrics }: CellResult, split: 'test' | 'test_best'): readonly number[] {
+  return series(metrics, split, errorPercent).flatMap(({ value }) => (value === null ? [] : [value]));
 }
 
 /** Of the last evaluation; only a run that came to its end has one. */
-export const finalError: Measure = (cell) => (cell.state === 'done' ? (errors(cell).at(-1) ?? null) : null);
+export const finalError: Measure = (cell) =>
+  cell.state === 'done' ? (errors(cell, 'test').at(-1) ?? null) : null;
 
+/** On the test images: of the checkpoint that validation images chose, or the lowest where test images did. */
 export const bestError: Measure = (cell) => {
-  const all = errors(cell);
+  const all = errors(cell, chosenOn(cell.metrics) === 'validation' ? 'test_best' : 'test');
   return cell.state === 'done' && all.length > 0 ? Math.min(...all) : null;
 };
 

@@ -1,0 +1,39 @@
+import test from 'ava';
+import { thinMetrics } from '../../../src/report/thin-metrics.ts';
+import { bestError, finalError } from '../../../src/report/study/measures.ts';
+import { metricsLine } from '../../../src/train/metrics.ts';
+import { syntheticRun } from '../_metrics.ts';
+import { madeCell } from './_study.ts';
+
+/** Evaluated on validation images as it went, and on the test images at the end. */
+const validated = [
+  ...syntheticRun(30).map((line) =>
+    line.split === 'test' ? { ...line, split: 'validation' as const, top1: 0.9 } : line,
+  ),
+  ...(['test', 'test_best'] as const).map((split) =>
+    metricsLine({
+      step: 30,
+      epoch: 3,
+      split,
+      loss: 1,
+      top1: split === 'test' ? 0.6 : 0.7,
+      top5: 1,
+      images_per_second: 1,
+    }),
+  ),
+];
+
+test('the errors of a run with validation images are of the test images, its best one of what validation chose', (t) => {
+  const run = { ...madeCell(), metrics: validated };
+  t.is(finalError(run)?.toFixed(6), '40.000000');
+  t.is(bestError(run)?.toFixed(6), '30.000000');
+});
+
+test('thinned metrics keep every evaluation', (t) => {
+  const lines = syntheticRun(40_000).map((line) =>
+    line.split === 'test' ? { ...line, split: 'validation' as const } : line,
+  );
+  const thinned = thinMetrics(lines);
+  t.true(thinned.length < lines.length / 1.5);
+  t.is(thinned.filter(({ split }) => split === 'validation').length, 4000);
+});
