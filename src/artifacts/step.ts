@@ -2,8 +2,20 @@
  * The second half of the graph of a whole training step: clipping, Adam or AdamW by the formulas of optim/adam.ts, and
  * the few numbers of the batch that a run logs. State and gradient are flat vectors (flat.ts).
  */
-import { oneHot } from '../objective/cross-entropy.ts';
-import { add, cast, concat, div, less, mul, reduceSum, reshape, sqrt, sub, where } from '../onnx/ops.ts';
+import {
+  add,
+  cast,
+  concat,
+  div,
+  less,
+  mul,
+  oneHot,
+  reduceSum,
+  reshape,
+  sqrt,
+  sub,
+  where,
+} from '../onnx/ops.ts';
 import { staticShape } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import type { FlatLayout } from './flat.ts';
