@@ -92,14 +92,12 @@ function anchorProto(node: Node, names: Names): NodeProto {
 function nodeProto(node: Node<EmittedOp>, names: Names, constants: ConstantPool): NodeProto {
   const fused = isFusedMatMul(node);
   const { attribute, lists } = encode(node);
+  const operandLists = lists.map(([name, numbers]) => constants.list(name, numbers));
   return {
     name: names.node(node),
     opType: fused ? 'FusedMatMul' : node.op,
     domain: fused ? MICROSOFT : '',
-    input: [
-      ...operands(node).map((value) => constants.reference(value)),
-      ...lists.map(([name, numbers]) => constants.list(name, numbers)),
-    ],
+    input: [...operands(node).map((value) => constants.reference(value)), ...operandLists],
     output: node.outputs.map((value) => names.value(value)),
     attribute: isOp(node, 'MatMul') && !fused ? [] : attribute,
   };
