@@ -14,7 +14,16 @@ export {
 } from './artifacts/build.ts';
 export { parseSpec, type Spec } from './artifacts/spec.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
-export { dense, gelu, geluTanh, layerNorm } from './autodiff/functions.ts';
+export {
+  dense,
+  gelu,
+  geluTanh,
+  layerNorm,
+  leakyRelu,
+  silu,
+  softplus,
+  stopGradient,
+} from './autodiff/functions.ts';
 export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { UserError } from './errors.ts';
 export { mlp } from './models/mlp.ts';

@@ -53,6 +53,13 @@ export const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Ca
   Neg: unary(ops.neg),
   Abs: [{ shapes: [[6]], range: positive, f: (x) => ops.abs(offKink(x)) }],
   Sign: [{ shapes: [[6]], range: positive, f: (x) => ops.mul(x, ops.sign(offKink(x))) }],
+  Floor: unary((x) => ops.mul(x, ops.floor(ops.mul(x, 0.2)))),
+  Sin: unary(ops.sin),
+  Cos: unary(ops.cos),
+  IsNaN: unary((x) => ops.where(ops.isNan(x), 0, ops.mul(x, x))),
+  Not: unary((x) => ops.where(ops.not(ops.greater(x, 100)), ops.mul(x, x), 0)),
+  And: unary((x) => ops.where(ops.and(ops.greater(x, -100), ops.less(x, 100)), ops.mul(x, x), 0)),
+  Or: unary((x) => ops.where(ops.or(ops.greater(x, 100), ops.less(x, 100)), ops.mul(x, x), 0)),
   Exp: unary(ops.exp),
   Log: unary(ops.log, positive),
   Sqrt: unary(ops.sqrt, positive),
@@ -71,6 +78,13 @@ export const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Ca
     ...unary((x) => ops.pow(x, 3), positive),
     ...unary((x) => ops.pow(x, -1.5), positive),
   ],
+  Min: broadcasting((a, b) => ops.min(a, ops.mul(b, 9))),
+  Max: [
+    ...broadcasting((a, b) => ops.max(a, ops.mul(b, 9))),
+    ...unary((x) => ops.max(ops.mul(x, x), x), [2, 3]),
+  ],
+  GreaterOrEqual: unary((x) => ops.where(ops.greaterOrEqual(x, 100), 0, ops.mul(x, x))),
+  LessOrEqual: unary((x) => ops.where(ops.lessOrEqual(x, 100), ops.mul(x, x), 0)),
   Equal: unary((x) => ops.where(ops.equal(x, 100), 0, ops.mul(x, x))),
   Greater: unary((x) => ops.where(ops.greater(x, 100), 0, ops.mul(x, x))),
   Less: unary((x) => ops.where(ops.less(x, 100), ops.mul(x, x), 0)),
@@ -109,6 +123,25 @@ export const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Ca
       range: positive,
     },
   ],
+  ArgMax: [
+    {
+      shapes: [[2, 3]],
+      f: (x) =>
+        ops.mul(
+          x,
+          ops.cast(
+            ops.argMax(ops.add(x, ops.constant(Float32Array.of(0, 9, 4), [3])), 1, { keepdims: true }),
+            'float32',
+          ),
+        ),
+    },
+  ],
+  CumSum: [false, true].flatMap((exclusive) =>
+    [false, true].map((reverse) => ({
+      shapes: [[2, 3, 2]],
+      f: (x: Value) => ops.cumSum(x, -2, { exclusive, reverse }),
+    })),
+  ),
   MatMul: [
     ...flags.map(({ transA, transB }) => ({
       shapes: [matrix(2, 3, transA), matrix(3, 4, transB)],
@@ -191,7 +224,7 @@ export const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Ca
       f: (updates) => ops.scatterElements(ops.zeros([4, 2]), indices([2, 2], 0, 3, 0, 1), updates, 0),
     },
   ],
-  Softmax: [...unary((x) => ops.softmaxOp(x)), { shapes: [[2, 3, 4]], f: (x) => ops.softmaxOp(x, 1) }],
+  Softmax: [...unary((x) => ops.softmax(x)), { shapes: [[2, 3, 4]], f: (x) => ops.softmax(x, 1) }],
   LogSoftmax: [...unary((x) => ops.logSoftmax(x)), { shapes: [[3, 2]], f: (x) => ops.logSoftmax(x, 0) }],
   LayerNormalization: [
     { shapes: [[2, 5], [5]], f: (x, scale) => ops.layerNormalization(x, scale, 1e-3) },

@@ -187,7 +187,10 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     openLoader,
     { ...loader, batchSize: undefined },
   ],
-  'openLoader: split: expected one of train, validation, test, got "val"': [openLoader, { ...loader, split: 'val' }],
+  'openLoader: split: expected one of train, validation, test, got "val"': [
+    openLoader,
+    { ...loader, split: 'val' },
+  ],
   'openLoader: seed: expected an integer ≥ 0, got undefined': [openLoader, { ...loader, seed: undefined }],
   'openLoader: shuffle: expected true or false, got undefined': [
     openLoader,

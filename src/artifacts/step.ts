@@ -2,7 +2,6 @@
  * The second half of the graph of a whole training step: clipping, Adam or AdamW by the formulas of optim/adam.ts, and
  * the few numbers of the batch that a run logs. State and gradient are flat vectors (flat.ts).
  */
-import { oneHot } from '../objective/cross-entropy.ts';
 import {
   add,
   cast,
@@ -12,6 +11,7 @@ import {
   equal,
   less,
   mul,
+  oneHot,
   reduceSum,
   reshape,
   sqrt,

@@ -1,7 +1,26 @@
 /** Differentiable functions that models are written with, above the ops: activations, normalisation, linear layers. */
-import { add, constant, erf, exp, gemm, layerNormalization, mul, reshape, sub, tanh } from '../onnx/ops.ts';
+import {
+  abs,
+  add,
+  call,
+  constant,
+  erf,
+  exp,
+  gemm,
+  greater,
+  layerNormalization,
+  log,
+  mul,
+  neg,
+  relu,
+  reshape,
+  sigmoid,
+  sub,
+  tanh,
+  where,
+} from '../onnx/ops.ts';
 import { product, show } from '../onnx/shapes.ts';
-import type { Value } from '../onnx/value.ts';
+import type { Composite, Value } from '../onnx/value.ts';
 import { elementwiseComposite } from './composite.ts';
 
 // GELU (Hendrycks & Gimpel 2016), exact: x·Φ(x) = u·F(u)/√2 with u = x/√2 and F = 1 + erf u. With φ = F' = (2/√π)·e^(−u²),
@@ -22,6 +41,33 @@ export const gelu = (x: Value): Value => mul(unscaledGelu(mul(x, Math.SQRT1_2)),
 export function geluTanh(x: Value): Value {
   const inner = mul(mul(x, add(mul(mul(x, x), 0.044715), 1)), Math.sqrt(2 / Math.PI));
   return mul(mul(x, 0.5), add(tanh(inner), 1));
+}
+
+/** log(1 + eˣ), without overflow. float32, any shape. Its derivative is sigmoid. */
+export const softplus = elementwiseComposite(
+  'softplus',
+  (x) => add(relu(x), log(add(exp(neg(abs(x))), 1))),
+  sigmoid,
+);
+
+/** x·sigmoid(x), also called swish. float32, any shape. */
+export const silu = (x: Value): Value => mul(x, sigmoid(x));
+
+/** x where it is positive, else slope·x. float32, any shape. Its derivative at 0 is `slope`. */
+export const leakyRelu = (x: Value, slope = 0.01): Value => where(greater(x, 0), x, mul(x, slope));
+
+const stop: Composite = {
+  name: 'stop-gradient',
+  elementwise: true,
+  body: (x) => x,
+  vjp: () => [undefined],
+  jvp: () => [undefined],
+};
+
+/** The value itself, with a derivative of 0. Any shape and dtype. Nothing of it is left in the graph that is written. */
+export function stopGradient(x: Value): Value {
+  const [stopped] = call(stop, [x]);
+  return stopped ?? x;
 }
 
 /** Layer normalisation (Ba et al. 2016) over the last axis, with scale and bias of that axis' size. */

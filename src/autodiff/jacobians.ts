@@ -11,7 +11,7 @@ import {
   neg,
   reduceMean,
   reduceSum,
-  softmaxOp,
+  softmax,
   sub,
 } from '../onnx/ops.ts';
 import { staticDim } from '../onnx/shapes.ts';
@@ -55,12 +55,12 @@ export function softmaxJacobian(x: Value, v: Value, axis: number): Value {
   const centred = (a: Value, of: Value): Value => sub(of, total(mul(a, of)));
   const jacobian = symmetricMap('softmax-jacobian', {
     body: (at, d) => {
-      const a = softmaxOp(at, axis);
+      const a = softmax(at, axis);
       return mul(a, centred(a, d));
     },
     // a' = J·x', z = a∘v' + a'∘(v − Σ(a∘v)); the tangent is z − a·Σz, since Σa' = 0.
     tangent: (tx, tv, at, d) => {
-      const a = softmaxOp(at, axis);
+      const a = softmax(at, axis);
       const z = one(
         sum(
           mul(jacobian(at, tx), centred(a, d)),
@@ -70,7 +70,7 @@ export function softmaxJacobian(x: Value, v: Value, axis: number): Value {
       return sub(z, mul(a, total(z)));
     },
     adjoint: (ct, at, d) => {
-      const a = softmaxOp(at, axis);
+      const a = softmax(at, axis);
       return jacobian(at, sub(mul(ct, centred(a, d)), mul(d, total(mul(a, ct)))));
     },
   });

@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 import { dense, gelu, geluTanh, layerNorm } from '../autodiff/functions.ts';
-import { add, matmul, pad, reduceMean, reshape, slice, softmaxOp, transpose } from '../onnx/ops.ts';
+import { add, matmul, pad, reduceMean, reshape, slice, softmax, transpose } from '../onnx/ops.ts';
 import { product, show, staticDim } from '../onnx/shapes.ts';
 import type { Dim, Value } from '../onnx/value.ts';
 import { checked, MOST_LAYERS, size } from './schema.ts';
@@ -128,7 +128,7 @@ function attention(scope: Scope, x: Value, heads: number): Value {
   const project = (name: string): Value =>
     transpose(reshape(linear(scope.sub(name), x, columns), apart), [0, 2, 1, 3]);
   const [query, key, value] = [project('query'), project('key'), project('value')];
-  const weights = softmaxOp(matmul(query, key, { transB: true, alpha: 1 / Math.sqrt(size) }));
+  const weights = softmax(matmul(query, key, { transB: true, alpha: 1 / Math.sqrt(size) }));
   const mixed = reshape(transpose(matmul(weights, value), [0, 2, 1, 3]), x.shape);
   return linear(scope.sub('out'), mixed, columns);
 }

@@ -2,16 +2,14 @@ import { lift, sum } from '../autodiff/linear.ts';
 import {
   add,
   call,
-  cast,
-  constant,
-  equal,
   logSoftmax,
   mul,
   neg,
+  oneHot,
   reduceMean,
   reduceSum,
   reshape,
-  softmaxOp,
+  softmax,
   sub,
 } from '../onnx/ops.ts';
 import { show, staticShape } from '../onnx/shapes.ts';
@@ -52,7 +50,7 @@ const rows: Composite = {
 };
 
 function slope(logits: Value, target: Value): Value {
-  return sub(toRows(rowSum(target), softmaxOp(logits)), target);
+  return sub(toRows(rowSum(target), softmax(logits)), target);
 }
 
 /** Cross-entropy of softmax(logits) with target weights, both float32 [batch, classes] → [batch]. */
@@ -76,13 +74,4 @@ export function crossEntropy(logits: Value, labels: Value, smoothing: Value): Va
   }
   const target = add(mul(oneHot(labels, classes), sub(1, smoothing)), mul(smoothing, 1 / classes));
   return reduceMean(softmaxCrossEntropy(logits, target));
-}
-
-/** int32 labels [batch] → float32 [batch, classes]: 1 for the label, 0 elsewhere. */
-export function oneHot(labels: Value, classes: number): Value {
-  const numbers = constant(
-    Int32Array.from({ length: classes }, (_, i) => i),
-    [classes],
-  );
-  return cast(equal(reshape(labels, [...labels.shape, 1]), numbers), 'float32');
 }

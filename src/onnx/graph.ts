@@ -1,6 +1,7 @@
 /** A graph as a whole: what goes in and out, walking it, rebuilding it. */
+import { applyTo, isEmittedNode } from './apply.ts';
 import { call, reshape, transpose } from './ops.ts';
-import { isOp, Node, type OpType, operands, type Shape, type Value } from './value.ts';
+import { isOp, type Node, operands, type Value } from './value.ts';
 
 /** What is serialized, printed or run: its inputs in order, and its outputs by name. */
 export interface Graph {
@@ -77,26 +78,10 @@ export function topologicalOrder(
   return order;
 }
 
-/** Whether `values` has the length, and so the type, of the tuple `like`. */
-export function fits<Tuple extends readonly unknown[]>(
-  values: readonly unknown[],
-  like: Tuple,
-): values is Tuple {
-  return values.length === like.length;
-}
-
-/** The node with other inputs, of the same types; of a result of another shape where that is given. */
-export function withInputs<Op extends OpType>(
-  node: Node<Op>,
-  inputs: readonly Value[],
-  shape?: Shape,
-): Node<Op> {
-  if (!fits(inputs, node.inputs)) throw new Error(`internal: ${node.op} takes ${node.inputs.length} inputs`);
-  return new Node<Op>(node.op, inputs, node.attributes, (output) => {
-    const outputs = node.outputs.map((value) => output(shape ? { dtype: value.dtype, shape } : value));
-    if (!fits(outputs, node.outputs)) throw new Error(`internal: ${node.op} lost outputs`);
-    return outputs;
-  });
+/** The results of a node's op on other inputs. A call's body is made of its inputs, so it is written anew. */
+export function withInputs(node: Node, inputs: readonly Value[]): readonly Value[] {
+  if (isOp(node, 'Call')) return call(node.attributes.composite, inputs);
+  return isEmittedNode(node) ? applyTo(node.op, inputs, node.attributes) : node.outputs;
 }
 
 /** What to put in the place of a node, given its inputs after rewriting: one value per output. */
@@ -110,8 +95,7 @@ export const keep: Rewrite = (node, inputs) => {
   // Two in a row are one.
   if (isOp(node, 'Reshape') && x) return [reshape(x, node.attributes.shape)];
   if (isOp(node, 'Transpose') && x) return [transpose(x, node.attributes.perm)];
-  // A call's body is made of its inputs, so it is written anew.
-  return isOp(node, 'Call') ? call(node.attributes.composite, inputs) : withInputs(node, inputs).outputs;
+  return withInputs(node, inputs);
 };
 
 /** The values after rewriting every node they depend on, inputs first. */

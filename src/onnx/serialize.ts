@@ -1,15 +1,7 @@
 /** Graph → ONNX file. */
-
 import { VERSION } from '../version.ts';
-import {
-  DATA_TYPES,
-  type EmittedOp,
-  ENCODINGS,
-  type Field,
-  IR_VERSION,
-  MICROSOFT,
-  OPSET,
-} from './encoding.ts';
+import { isEmittedNode, SCHEMAS } from './apply.ts';
+import { DATA_TYPES, IR_VERSION, MICROSOFT, OPSET } from './encoding.ts';
 import { fileOrderFor } from './execution-order.ts';
 import { type Graph, inlineCalls, mapOutputs } from './graph.ts';
 import { type Names, nameGraph } from './names.ts';
@@ -23,7 +15,15 @@ import {
   type ValueInfoProto,
 } from './proto.ts';
 import { staticShape } from './shapes.ts';
-import { type ConstantData, type DType, isOp, type Node, operands, type Value } from './value.ts';
+import {
+  type ConstantData,
+  type DType,
+  type EmittedOp,
+  isOp,
+  type Node,
+  operands,
+  type Value,
+} from './value.ts';
 
 export interface SerializeOptions {
   /** Values for inputs that are to be stored in the file, by name; the rest stay inputs. */
@@ -38,7 +38,7 @@ export function serialize(graph: Graph, options: SerializeOptions = {}): Uint8Ar
   const flat = withDistinctOutputs(mapOutputs(graph, inlineCalls));
   const names = nameGraph(flat);
   const constants = new ConstantPool(names);
-  const emitted = names.order.filter(isEmitted);
+  const emitted = names.order.filter(isEmittedNode);
   const file = graph.order ? fileOrderFor(emitted) : { nodes: emitted, anchors: [] };
   const nodes = [
     ...file.nodes.map((node) => nodeProto(node, names, constants)),
@@ -89,31 +89,17 @@ function anchorProto(node: Node, names: Names): NodeProto {
   return { name, opType: 'Shape', domain: '', input: [names.value(value)], output: [name], attribute: [] };
 }
 
-function isEmitted(node: Node): node is Node<EmittedOp> {
-  return node.op in ENCODINGS;
-}
-
 function nodeProto(node: Node<EmittedOp>, names: Names, constants: ConstantPool): NodeProto {
-  const attribute: AttributeProto[] = [];
-  const lists: string[] = [];
-  const values = new Map<string, unknown>(Object.entries(node.attributes));
   const fused = isFusedMatMul(node);
-  for (const [name, field] of fields(node.op)) {
-    if (node.op === 'MatMul' && !fused) continue;
-    const value = values.get(name);
-    if (field === 'input') lists.push(constants.list(name, numbers(value)));
-    else attribute.push(attributeProto(name, field, value));
-  }
-  if (node.op === 'ScatterElements') {
-    attribute.push({ name: 'reduction', type: ATTRIBUTE_TYPES.string, s: new TextEncoder().encode('add') });
-  }
+  const { attribute, lists } = encode(node);
+  const operandLists = lists.map(([name, numbers]) => constants.list(name, numbers));
   return {
     name: names.node(node),
     opType: fused ? 'FusedMatMul' : node.op,
     domain: fused ? MICROSOFT : '',
-    input: [...operands(node).map((value) => constants.reference(value)), ...lists],
+    input: [...operands(node).map((value) => constants.reference(value)), ...operandLists],
     output: node.outputs.map((value) => names.value(value)),
-    attribute,
+    attribute: isOp(node, 'MatMul') && !fused ? [] : attribute,
   };
 }
 
@@ -124,32 +110,37 @@ function isFusedMatMul(node: Node): boolean {
   return transA || transB || alpha !== 1;
 }
 
-function fields(op: EmittedOp): [string, Field][] {
-  return Object.entries(ENCODINGS[op]);
+interface Encoded {
+  readonly attribute: AttributeProto[];
+  /** What ONNX takes as constant operands, in order. */
+  readonly lists: [name: string, numbers: readonly number[]][];
 }
 
-function attributeProto(name: string, field: Field, value: unknown): AttributeProto {
-  switch (field) {
-    case 'int':
-      return { name, type: ATTRIBUTE_TYPES.int, i: Number(value) };
-    case 'float':
-      return { name, type: ATTRIBUTE_TYPES.float, f: Number(value) };
-    case 'dtype':
-      return { name, type: ATTRIBUTE_TYPES.int, i: dataType(value) };
-    default:
-      return { name, type: ATTRIBUTE_TYPES.ints, ints: numbers(value) };
+/** The attributes of a node, as its op's description has them written. */
+function encode<Op extends EmittedOp>({ op, attributes }: Node<Op>): Encoded {
+  const { attributes: fields, fixed = {} } = SCHEMAS[op];
+  const encoded: Encoded = { attribute: [], lists: [] };
+  for (const name in fields) {
+    const { place, write } = fields[name];
+    const numbers = write(attributes[name]);
+    if (place === 'operand') encoded.lists.push([name, numbers]);
+    else encoded.attribute.push(attributeProto(name, place, numbers));
   }
+  for (const [name, text] of Object.entries(fixed)) {
+    encoded.attribute.push({ name, type: ATTRIBUTE_TYPES.string, s: new TextEncoder().encode(text) });
+  }
+  return encoded;
 }
 
-function dataType(value: unknown): number {
-  for (const [dtype, type] of Object.entries(DATA_TYPES)) if (dtype === value) return type;
-  throw new Error(`internal: dtype ${value}`);
-}
-
-/** A list of numbers; a multiple of `batch` is written as −1, which Reshape reads as what is left over. */
-function numbers(value: unknown): number[] {
-  if (!Array.isArray(value)) throw new Error(`internal: expected a list, got ${value}`);
-  return value.map((item) => (typeof item === 'number' ? item : -1));
+function attributeProto(
+  name: string,
+  place: 'int' | 'float' | 'ints',
+  numbers: readonly number[],
+): AttributeProto {
+  const type = ATTRIBUTE_TYPES[place];
+  const [number = 0] = numbers;
+  if (place === 'ints') return { name, type, ints: [...numbers] };
+  return place === 'int' ? { name, type, i: number } : { name, type, f: number };
 }
 
 /** The constants of a file, each stored once. */

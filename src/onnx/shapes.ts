@@ -1,4 +1,5 @@
 /** Shape arithmetic: dimensions that may be multiples of `batch`, broadcasting, axes. */
+import { UserError } from '../errors.ts';
 import type { Dim, Shape } from './value.ts';
 
 /** The dimension as coefficient and whether it multiplies `batch`. */
@@ -13,11 +14,14 @@ export function product(dims: Shape): Dim {
   let symbolic = false;
   for (const dim of dims) {
     const part = parts(dim);
-    if (part.symbolic && symbolic) throw new Error(`shapes: batch appears twice in ${show(dims)}`);
+    if (part.symbolic && symbolic) throw new UserError(`shapes: batch appears twice in ${show(dims)}`);
     count *= part.count;
     symbolic ||= part.symbolic;
   }
-  if (!symbolic) return count;
+  return symbolic ? multiple(count) : count;
+}
+
+function multiple(count: number): Dim {
   return count === 1 ? 'batch' : `${count}·batch`;
 }
 
@@ -32,7 +36,7 @@ export function staticShape(shape: Shape, op = 'shape'): readonly number[] {
 }
 
 export function staticDim(dim: Dim | undefined, op: string, shape: Shape): number {
-  if (typeof dim !== 'number') throw new Error(`${op}: expected static dimensions, got ${show(shape)}`);
+  if (typeof dim !== 'number') throw new UserError(`${op}: expected static dimensions, got ${show(shape)}`);
   return dim;
 }
 
@@ -53,7 +57,7 @@ export function broadcast(op: string, ...shapes: readonly Shape[]): Shape {
       const other = shape[i - rank + shape.length] ?? 1;
       if (other === 1 || other === dim) continue;
       if (dim !== 1)
-        throw new Error(`${op}: expected shapes that broadcast, got ${shapes.map(show).join(' and ')}`);
+        throw new UserError(`${op}: expected shapes that broadcast, got ${shapes.map(show).join(' and ')}`);
       dim = other;
     }
     return dim;
@@ -63,7 +67,7 @@ export function broadcast(op: string, ...shapes: readonly Shape[]): Shape {
 /** The axis counted from the front. Throws when it is out of range. */
 export function normalizeAxis(op: string, axis: number, rank: number): number {
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
-    throw new Error(`${op}: expected an axis in [${-rank}, ${rank - 1}], got ${axis}`);
+    throw new UserError(`${op}: expected an axis in [${-rank}, ${rank - 1}], got ${axis}`);
   }
   return axis < 0 ? axis + rank : axis;
 }
@@ -71,6 +75,16 @@ export function normalizeAxis(op: string, axis: number, rank: number): number {
 /** The shape with the dimension at `axis` replaced. */
 export function withDim(shape: Shape, axis: number, dim: Dim): Shape {
   return shape.map((old, i) => (i === axis ? dim : old));
+}
+
+/** The shape with its −1 worked out: in our files it stands for a multiple of `batch`. */
+export function leftOver(from: Shape, shape: readonly number[]): Shape {
+  const at = shape.indexOf(-1);
+  if (at < 0) return shape;
+  const known = shape.reduce((size, dim) => (dim === -1 ? size : size * dim), 1);
+  const all = parts(product(from));
+  if (all.count % known !== 0) throw new UserError(`Reshape of ${show(from)} to ${show(shape)}`);
+  return withDim(shape, at, all.symbolic ? multiple(all.count / known) : all.count / known);
 }
 
 /** Which axes of `to` an operand of shape `from` was broadcast along, and how many were put in front of it. */

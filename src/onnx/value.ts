@@ -3,6 +3,9 @@
  * reached from its outputs, and it gets its names once, when it is serialized.
  */
 
+import type { OPS } from './opset/index.ts';
+import type { Operands, Schema } from './opset/schema.ts';
+
 /** `float16` is for storage: it is cast to float32 before anything is computed. */
 export type DType = 'float32' | 'float16' | 'int32' | 'int64' | 'bool' | 'uint8';
 
@@ -25,114 +28,52 @@ export interface Value extends TensorType {
 }
 
 type Maybe<Values extends readonly unknown[]> = { readonly [I in keyof Values]: Value | undefined };
+type ValuesLike<Types extends readonly unknown[]> = { readonly [I in keyof Types]: Value };
+type TypesLike<Values extends readonly unknown[]> = { readonly [I in keyof Values]: TensorType };
 
 /** What an op takes and gives: its inputs, its attributes, its outputs. */
 interface Signature<
   In extends readonly (Value | undefined)[],
-  Attributes extends object = object,
-  Out extends readonly Value[] = readonly [Value],
+  Attributes extends object,
+  Out extends readonly Value[],
 > {
   readonly inputs: In;
   readonly attributes: Attributes;
   readonly outputs: Out;
-  /** A rule of a one-output op is called only with a cotangent; of several outputs some may have none. */
-  readonly cotangents: Out extends readonly [Value] ? readonly [Value] : Maybe<Out>;
 }
 
-type Unary<Attributes extends object = object> = Signature<readonly [Value], Attributes>;
-type Binary<Attributes extends object = object> = Signature<readonly [Value, Value], Attributes>;
-type Reduction = Unary<{ readonly axes: readonly number[]; readonly keepdims: boolean }>;
+/** The signature that a description gives an op. */
+type Described<S> =
+  S extends Schema<infer A, infer Attributes extends object, infer Out>
+    ? Out extends readonly TensorType[]
+      ? Signature<Operands<Value>[A], Attributes, ValuesLike<Out>>
+      : never
+    : never;
 
-/**
- * The closed set of ops: everything that the graph core can write, read and differentiate. Semantics are those
- * of the ONNX operator of the same name (opset 18); static lists that ONNX takes as tensors are attributes here.
- */
-export interface Ops {
+/** Ops that a file has a node for. The others are its inputs and constants, and calls, which are inlined. */
+export type EmittedOp = keyof typeof OPS;
+
+interface Leaves {
   /** A graph input; a trainable parameter is one named by its path. */
-  Input: Signature<readonly [], { readonly name: string }>;
-  Constant: Signature<readonly [], { readonly data: ConstantData }>;
+  readonly Input: Signature<readonly [], { readonly name: string }, readonly [Value]>;
+  readonly Constant: Signature<readonly [], { readonly data: ConstantData }, readonly [Value]>;
   /** A composite: a named function of ops with derivative rules of its own (autodiff/composite.ts). */
-  Call: Signature<
+  readonly Call: Signature<
     readonly Value[],
     { readonly composite: Composite; readonly body: readonly Value[] },
     readonly Value[]
   >;
-
-  Identity: Unary;
-  Neg: Unary;
-  Abs: Unary;
-  Sign: Unary;
-  Exp: Unary;
-  Log: Unary;
-  Sqrt: Unary;
-  Reciprocal: Unary;
-  Erf: Unary;
-  Tanh: Unary;
-  Sigmoid: Unary;
-  Relu: Unary;
-  Cast: Unary<{ readonly to: DType }>;
-
-  Add: Binary;
-  Sub: Binary;
-  Mul: Binary;
-  Div: Binary;
-  Pow: Binary;
-  Equal: Binary;
-  Greater: Binary;
-  Less: Binary;
-  Where: Signature<readonly [condition: Value, a: Value, b: Value]>;
-
-  ReduceSum: Reduction;
-  ReduceMean: Reduction;
-  ReduceMax: Reduction;
-
-  /** alpha·A·B over the last two axes, leading axes broadcast; either factor may be transposed. */
-  MatMul: Binary<{ readonly transA: boolean; readonly transB: boolean; readonly alpha: number }>;
-  /** alpha·A·B + beta·C on matrices; C is broadcast to the result. */
-  Gemm: Signature<
-    readonly [a: Value, b: Value, c?: Value],
-    { readonly transA: boolean; readonly transB: boolean; readonly alpha: number; readonly beta: number }
-  >;
-
-  Reshape: Unary<{ readonly shape: Shape }>;
-  Transpose: Unary<{ readonly perm: readonly number[] }>;
-  Expand: Unary<{ readonly shape: readonly number[] }>;
-  Slice: Unary<{
-    readonly starts: readonly number[];
-    readonly ends: readonly number[];
-    readonly axes: readonly number[];
-  }>;
-  /** Zero padding: `pads` are the counts before each axis, then after each. */
-  Pad: Unary<{ readonly pads: readonly number[] }>;
-  Concat: Signature<readonly Value[], { readonly axis: number }>;
-  Split: Signature<
-    readonly [Value],
-    { readonly axis: number; readonly sizes: readonly number[] },
-    readonly Value[]
-  >;
-  Gather: Signature<readonly [data: Value, indices: Value], { readonly axis: number }>;
-  GatherElements: Signature<readonly [data: Value, indices: Value], { readonly axis: number }>;
-  /** Adds each update to the element of data that its index names. */
-  ScatterElements: Signature<
-    readonly [data: Value, indices: Value, updates: Value],
-    { readonly axis: number }
-  >;
-
-  Softmax: Unary<{ readonly axis: number }>;
-  LogSoftmax: Unary<{ readonly axis: number }>;
-  /** Over the last axis: the normalised and scaled values, the mean, and 1/σ (both with a last axis of 1). */
-  LayerNormalization: Signature<
-    readonly [x: Value, scale: Value],
-    { readonly epsilon: number },
-    readonly [y: Value, mean: Value, inverseDeviation: Value]
-  >;
 }
+type Ops = Leaves & { readonly [Op in EmittedOp]: Described<(typeof OPS)[Op]> };
 
 export type OpType = keyof Ops;
 export type Inputs<Op extends OpType> = Ops[Op]['inputs'];
 export type Attributes<Op extends OpType> = Ops[Op]['attributes'];
 export type Outputs<Op extends OpType> = Ops[Op]['outputs'];
-export type Cotangents<Op extends OpType> = Ops[Op]['cotangents'];
+/** A rule of a one-output op is called only with a cotangent; of several outputs some may have none. */
+export type Cotangents<Op extends OpType> =
+  Outputs<Op> extends readonly [unknown] ? readonly [Value] : Maybe<Outputs<Op>>;
+export type OutputTypes<Op extends OpType> = TypesLike<Outputs<Op>>;
 export type Tangents<Op extends OpType> = Maybe<Inputs<Op>>;
 
 /** (cotangents of the outputs, outputs, inputs, attributes) → cotangents of the inputs, none where zero. */
@@ -169,18 +110,14 @@ export class Node<Op extends OpType = OpType> {
   readonly attributes: Attributes<Op>;
   readonly outputs: Outputs<Op>;
 
-  /** `declare` calls its argument once per output, in order, with the output's type. */
-  constructor(
-    op: Op,
-    inputs: Inputs<Op>,
-    attributes: Attributes<Op>,
-    declare: (output: (type: TensorType) => Value) => Outputs<Op>,
-  ) {
+  /** `types`: those of the outputs. */
+  constructor(op: Op, inputs: Inputs<Op>, attributes: Attributes<Op>, types: OutputTypes<Op>) {
     this.op = op;
     this.inputs = inputs;
     this.attributes = attributes;
-    let count = 0;
-    this.outputs = declare(({ dtype, shape }) => ({ node: this, output: count++, dtype, shape }));
+    const outputs = types.map(({ dtype, shape }, output): Value => ({ node: this, output, dtype, shape }));
+    if (!areOutputs<Op>(outputs, types)) throw new Error(`internal: ${op} lost outputs`);
+    this.outputs = outputs;
   }
 }
 
@@ -199,4 +136,11 @@ export function operands(node: Node): readonly Value[] {
 function areThere(inputs: readonly (Value | undefined)[]): inputs is readonly Value[] {
   for (const input of inputs) if (input === undefined) return false;
   return true;
+}
+
+function areOutputs<Op extends OpType>(
+  values: readonly Value[],
+  types: OutputTypes<Op>,
+): values is Outputs<Op> {
+  return values.length === types.length;
 }

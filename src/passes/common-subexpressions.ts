@@ -2,6 +2,7 @@
  * Computes each expression once: nodes of the same op, attributes and operands become one. Derivative rules and
  * composites therefore write down all that they need, also what another one has written before.
  */
+import { isEmittedNode, SCHEMAS } from '../onnx/apply.ts';
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { isOp, type Node, type Value } from '../onnx/value.ts';
 
@@ -20,7 +21,7 @@ export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
   return rewriteGraph(outputs, (node, inputs) => {
     const operands = inputs.map((value) => `${id(value.node)}.${value.output}`);
     // A sum or a product is the same whichever operand comes first.
-    if (isOp(node, 'Add') || isOp(node, 'Mul')) operands.sort();
+    if (isEmittedNode(node) && SCHEMAS[node.op].commutes) operands.sort();
     const key = `${node.op}(${operands.join(' ')}) ${identityOf(node, id)}`;
     const merged = known.get(key) ?? keep(node, inputs);
     known.set(key, merged);

@@ -1,4 +1,5 @@
 /** How much memory a run of a graph takes: a walk over its nodes, in order, adds up the values that are alive. */
+import { isEmittedNode, SCHEMAS } from '../onnx/apply.ts';
 import { executionOrder, type Graph } from '../onnx/graph.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { type DType, isOp, type Node, operands, type Value } from '../onnx/value.ts';
@@ -39,16 +40,20 @@ export function peakBytes(graph: Graph): number {
   return peak;
 }
 
-/** Reshape and Identity share their operand's memory. */
+/** A Reshape, as every view, shares its operand's memory. */
 export function ownerOf(value: Value): Value {
   let owner = value;
-  while (isOp(owner.node, 'Reshape') || isOp(owner.node, 'Identity')) owner = owner.node.inputs[0];
+  while (isView(owner.node)) [owner = owner] = operands(owner.node);
   return owner;
+}
+
+function isView(node: Node): boolean {
+  return isEmittedNode(node) && SCHEMAS[node.op].kind === 'view';
 }
 
 /** Whether a node's results take memory of their own. */
 export function isStored(node: Node): boolean {
-  return !['Input', 'Constant', 'Reshape', 'Identity'].includes(node.op);
+  return !isOp(node, 'Input') && !isOp(node, 'Constant') && !isView(node);
 }
 
 export function bytesOf({ dtype, shape }: Value): number {

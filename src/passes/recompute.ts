@@ -37,7 +37,7 @@ export function recompute(outputs: readonly Value[], early: readonly Value[]): V
     const isView = isOp(value.node, 'Reshape') && recipes.has(ownerOf(value));
     if (!isView && !recipes.has(value)) return value;
     const inputs = operands(value.node).map(copy);
-    const made = withInputs(value.node, inputs).outputs[value.output] ?? value;
+    const made = withInputs(value.node, inputs)[value.output] ?? value;
     copies.set(value, made);
     return made;
   };

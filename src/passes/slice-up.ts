@@ -6,7 +6,7 @@
  *     slice(f(x)) → f(slice(x))
  */
 import { keep, rewriteGraph, withInputs } from '../onnx/graph.ts';
-import { call, gemm, layerNormalization, matmul, reshape, slice, transpose } from '../onnx/ops.ts';
+import { gemm, layerNormalization, matmul, reshape, slice, transpose } from '../onnx/ops.ts';
 import { product } from '../onnx/shapes.ts';
 import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
@@ -59,10 +59,10 @@ function above(x: Value, range: Range, users: Users): Value | undefined {
       const at = axis - x.shape.length + operand.shape.length;
       return at < 0 || operand.shape[at] === 1 ? operand : up(operand, at);
     });
-    return remade(node, sliced, x, range);
+    return withInputs(node, sliced)[x.output];
   }
   if (isOp(node, 'Softmax') || isOp(node, 'LogSoftmax')) {
-    return node.attributes.axis === axis ? undefined : remade(node, [up(node.inputs[0])], x, range);
+    return node.attributes.axis === axis ? undefined : withInputs(node, [up(node.inputs[0])])[x.output];
   }
   if (isOp(node, 'LayerNormalization')) {
     const [operand, scale] = node.inputs;
@@ -109,16 +109,4 @@ function aboveReshape(
   const apart = users.isSingle(a) ? up(rowsOfA, axis) : slice(rowsOfA, axis, start, end);
   const flat = reshape(apart, [product(cut.slice(0, lead)), width]);
   return reshape(gemm(flat, b, c, operand.node.attributes), cut);
-}
-
-/** The node on sliced operands. */
-function remade(
-  node: Node,
-  inputs: readonly Value[],
-  x: Value,
-  { axis, start, end }: Range,
-): Value | undefined {
-  if (isOp(node, 'Call')) return call(node.attributes.composite, inputs)[x.output];
-  const shape = x.shape.map((dim, i) => (i === axis ? end - start : dim));
-  return withInputs(node, inputs, shape).outputs[x.output];
 }

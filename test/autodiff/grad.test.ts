@@ -1,7 +1,7 @@
 /** The drivers of reverse and forward mode. */
 import test from 'ava';
 import { elementwiseComposite } from '../../src/autodiff/composite.ts';
-import { gelu } from '../../src/autodiff/functions.ts';
+import { gelu, stopGradient } from '../../src/autodiff/functions.ts';
 import { grad, hvp, jvp, vjp } from '../../src/autodiff/grad.ts';
 import { normJacobian, softmaxJacobian } from '../../src/autodiff/jacobians.ts';
 import { softmaxCrossEntropy } from '../../src/objective/cross-entropy.ts';
@@ -246,3 +246,25 @@ for (const [name, { shapes, f, body }] of Object.entries(COMPOSITES)) {
     });
   }
 }
+
+test('a derivative passes through float16 and back, and not through integers', async (t) => {
+  const x = ops.input('x', [2]);
+  const half = ops.cast(ops.cast(ops.mul(x, x), 'float16'), 'float32');
+  const whole = ops.cast(ops.cast(x, 'int32'), 'float32');
+  const [gradient = x] = grad(ops.reduceSum(ops.add(half, whole)), [x]);
+  const tangent = jvp([half], [x], [x])[0] ?? x;
+  const out = await run({ gradient, tangent }, { x: Float32Array.of(1.5, -2) });
+  t.deepEqual(out.gradient, Float32Array.of(3, -4));
+  t.deepEqual(out.tangent, Float32Array.of(4.5, 8));
+});
+
+test('at a tie min and max give each operand half, and nothing passes stopGradient', async (t) => {
+  const x = ops.input('x', [3]);
+  const [byMax = x] = grad(ops.reduceSum(ops.max(x, 1)), [x]);
+  const [byClip = x] = grad(ops.reduceSum(ops.clip(x, 0, 1)), [x]);
+  const [stopped = x] = grad(ops.reduceSum(ops.mul(x, stopGradient(x))), [x]);
+  const out = await run({ byMax, byClip, stopped }, { x: Float32Array.of(0.5, 1, 2) });
+  t.deepEqual(out.byMax, Float32Array.of(0, 0.5, 1));
+  t.deepEqual(out.byClip, Float32Array.of(1, 0.5, 0));
+  t.deepEqual(out.stopped, Float32Array.of(0.5, 1, 2));
+});

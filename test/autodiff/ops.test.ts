@@ -2,7 +2,7 @@
  * Every op's derivatives, of order one and two, computed in ONNX Runtime and compared with finite differences there.
  */
 import test from 'ava';
-import { dense, gelu, geluTanh, layerNorm } from '../../src/autodiff/functions.ts';
+import { dense, gelu, geluTanh, layerNorm, leakyRelu, silu, softplus } from '../../src/autodiff/functions.ts';
 import { grad, jvp } from '../../src/autodiff/grad.ts';
 import { globalNorm } from '../../src/objective/gradient-norm.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
@@ -17,6 +17,9 @@ import { CASES, type Case, unary } from '../_cases.ts';
 
 const FUNCTIONS: Readonly<Record<string, readonly Case[]>> = {
   gelu: unary(gelu),
+  softplus: unary(softplus),
+  silu: unary(silu),
+  'leaky relu': unary((x) => leakyRelu(ops.add(x, 2))),
   'gelu twice': unary((x) => gelu(gelu(x))),
   'gelu, tanh': unary(geluTanh),
   'layer norm': [

@@ -65,7 +65,7 @@ const GOLDEN: Readonly<Record<string, Golden>> = {
   },
   softmax: {
     shapes: [[2, 3]],
-    f: (x) => ops.softmaxOp(x),
+    f: (x) => ops.softmax(x),
     y: [0.18884016, 0.49495118, 0.31620866, 0.23315564, 0.1917165, 0.57512786],
     gradient: [0.14779791, -0.045056306, -0.10274161, -0.057751401, 0.073124209, -0.015372809],
     hessianTimesGradient: [

@@ -64,9 +64,9 @@ const FOREIGN: readonly [(model: ModelProto) => unknown, string][] = [
   ],
   [
     ({ graph }) => part(graph.node, -1).input.push('scale'),
-    'read: node LayerNormalization (LayerNormalization): expected two operands',
+    'read: node LayerNormalization (LayerNormalization): expected 2 operands, got 3',
   ],
-  [({ graph }) => part(graph.node, 1).input.push('x'), 'read: node Tanh (Tanh): expected one operand, got 2'],
+  [({ graph }) => part(graph.node, 1).input.push('x'), 'read: node Tanh (Tanh): expected 1 operand, got 2'],
   [({ graph }) => (part(graph.node, 1).input[0] = 'z'), 'read: node Tanh: nothing before it is named "z"'],
   [
     ({ graph }) => (part(graph.initializer, 0).dataType = 11),

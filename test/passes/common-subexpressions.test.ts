@@ -27,8 +27,8 @@ test('equal expressions are computed once, also those of equal constants', async
 test('different attributes, dtypes and constants stay apart', (t) => {
   const x = ops.input('x', [2, 2]);
   unchanged(t, mergeCommonSubexpressions, {
-    a: ops.softmaxOp(x, 0),
-    b: ops.softmaxOp(x, 1),
+    a: ops.softmax(x, 0),
+    b: ops.softmax(x, 1),
     c: ops.mul(x, 2),
     d: ops.mul(x, 3),
     e: ops.mul(x, ops.full([2], 2)),

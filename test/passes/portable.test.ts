@@ -44,3 +44,18 @@ test('plain products and Gemm, which is standard, stay', (t) => {
     }),
   });
 });
+
+test('what WebGPU lacks is written with other ops: the same results', async (t) => {
+  const x = ops.input('x', [3, 4]);
+  const [positive, small] = [ops.greater(x, 0), ops.less(x, 0.5)];
+  const number = (value: Parameters<typeof ops.cast>[0]) => ops.cast(value, 'float32');
+  const graph = {
+    sign: ops.sign(x),
+    nan: number(ops.isNan(ops.log(x))),
+    or: number(ops.or(positive, small)),
+    same: number(ops.equal(positive, small)),
+    largest: number(ops.argMax(ops.floor(ops.mul(x, 2)), 0)),
+  };
+  t.notRegex(printAfter(toPortable, graph), /Sign|IsNaN|Or\(|ArgMax|int64/);
+  await sameResults(t, toPortable, graph);
+});

@@ -24,7 +24,7 @@ const STEPS: readonly ((h: Value, leaves: Leaves) => Value)[] = [
   (h, { w, u, b, s }) => {
     const n = layerNorm(h, s, b, 0.1);
     const scores = ops.matmul(heads(dense(n, w, b)), heads(dense(n, u, b)), { transB: true, alpha: 0.7 });
-    return ops.add(h, joined(ops.matmul(ops.softmaxOp(scores), heads(n))));
+    return ops.add(h, joined(ops.matmul(ops.softmax(scores), heads(n))));
   },
   (h, { m }) => ops.transpose(ops.matmul(ops.transpose(h, [0, 2, 1]), m), [0, 2, 1]),
   (h, { x, w }) => ops.matmul(ops.mul(h, ops.sigmoid(x)), w, { transB: true, alpha: 0.5 }),
@@ -34,7 +34,7 @@ const STEPS: readonly ((h: Value, leaves: Leaves) => Value)[] = [
     const y = ops.gemm(ops.mul(rows, 0.25), w, ops.mul(rows, 2), { alpha: 0.5, beta: 0.5 });
     return ops.reshape(ops.add(ops.mul(y, 3), b), [2, 6, 4]);
   },
-  (h) => ops.softmaxOp(h, 1),
+  (h) => ops.softmax(h, 1),
   (h, { s }) => {
     const first = ops.slice(ops.mul(ops.exp(ops.tanh(h)), s), 1, 0, 1);
     return ops.add(h, first);

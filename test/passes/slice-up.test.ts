@@ -34,7 +34,7 @@ test('of attention, only the queries are cut: every key and value is still seen'
     ops.input('k', [2, 3, 5, 4]),
     ops.input('v', [2, 3, 5, 4]),
   ];
-  const weights = ops.softmaxOp(ops.matmul(q, k, { transB: true, alpha: 0.5 }));
+  const weights = ops.softmax(ops.matmul(q, k, { transB: true, alpha: 0.5 }));
   const tokens = ops.transpose(ops.matmul(weights, v), [0, 2, 1, 3]);
   const graph = { y: ops.slice(ops.reshape(tokens, [2, 5, 12]), 1, 2, 4) };
   t.is(
@@ -156,7 +156,7 @@ test('of layers that share their operand it is the operand that is cut, and comp
 
 test('it stops at what mixes the rows, and at columns', (t) => {
   const x = ops.input('x', [2, 5, 4]);
-  unchanged(t, pushSlicesUp, { y: first(ops.softmaxOp(x, 1), 1) });
+  unchanged(t, pushSlicesUp, { y: first(ops.softmax(x, 1), 1) });
   unchanged(t, pushSlicesUp, { y: first(ops.logSoftmax(x, -1), 2) });
   unchanged(t, pushSlicesUp, { y: first(layerNorm(x, ops.full([4], 1), ops.full([4], 0), 1e-3), 2) });
   unchanged(t, pushSlicesUp, { y: first(ops.reduceSum(ops.exp(x), { axes: [0] }), 1) });

@@ -1,42 +1,58 @@
-import { div, exp, greater, log, mul, neg, pow, scalar, sign, sub, where } from '../../onnx/ops.ts';
+import {
+  cast,
+  cos,
+  div,
+  equal,
+  exp,
+  greater,
+  less,
+  log,
+  mul,
+  neg,
+  pow,
+  scalar,
+  sign,
+  sin,
+  sub,
+  where,
+} from '../../onnx/ops.ts';
+import type { elementwise as described } from '../../onnx/opset/elementwise.ts';
 import type { Value } from '../../onnx/value.ts';
 import { lift, sum, sumTo, toShape } from '../linear.ts';
-import { flat, type Rules, symmetric } from './rule.ts';
+import { type Rule, type Rules, symmetric, zeroDerivative, zeroDerivatives } from './rule.ts';
 
-const comparison = { vjp: () => [undefined, undefined] as const, jvp: () => [undefined] as const };
+const isFloat = ({ dtype }: Value): boolean => dtype === 'float32' || dtype === 'float16';
 
 /** d(a^b) = b·a^(b−1)·da + a^b·log(a)·db */
 const powByBase = (d: Value, a: Value, b: Value) => mul(d, mul(b, pow(a, sub(b, 1))));
 const powByExponent = (d: Value, a: Value, y: Value) => mul(d, mul(y, log(a)));
 
-export const elementwise: Rules<
-  | 'Identity'
-  | 'Neg'
-  | 'Abs'
-  | 'Sign'
-  | 'Exp'
-  | 'Log'
-  | 'Sqrt'
-  | 'Reciprocal'
-  | 'Erf'
-  | 'Tanh'
-  | 'Sigmoid'
-  | 'Relu'
-  | 'Cast'
-  | 'Add'
-  | 'Sub'
-  | 'Mul'
-  | 'Div'
-  | 'Pow'
-  | 'Equal'
-  | 'Greater'
-  | 'Less'
-  | 'Where'
-> = {
-  Identity: symmetric((d) => d),
+/** Min or Max: the derivative goes to the operand that is chosen, and half to each where both are equal. */
+function choice(isChosen: (a: Value, b: Value) => Value): Rule<'Min' | 'Max'> {
+  const share = (a: Value, b: Value) => where(equal(a, b), 0.5, cast(isChosen(a, b), 'float32'));
+  return {
+    vjp: ([ct], _y, [a, b]) => [sumTo(mul(ct, share(a, b)), a.shape), sumTo(mul(ct, share(b, a)), b.shape)],
+    jvp: ([ta, tb], [y], [a, b]) => [
+      toShape(
+        sum(
+          lift(ta, (t) => mul(t, share(a, b))),
+          lift(tb, (t) => mul(t, share(b, a))),
+        ),
+        y.shape,
+      ),
+    ],
+  };
+}
+
+export const elementwise: Rules<keyof typeof described> = {
   Neg: symmetric((d) => neg(d)),
   Abs: symmetric((d, _y, x) => mul(d, sign(x))),
-  Sign: flat,
+  Sign: zeroDerivative,
+  Floor: zeroDerivative,
+  IsNaN: zeroDerivative,
+  Not: zeroDerivative,
+  Sin: symmetric((d, _y, x) => mul(d, cos(x))),
+  Cos: symmetric((d, _y, x) => neg(mul(d, sin(x)))),
   Exp: symmetric((d, y) => mul(d, y)),
   Log: symmetric((d, _y, x) => div(d, x)),
   Sqrt: symmetric((d, y) => div(mul(d, 0.5), y)),
@@ -45,7 +61,11 @@ export const elementwise: Rules<
   Tanh: symmetric((d, y) => mul(d, sub(1, mul(y, y)))),
   Sigmoid: symmetric((d, y) => mul(d, mul(y, sub(1, y)))),
   Relu: symmetric((d, _y, x) => where(greater(x, 0), d, 0)),
-  Cast: flat, // only float32 has derivatives, and a cast from it leaves it
+  // Integers have no derivative. One between floats is rounded as the value is, as in PyTorch.
+  Cast: {
+    vjp: ([ct], [y], [x]) => [isFloat(x) && isFloat(y) ? cast(ct, x.dtype) : undefined],
+    jvp: ([t], [y], [x]) => [isFloat(x) && isFloat(y) ? lift(t, (d) => cast(d, y.dtype)) : undefined],
+  },
   Add: {
     vjp: ([ct], _y, [a, b]) => [sumTo(ct, a.shape), sumTo(ct, b.shape)],
     jvp: ([ta, tb], [y]) => [toShape(sum(ta, tb), y.shape)],
@@ -97,9 +117,15 @@ export const elementwise: Rules<
       ),
     ],
   },
-  Equal: comparison,
-  Greater: comparison,
-  Less: comparison,
+  Min: choice(less),
+  Max: choice(greater),
+  Equal: zeroDerivatives,
+  Greater: zeroDerivatives,
+  GreaterOrEqual: zeroDerivatives,
+  Less: zeroDerivatives,
+  LessOrEqual: zeroDerivatives,
+  And: zeroDerivatives,
+  Or: zeroDerivatives,
   Where: {
     vjp: ([ct], _y, [condition, a, b]) => [
       undefined,

@@ -1,4 +1,5 @@
 import { expand, gather, gatherElements, reshape, scatterElements, zeros } from '../../onnx/ops.ts';
+import type { indexing as described } from '../../onnx/opset/indexing.ts';
 import { sizeOf, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { lift } from '../linear.ts';
@@ -17,7 +18,7 @@ function scatterSlices(ct: Value, data: Value, indices: Value, axis: number): Va
 const expandedZeros = (x: Value): Value => zeros(staticShape(x.shape, 'Scatter'));
 
 /** GatherElements and ScatterElements (adding) are each other's adjoints, so the family is closed. */
-export const indexing: Rules<'Gather' | 'GatherElements' | 'ScatterElements'> = {
+export const indexing: Rules<keyof typeof described> = {
   Gather: {
     vjp: ([ct], _y, [data, indices], { axis }) => [scatterSlices(ct, data, indices, axis), undefined],
     jvp: ([t], _y, [, indices], { axis }) => [lift(t, (d) => gather(d, indices, axis))],

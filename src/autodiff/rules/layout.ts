@@ -1,13 +1,15 @@
 import { concat, expand, pad, reshape, slice, split, transpose, zeros } from '../../onnx/ops.ts';
+import type { layout as described } from '../../onnx/opset/layout.ts';
 import { staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { sumTo } from '../linear.ts';
-import { type Rules, unary } from './rule.ts';
+import { type Rules, symmetric, unary } from './rule.ts';
 
 const length = (x: Value, axis: number): number => staticDim(x.shape[axis], 'layout', x.shape);
 const zerosLike = (x: Value): Value => zeros(staticShape(x.shape, 'layout'));
 
-export const layout: Rules<'Reshape' | 'Transpose' | 'Expand' | 'Slice' | 'Pad' | 'Concat' | 'Split'> = {
+export const layout: Rules<keyof typeof described> = {
+  Identity: symmetric((d) => d),
   Reshape: unary(
     (ct, _y, x) => reshape(ct, x.shape),
     (t, y) => reshape(t, y.shape),

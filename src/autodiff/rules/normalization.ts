@@ -1,4 +1,5 @@
 import { add, exp, mul, neg, reduceMean, reduceSum, sub } from '../../onnx/ops.ts';
+import type { normalization as described } from '../../onnx/opset/normalization.ts';
 import { isOp, type Value } from '../../onnx/value.ts';
 import { normJacobian, softmaxJacobian } from '../jacobians.ts';
 import { lift, sum, sumTo } from '../linear.ts';
@@ -13,7 +14,7 @@ function normalized([y, mean, inverse]: readonly [Value, Value, Value], x: Value
   return isOnes ? y : mul(sub(x, mean), inverse);
 }
 
-export const normalization: Rules<'Softmax' | 'LogSoftmax' | 'LayerNormalization'> = {
+export const normalization: Rules<keyof typeof described> = {
   Softmax: symmetric((d, _y, x, { axis }) => softmaxJacobian(x, d, axis)),
   LogSoftmax: unary(
     (ct, y, _x, { axis }) => sub(ct, mul(exp(y), rowSum(ct, axis))),

@@ -1,4 +1,5 @@
 import { gemm, type MatMulOptions, matmul, mul } from '../../onnx/ops.ts';
+import type { product as described } from '../../onnx/opset/product.ts';
 import type { Value } from '../../onnx/value.ts';
 import { lift, sum, sumTo, toShape } from '../linear.ts';
 import type { Rules } from './rule.ts';
@@ -30,7 +31,7 @@ function factors(
 
 const plainGemm: Product = (a, b, options) => gemm(a, b, undefined, options);
 
-export const product: Rules<'MatMul' | 'Gemm'> = {
+export const product: Rules<keyof typeof described> = {
   MatMul: {
     vjp: ([ct], _y, [a, b], flags) => {
       const [da, db] = factors(matmul, ct, a, b, flags);

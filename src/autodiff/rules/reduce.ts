@@ -1,5 +1,6 @@
 import {
   cast,
+  cumSum,
   div,
   equal,
   expand,
@@ -9,10 +10,11 @@ import {
   reduceSum,
   reshape,
 } from '../../onnx/ops.ts';
+import type { reduction } from '../../onnx/opset/reduction.ts';
 import { sizeOf, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { keptShape } from '../linear.ts';
-import { type Rules, unary } from './rule.ts';
+import { type Rules, unary, zeroDerivative } from './rule.ts';
 
 interface Axes extends ReduceOptions {
   readonly axes: readonly number[];
@@ -29,7 +31,7 @@ function share(x: Value, y: Value, { axes }: Axes): Value {
   return div(attained, reduceSum(attained, { axes, keepdims: true }));
 }
 
-export const reduce: Rules<'ReduceSum' | 'ReduceMean' | 'ReduceMax'> = {
+export const reduce: Rules<keyof typeof reduction> = {
   ReduceSum: unary(
     (ct, _y, x, options) => spread(ct, x, options),
     (t, _y, _x, options) => reduceSum(t, options),
@@ -41,5 +43,10 @@ export const reduce: Rules<'ReduceSum' | 'ReduceMean' | 'ReduceMax'> = {
   ReduceMax: unary(
     (ct, y, x, options) => mul(spread(ct, x, options), share(x, y, options)),
     (t, y, x, options) => reduceSum(mul(t, share(x, y, options)), options),
+  ),
+  ArgMax: zeroDerivative,
+  CumSum: unary(
+    (ct, _y, _x, { axis, exclusive, reverse }) => cumSum(ct, axis, { exclusive, reverse: !reverse }),
+    (t, _y, _x, { axis, ...options }) => cumSum(t, axis, options),
   ),
 };

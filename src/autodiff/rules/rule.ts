@@ -1,4 +1,4 @@
-/** The two rules of one op, and the shapes that most of them take. */
+/** The two rules of one op, and the forms that most of them take. */
 import type { JvpRule, OpType, Value, VjpRule } from '../../onnx/value.ts';
 import { lift } from '../linear.ts';
 
@@ -31,5 +31,11 @@ export function unary<A>(adjoint: Derivative<A>, tangent: Derivative<A>): UnaryR
 /** A function whose Jacobian is symmetric, as every elementwise one's is: one rule serves both modes. */
 export const symmetric = <A>(jacobian: Derivative<A>): UnaryRule<A> => unary(jacobian, jacobian);
 
-/** A function that is constant wherever it has a derivative. */
-export const flat = { vjp: () => [undefined] as const, jvp: () => [undefined] as const };
+/** The rule of a function of one value that is constant wherever it has a derivative. */
+export const zeroDerivative = { vjp: () => [undefined] as const, jvp: () => [undefined] as const };
+
+/** The same for a function of two values. */
+export const zeroDerivatives = {
+  vjp: () => [undefined, undefined] as const,
+  jvp: () => [undefined] as const,
+};

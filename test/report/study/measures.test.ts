@@ -1,6 +1,6 @@
 import test from 'ava';
-import { thinMetrics } from '../../../src/report/thin-metrics.ts';
 import { bestError, finalError } from '../../../src/report/study/measures.ts';
+import { thinMetrics } from '../../../src/report/thin-metrics.ts';
 import { metricsLine } from '../../../src/train/metrics.ts';
 import { syntheticRun } from '../_metrics.ts';
 import { madeCell } from './_study.ts';

@@ -1,0 +1,125 @@
+/**
+ * The form in which an op is described, once: its signature, its type checks, its place in an ONNX file, and what the
+ * passes ask of every op. The types of nodes and rules are derived from these descriptions (value.ts).
+ */
+import { UserError } from '../../errors.ts';
+import { normalizeAxis, show } from '../shapes.ts';
+import type { DType, TensorType } from '../value.ts';
+
+/** The operands that an op takes, by the name of their number. */
+export interface Operands<T> {
+  readonly 1: readonly [T];
+  readonly 2: readonly [T, T];
+  readonly 3: readonly [T, T, T];
+  readonly '2 or 3': readonly [a: T, b: T, c?: T];
+  readonly any: readonly T[];
+}
+export type Arity = keyof Operands<unknown>;
+
+/** An attribute of type T, and how a file stores it. */
+export interface Field<T> {
+  /** `operand`: ONNX takes the list as a constant int64 tensor behind the op's own operands. */
+  readonly place: 'int' | 'float' | 'ints' | 'operand';
+  readonly write: (value: T) => readonly number[];
+  /** `x` is the op's first operand. */
+  readonly read: (numbers: readonly number[], x: TensorType | undefined) => T;
+  /** ONNX's default where a file does not say; without one, the file must say. */
+  readonly otherwise?: T;
+}
+
+type Fields<A> = { readonly [Name in keyof A]: Field<A[Name]> };
+
+/**
+ * `elementwise`: each element of the result comes from the operands' elements at its place. `view`: the result shares
+ * its operand's memory. `product`: a matrix product. `other`: none of these.
+ */
+type Kind = 'elementwise' | 'view' | 'product' | 'other';
+
+export interface Schema<A extends Arity, Attributes, Out> {
+  readonly arity: A;
+  readonly attributes: Fields<Attributes>;
+  readonly kind: Kind;
+  /** Whether the operands may change places. */
+  readonly commutes?: boolean;
+  /** Whether the WebGPU provider computes it, or passes/portable.ts writes it with other ops for that target. */
+  readonly webgpu: 'native' | 'rewritten';
+  /** Attributes that a file always has, and nothing else but these values. */
+  readonly fixed?: Readonly<Record<string, string>>;
+  /** The results' types. Throws where the operands do not fit; `op` is the name to complain with. */
+  readonly infer: (x: Operands<TensorType>[A], attributes: Attributes, op: string) => Out;
+}
+
+/** Checks a description and keeps its exact type. */
+export function op<
+  A extends Arity,
+  Attributes extends object,
+  const Out extends readonly TensorType[],
+  const K extends Kind,
+  const W extends 'native' | 'rewritten',
+>(schema: Schema<A, Attributes, Out> & { readonly kind: K; readonly webgpu: W }) {
+  return schema;
+}
+
+// ---- attributes ---------------------------------------------------------------------------------------------
+
+export const flag = (otherwise: boolean): Field<boolean> => ({
+  place: 'int',
+  write: (value) => [Number(value)],
+  read: ([number]) => number !== 0,
+  otherwise,
+});
+
+export const float = (otherwise: number): Field<number> => ({
+  place: 'float',
+  write: (value) => [value],
+  read: ([number = otherwise]) => number,
+  otherwise,
+});
+
+const fromFront = (axis: number, x: TensorType | undefined) =>
+  normalizeAxis('axis', axis, x?.shape.length ?? 0);
+
+/** An axis; nodes count it from the front. */
+export const axis = (otherwise: number): Field<number> => ({
+  place: 'int',
+  write: (value) => [value],
+  read: ([number = otherwise], x) => fromFront(number, x),
+  otherwise,
+});
+
+export const ints: Field<readonly number[]> = {
+  place: 'ints',
+  write: (value) => value,
+  read: (numbers) => numbers,
+};
+
+/** A list that ONNX takes as a constant operand. */
+export const list: Field<readonly number[]> = { ...ints, place: 'operand' };
+
+export const axes: Field<readonly number[]> = {
+  ...list,
+  read: (numbers, x) => numbers.map((number) => fromFront(number, x)),
+};
+
+/** One axis that ONNX takes as a constant operand. */
+export const axisOperand: Field<number> = { ...axis(0), place: 'operand' };
+
+// ---- checks -------------------------------------------------------------------------------------------------
+
+export const FLOAT = ['float32'] as const;
+export const NUMBERS = ['float32', 'int32', 'int64'] as const;
+
+/** Throws where an operand is of none of the dtypes. */
+export function expectDType(op: string, x: TensorType, dtypes: readonly DType[]): void {
+  if (dtypes.includes(x.dtype)) return;
+  const wanted = dtypes.join(' or ');
+  throw new UserError(`${op}: expected ${wanted}, got ${x.dtype} ${show(x.shape)}; cast() it first`);
+}
+
+/** Throws where two operands are of different dtypes. */
+export function expectSameDType(op: string, a: TensorType, b: TensorType): void {
+  if (a.dtype === b.dtype) return;
+  throw new UserError(
+    `${op}: expected operands of one dtype, got ${a.dtype} and ${b.dtype}; cast() one of them`,
+  );
+}
