@@ -66,7 +66,7 @@ test('numbers that are not finite are not written', (t) => {
 });
 
 test('a checkpoint of a run that had diverged is refused', async (t) => {
-  const document = await decodeDocument(documentOf(checkpointAt(3)), 'a.json');
+  const document = await decodeDocument(await documentOf(checkpointAt(3)), 'a.json');
   for (const value of BROKEN) {
     const model = [{ name: 'head/bias', shape: [2], data: Float32Array.of(1, value) }];
     t.throws(() => decodeModel(document, Buffer.concat(encodeSafetensors(model)), 'm.safetensors'), {

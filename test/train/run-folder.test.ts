@@ -33,7 +33,7 @@ test('a file in the path of a run folder is one line that names it', async (t) =
   writeFileSync(join(scratch, 'file'), '');
   const path = join(scratch, 'file', 'run');
   const error = await t.throwsAsync(createRunFolder(path), { instanceOf: UserError });
-  t.true(error.message.startsWith(`${path}: `), error.message);
+  t.is(error.message, `${join(scratch, 'file')}: it is a file, expected a folder; take another path`);
 });
 
 test('a folder is made in one that is there only, and may be there', async (t) => {
