@@ -78,7 +78,7 @@ test.serial('a folder with something in it, and one that cannot be made, are one
   const below = path.join(out('taken'), 'notes.txt', 'run');
   await t.throwsAsync(trainRun(below, prepared, observer()), {
     instanceOf: UserError,
-    message: /notes\.txt\/run: /,
+    message: /notes\.txt: it is a file, expected a folder; take another path$/,
   });
 });
 
