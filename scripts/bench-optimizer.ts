@@ -8,8 +8,8 @@ import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { median } from '../src/median.ts';
 import { sizeOf } from '../src/onnx/shapes.ts';
-import { reserveArrays } from '../src/optim/kernels/memory.ts';
 import { createOptimizer } from '../src/optim/optimizer.ts';
+import { reserveArrays } from '../src/step/loops/memory.ts';
 import { integer, type OptionTable, text } from '../src/train/options.ts';
 
 const TABLE = {

@@ -4,8 +4,8 @@
  *
  * | graph     | inputs beside the parameters                              | outputs |
  * |-----------|-----------------------------------------------------------|---------|
- * | loss-grad | images, labels, label_smoothing                           | loss, grad_norm, logits, grad/<path> |
- * | gr-exact  | images, labels, label_smoothing, lambda                   | the same (grad/<path> of L + λ‖∇L‖), gr_grad_norm |
+ * | loss-grad | images, labels, label_smoothing                           | loss, logits, grad/<path> |
+ * | gr-exact  | images, labels, label_smoothing, lambda                   | the same (grad/<path> of L + λ‖∇L‖), grad_norm: ‖∇L‖ |
  * | hvp       | images, labels, label_smoothing, vector/<path>            | hvp/<path>: the Hessian of L times the vector |
  * | infer     | images, any number of them                                | logits |
  *
@@ -17,15 +17,17 @@ import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
 import { buildModel } from '../models/index.ts';
 import { type Parameter, Scope } from '../models/scope.ts';
 import { crossEntropy } from '../objective/cross-entropy.ts';
-import { globalNorm, overNorm, penalizedGradient } from '../objective/gradient-norm.ts';
+import { globalNorm, penalizedGradient } from '../objective/gradient-norm.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
-import { add, concat, identity, input, mul, slice, sub } from '../onnx/ops.ts';
+import { add, concat, identity, input, mul, reshape, slice } from '../onnx/ops.ts';
 import { type Dim, isOp, type Value } from '../onnx/value.ts';
 import { decayMask } from '../optim/weight-decay.ts';
 import { finish, type PassName, prepare } from '../passes/finish.ts';
-import { FlatLayout, flatNorm } from './flat.ts';
+import { FlatLayout } from '../step/flat.ts';
+import { graphStep } from '../step/graph.ts';
+import { type Program, usesHessian } from '../step/program.ts';
 import type { Spec } from './spec.ts';
-import { type AdamConfig, adamStep, stacked, topCounts } from './step.ts';
+import { topCounts } from './top-counts.ts';
 
 /** The graphs of a spec; their inputs and outputs are in the table above. */
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'infer'] as const;
@@ -110,47 +112,21 @@ export function buildGraph(spec: Spec, batch: number, name: GraphName, options: 
 }
 
 /**
- * Writes a whole step of training with Adam as one graph, its state flat vectors (flat.ts):
+ * Writes a whole step of training as one graph, its state flat vectors (step/flat.ts), from a traced program:
  *
- * | inputs                           | outputs |
- * |----------------------------------|---------|
- * | images, labels, label_smoothing  | parameters_next, mu_next, nu_next |
- * | parameters, mu, nu               | scores: loss, clean and regularized norm of the gradient, images whose label is first, and among the first 5 |
- * | step_size, correction, decay, clip (step.ts) | |
- * | lambda (exact), or r and alpha (fd; SAM is alpha 1) | |
+ * | inputs                                | outputs |
+ * |---------------------------------------|---------|
+ * | images, labels, label_smoothing       | theta_next, <slot>_next |
+ * | theta, and each slot of the update rule | scores: loss, clean and regularized norm of the gradient, images whose label is first, and among the first 5 |
+ * | learningRate, weightDecay, and the program's other scalars by name | |
  */
-export function buildStep(
-  spec: Spec,
-  batch: number,
-  kind: StepKind,
-  adam: AdamConfig,
-  options: BuildOptions = {},
-): Graph {
-  return new Builder(spec, batch, options).step(kind, adam);
+export function buildStep(spec: Spec, batch: number, program: Program, options: BuildOptions = {}): Graph {
+  return new Builder(spec, batch, options).step(program);
 }
-
-/** How a step regularizes the gradient. */
-export type StepKind = 'none' | 'exact' | 'fd';
 
 interface Loss {
   readonly loss: Value;
   readonly logits: Value;
-}
-
-interface Clean {
-  readonly gradient: readonly Value[];
-  /** The same as one vector, and its norm. */
-  readonly clean: Value;
-  readonly norm: Value;
-  readonly layout: FlatLayout;
-  readonly slices: number;
-  readonly parameters: Value;
-}
-
-interface Regularized {
-  readonly regularized: Value;
-  readonly strengths: readonly Value[];
-  readonly elsewhere: ReadonlyMap<Value, Value>;
 }
 
 class Builder {
@@ -193,7 +169,7 @@ class Builder {
   #lossGrad(): Graph {
     const { loss, logits } = this.#loss(this.#slices('gradient'));
     const gradient = grad(loss, this.#values);
-    const outputs = { loss, grad_norm: globalNorm(gradient), logits, ...this.#named('grad', gradient) };
+    const outputs = { loss, logits, ...this.#named('grad', gradient) };
     return this.#finish('loss-grad', [], outputs, ['loss', 'logits']);
   }
 
@@ -208,7 +184,6 @@ class Builder {
     const outputs = {
       loss,
       grad_norm: norm,
-      gr_grad_norm: globalNorm(regularized),
       logits,
       ...this.#named('grad', regularized),
     };
@@ -227,82 +202,40 @@ class Builder {
     return finish({ name: 'hvp', inputs, outputs }, { target: this.#spec.target, without: this.#without });
   }
 
-  step(kind: StepKind, adam: AdamConfig): Graph {
-    const decay = decayMask(this.parameters.map(({ path }) => path));
-    const layout = new FlatLayout(
-      this.parameters.map(({ shape }, i) => ({ shape, decay: decay[i] ?? false })),
+  step(program: Program): Graph {
+    const layout = parameterLayout(this.parameters);
+    const state = Object.fromEntries(
+      Object.keys(program.next).map((slot) => [slot, input(slot, [layout.length])]),
     );
-    const state = {
-      parameters: input('parameters', [layout.length]),
-      mu: input('mu', [layout.length]),
-      nu: input('nu', [layout.length]),
-    };
-    const scalars = {
-      step_size: input('step_size', []),
-      correction: input('correction', []),
-      decay: input('decay', []),
-      clip: input('clip', []),
-    };
-    const slices = this.#slices(kind === 'exact' ? 'exact' : 'gradient');
+    const [learningRate, weightDecay] = [input('learningRate', []), input('weightDecay', [])];
+    const slices = this.#slices(usesHessian(program) ? 'exact' : 'gradient');
     const { loss, logits } = this.#loss(slices);
     const gradient = grad(loss, this.#values);
-    const clean = layout.join(gradient);
-    const norm = flatNorm(clean);
-    const { regularized, strengths, elsewhere } = this.#regularized(kind, {
-      ...{ gradient, clean, norm, layout, slices },
-      parameters: state.parameters,
+    const { next, reports, scalars, places } = graphStep(program, {
+      ...{ layout, state, gradient },
+      parameters: this.#values,
+      differentiated: this.#secondTime(gradient, slices),
+      grouped: { learningRate: [learningRate, learningRate], weightDecay: [weightDecay, undefined] },
     });
-    const grNorm = regularized === clean ? norm : flatNorm(regularized);
-    const next = adamStep(layout, state, regularized, grNorm, scalars, adam);
-    const scores = concat([stacked([loss, norm, grNorm]), topCounts(logits, this.#labels)], 0);
-    const outputs = { parameters_next: next.parameters, mu_next: next.mu, nu_next: next.nu, scores };
-    const known = this.#places(layout.split(state.parameters));
-    const values = substitute(Object.values(outputs), new Map([...known, ...elsewhere]));
+    const told = [loss, reports.gradNorm, reports.regularizedNorm].map((value) => reshape(value, [1]));
+    const outputs = {
+      ...Object.fromEntries(Object.entries(next).map(([slot, value]) => [`${slot}_next`, value])),
+      scores: concat([...told, topCounts(logits, this.#labels)], 0),
+    };
+    const values = substitute(Object.values(outputs), places);
     const inputs = [
       ...[this.#images, this.#labels, this.#smoothing],
-      ...Object.values({ ...state, ...scalars }),
-      ...strengths,
+      ...Object.values(state),
+      ...[learningRate, weightDecay, ...scalars.values()],
     ];
     return finish(
       {
-        name: `step-${kind}`,
+        name: 'step',
         inputs,
         outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, expectAt(values, i)])),
       },
       { target: this.#spec.target, without: this.#without },
     );
-  }
-
-  /** The regularized gradient, the inputs that give its strength, and the values that replace placeholders in it. */
-  #regularized(kind: StepKind, { gradient, clean, norm, layout, slices, parameters }: Clean): Regularized {
-    switch (kind) {
-      case 'none':
-        return { regularized: clean, strengths: [], elsewhere: new Map() };
-      case 'exact': {
-        const lambda = input('lambda', []);
-        const products = hvp(this.#secondTime(gradient, slices), this.#values, gradient);
-        const regularized = add(clean, mul(layout.join(products), overNorm(lambda, norm)));
-        return { regularized, strengths: [lambda], elsewhere: new Map() };
-      }
-      case 'fd': {
-        const [r, alpha] = [input('r', []), input('alpha', [])];
-        const perturbed = add(parameters, mul(clean, overNorm(r, norm)));
-        // The perturbed parameters depend on the gradient. Placeholders stand for them until the end, since a
-        // substitution in the gradient would replace the parameters in them, too, without end.
-        const names = this.parameters.map(({ path, shape }) => input(`perturbed/${path}`, shape));
-        const perturbedGradient = layout.join(substitute(gradient, this.#places(names)));
-        return {
-          regularized: add(mul(clean, sub(1, alpha)), mul(perturbedGradient, alpha)),
-          strengths: [r, alpha],
-          elsewhere: new Map(layout.split(perturbed).map((value, i) => [expectAt(names, i), value])),
-        };
-      }
-    }
-  }
-
-  /** For each parameter the value that replaces it. */
-  #places(values: readonly Value[]): Map<Value, Value> {
-    return new Map(this.#values.map((value, i) => [value, expectAt(values, i)]));
   }
 
   /** The gradient that exact GR differentiates. */
@@ -371,6 +304,14 @@ class Builder {
     const all = results.map((each) => expectAt(each, 1));
     return { loss: mul(total, 1 / slices), logits: concat(all, 0) };
   }
+}
+
+/** Where each parameter lies in the flat vectors of a whole step: those that decay are group 0, the others group 1. */
+export function parameterLayout(
+  parameters: readonly { readonly path: string; readonly shape: readonly number[] }[],
+): FlatLayout {
+  const decays = decayMask(parameters.map(({ path }) => path));
+  return new FlatLayout(parameters.map(({ shape }, i) => ({ shape, group: decays[i] ? 0 : 1 })));
 }
 
 function mostRows(logits: Value): number {

@@ -1,9 +1,13 @@
-/** Optimizers: updates of one parameter array in place. */
+/** Update rules (step/rules) by name, and as updates of one parameter array in place, for a loop of one's own. */
 import { UserError } from '../errors.ts';
-import { expectNumber, expectOneOf } from '../expect.ts';
-import { adam, adamw } from './adam.ts';
-import { rmsprop } from './rmsprop.ts';
-import { sgd } from './sgd.ts';
+import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
+import { loopOf } from '../step/loops/loop.ts';
+import { compileLoops } from '../step/loops/memory.ts';
+import { numberOf } from '../step/numbers.ts';
+import { mul, type Num, type UpdateRule, type Vec } from '../step/program.ts';
+import { adam, adamw } from '../step/rules/adam.ts';
+import { rmsprop } from '../step/rules/rmsprop.ts';
+import { sgd } from '../step/rules/sgd.ts';
 
 /** One parameter's arrays, all of its size, and the numbers of this step. */
 export interface Update {
@@ -29,12 +33,6 @@ export interface Optimizer {
   update(update: Update): void;
 }
 
-/** An update rule, given updates that are checked and complete. */
-export interface UpdateRule {
-  readonly slots: readonly string[];
-  update(update: Required<Update>): void;
-}
-
 export interface OptimizerConfig {
   readonly beta1: number;
   readonly beta2: number;
@@ -44,8 +42,8 @@ export interface OptimizerConfig {
   readonly decay: number;
 }
 
-const OPTIMIZERS = { adamw, adam, sgd, rmsprop } as const;
-export type OptimizerName = keyof typeof OPTIMIZERS;
+const RULES = { adamw, adam, sgd, rmsprop } as const;
+export type OptimizerName = keyof typeof RULES;
 const OPTIMIZER_NAMES = ['adamw', 'adam', 'sgd', 'rmsprop'] as const satisfies readonly OptimizerName[];
 
 const DEFAULTS: OptimizerConfig = {
@@ -57,28 +55,64 @@ const DEFAULTS: OptimizerConfig = {
   decay: 0.99,
 };
 
+type OptimizerOptions = Partial<OptimizerConfig> & { readonly optimizer: OptimizerName };
+
 /**
- * An optimizer by name. What is left out has torch's defaults, but for a momentum of 0.9. Throws UserError for a name
+ * An update rule by name. What is left out has torch's defaults, but for a momentum of 0.9. Throws UserError for a name
  * or a number that is none.
  */
-export function createOptimizer(
-  config: Partial<OptimizerConfig> & { readonly optimizer: OptimizerName },
-): Optimizer {
+export function ruleOf(config: OptimizerOptions): UpdateRule {
   const { optimizer: name } = config;
   expectOneOf('createOptimizer: optimizer', name, OPTIMIZER_NAMES);
   const complete = { ...DEFAULTS, ...defined(config) };
   for (const key of ['beta1', 'beta2', 'epsilon', 'momentum', 'decay'] as const) {
     expectNumber(`createOptimizer: ${key}`, complete[key], { min: 0 });
   }
-  const { slots, update } = OPTIMIZERS[name](complete);
+  return RULES[name](complete);
+}
+
+/** An update rule by name, for a training loop of one's own; names, defaults and errors are those of `ruleOf`. */
+export function createOptimizer(config: OptimizerOptions): Optimizer {
+  const rule = ruleOf(config);
+  const update = updateOf(rule);
   return {
-    name,
-    slots,
+    name: config.optimizer,
+    slots: rule.slots,
     update({ weightDecay = 0, gradScale = 1, ...given }) {
       const checked = { ...given, weightDecay, gradScale };
-      expectUpdate(checked, slots);
+      expectUpdate(checked, rule.slots);
       update(checked);
     },
+  };
+}
+
+/** A rule's formula as one fused loop over the arrays of a parameter. */
+function updateOf(rule: UpdateRule): (update: Required<Update>) => void {
+  const variable = (slot: string): Vec => ({ op: 'variable', slot });
+  const scalar = (name: string): Num => ({ op: 'scalar', name, grouped: false });
+  const named = <T>(names: readonly string[], of: (name: string) => T): Record<string, T> =>
+    Object.fromEntries(names.map((name) => [name, of(name)]));
+  const places = ['theta', ...rule.slots];
+  const next = rule.next(
+    { ...named(places, variable), theta: variable('theta'), g: mul(variable('g'), scalar('gradScale')) },
+    { learningRate: scalar('learningRate'), weightDecay: scalar('weightDecay') },
+    named(Object.keys(rule.scalars(1)), scalar),
+  );
+  const results = places.map((place) => next[place] ?? variable(place));
+  const loop = loopOf({ kind: 'store', results }, (vec) => vec.op === 'variable');
+  const [run] = compileLoops([loop]);
+  return ({ param, grad, slots, count, ...numbers }) => {
+    const arrays = [param, ...slots];
+    const arrayOf = (vec: Vec): Float32Array =>
+      vec.op === 'variable' && vec.slot !== 'g' ? expectAt(arrays, places.indexOf(vec.slot)) : grad;
+    const known: Record<string, number> = { ...numbers, ...rule.scalars(count) };
+    run?.({
+      leaves: loop.leaves.map(arrayOf),
+      results: arrays,
+      numbers: loop.nums.map((num) =>
+        numberOf(num, (given) => (given.op === 'scalar' ? known[given.name] : undefined) ?? Number.NaN),
+      ),
+    });
   };
 }
 

@@ -1,29 +1,43 @@
-/** Sums and combinations of arrays as large as the weights, in any memory. They compute in float64 and store float32. */
-import { kernelsForAny, kernelsOf, vectorized } from './kernels/memory.ts';
+/** Passes over arrays of the size of the weights, wherever they lie. Numbers are float64 until they are stored. */
+import { loopOf } from '../step/loops/loop.ts';
+import { compileLoops, type RunLoop } from '../step/loops/memory.ts';
+import { add, mul, type Num, type Vec } from '../step/program.ts';
+
+const [x, y]: [Vec, Vec] = [
+  { op: 'variable', slot: 'x' },
+  { op: 'variable', slot: 'y' },
+];
+const [a, b]: [Num, Num] = [
+  { op: 'scalar', name: 'a', grouped: false },
+  { op: 'scalar', name: 'b', grouped: false },
+];
+
+let compiled: readonly RunLoop[] | undefined;
+
+/** a·x + b·y, Σ x², Σ x·y; compiled when first needed. */
+function run(k: 0 | 1 | 2, arrays: Parameters<RunLoop>[0]): number {
+  compiled ??= compileLoops(
+    [
+      { kind: 'store' as const, results: [add(mul(a, x), mul(b, y))] },
+      { kind: 'sum' as const, of: mul(x, x) },
+      { kind: 'sum' as const, of: mul(x, y) },
+    ].map((work) => loopOf(work, (vec) => vec.op === 'variable')),
+  );
+  const loop = compiled[k];
+  if (!loop) throw new Error('internal: a loop that was not compiled');
+  return loop(arrays);
+}
 
 /** to ← a·x + b·y; `to` may be one of them. */
 export function combine(to: Float32Array, a: number, x: Float32Array, b: number, y: Float32Array): void {
-  if (x.length !== to.length || y.length !== to.length)
-    throw new Error(`internal: arrays of ${to.length}, ${x.length} and ${y.length} elements`);
-  const kernels = kernelsOf(to) ?? kernelsForAny();
-  kernels?.combine(to, a, x, b, y);
-  for (let i = kernels ? vectorized(to.length) : 0; i < to.length; i++)
-    to[i] = a * (x[i] ?? 0) + b * (y[i] ?? 0);
+  run(0, { leaves: [x, y], results: [to], numbers: [a, b] });
 }
 
-/** Σ x². */
 export function sumOfSquares(x: Float32Array): number {
-  const kernels = kernelsOf(x) ?? kernelsForAny();
-  let total = kernels?.sumOfSquares(x) ?? 0;
-  for (let i = kernels ? vectorized(x.length) : 0; i < x.length; i++) total += (x[i] ?? 0) ** 2;
-  return total;
+  return run(1, { leaves: [x], results: [], numbers: [] });
 }
 
 /** Σ x·y. */
 export function dot(x: Float32Array, y: Float32Array): number {
-  if (x.length !== y.length) throw new Error(`internal: arrays of ${x.length} and ${y.length} elements`);
-  const kernels = kernelsOf(x) ?? kernelsForAny();
-  let total = kernels?.dot(x, y) ?? 0;
-  for (let i = kernels ? vectorized(x.length) : 0; i < x.length; i++) total += (x[i] ?? 0) * (y[i] ?? 0);
-  return total;
+  return run(2, { leaves: [x, y], results: [], numbers: [] });
 }

@@ -1,33 +1,28 @@
 /**
- * The training step on the device: parameters and Adam's moments stay there, one graph takes them through gradient,
+ * The training step on the device: parameters and the optimizer's slots stay there, one graph takes them through gradient,
  * regularizer, clipping and update, and five numbers come back. Also for browsers.
  */
-import { buildStep, type StepKind } from '../artifacts/build.ts';
-import { FlatLayout } from '../artifacts/flat.ts';
+import { buildStep, parameterLayout } from '../artifacts/build.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
 import type { Spec } from '../artifacts/spec.ts';
-import type { AdamConfig } from '../artifacts/step.ts';
 import { UserError } from '../errors.ts';
 import { serialize } from '../onnx/serialize.ts';
-import type { GrState } from '../optim/gr-warmup.ts';
-import { createOptimizer } from '../optim/optimizer.ts';
+import { ruleOf } from '../optim/optimizer.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import type { DeviceState, NextState, ResidentSession, Tensor } from '../runtime/session.ts';
+import { type Regularizer, traceStep, type UpdateRule } from '../step/program.ts';
 import type { TrainConfig } from './config.ts';
-import type { ParameterArrays } from './parameters.ts';
+import { regularizerOf, strengthsOf } from './engine.ts';
+import type { ParameterArrays, WeightArrays } from './parameters.ts';
 import {
   expectFinite,
   type Measured,
   type Plan,
+  stepNumbers,
   stepRecord,
   type Trainer,
   type TrainingBatch,
 } from './trainer.ts';
-
-const NEXT: NextState = { parameters: 'parameters_next', mu: 'mu_next', nu: 'nu_next' };
-
-/** Stands for no clipping: its quotient by a norm is still a float32. */
-const NO_CLIP = 1e30;
 
 export interface DeviceTrainer extends Trainer {
   /** Copies the state from the device into `parameters.values` and `slots`. */
@@ -55,22 +50,24 @@ export function createDeviceTrainer(
   parameters: ParameterArrays,
   { spec, open, names = FLAGS }: DeviceTrainerOptions,
 ): DeviceTrainer {
-  const adam = expectDeviceOptions(config, names);
+  expectDeviceOptions(config, names);
   const memory = config.memory ?? 'fast';
-  const optimizer = createOptimizer(config);
-  const layout = new FlatLayout(manifest.parameters);
-  const slots = { mu: parameters.allocate(), nu: parameters.allocate() };
-  const arrays = { parameters: parameters.values, ...slots };
-  const sessions = new Map<StepKind, Promise<ResidentSession>>();
+  const rule = ruleOf(config);
+  const layout = parameterLayout(manifest.parameters);
+  const slots = Object.fromEntries(rule.slots.map((slot) => [slot, parameters.allocate()]));
+  const arrays: Readonly<Record<string, WeightArrays>> = { theta: parameters.values, ...slots };
+  const next = Object.fromEntries(Object.keys(arrays).map((name) => [name, `${name}_next`]));
+  const sessions = new Map<string, Promise<ResidentSession>>();
   let state: DeviceState | undefined;
 
-  const session = (kind: StepKind): Promise<ResidentSession> => {
-    const loaded =
-      sessions.get(kind) ?? open(serialize(buildStep(spec, config.batchSize, kind, adam, { memory })), NEXT);
-    sessions.set(kind, loaded);
+  const session = (regularizer: Regularizer): Promise<ResidentSession> => {
+    const write = (): Uint8Array =>
+      serialize(buildStep(spec, config.batchSize, traceStep({ regularizer, rule }), { memory }));
+    const loaded = sessions.get(regularizer.name) ?? open(write(), next);
+    sessions.set(regularizer.name, loaded);
     return loaded;
   };
-  const free = async (kinds: Iterable<StepKind>): Promise<void> => {
+  const free = async (kinds: Iterable<string>): Promise<void> => {
     for (const kind of [...kinds]) {
       const loaded = sessions.get(kind);
       sessions.delete(kind);
@@ -79,11 +76,11 @@ export function createDeviceTrainer(
   };
 
   return {
-    optimizer,
+    rule,
     slots,
     async step(step, batch) {
-      const kind = kindOf(config, plan.regularizer(step));
-      const current = await session(kind);
+      const regularizer = regularizerOf(config.gr, plan.regularizer(step));
+      const current = await session(regularizer);
       state ??= current.upload(
         Object.fromEntries(
           Object.entries(arrays).map(([name, { views }]) => [name, vector(layout.pack(views))]),
@@ -91,7 +88,7 @@ export function createDeviceTrainer(
       );
       const result = await current.run(state, {
         ...batchFeeds(batch, manifest),
-        ...stepScalars(config, plan, step, kind),
+        ...stepScalars(config, plan, step, rule, regularizer),
       });
       const measured = measuredOf(result.outputs);
       try {
@@ -103,13 +100,13 @@ export function createDeviceTrainer(
       state.dispose();
       state = result.state;
       // Warmup is over, and the memory of its graph is of more use elsewhere.
-      await free([...sessions.keys()].filter((other) => other !== kind));
+      await free([...sessions.keys()].filter((other) => other !== regularizer.name));
       return stepRecord(config, plan, step, batch, measured);
     },
     async pull() {
       const tensors = (await state?.read()) ?? {};
       for (const [name, { data }] of Object.entries(tensors)) {
-        const to = Object.entries(arrays).find(([array]) => array === name)?.[1];
+        const to = arrays[name];
         if (!to || !(data instanceof Float32Array)) throw new Error(`internal: a state with ${name}`);
         layout.unpack(data, to.views);
       }
@@ -120,11 +117,6 @@ export function createDeviceTrainer(
       await free(sessions.keys());
     },
   };
-}
-
-function kindOf({ gr }: TrainConfig, { active }: GrState): StepKind {
-  if (!active || gr === 'none') return 'none';
-  return gr === 'exact' ? 'exact' : 'fd';
 }
 
 function batchFeeds(
@@ -138,24 +130,21 @@ function batchFeeds(
   };
 }
 
-/** The inputs of a step's graph that are numbers, but for those of the regularizers that it does not have. */
+/** The inputs of a step's graph that are numbers. */
 function stepScalars(
-  { beta1, beta2, weightDecay, clip, labelSmoothing, optimizer }: TrainConfig,
+  config: TrainConfig,
   plan: Plan,
   step: number,
-  kind: StepKind,
+  rule: UpdateRule,
+  regularizer: Regularizer,
 ): Record<string, Tensor> {
-  const learningRate = plan.learningRate(step);
-  const { lambda, r, alpha } = plan.regularizer(step);
-  const count = step + 1;
+  const strengths = strengthsOf(plan.regularizer(step));
   const numbers = {
-    label_smoothing: labelSmoothing,
-    step_size: learningRate / (1 - beta1 ** count),
-    correction: 1 / Math.sqrt(1 - beta2 ** count),
-    decay: optimizer === 'adamw' ? learningRate * weightDecay : weightDecay,
-    clip: clip > 0 ? clip : NO_CLIP,
-    ...(kind === 'exact' ? { lambda } : {}),
-    ...(kind === 'fd' ? { r, alpha } : {}),
+    label_smoothing: config.labelSmoothing,
+    learningRate: plan.learningRate(step),
+    weightDecay: config.weightDecay,
+    ...stepNumbers(config, rule, step),
+    ...Object.fromEntries(regularizer.scalars.map((name) => [name, strengths[name] ?? 0])),
   };
   return Object.fromEntries(
     Object.entries(numbers).map(([name, value]): [string, Tensor] => [
@@ -175,15 +164,10 @@ function vector(data: Float32Array): Tensor {
   return { dtype: 'float32', shape: [data.length], data };
 }
 
-/** The optimizer of a step on the device. Throws UserError for options that such a step does not have. */
-export function expectDeviceOptions(config: TrainConfig, names: OptionNames = FLAGS): AdamConfig {
-  const { optimizer, batchSize, microBatch, diagnosticsEvery, hessianEvery, beta1, beta2, epsilon } = config;
+/** Throws UserError for options that a step on the device does not have. */
+export function expectDeviceOptions(config: TrainConfig, names: OptionNames = FLAGS): void {
+  const { batchSize, microBatch, diagnosticsEvery, hessianEvery } = config;
   const elsewhere = setting(names, 'device', 'cpu');
-  if (optimizer !== 'adamw' && optimizer !== 'adam') {
-    throw new UserError(
-      `${setting(names, 'optimizer', optimizer)}: a step on the device is that of adamw or adam; take one of them, or ${elsewhere}`,
-    );
-  }
   if (microBatch !== 0 && microBatch !== batchSize) {
     throw new UserError(
       `${setting(names, 'microBatch', microBatch)}: a step on the device takes the whole batch of ${batchSize} at once; leave it out, lower ${names.option('batchSize')}, or take ${elsewhere}`,
@@ -196,5 +180,4 @@ export function expectDeviceOptions(config: TrainConfig, names: OptionNames = FL
       );
     }
   }
-  return { optimizer, beta1, beta2, epsilon };
 }

@@ -1,13 +1,18 @@
 /**
- * Computes the loss and the regularized gradient of a batch: chooses the graphs, and runs them as often as needed. Knows
- * parameters by path and graphs by their contract (artifacts/build.ts), no models and no optimizers. Also for browsers.
+ * Computes the loss of a batch and its derivatives: chooses the graphs, and runs them as often as needed. Knows parameters
+ * by path and graphs by their contract (artifacts/build.ts), no models and no optimizers. Also for browsers.
  */
 import type { GraphName } from '../artifacts/build.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
-import { globalNorm } from '../optim/clip.ts';
+import { expectAt } from '../expect.ts';
 import type { GrKind, GrState } from '../optim/gr-warmup.ts';
-import { combine, dot } from '../optim/vectors.ts';
+import { combine } from '../optim/vectors.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
+import { type Arrays, type HostDerivatives, planStep } from '../step/host.ts';
+import { type Regularizer, traceGradient } from '../step/program.ts';
+import { exact } from '../step/regularizers/exact.ts';
+import { finiteDifference, sam } from '../step/regularizers/finite-difference.ts';
+import { none } from '../step/regularizers/none.ts';
 import type { TrainConfig } from './config.ts';
 import type { ParameterArrays } from './parameters.ts';
 
@@ -17,36 +22,46 @@ export interface LabelledImages {
   readonly labels: Int32Array;
 }
 
-export interface GradientResult {
+/** What the clean pass over a batch tells. */
+export interface CleanResult {
   /** The clean loss, the mean over the batch. */
   readonly loss: number;
+  /** Clean logits, float32 [n, classes]. */
+  readonly logits: Float32Array;
+}
+
+export interface GradientResult extends CleanResult {
   /** ‖∇L‖ over all parameters, clean. */
   readonly gradNorm: number;
   /** The norm of what `gradients` holds. */
   readonly grGradNorm: number;
   /** The inner product of the clean gradient and `gradients`; null where it was not asked for. */
   readonly grDot: number | null;
-  /** Clean logits, float32 [n, classes]. */
-  readonly logits: Float32Array;
   /** The regularized gradient, one array per parameter in the manifest's order. The caller may overwrite them. */
-  readonly gradients: readonly Float32Array[];
+  readonly gradients: Arrays;
+}
+
+/** The derivatives of a batch's loss, and what the first of them tells. */
+export interface Pass {
+  readonly derivatives: HostDerivatives;
+  /** Once the first derivative was taken. */
+  clean(): CleanResult;
 }
 
 export interface Engine {
-  /** The gradient of a batch, whose size is a multiple of the micro-batch, for the regularizer of this step. */
+  /** A pass over a batch, whose size is a multiple of the micro-batch. */
+  pass(batch: LabelledImages): Pass;
+  /** The regularized gradient of such a batch, for the regularizer of a step. */
   gradient(
     batch: LabelledImages,
     regularizer: GrState,
-    /**
-     * Whether `grDot` is wanted. It takes a pass over the weights, and another run where one graph computes the
-     * regularized gradient alone.
-     */
+    /** Whether `grDot` is wanted: a pass over the weights, and another run where one graph gives the rest. */
     options?: { readonly withDot?: boolean },
   ): Promise<GradientResult>;
-  /** The Hessian of L times a vector, on a batch as above. The caller may overwrite the arrays. */
-  hessianTimes(batch: LabelledImages, vector: readonly Float32Array[]): Promise<readonly Float32Array[]>;
-  /** Releases the graph of `hessianTimes`; it is loaded again when it is next needed. */
-  freeHessian(): Promise<void>;
+  /** The Hessian of L times a vector, on such a batch. The caller may overwrite the arrays. */
+  hessianTimes(batch: LabelledImages, vector: Arrays): Promise<Arrays>;
+  /** Releases a graph; it is loaded again when it is next needed. */
+  free(graph: GraphName): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -81,12 +96,7 @@ export function engineGraphs({
   return [...steps, ...curvature];
 }
 
-interface CleanResult extends Omit<GradientResult, 'grGradNorm' | 'grDot'> {}
-
 export function createEngine({ manifest, parameters, kind, labelSmoothing, load }: EngineOptions): Engine {
-  const { microBatch, image, classes } = manifest;
-  const imageSize = image.channels * image.height * image.width;
-  const paths = manifest.parameters.map(({ path }) => path);
   const sessions = new Map<GraphName, Promise<Session>>();
   const session = (graph: GraphName): Promise<Session> => {
     const loaded = sessions.get(graph) ?? load(graph);
@@ -98,167 +108,171 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
     sessions.delete(graph);
     await (await loaded)?.release();
   };
-  const scalar = (value: number): Tensor => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
-  const smoothing = scalar(labelSmoothing);
-
-  const feeds = ({ images, labels }: LabelledImages, weights: Readonly<Record<string, Tensor>>) => ({
-    ...weights,
-    images: {
-      dtype: 'float32',
-      shape: [microBatch, image.channels, image.height, image.width],
-      data: images,
-    } satisfies Tensor,
-    labels: { dtype: 'int32', shape: [microBatch], data: labels } satisfies Tensor,
-    label_smoothing: smoothing,
-  });
-
-  function microBatches({ images, labels }: LabelledImages): LabelledImages[] {
-    if (labels.length === 0 || labels.length % microBatch !== 0) {
-      throw new Error(
-        `internal: a batch of ${labels.length} is no multiple of the micro-batch ${microBatch}`,
-      );
-    }
-    return Array.from({ length: labels.length / microBatch }, (_, k) => ({
-      images: images.subarray(k * microBatch * imageSize, (k + 1) * microBatch * imageSize),
-      labels: labels.subarray(k * microBatch, (k + 1) * microBatch),
-    }));
-  }
-
-  /** ∇L of the whole batch at some weights: the mean over its micro-batches. */
-  async function clean(
-    batch: LabelledImages,
-    weights: Readonly<Record<string, Tensor>>,
-  ): Promise<CleanResult> {
-    const lossGrad = await session('loss-grad');
-    const parts = microBatches(batch);
-    const logits = new Float32Array(batch.labels.length * classes);
-    let gradients: Float32Array[] = [];
-    let loss = 0;
-    let gradNorm = 0;
-    for (const [k, part] of parts.entries()) {
-      const out = await lossGrad.run(feeds(part, weights));
-      loss += number(out, 'loss') / parts.length;
-      gradNorm = number(out, 'grad_norm');
-      logits.set(floats(out, 'logits'), k * microBatch * classes);
-      gradients = accumulate(gradients, collect(out, paths, 'grad'));
-    }
-    if (parts.length > 1) {
-      for (const gradient of gradients) scale(gradient, 1 / parts.length);
-      gradNorm = globalNorm(gradients);
-    }
-    return { loss, gradNorm, logits, gradients };
-  }
-
-  let warmupEnded = false;
-  async function exactInOneRun(
-    batch: LabelledImages,
-    lambda: number,
-    withDot: boolean,
-  ): Promise<GradientResult> {
-    if (!warmupEnded) await free('loss-grad'); // warmup is over, and its memory is of more use elsewhere
-    warmupEnded = true;
-    const out = await (await session('gr-exact')).run({
-      ...feeds(batch, parameters.feeds),
-      lambda: scalar(lambda),
-    });
-    const gradients = collect(out, paths, 'grad');
-    // The graph gives only the regularized gradient; the clean one takes a run of its own, where it is asked for.
-    const grDot = withDot ? globalDot((await clean(batch, parameters.feeds)).gradients, gradients) : null;
-    return {
-      loss: number(out, 'loss'),
-      gradNorm: number(out, 'grad_norm'),
-      grGradNorm: number(out, 'gr_grad_norm'),
-      grDot,
-      logits: floats(out, 'logits'),
-      gradients,
-    };
-  }
-
-  /**
-   * ‖g‖ is the norm of the whole batch's gradient, so g comes first. Then H·g is the mean of the micro-batches' Hessians
-   * times g. It costs a third more than one run, since the gradient is computed again for its tangent.
-   */
-  async function exactInTwoPhases(
-    batch: LabelledImages,
-    lambda: number,
-    withDot: boolean,
-  ): Promise<GradientResult> {
-    const { gradients, ...rest } = await clean(batch, parameters.feeds);
-    if (rest.gradNorm === 0) return unregularized({ ...rest, gradients });
-    const [products, parts] = await hessianProducts(batch, gradients);
-    const strength = lambda / rest.gradNorm / parts;
-    const grDot = withDot ? rest.gradNorm ** 2 + strength * globalDot(gradients, products) : null;
-    products.forEach((product, i) => {
-      addScaled(gradients[i], product, strength);
-    });
-    return { ...rest, gradients, grGradNorm: globalNorm(gradients), grDot };
-  }
-
-  /** The sum of the micro-batches' Hessians times a vector, and the number of micro-batches. */
-  async function hessianProducts(
-    batch: LabelledImages,
-    direction: readonly Float32Array[],
-  ): Promise<[products: readonly Float32Array[], parts: number]> {
-    const vector = Object.fromEntries(
-      manifest.parameters.map(({ path, shape }, i): [string, Tensor] => [
-        `vector/${path}`,
-        { dtype: 'float32', shape, data: direction[i] ?? new Float32Array() },
-      ]),
-    );
-    const hvp = await session('hvp');
-    const parts = microBatches(batch);
-    let products: Float32Array[] = [];
-    for (const part of parts) {
-      const out = await hvp.run({ ...feeds(part, parameters.feeds), ...vector });
-      products = accumulate(products, collect(out, paths, 'hvp'));
-    }
-    return [products, parts.length];
-  }
-
-  /** (1 − α)·g + α·∇L(θ + r·g/‖g‖); SAM where α = 1. */
-  async function finiteDifference(
-    batch: LabelledImages,
-    { r, alpha }: GrState,
-    withDot: boolean,
-  ): Promise<GradientResult> {
-    const { gradients, ...rest } = await clean(batch, parameters.feeds);
-    if (rest.gradNorm === 0) return unregularized({ ...rest, gradients });
-    const perturbed = parameters.perturbed(gradients, r / rest.gradNorm);
-    const perturbedGradient = (await clean(batch, perturbed)).gradients;
-    perturbedGradient.forEach((gradient, i) => {
-      const here = gradients[i];
-      if (alpha !== 1 && here) combine(gradient, alpha, gradient, 1 - alpha, here);
-    });
-    const grDot = withDot ? globalDot(gradients, perturbedGradient) : null;
-    return { ...rest, gradients: perturbedGradient, grGradNorm: globalNorm(perturbedGradient), grDot };
-  }
-
+  const smoothing = scalarTensor(labelSmoothing);
+  const graphs = { manifest, parameters, smoothing, session };
   return {
-    async gradient(batch, regularizer, { withDot = false } = {}) {
-      if (!regularizer.active) return unregularized(await clean(batch, parameters.feeds));
-      if (kind !== 'exact') return finiteDifference(batch, regularizer, withDot);
-      return batch.labels.length === microBatch
-        ? exactInOneRun(batch, regularizer.lambda, withDot)
-        : exactInTwoPhases(batch, regularizer.lambda, withDot);
+    pass: (batch) => new BatchPass(graphs, batch),
+    async gradient(batch, state, { withDot = false } = {}) {
+      const pass = new BatchPass(graphs, batch);
+      const regularizer = regularizerOf(kind, state);
+      const isWhole = regularizer === exact && pass.derivatives.whole !== undefined;
+      const plan = planStep(traceGradient({ regularizer, observed: withDot, whole: isWhole }));
+      let gradients: Arrays = [];
+      const { gradNorm, regularizedNorm, product } = await plan.run({
+        derivatives: pass.derivatives,
+        state: { theta: parameters.values.views },
+        scratch: () => parameters.allocate().views,
+        scalars: { uniform: strengthsOf(state), grouped: {} },
+        beforeUpdate: (_reports, regularized) => {
+          gradients = regularized ?? [];
+        },
+      });
+      return {
+        ...pass.clean(),
+        ...{ gradNorm, grGradNorm: regularizedNorm, grDot: withDot ? product : null, gradients },
+      };
     },
-    async hessianTimes(batch, vector) {
-      const [products, parts] = await hessianProducts(batch, vector);
-      if (parts > 1) for (const product of products) scale(product, 1 / parts);
-      return products;
-    },
-    freeHessian: () => free('hvp'),
+    hessianTimes: (batch, vector) => new BatchPass(graphs, batch).derivatives.hessianTimes(vector),
+    free,
     async release() {
       for (const graph of [...sessions.keys()]) await free(graph);
     },
   };
 }
 
-/** The clean gradient in place of a regularized one. */
-function unregularized(result: CleanResult): GradientResult {
-  return { ...result, grGradNorm: result.gradNorm, grDot: result.gradNorm ** 2 };
+const REGULARIZERS: Readonly<Record<GrKind, Regularizer>> = { none, exact, fd: finiteDifference, sam };
+
+/** The regularizer of a step: none while it is not active. */
+export function regularizerOf(kind: GrKind, { active }: GrState): Regularizer {
+  return active ? REGULARIZERS[kind] : none;
+}
+
+/** The numbers that regularizers ask for. */
+export function strengthsOf({ lambda, r, alpha }: GrState): Readonly<Record<string, number>> {
+  return { lambda, r, alpha };
+}
+
+interface Graphs {
+  readonly manifest: Manifest;
+  readonly parameters: ParameterArrays;
+  readonly smoothing: Tensor;
+  readonly session: (graph: GraphName) => Promise<Session>;
+}
+
+type Weights = Readonly<Record<string, Tensor>>;
+
+/** A batch, micro-batch by micro-batch: the mean of what these give. */
+class BatchPass implements Pass {
+  readonly derivatives: HostDerivatives;
+  readonly #graphs: Graphs;
+  readonly #parts: readonly LabelledImages[];
+  #clean: CleanResult | undefined;
+
+  constructor(graphs: Graphs, batch: LabelledImages) {
+    this.#graphs = graphs;
+    this.#parts = microBatches(batch, graphs.manifest);
+    this.derivatives = {
+      gradient: (at) => this.#gradient(at),
+      hessianTimes: (vector) => this.#hessianTimes(vector),
+      // Exact GR is one graph's work where that sees the whole batch: 9 units of work instead of 12 in two phases.
+      ...(this.#parts.length === 1 && {
+        whole: (_: string, [lambda = 0]: readonly number[]) => this.#exact(lambda),
+      }),
+    };
+  }
+
+  clean(): CleanResult {
+    if (!this.#clean) throw new Error('internal: a pass that took no derivative');
+    return this.#clean;
+  }
+
+  /** ∇L of the whole batch: the mean over its micro-batches. */
+  async #gradient(at: Arrays | undefined): Promise<Arrays> {
+    const { parameters, session } = this.#graphs;
+    const lossGrad = await session('loss-grad');
+    const outputs: Outputs[] = [];
+    const gradients = await this.#mean('grad', async (part) => {
+      const out = await lossGrad.run(this.#feeds(part, at ? parameters.feedsAt(at) : parameters.feeds));
+      outputs.push(out);
+      return out;
+    });
+    this.#clean ??= cleanResult(outputs);
+    return gradients;
+  }
+
+  async #hessianTimes(vector: Arrays): Promise<Arrays> {
+    const { manifest, parameters, session } = this.#graphs;
+    const along = manifest.parameters.map(({ path, shape }, i): [string, Tensor] => [
+      `vector/${path}`,
+      { dtype: 'float32', shape, data: expectAt(vector, i) },
+    ]);
+    const feeds = { ...parameters.feeds, ...Object.fromEntries(along) };
+    const hvp = await session('hvp');
+    return this.#mean('hvp', (part) => hvp.run(this.#feeds(part, feeds)));
+  }
+
+  async #exact(lambda: number): Promise<{ gradient: Arrays; gradNorm: number }> {
+    const { manifest, parameters, session } = this.#graphs;
+    const [part] = this.#parts;
+    if (!part) throw new Error('internal: a batch without a micro-batch');
+    const feeds = { ...this.#feeds(part, parameters.feeds), lambda: scalarTensor(lambda) };
+    const out = await (await session('gr-exact')).run(feeds);
+    this.#clean ??= cleanResult([out]);
+    return { gradient: collect(out, manifest, 'grad'), gradNorm: number(out, 'grad_norm') };
+  }
+
+  async #mean(prefix: string, run: (part: LabelledImages) => Promise<Outputs>): Promise<Arrays> {
+    let sums: Float32Array[] = [];
+    for (const part of this.#parts) {
+      sums = accumulate(sums, collect(await run(part), this.#graphs.manifest, prefix));
+    }
+    const count = this.#parts.length;
+    if (count > 1) for (const sum of sums) combine(sum, 1 / count, sum, 0, sum);
+    return sums;
+  }
+
+  #feeds({ images, labels }: LabelledImages, weights: Weights): Record<string, Tensor> {
+    const { image, microBatch } = this.#graphs.manifest;
+    const shape = [microBatch, image.channels, image.height, image.width];
+    return {
+      ...weights,
+      images: { dtype: 'float32', shape, data: images },
+      labels: { dtype: 'int32', shape: [microBatch], data: labels },
+      label_smoothing: this.#graphs.smoothing,
+    };
+  }
+}
+
+function microBatches({ images, labels }: LabelledImages, { microBatch, image }: Manifest): LabelledImages[] {
+  if (labels.length === 0 || labels.length % microBatch !== 0) {
+    throw new Error(`internal: a batch of ${labels.length} is no multiple of the micro-batch ${microBatch}`);
+  }
+  const size = microBatch * image.channels * image.height * image.width;
+  return Array.from({ length: labels.length / microBatch }, (_, k) => ({
+    images: images.subarray(k * size, (k + 1) * size),
+    labels: labels.subarray(k * microBatch, (k + 1) * microBatch),
+  }));
 }
 
 type Outputs = Readonly<Record<string, Tensor>>;
+
+function cleanResult(outputs: readonly Outputs[]): CleanResult {
+  const parts = outputs.map((out) => floats(out, 'logits'));
+  const logits = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const part of parts) {
+    logits.set(part, end);
+    end += part.length;
+  }
+  return {
+    loss: outputs.reduce((sum, out) => sum + number(out, 'loss') / outputs.length, 0),
+    logits,
+  };
+}
+
+function scalarTensor(value: number): Tensor {
+  return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
+}
 
 function floats(outputs: Outputs, name: string): Float32Array {
   const data = outputs[name]?.data;
@@ -270,28 +284,15 @@ function number(outputs: Outputs, name: string): number {
   return floats(outputs, name)[0] ?? Number.NaN;
 }
 
-function collect(outputs: Outputs, paths: readonly string[], prefix: string): Float32Array[] {
-  return paths.map((path) => floats(outputs, `${prefix}/${path}`));
-}
-
-function globalDot(a: readonly Float32Array[], b: readonly Float32Array[]): number {
-  return a.reduce((total, x, i) => total + dot(x, b[i] ?? new Float32Array()), 0);
+function collect(outputs: Outputs, { parameters }: Manifest, prefix: string): Float32Array[] {
+  return parameters.map(({ path }) => floats(outputs, `${prefix}/${path}`));
 }
 
 /** The sum, in the arrays given first, which are outputs of a session and so nobody else's. */
 function accumulate(sums: Float32Array[], terms: Float32Array[]): Float32Array[] {
   if (sums.length === 0) return terms;
   sums.forEach((sum, i) => {
-    addScaled(sum, terms[i], 1);
+    combine(sum, 1, sum, 1, expectAt(terms, i));
   });
   return sums;
-}
-
-function addScaled(to: Float32Array | undefined, from: Float32Array | undefined, factor: number): void {
-  if (!to || !from) throw new Error('internal: gradients of different parameters');
-  combine(to, 1, to, factor, from);
-}
-
-function scale(values: Float32Array, factor: number): void {
-  combine(values, factor, values, 0, values);
 }

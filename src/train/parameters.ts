@@ -5,10 +5,9 @@ import { UserError } from '../errors.ts';
 import { expectAt } from '../expect.ts';
 import { initialize } from '../models/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
-import { reserveArrays } from '../optim/kernels/memory.ts';
-import { combine } from '../optim/vectors.ts';
 import type { OwnedFloats } from '../owned-array.ts';
 import type { Tensor } from '../runtime/session.ts';
+import { reserveArrays } from '../step/loops/memory.ts';
 import type { NamedTensor } from './safetensors.ts';
 
 /** One number per parameter element: an array for each parameter, in the manifest's order. */
@@ -16,7 +15,7 @@ export interface WeightArrays {
   readonly views: readonly OwnedFloats[];
 }
 
-/** The parameters, at most two slots of an optimizer, and perturbed parameters. */
+/** The parameters, at most two slots of an optimizer, and one vector of a step: perturbed parameters. */
 const SETS = 4;
 
 export class ParameterArrays {
@@ -25,7 +24,7 @@ export class ParameterArrays {
   /** What graphs are fed: views of `values`, so an update in place is seen by the next run. */
   readonly feeds: Readonly<Record<string, Tensor>>;
   readonly #reserved: () => readonly OwnedFloats[];
-  #perturbed: WeightArrays | undefined;
+  readonly #scratch: WeightArrays[] = [];
 
   constructor({ parameters }: Manifest) {
     this.parameters = parameters;
@@ -87,19 +86,18 @@ export class ParameterArrays {
     }
   }
 
-  /** The feeds at θ + factor·direction, in one buffer that the next call overwrites. */
-  perturbed(direction: readonly Float32Array[], factor: number): Readonly<Record<string, Tensor>> {
-    this.#perturbed ??= this.allocate();
-    const { views } = this.#perturbed;
-    direction.forEach((values, k) => {
-      const [from, to] = [this.values.views[k], views[k]];
-      if (!from || !to) throw new Error(`internal: a direction for parameter ${k}`);
-      combine(to, 1, from, factor, values);
-    });
-    return this.#feedsOf(this.#perturbed);
+  /** Room for a vector of a step, by number: its elements are what was last there. */
+  scratch(index: number): readonly OwnedFloats[] {
+    this.#scratch[index] ??= this.allocate();
+    return expectAt(this.#scratch, index).views;
   }
 
-  #feedsOf({ views }: WeightArrays): Record<string, Tensor> {
+  /** What graphs are fed with other parameters. */
+  feedsAt(views: readonly Float32Array[]): Readonly<Record<string, Tensor>> {
+    return this.#feedsOf({ views });
+  }
+
+  #feedsOf({ views }: { readonly views: readonly Float32Array[] }): Record<string, Tensor> {
     return Object.fromEntries(
       this.parameters.map(({ path, shape }, i): [string, Tensor] => [
         path,

@@ -270,7 +270,7 @@ async function train(
       epoch: Math.floor(step / plan.stepsPerEpoch),
       parameters: tensors(parameters.values),
       optimizer: {
-        name: trainer.optimizer.name,
+        name: trainer.rule.name,
         slots: Object.fromEntries(
           Object.entries(trainer.slots).map(([slot, arrays]) => [slot, tensors(arrays)]),
         ),
@@ -348,7 +348,7 @@ async function train(
       parameters.values.views.map(({ length }) => length),
     );
     // Steps in two phases use its graph, too.
-    if (config.gr !== 'exact' || config.microBatch === config.batchSize) await engine.freeHessian();
+    if (config.gr !== 'exact' || config.microBatch === config.batchSize) await engine.free('hvp');
     diagnose({
       kind: 'hessian',
       step,

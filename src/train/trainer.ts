@@ -5,14 +5,22 @@
 import type { Manifest } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
 import { expectAt } from '../expect.ts';
-import { clipScale } from '../optim/clip.ts';
 import { type GrSchedule, grSchedule } from '../optim/gr-warmup.ts';
-import { createOptimizer, type Optimizer, type Update } from '../optim/optimizer.ts';
+import { ruleOf } from '../optim/optimizer.ts';
 import { learningRateSchedule, type Schedule } from '../optim/schedule.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
+import { type Arrays, type HostPlan, planStep, type Reports } from '../step/host.ts';
+import { type Regularizer, traceStep, type UpdateRule } from '../step/program.ts';
+import { exact } from '../step/regularizers/exact.ts';
 import { type Checkpoint, notFinite } from './checkpoint.ts';
 import type { TrainConfig } from './config.ts';
-import type { Engine, GradientResult, LabelledImages } from './engine.ts';
+import {
+  type Engine,
+  type GradientResult,
+  type LabelledImages,
+  regularizerOf,
+  strengthsOf,
+} from './engine.ts';
 import { score } from './evaluate.ts';
 import type { EvaluationRecord, TrainRecord } from './metrics.ts';
 import type { ParameterArrays, WeightArrays } from './parameters.ts';
@@ -62,16 +70,25 @@ export interface TrainingBatch extends LabelledImages {
 
 /** Measures a step. */
 export interface StepGauge {
-  /** Called with the regularized gradient, which has `grDot`. */
-  gradient(result: GradientResult): void;
-  /** Called in place of each parameter's update, which is `apply`. */
-  update(index: number, update: Update, apply: () => void): void;
+  /** Called before the update, with the norms of the clean and the regularized gradient and their inner product. */
+  gradient(reports: Reports): void;
+  /** Called in place of each parameter's update, which is `apply`; `count` steps are taken with it. */
+  update(index: number, arrays: UpdateArrays, apply: () => void): void;
+}
+
+/** What an update of a parameter reads and changes. */
+export interface UpdateArrays {
+  readonly param: Float32Array;
+  /** Of the regularized gradient. */
+  readonly grad: Float32Array;
+  readonly slots: Readonly<Record<string, Float32Array>>;
+  readonly count: number;
 }
 
 export type StepRecord = Omit<TrainRecord, 'images_per_second' | 'spike'>;
 
 export interface Trainer {
-  readonly optimizer: Optimizer;
+  readonly rule: UpdateRule;
   /** The optimizer's arrays, by slot. */
   readonly slots: Readonly<Record<string, WeightArrays>>;
   /** Updates the parameters with the batch of step `step`, counted from 0. Throws DivergedError when the loss or the gradient is not finite. */
@@ -84,47 +101,78 @@ export class DivergedError extends UserError {}
 export function createTrainer(
   config: TrainConfig,
   plan: Plan,
-  { parameters: described }: Pick<Manifest, 'parameters'>,
+  { parameters: described, microBatch }: Pick<Manifest, 'parameters' | 'microBatch'>,
   parameters: ParameterArrays,
   engine: Engine,
   names: OptionNames = FLAGS,
 ): Trainer {
-  const optimizer = createOptimizer(config);
-  const slots = Object.fromEntries(optimizer.slots.map((name) => [name, parameters.allocate()]));
-  const perParameter = described.map((_, i) =>
-    optimizer.slots.map((name) => expectAt(slots[name]?.views ?? [], i)),
-  );
+  const rule = ruleOf(config);
+  const slots = Object.fromEntries(rule.slots.map((name) => [name, parameters.allocate()]));
+  const views = Object.fromEntries(Object.entries(slots).map(([name, arrays]) => [name, arrays.views]));
+  const theta = parameters.values.views;
+  const plans = new Map<string, HostPlan>();
+  const planOf = (regularizer: Regularizer, observed: boolean): HostPlan => {
+    const key = `${regularizer.name} ${observed}`;
+    const whole = regularizer === exact && config.batchSize === microBatch;
+    const made = plans.get(key) ?? planStep(traceStep({ regularizer, rule, observed, whole }));
+    plans.set(key, made);
+    return made;
+  };
+  let regularized: Arrays = [];
+  const arraysOf = (k: number, count: number): UpdateArrays => ({
+    param: expectAt(theta, k),
+    grad: expectAt(regularized, k),
+    slots: Object.fromEntries(Object.entries(views).map(([name, arrays]) => [name, expectAt(arrays, k)])),
+    count,
+  });
+  let warmupEnded = false;
   return {
-    optimizer,
+    rule,
     slots,
     async step(step, batch, gauge) {
-      const regularizer = plan.regularizer(step);
-      const learningRate = plan.learningRate(step);
-      const result = await engine.gradient(batch, regularizer, { withDot: gauge !== undefined });
-      const { grGradNorm, logits, gradients } = result;
-      expectFinite(config, step, batch, result, names);
-      const gradScale = config.clip > 0 ? clipScale(grGradNorm, config.clip) : 1;
-      gauge?.gradient(result);
-      described.forEach(({ decay }, i) => {
-        const update: Update = {
-          param: expectAt(parameters.values.views, i),
-          grad: expectAt(gradients, i),
-          slots: expectAt(perParameter, i),
-          learningRate,
-          count: step + 1,
-          weightDecay: decay ? config.weightDecay : 0,
-          gradScale,
-        };
-        if (gauge) gauge.update(i, update, () => optimizer.update(update));
-        else optimizer.update(update);
+      const strength = plan.regularizer(step);
+      const regularizer = regularizerOf(config.gr, strength);
+      if (regularizer === exact && config.batchSize === microBatch && !warmupEnded) {
+        warmupEnded = true;
+        await engine.free('loss-grad'); // its memory is of more use elsewhere
+      }
+      const pass = engine.pass(batch);
+      const { gradNorm, regularizedNorm: grGradNorm } = await planOf(regularizer, gauge !== undefined).run({
+        derivatives: pass.derivatives,
+        state: { theta, ...views },
+        scratch: (index) => parameters.scratch(index),
+        scalars: {
+          uniform: { ...strengthsOf(strength), ...stepNumbers(config, rule, step) },
+          grouped: {
+            learningRate: described.map(() => plan.learningRate(step)),
+            weightDecay: described.map(({ decay }) => (decay ? config.weightDecay : 0)),
+          },
+        },
+        beforeUpdate(reports, gradients = []) {
+          const norms = { gradNorm: reports.gradNorm, grGradNorm: reports.regularizedNorm };
+          expectFinite(config, step, batch, { loss: pass.clean().loss, ...norms }, names);
+          gauge?.gradient(reports);
+          regularized = gradients;
+        },
+        ...(gauge && {
+          aroundUpdate: (k: number, apply: () => void) => gauge.update(k, arraysOf(k, step + 1), apply),
+        }),
       });
+      const { loss, logits } = pass.clean();
       return stepRecord(config, plan, step, batch, {
-        ...result,
         ...score(logits, batch.labels),
-        loss: result.loss,
+        ...{ loss, gradNorm, grGradNorm },
       });
     },
   };
+}
+
+/** Stands for no clipping: its quotient by a norm is still a float32. */
+const NO_CLIP = 1e30;
+
+/** The numbers of a step that are the same for all parameters, beside the regularizer's. */
+export function stepNumbers({ clip }: TrainConfig, rule: UpdateRule, step: number): Record<string, number> {
+  return { ...rule.scalars(step + 1), clip: clip > 0 ? clip : NO_CLIP };
 }
 
 /** What a step tells of its batch. */

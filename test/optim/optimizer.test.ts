@@ -12,8 +12,8 @@
  * and likewise Adam, SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), RMSprop(alpha=0.99) with momentum 0 and 0.9.
  */
 import test from 'ava';
-import { reserveArrays } from '../../src/optim/kernels/memory.ts';
 import { createOptimizer, type OptimizerConfig, type OptimizerName } from '../../src/optim/optimizer.ts';
+import { reserveArrays } from '../../src/step/loops/memory.ts';
 
 const GOLDEN = {
   adamw: {

@@ -1,6 +1,6 @@
 /** What counts as right: argmax, the first index among equals, and nothing where a logit is not finite. */
 import test from 'ava';
-import { topCounts } from '../../src/artifacts/step.ts';
+import { topCounts } from '../../src/artifacts/top-counts.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { score } from '../../src/train/evaluate.ts';
 import { run } from '../_run.ts';

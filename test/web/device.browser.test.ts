@@ -7,13 +7,20 @@ import registerTest, { type ExecutionContext } from 'ava';
 import type { Browser, JSHandle } from 'playwright-core';
 import { bundle } from '../../scripts/web/bundle.ts';
 import { serve } from '../../scripts/web/serve.ts';
-import { buildStep, type StepKind } from '../../src/artifacts/build.ts';
+import { buildStep } from '../../src/artifacts/build.ts';
 import { parseSpec } from '../../src/artifacts/spec.ts';
 import { input, logSoftmax } from '../../src/onnx/ops.ts';
 import { decodeModel } from '../../src/onnx/proto.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import { webFiles } from '../../src/runtime/web-files.ts';
+import { traceStep } from '../../src/step/program.ts';
+import { exact } from '../../src/step/regularizers/exact.ts';
+import { finiteDifference, sam } from '../../src/step/regularizers/finite-difference.ts';
+import { none } from '../../src/step/regularizers/none.ts';
+import { adamw } from '../../src/step/rules/adam.ts';
+import { rmsprop } from '../../src/step/rules/rmsprop.ts';
+import { sgd } from '../../src/step/rules/sgd.ts';
 import { differences, gradient, noise, type Steps, start, stepsInTrainer } from '../_steps.ts';
 import { hasBrowser, startBrowser } from './_browser.ts';
 import type { Answer, Task } from './_device-worker.ts';
@@ -129,11 +136,15 @@ for (const options of RUNS) {
 }
 
 const base64 = (model: Uint8Array): string => Buffer.from(model).toString('base64');
-const adam = { optimizer: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
 
-for (const kind of ['none', 'exact', 'fd'] satisfies StepKind[]) {
-  test(`every node of a step of ViT-micro runs on WebGPU: ${kind}`, async (t) => {
-    const model = serialize(buildStep(onGpu(micro), BATCH, kind, adam));
+for (const [regularizer, rule] of [
+  [none, adamw()],
+  [exact, adamw()],
+  [finiteDifference, rmsprop()],
+  [sam, sgd({ nesterov: true })],
+] as const) {
+  test(`every node of a step of ViT-micro runs on WebGPU: ${regularizer.name}, ${rule.name}`, async (t) => {
+    const model = serialize(buildStep(onGpu(micro), BATCH, traceStep({ regularizer, rule })));
     lines.length = 0;
     t.deepEqual(await inWorker({ do: 'place', model: base64(model) }), {});
     const placed = lines.filter((line) => line.includes('placed on ['));

@@ -231,11 +231,3 @@ test('steps that stay on a device give the run that ours give, saved and gone on
   t.true(one.every((logit, i) => Math.abs(logit - (other[i] ?? Number.NaN)) < 1e-2));
   await Promise.all([ours, begun, theirs].map((training) => training.release()));
 });
-
-test('what a step on a device cannot do is refused', async (t) => {
-  await t.throwsAsync(newTraining({ ...settings, optimizer: 'sgd' }, spec, { dataset, backend: resident }), {
-    instanceOf: UserError,
-    message:
-      'Optimizer “SGD”: a step on the device is that of adamw or adam; take one of them, or Runs in “WebAssembly”',
-  });
-});

@@ -50,10 +50,10 @@ export function createGauges(
     let milliseconds = 0;
 
     return {
-      gradient({ gradNorm, grGradNorm, grDot }) {
-        angle = grDot === null ? null : angleBetween(gradNorm, grGradNorm, grDot);
+      gradient({ gradNorm, regularizedNorm, product }) {
+        angle = angleBetween(gradNorm, regularizedNorm, product);
       },
-      update(index, { param, grad, slots, count }, apply) {
+      update(index, { param, grad, slots: { nu }, count }, apply) {
         const begin = performance.now();
         const before = scratch.subarray(0, param.length);
         before.set(param);
@@ -62,7 +62,6 @@ export function createGauges(
         apply();
         const end = performance.now();
         combine(before, 1, param, -1, before);
-        const nu = slots[NU[config.optimizer]];
         seen[index] = {
           parameters: param.length,
           grad: gradient,
@@ -92,9 +91,6 @@ export function createGauges(
     };
   };
 }
-
-/** The index of the second moment among an optimizer's slots; −1 where it has none. */
-const NU: Readonly<Record<TrainConfig['optimizer'], number>> = { adamw: 1, adam: 1, rmsprop: 0, sgd: -1 };
 
 function momentRule({ optimizer, beta2, epsilon, decay }: Config): MomentRule | undefined {
   if (optimizer === 'sgd') return undefined;

@@ -189,7 +189,7 @@ async function openTraining(
     epoch: Math.floor(step / plan.stepsPerEpoch),
     parameters: parameters.snapshot(parameters.values),
     optimizer: {
-      name: trainer.optimizer.name,
+      name: trainer.rule.name,
       slots: Object.fromEntries(
         Object.entries(trainer.slots).map(([slot, arrays]) => [slot, parameters.snapshot(arrays)]),
       ),

@@ -1,7 +1,7 @@
 /**
- * The part of WebAssembly's binary format (https://webassembly.github.io/spec/core/binary) that the kernels need. Code
- * is a list of bytes. An instruction is a function from the code of its operands to its own code, so that nested calls
- * read like the formula.
+ * The part of WebAssembly's binary format (https://webassembly.github.io/spec/core/binary) that the loops need. Code is
+ * a list of bytes. An instruction is a function from the code of its operands to its own code, so that nested calls read
+ * like the formula.
  */
 import type { OwnedBytes } from '../../owned-array.ts';
 
@@ -52,8 +52,20 @@ export const local = {
 
 export const f64 = { add: op(0xa0) };
 
+/** All bits that both have. */
+const and = simd(0x4e);
+
 export const f64x2 = {
   splat: simd(0x14),
+  /** −1, 0 or 1 of every lane. */
+  sign: (x: Code): Code => {
+    const one = simd(0x14)([0x44, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
+    const zero = simd(0x14)([0x44, 0, 0, 0, 0, 0, 0, 0, 0]);
+    return simd(0xf1)(and(simd(0x4a)(x, zero), one), and(simd(0x49)(x, zero), one));
+  },
+  abs: simd(0xec),
+  min: simd(0xf4),
+  max: simd(0xf5),
   lane: (index: number, x: Code): Code => [...simd(0x21)(x), index],
   add: simd(0xf0),
   sub: simd(0xf1),
@@ -62,6 +74,9 @@ export const f64x2 = {
   sqrt: simd(0xef),
   /** The first two float32 of a vector, as float64. */
   promoteLow: simd(0x5f),
+  /** The last two. */
+  promoteHigh: (x: Code): Code =>
+    simd(0x5f)(shuffle(x, x, [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7])),
 };
 
 /** Two float64 rounded to float32, then two zeros. */
@@ -70,6 +85,15 @@ const demoteToLow = simd(0x5e);
 export const f32x4 = {
   /** A float64, rounded, in all lanes. */
   splat: (x: Code): Code => simd(0x13)([...x, 0xb6]),
+  /** −1, 0 or 1 of every lane. */
+  sign: (x: Code): Code => {
+    const one = simd(0x13)([0x43, 0, 0, 0x80, 0x3f]);
+    const zero = simd(0x13)([0x43, 0, 0, 0, 0]);
+    return simd(0xe5)(and(simd(0x44)(x, zero), one), and(simd(0x43)(x, zero), one));
+  },
+  abs: simd(0xe0),
+  min: simd(0xe8),
+  max: simd(0xe9),
   add: simd(0xe4),
   sub: simd(0xe5),
   mul: simd(0xe6),

@@ -1,8 +1,9 @@
 /**
- * All parameters in one vector, for the graph of a whole step: it then has one tensor, and one operation of the optimizer,
- * in place of a hundred. Parameters that decay come first. Zeros fill the last row of `ROW` elements.
+ * All parameters in one vector, as the graph of a whole step takes them: one tensor in place of a hundred, and one
+ * operation of the update rule in place of a hundred. Parameters of one group (the same rates) lie together, and zeros
+ * fill the last row of `ROW` elements.
  */
-import { concat, expand, mul, pad, reduceSum, reshape, slice, sqrt, zeros } from '../onnx/ops.ts';
+import { concat, expand, pad, reduceSum, reshape, slice, zeros } from '../onnx/ops.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 
@@ -10,35 +11,39 @@ const ROW = 1024;
 
 export interface FlatParameter {
   readonly shape: readonly number[];
-  readonly decay: boolean;
+  /** The number of its group, from 0. */
+  readonly group: number;
 }
 
 export class FlatLayout {
   /** Elements of the vector. */
   readonly length: number;
-  /** How many of them decay. */
-  readonly #decaying: number;
   readonly #parameters: readonly FlatParameter[];
   /** Where each parameter begins, in the order given. */
   readonly #starts: readonly number[];
-  readonly #used: number;
+  /** How many elements each group has. */
+  readonly #sizes: readonly number[];
+  readonly #unused: number;
 
   constructor(parameters: readonly FlatParameter[]) {
     const starts: number[] = [];
+    const sizes: number[] = [];
     let end = 0;
-    const place = (decays: boolean): number => {
-      parameters.forEach(({ shape, decay }, i) => {
-        if (decay !== decays) return;
+    const groups = 1 + Math.max(0, ...parameters.map(({ group }) => group));
+    for (let wanted = 0; wanted < groups; wanted++) {
+      const begin = end;
+      parameters.forEach(({ shape, group }, i) => {
+        if (group !== wanted) return;
         starts[i] = end;
         end += sizeOf(shape);
       });
-      return end;
-    };
-    this.#decaying = place(true);
-    this.#used = place(false);
+      sizes.push(end - begin);
+    }
     this.#parameters = parameters;
     this.#starts = starts;
+    this.#sizes = sizes;
     this.length = Math.ceil(end / ROW) * ROW;
+    this.#unused = this.length - end;
   }
 
   /** One array of all, from an array of each. */
@@ -65,8 +70,7 @@ export class FlatLayout {
       const value = values[i];
       return value ? [reshape(value, [sizeOf(value.shape)])] : [];
     });
-    const unused = this.length - this.#used;
-    return concat(unused > 0 ? [...pieces, zeros([unused])] : pieces, 0);
+    return concat(this.#unused > 0 ? [...pieces, zeros([this.#unused])] : pieces, 0);
   }
 
   /** The parameters that a vector holds. */
@@ -77,14 +81,20 @@ export class FlatLayout {
     });
   }
 
-  /** A scalar for each element that decays, 0 for the others. */
-  whereDecaying(rate: Value): Value {
-    return pad(expand(reshape(rate, [1]), [this.#decaying]), 0, 0, this.length - this.#decaying);
+  /** A scalar of each group, for each of its elements; none for a group where it is 0. */
+  spread(scalars: readonly (Value | undefined)[]): Value {
+    const pieces = this.#sizes.flatMap((size, group) => {
+      const value = scalars[group];
+      if (size === 0) return [];
+      return [value ? expand(reshape(value, [1]), [size]) : zeros([size])];
+    });
+    const whole = concat(pieces, 0);
+    return this.#unused > 0 ? pad(whole, 0, 0, this.#unused) : whole;
   }
 }
 
-/** The l2 norm of such a vector. Squares are summed row by row: float32 loses digits in one long sum. */
-export function flatNorm(vector: Value): Value {
-  const rows = reshape(mul(vector, vector), [sizeOf(vector.shape) / ROW, ROW]);
-  return sqrt(reduceSum(reduceSum(rows, { axes: [1] })));
+/** Σ of such a vector, row by row: one element after the other float32 would lose digits. */
+export function flatSum(vector: Value): Value {
+  const rows = reshape(vector, [sizeOf(vector.shape) / ROW, ROW]);
+  return reduceSum(reduceSum(rows, { axes: [1] }));
 }
