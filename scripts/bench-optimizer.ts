@@ -1,6 +1,6 @@
 /**
- * `npm run bench:optimizer`: AdamW and the other passes over weights, by plain loops and by the kernels, in rounds
- * that visit both in turn.
+ * `npm run bench:optimizer`: AdamW over the weights, by the plain loop and in WebAssembly, in rounds that visit both in
+ * turn.
  */
 import { buildGraphs } from '../src/artifacts/build.ts';
 import { openGraph } from '../src/artifacts/store.ts';
@@ -8,8 +8,10 @@ import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { median } from '../src/median.ts';
 import { sizeOf } from '../src/onnx/shapes.ts';
-import { createOptimizer } from '../src/optim/optimizer.ts';
-import { reserveArrays } from '../src/step/loops/memory.ts';
+import { updateOf } from '../src/optim/optimizer.ts';
+import { type Loop, plainLoop } from '../src/step/loops/loop.ts';
+import { type RunLoop, reserveArrays } from '../src/step/loops/memory.ts';
+import { adamw } from '../src/step/rules/adam.ts';
 import { integer, type OptionTable, text } from '../src/train/options.ts';
 
 const TABLE = {
@@ -31,7 +33,7 @@ const WARMUP_ROUNDS = 5;
 await runMain(async (argv) => {
   const { values } = parseFlags(argv, TABLE);
   if (values.help) {
-    const about = 'Times AdamW over the parameters of a graph, by its plain loop and by its kernel.';
+    const about = 'Times AdamW over the parameters of a graph, by the plain loop and in WebAssembly.';
     console.log(helpText(TABLE, { about, usage: 'npm run bench:optimizer -- [options]', examples: [] }));
     return;
   }
@@ -40,8 +42,8 @@ await runMain(async (argv) => {
     const lengths = buildGraphs(spec, 1).parameters.map(({ shape }) => sizeOf(shape));
     const total = lengths.reduce((sum, length) => sum + length, 0);
     const subjects = [
-      { by: 'plain loop', step: subject(lengths, () => lengths.map((length) => new Float32Array(length))) },
-      { by: 'kernel', step: subject(lengths, reserveArrays(lengths, 3)) },
+      { by: 'plain loop', step: subject(updateOf(adamw(), plain), lengths) },
+      { by: 'WebAssembly', step: subject(updateOf(adamw()), lengths) },
     ];
     const times: number[][] = subjects.map(() => []);
     for (let round = -WARMUP_ROUNDS; round < values.rounds; round++) {
@@ -57,15 +59,21 @@ await runMain(async (argv) => {
         `${name}, ${total} parameters, ${by}: ${ms.toFixed(1)} ms, ${((1e6 * ms) / total).toFixed(2)} ns a parameter`,
       );
     }
-    const [plain = [], kernel = []] = times;
-    const ratio = median(plain.map((ms, i) => ms / (kernel[i] ?? Number.NaN)));
-    console.log(`${name}: the kernel is ${ratio.toFixed(2)} times as fast`);
+    const [slow = [], fast = []] = times;
+    const ratio = median(slow.map((ms, i) => ms / (fast[i] ?? Number.NaN)));
+    console.log(`${name}: WebAssembly is ${ratio.toFixed(2)} times as fast`);
   }
 });
 
+/** A loop that is not compiled. */
+function plain(loop: Loop): RunLoop {
+  const run = plainLoop(loop);
+  return (arrays) => run(arrays, 0, arrays.results[0]?.length ?? 0);
+}
+
 /** A step of AdamW over arrays of its own. */
-function subject(lengths: readonly number[], allocate: () => readonly Float32Array[]): () => void {
-  const adamw = createOptimizer({ optimizer: 'adamw' });
+function subject(update: ReturnType<typeof updateOf>, lengths: readonly number[]): () => void {
+  const allocate = reserveArrays(lengths, 3);
   const [params, mus, nus] = [allocate(), allocate(), allocate()];
   const grads = lengths.map((length) => Float32Array.from({ length }, (_, i) => 1e-3 * Math.sin(i)));
   let count = 0;
@@ -74,7 +82,7 @@ function subject(lengths: readonly number[], allocate: () => readonly Float32Arr
     grads.forEach((grad, i) => {
       const [param, mu, nu] = [params[i], mus[i], nus[i]];
       if (!param || !mu || !nu) throw new Error('internal: arrays of other lengths');
-      adamw.update({
+      update({
         param,
         grad,
         slots: [mu, nu],

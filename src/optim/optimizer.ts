@@ -1,8 +1,8 @@
 /** Update rules (step/rules) by name, and as updates of one parameter array in place, for a loop of one's own. */
 import { UserError } from '../errors.ts';
 import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
-import { loopOf } from '../step/loops/loop.ts';
-import { compileLoops } from '../step/loops/memory.ts';
+import { type Loop, loopOf } from '../step/loops/loop.ts';
+import { compileLoops, type RunLoop } from '../step/loops/memory.ts';
 import { numberOf } from '../step/numbers.ts';
 import { mul, type Num, type UpdateRule, type Vec } from '../step/program.ts';
 import { adam, adamw } from '../step/rules/adam.ts';
@@ -86,8 +86,11 @@ export function createOptimizer(config: OptimizerOptions): Optimizer {
   };
 }
 
-/** A rule's formula as one fused loop over the arrays of a parameter. */
-function updateOf(rule: UpdateRule): (update: Required<Update>) => void {
+/** A rule's formula as one fused loop over the arrays of a parameter, which `compile` makes ready to run. */
+export function updateOf(
+  rule: UpdateRule,
+  compile: (loop: Loop) => RunLoop | undefined = (loop) => compileLoops([loop])[0],
+): (update: Required<Update>) => void {
   const variable = (slot: string): Vec => ({ op: 'variable', slot });
   const scalar = (name: string): Num => ({ op: 'scalar', name, grouped: false });
   const named = <T>(names: readonly string[], of: (name: string) => T): Record<string, T> =>
@@ -100,7 +103,7 @@ function updateOf(rule: UpdateRule): (update: Required<Update>) => void {
   );
   const results = places.map((place) => next[place] ?? variable(place));
   const loop = loopOf({ kind: 'store', results }, (vec) => vec.op === 'variable');
-  const [run] = compileLoops([loop]);
+  const run = compile(loop);
   return ({ param, grad, slots, count, ...numbers }) => {
     const arrays = [param, ...slots];
     const arrayOf = (vec: Vec): Float32Array =>
