@@ -67,14 +67,7 @@ export function singles(order: readonly Vec[], isLeaf: (vec: Vec) => boolean): S
   return single;
 }
 
-const UNARY: Readonly<Record<UnaryOp, (x: number) => number>> = {
-  single: Math.fround,
-  stored: (x) => x,
-  sqrt: Math.sqrt,
-  abs: Math.abs,
-  sign: (x) => Number(x > 0) - Number(x < 0),
-};
-
+/** Operations on numbers, as the loops below do them. */
 export const BINARY: Readonly<Record<BinaryOp, (a: number, b: number) => number>> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
@@ -84,79 +77,120 @@ export const BINARY: Readonly<Record<BinaryOp, (a: number, b: number) => number>
   max: Math.max,
 };
 
+/** Values of a block: float64, or float32 where every store is to round. */
+type Values = Float64Array | Float32Array;
+
+/** A loop for each operation, so that the engine compiles each for itself: one loop that calls a function is ten times as slow. */
+const BINARY_LOOPS: Readonly<Record<BinaryOp, (out: Values, a: Values, b: Values, n: number) => void>> = {
+  add: (out, a, b, n) => {
+    for (let i = 0; i < n; i++) out[i] = (a[i] ?? 0) + (b[i] ?? 0);
+  },
+  sub: (out, a, b, n) => {
+    for (let i = 0; i < n; i++) out[i] = (a[i] ?? 0) - (b[i] ?? 0);
+  },
+  mul: (out, a, b, n) => {
+    for (let i = 0; i < n; i++) out[i] = (a[i] ?? 0) * (b[i] ?? 0);
+  },
+  div: (out, a, b, n) => {
+    for (let i = 0; i < n; i++) out[i] = (a[i] ?? 0) / (b[i] ?? 0);
+  },
+  min: (out, a, b, n) => {
+    for (let i = 0; i < n; i++) out[i] = Math.min(a[i] ?? 0, b[i] ?? 0);
+  },
+  max: (out, a, b, n) => {
+    for (let i = 0; i < n; i++) out[i] = Math.max(a[i] ?? 0, b[i] ?? 0);
+  },
+};
+
+const copy = (out: Values, x: Values, n: number): void => {
+  for (let i = 0; i < n; i++) out[i] = x[i] ?? 0;
+};
+
+const UNARY_LOOPS: Readonly<Record<UnaryOp, (out: Values, x: Values, n: number) => void>> = {
+  single: copy,
+  stored: copy,
+  sqrt: (out, x, n) => {
+    for (let i = 0; i < n; i++) out[i] = Math.sqrt(x[i] ?? 0);
+  },
+  abs: (out, x, n) => {
+    for (let i = 0; i < n; i++) out[i] = Math.abs(x[i] ?? 0);
+  },
+  sign: (out, x, n) => {
+    for (let i = 0; i < n; i++) out[i] = Number((x[i] ?? 0) > 0) - Number((x[i] ?? 0) < 0);
+  },
+};
+
 /** Elements that a block has: its intermediate arrays stay in the first cache. */
 const BLOCK = 256;
 
-type Block = (from: number, to: number, arrays: LoopArrays) => void;
+/** What is done with one block of the arrays: elements `from` on, `n` of them. */
+type Block = (arrays: LoopArrays, from: number, n: number) => void;
 
 /**
  * The loop in TypeScript, over elements `from` to `to`: for platforms without WebAssembly's vectors, for the few elements
  * that a vector does not fill, and as what `wasm.ts` is tested against. Returns the sum, or 0.
  */
-export function plainLoop({
-  leaves,
-  nums,
-  work,
-}: Loop): (arrays: LoopArrays, from: number, to: number) => number {
-  const isLeaf = (vec: Vec): boolean => leaves.includes(vec);
-  const order = inOrder(work, isLeaf);
-  const single = singles(order, isLeaf);
-  const values = new Map(order.map((vec) => [vec, new Float64Array(BLOCK)]));
-  const valuesOf = (vec: Vec): Float64Array => values.get(vec) ?? new Float64Array(BLOCK);
-
-  const blocks = order.map((vec): Block => {
-    const out = valuesOf(vec);
-    const place = leaves.indexOf(vec);
-    if (place >= 0) {
-      return (from, to, arrays) => {
-        for (let i = from; i < to; i++) out[i - from] = arrays.leaves[place]?.[i] ?? Number.NaN;
-      };
-    }
-    const rounds = single.has(vec);
-    if (vec.op === 'spread') {
-      const number = nums.indexOf(vec.of);
-      return (_from, _to, { numbers }) => out.fill(numbers[number] ?? Number.NaN);
-    }
-    if ('a' in vec) return binaryBlock(BINARY[vec.op], valuesOf(vec.a), valuesOf(vec.b), out, rounds);
-    if ('x' in vec) return unaryBlock(UNARY[vec.op], valuesOf(vec.x), out, rounds);
-    throw new Error(`internal: ${vec.op} inside a loop`);
-  });
-
+export function plainLoop(loop: Loop): (arrays: LoopArrays, from: number, to: number) => number {
+  const { work } = loop;
+  let compiled: { readonly blocks: readonly Block[]; readonly roots: readonly Values[] } | undefined;
   return (arrays, from, to) => {
+    if (from === to) return 0;
+    compiled ??= blocksOf(loop);
+    const { blocks, roots } = compiled;
     let total = 0;
     for (let start = from; start < to; start += BLOCK) {
-      const end = Math.min(start + BLOCK, to);
-      for (const block of blocks) block(start, end, arrays);
-      if (work.kind === 'sum') {
-        const terms = valuesOf(work.of);
-        for (let i = 0; i < end - start; i++) total += terms[i] ?? 0;
-      } else {
-        work.results.forEach((vec, k) => {
-          arrays.results[k]?.set(valuesOf(vec).subarray(0, end - start), start);
-        });
-      }
+      const n = Math.min(BLOCK, to - start);
+      for (const block of blocks) block(arrays, start, n);
+      roots.forEach((values, k) => {
+        if (work.kind === 'store') arrays.results[k]?.set(values.subarray(0, n), start);
+        else for (let i = 0; i < n; i++) total += values[i] ?? 0;
+      });
     }
     return total;
   };
 }
 
-function binaryBlock(
-  f: (a: number, b: number) => number,
-  a: Float64Array,
-  b: Float64Array,
-  out: Float64Array,
-  rounds: boolean,
-): Block {
-  // An operand that float32 does not hold is rounded first, as a register of float32 would have it.
-  const round = rounds ? Math.fround : (x: number) => x;
-  return (from, to) => {
-    for (let i = 0; i < to - from; i++) out[i] = round(f(round(a[i] ?? 0), round(b[i] ?? 0)));
+function blocksOf({ leaves, nums, work }: Loop): { blocks: Block[]; roots: Values[] } {
+  const isLeaf = (vec: Vec): boolean => leaves.includes(vec);
+  const order = inOrder(work, isLeaf);
+  const single = singles(order, isLeaf);
+  const values = new Map<Vec, Values>();
+  const rounded = new Map<Vec, Values>();
+  const blocks: Block[] = [];
+  /** The values of an operand; rounded first where the operation is float32's, as a register of float32 has them. */
+  const operand = (vec: Vec, isSingle: boolean): Values => {
+    const own = valuesOf(values, vec);
+    if (!isSingle || single.has(vec)) return own;
+    const known = rounded.get(vec);
+    if (known) return known;
+    const made = new Float32Array(BLOCK);
+    rounded.set(vec, made);
+    blocks.push((_, _from, n) => copy(made, own, n));
+    return made;
   };
+  for (const vec of order) {
+    const isSingle = single.has(vec);
+    const out = isSingle ? new Float32Array(BLOCK) : new Float64Array(BLOCK);
+    values.set(vec, out);
+    const place = leaves.indexOf(vec);
+    if (place >= 0) {
+      blocks.push((arrays, from, n) => out.set(arrays.leaves[place]?.subarray(from, from + n) ?? []));
+    } else if (vec.op === 'spread') {
+      const number = nums.indexOf(vec.of);
+      blocks.push(({ numbers }) => out.fill(numbers[number] ?? Number.NaN));
+    } else if ('a' in vec) {
+      const [run, a, b] = [BINARY_LOOPS[vec.op], operand(vec.a, isSingle), operand(vec.b, isSingle)];
+      blocks.push((_, _from, n) => run(out, a, b, n));
+    } else if ('x' in vec) {
+      const [run, x] = [UNARY_LOOPS[vec.op], operand(vec.x, isSingle)];
+      blocks.push((_, _from, n) => run(out, x, n));
+    } else throw new Error(`internal: ${vec.op} inside a loop`);
+  }
+  return { blocks, roots: rootsOf(work).map((vec) => valuesOf(values, vec)) };
 }
 
-function unaryBlock(f: (x: number) => number, x: Float64Array, out: Float64Array, rounds: boolean): Block {
-  const round = rounds ? Math.fround : (value: number) => value;
-  return (from, to) => {
-    for (let i = 0; i < to - from; i++) out[i] = round(f(round(x[i] ?? 0)));
-  };
+function valuesOf(values: ReadonlyMap<Vec, Values>, vec: Vec): Values {
+  const found = values.get(vec);
+  if (!found) throw new Error('internal: a vector before its operands');
+  return found;
 }
