@@ -14,7 +14,7 @@ export function openLiveLine(stream: NodeJS.WritableStream, draw: () => string):
     format: draw,
     fps: 8,
     forceRedraw: true,
-    // An interrupt belongs to whoever runs the program; they call stop().
+    // The program handles Ctrl-C itself, and then calls stop().
     gracefulExit: false,
   });
   terminal.start(1, 0);

@@ -150,7 +150,7 @@ for (const failing of ['model.safetensors', 'optimizer.safetensors', 'checkpoint
     t.is(
       error.message,
       `cannot save ${join(run, 'checkpoints', 'step-000002')}: the disk is full; free some space or take a path ` +
-        `on another disk; earlier checkpoints are intact, go on from them with: --resume ${run}`,
+        `on another disk; earlier checkpoints are intact; resume from them with: --resume ${run}`,
     );
     t.deepEqual(saved(run), ['step-000001']);
     t.is(await stepAt(run), 1);
