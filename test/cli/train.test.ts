@@ -420,7 +420,7 @@ const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: R
   'a flag that npm took': {
     flags: ['3'],
     error:
-      /^error: unexpected argument "3": flags begin with --, and npm passes them on only after a -- of their own: npm run train -- --epochs 3\n$/,
+      /^error: unexpected argument "3": flags begin with --, and npm passes them on only after a separate --, as in: npm run train -- --epochs 3\n$/,
   },
   'a graph that is not there': {
     flags: ['--graph', 'vit-micro-mnits'],
