@@ -1,6 +1,6 @@
 /**
- * `npm run bench:optimizer`: AdamW and the other passes over weights, by plain loops and by the kernels, in rounds
- * that visit both in turn.
+ * `npm run bench:optimizer`: the time of AdamW and the other passes over weights, by plain loops and by the kernels.
+ * Each round measures both in turn.
  */
 import { buildGraphs } from '../src/artifacts/build.ts';
 import { openGraph } from '../src/artifacts/store.ts';
@@ -15,7 +15,7 @@ import { integer, type OptionTable, text } from '../src/train/options.ts';
 const TABLE = {
   graphs: text({
     group: 'Benchmark',
-    help: 'Graphs whose parameters are updated, with commas between.',
+    help: 'Graphs whose parameters are updated, separated by commas.',
     placeholder: 'NAMES',
     default: 'vit-ti-cifar10,vit-s-cifar10',
   }),
@@ -63,7 +63,7 @@ await runMain(async (argv) => {
   }
 });
 
-/** A step of AdamW over arrays of its own. */
+/** A step of AdamW, with its own arrays. */
 function subject(lengths: readonly number[], allocate: () => readonly Float32Array[]): () => void {
   const adamw = createOptimizer({ optimizer: 'adamw' });
   const [params, mus, nus] = [allocate(), allocate(), allocate()];
