@@ -59,16 +59,21 @@ export const TABLE = {
     help: 'Growth with batch, tokens and depth, instead of the table of work.',
     default: false,
   }),
-  memory: choice(MEMORY_LEVELS, { group: how, help: 'Memory level of our graphs.', default: 'fast' }),
+  memory: choice(MEMORY_LEVELS, { group: how, help: "Memory level of ortgrad's graphs.", default: 'fast' }),
   without: text({
     group: how,
-    help: `Passes to leave out of our graphs: ${PASS_NAMES.join(', ')}.`,
+    help: `Passes to leave out of ortgrad's graphs: ${PASS_NAMES.join(', ')}.`,
     placeholder: 'PASSES',
     default: undefined,
   }),
   microBatch: integer(
     { min: 1 },
-    { group: how, help: 'Images a run of our graphs.', default: undefined, unset: 'all of the batch' },
+    {
+      group: how,
+      help: "Images that one run of ortgrad's graphs holds.",
+      default: undefined,
+      unset: 'all of the batch',
+    },
   ),
   runtime: choice(RUNTIMES, {
     group: how,

@@ -53,7 +53,8 @@ export async function graphs(argv: readonly string[]): Promise<void> {
         ? `written in ${((performance.now() - start) / 1000).toFixed(1)} s`
         : 'up to date';
     const { damaged } = artifact;
-    if (damaged.length > 0) print(`${graph.name}: ${damaged.join(', ')} had been damaged; written anew`);
+    if (damaged.length > 0)
+      print(`${graph.name}: ${damaged.join(', ')} had been damaged, and is written again`);
     print(
       `${graph.name}: ${count.toLocaleString('en')} parameters, micro-batch ${microBatch}, ${(bytes / 1e6).toFixed(1)} MB, ${time}`,
     );

@@ -21,7 +21,7 @@ export interface ImageSplit {
   readonly labels: Int32Array;
   /** Writes image `index`, uint8 [channels, height, width] in 0 … 255, to `out` from `offset` on. */
   read(index: number, out: Uint8Array, offset: number): void | Promise<void>;
-  /** Checks what opening leaves out: throws a UserError for the first file that is no image. */
+  /** Checks every file, which opening does not. Throws a UserError for the first file that is not an image. */
   verify?(): Promise<void>;
 }
 

@@ -159,7 +159,8 @@ export async function decodeDocument(json: unknown, origin: string): Promise<Che
 
 function unfit(issue: v.BaseIssue<unknown>, origin: string): UserError {
   const path = v.getDotPath(issue) ?? 'checkpoint';
-  if (issue.input === undefined) return new UserError(`${origin}: ${path}: missing; it is no checkpoint`);
+  if (issue.input === undefined)
+    return new UserError(`${origin}: ${path}: missing; this is not a checkpoint`);
   const hint = path === 'version' ? '; it was written by another version of ortgrad' : '';
   return new UserError(`${origin}: ${path}: expected ${issue.expected}, got ${show(issue.input)}${hint}`);
 }

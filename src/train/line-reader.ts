@@ -106,6 +106,6 @@ function read(file: number, into: Buffer, position: number | null, path: string)
 
 function expectLength({ length }: Buffer, path: string): void {
   if (length > MAX_LINE_BYTES) {
-    throw new UserError(`${path}: a line has more than ${MAX_LINE_BYTES} bytes; it is no file of a run`);
+    throw new UserError(`${path}: a line has more than ${MAX_LINE_BYTES} bytes; this is not a file of a run`);
   }
 }

@@ -1,6 +1,6 @@
 import cliProgress from 'cli-progress';
 
-/** A line that a program keeps drawing anew at the bottom of a terminal. */
+/** A line at the bottom of a terminal that a program redraws. */
 export interface LiveLine {
   /** Prints a line of its own, above. */
   note(text: string): void;

@@ -108,7 +108,7 @@ async function create(file: string, own: Holder): Promise<boolean> {
   }
 }
 
-/** Undefined where there is none. */
+/** Undefined if there is no lock. */
 async function findLock(file: string): Promise<FoundLock | undefined> {
   try {
     const { mtimeMs } = await stat(file);
@@ -131,7 +131,7 @@ function holderIn(text: string): Holder | undefined {
 async function isAbandoned({ holder, silentMs }: FoundLock, own: Holder): Promise<boolean> {
   if (holder === undefined) return silentMs > WRITING_MS;
   const { host, boot, container } = holder;
-  if (host === own.host && boot !== own.boot) return true; // the machine was started anew
+  if (host === own.host && boot !== own.boot) return true; // the machine has restarted since
   if (host === own.host && container === own.container) return !(await isRunning(holder));
   return silentMs > SILENT_MS;
 }

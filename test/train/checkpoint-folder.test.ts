@@ -194,7 +194,7 @@ const BROKEN: Record<string, [breakIt: (folder: string) => void, file: string, m
   'a document of something else': [
     (folder) => writeFileSync(join(folder, 'checkpoint.json'), '[1]'),
     'checkpoint.json',
-    'version: missing; it is no checkpoint',
+    'version: missing; this is not a checkpoint',
   ],
 };
 

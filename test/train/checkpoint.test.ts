@@ -103,7 +103,7 @@ const REFUSED: Record<string, [change: object, message: RegExp]> = {
     /^a\.json: version: expected 1, got 2; it was written by another version of ortgrad$/,
   ],
   'a step that is none': [{ step: -1 }, /^a\.json: step: expected >=0, got -1$/],
-  'a missing part': [{ optimizer: undefined }, /^a\.json: optimizer: missing; it is no checkpoint$/],
+  'a missing part': [{ optimizer: undefined }, /^a\.json: optimizer: missing; this is not a checkpoint$/],
   'a digest that is none': [
     { files: { model: SUM, optimizer: { ...SUM, sha256: 'no' } } },
     /^a\.json: files\.optimizer\.sha256: expected .*, got "no"$/,
