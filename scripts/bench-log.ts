@@ -1,5 +1,5 @@
 /**
- * `npm run bench:log`: what the metrics of a long run cost a program that goes on with it, and one that reports it, each
+ * `npm run bench:log`: what it costs to read the metrics of a long run, to resume it and to report it. Each is measured
  * in a process of its own.
  */
 import { execFile } from 'node:child_process';
@@ -18,13 +18,13 @@ const TABLE = {
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 
-/** Each says its milliseconds and the most kB that were resident. */
+/** The process prints its milliseconds and its peak of resident memory in kB. */
 const SUBJECT = new URL('bench/log-subject.ts', import.meta.url).pathname;
 
 await runMain(async (argv) => {
   const { values } = parseFlags(argv, TABLE);
   if (values.help) {
-    const about = 'Times the resumption and the report of a run with many steps, by its metrics alone.';
+    const about = 'Times reading the metrics of a run with many steps, to resume it and to report it.';
     console.log(helpText(TABLE, { about, usage: 'npm run bench:log -- [--steps N]', examples: [] }));
     return;
   }
@@ -45,7 +45,7 @@ await runMain(async (argv) => {
   }
 });
 
-/** Numbers as long as real ones are, a test every 1,000 steps. */
+/** Writes made-up metrics: numbers have as many digits as real ones, and every 1,000th step has a test. */
 function writeRun(path: string, steps: number): void {
   const file = openSync(path, 'w');
   let lines: string[] = [];

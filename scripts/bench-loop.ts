@@ -1,6 +1,6 @@
 /**
- * `npm run bench:loop`: images a second of whole training runs, with data, logs and checkpoints, against those of the
- * step alone on one batch that is there, in rounds that visit both in turn.
+ * `npm run bench:loop`: images a second of whole training runs, with data, logs and checkpoints, beside those of the
+ * step alone, on one batch that is kept in memory. Each round measures both in turn.
  */
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
@@ -55,7 +55,7 @@ await runMain(async (argv) => {
     const share = bareTotal / runTotal;
     shares.push(share);
     const rate = (total: number) => ((1000 * batch * run.length) / total).toFixed(0);
-    // A checkpoint is begun after the step is told of, and so counts for the next one.
+    // A checkpoint begins after its step is reported, so it counts as a part of the next step.
     const after = run.filter((_, i) => (i + 1 + WARMUP_STEPS) % every === 1 % every);
     const pause = Math.max(...after) - median(run);
     const pauses =
@@ -70,7 +70,7 @@ await runMain(async (argv) => {
   );
 });
 
-/** When each step ended, of the work that a whole run planned. */
+/** Takes the steps that a whole run planned, without the rest of a run. Returns when each step ended. */
 async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<number[]> {
   const { manifest, file } = await ensureArtifact(
     graph,
@@ -100,7 +100,7 @@ async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<numb
   };
   const ends: number[] = [];
   for (let step = 0; step < config.maxSteps; step++) {
-    // A run gives way to the event loop, too, when it takes a batch.
+    // A run also yields to the event loop, when it takes a batch.
     await setImmediate();
     await trainer.step(step, batch);
     ends.push(performance.now());
@@ -109,7 +109,7 @@ async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<numb
   return ends;
 }
 
-/** Milliseconds of each step counted. */
+/** Milliseconds of each step that is counted. */
 function durations(ends: readonly number[]): number[] {
   return ends.slice(1).flatMap((end, i) => (i + 1 < WARMUP_STEPS ? [] : [end - (ends[i] ?? Number.NaN)]));
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:memory`: real training runs on images made up, each in a process of its own, and what they took at
- * their peak beside what was estimated before.
+ * `npm run bench:memory`: compares the peak memory of real training runs with its estimate. The images are made up, and
+ * each run has a process of its own.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ const USUAL = [
 const TABLE = {
   runs: text({
     group: 'Benchmark',
-    help: 'GRAPH:GR:BATCH:MICROBATCH:MEMORY, with commas between; a batch of images is of the size of CIFAR-10 or MNIST.',
+    help: 'GRAPH:GR:BATCH:MICROBATCH:MEMORY, separated by commas. Graphs are those of CIFAR-10 or MNIST.',
     placeholder: 'RUNS',
     default: USUAL.join(),
     unset: 'runs of ViT-micro, Ti, S and B',
@@ -51,7 +51,7 @@ await runMain(async (argv) => {
     console.log(
       helpText(TABLE, {
         about:
-          'Compares the memory that training runs take with the estimate that is made before. Linux only.',
+          'Compares the memory that training runs take with the estimate made before they start. Linux only.',
         usage: 'npm run bench:memory -- [options]',
         examples: ['npm run bench:memory', 'npm run bench:memory -- --runs vit-b-cifar10:exact:16:8:lean'],
       }),
@@ -102,7 +102,7 @@ async function measure(run: string, folder: string, steps: number): Promise<Repo
   return JSON.parse(child.stdout);
 }
 
-/** CIFAR-10 as large as it is in training images; of the test images a few. */
+/** Made-up CIFAR-10 files: as many training images as there really are, and a few test images. */
 function writeCifar(folder: string): void {
   const random = new Random(0, 'sample');
   const noise = Uint8Array.from({ length: 3073 * 100 }, () => random.integer(256));

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:web`: images a second in headless Chromium, by WebAssembly, beside TensorFlow.js and jax-js on the
- * same network, weights and images, in rounds that visit every subject in turn.
+ * `npm run bench:web`: images a second in headless Chromium, in WebAssembly, beside TensorFlow.js and jax-js on the same
+ * network, weights and images. Each round measures every library in turn.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: time, arithmetic rate and memory of the steps of training, in rounds that visit every subject in
- * turn with a product of 2048×2048 matrices between any two, so that a machine whose speed drifts does not mislead.
+ * `npm run bench`: time, arithmetic rate and memory of the steps of training. Each round measures every subject in turn,
+ * with a product of 2048×2048 matrices before each, so that a machine whose speed drifts does not mislead.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,7 +48,7 @@ await runMain(async (argv) => {
   const show = (section: Section) => {
     sections.push(section);
     console.log(renderSection(section).join('\n'));
-    // Written each time, so that what breaks later costs nothing of it.
+    // Written after each section, so that a later failure does not lose the earlier ones.
     if (values.markdown !== undefined)
       writeFileSync(values.markdown, `${sections.flatMap(renderSection).join('\n').trimEnd()}\n`);
     if (values.json !== undefined)
@@ -82,13 +82,13 @@ interface Task {
   ) => Promise<{ readonly sections: readonly Section[]; readonly data: unknown }>;
 }
 
-/** Throws UserError for whatever cannot be done, before anything is. */
+/** Plans all tasks. Throws UserError for what cannot be done, before anything is measured. */
 async function plan(values: Values): Promise<Task[]> {
   const { profile, ablate, growth } = values;
   const special = profile || ablate || growth;
   if (special && (values.peers || values.compile))
     throw new UserError(
-      '--peers and --compile: expected none of --profile, --ablate and --growth beside them',
+      '--peers and --compile: cannot be combined with --profile, --ablate or --growth; leave one of them out',
     );
   if (profile && values.runtime !== 'node')
     throw new UserError('--profile: expected --runtime node, got wasm, whose profiler writes no files');

@@ -1,6 +1,6 @@
 /**
- * `npm run study:claims -- FOLDER`: judges the claims of a study anew by today's rule, from the differences that its
- * `tables/claims.csv` has recorded. For a study whose runs are gone; `npm run report` does more where they are there.
+ * `npm run study:claims -- FOLDER`: judges the claims of a study again by the present rule, from the differences that are
+ * recorded in its `tables/claims.csv`. It is for a study whose runs are gone. If they still exist, use `npm run report`.
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -24,7 +24,7 @@ async function main([folder]: readonly string[]): Promise<void> {
     console.log(`${verdict}: ${claim}`);
 }
 
-/** Rows of RFC 4180. */
+/** The rows of a CSV text (RFC 4180). */
 function parseCsv(text: string): readonly (readonly string[])[] {
   return text
     .split('\r\n')
@@ -62,7 +62,7 @@ function judgeRecorded([head = [], ...rows]: readonly (readonly string[])[], fil
       recorded.map(({ where, interval }) => ({ where, spread: spreadOf(interval) })),
       difference.endsWith('above 0') ? 'above 0' : 'below 0',
     );
-    // The recorded interval to its last digit, so that judging twice changes nothing.
+    // The interval keeps its recorded digits, so that judging again changes nothing.
     const told = evidence.map((each, i) => ({ ...each, interval: recorded[i]?.interval ?? null }));
     return { claim, short: claim, difference, authors: own[0]?.[authorsAt] ?? '', evidence: told, verdict };
   });
@@ -73,7 +73,7 @@ function recordedInterval(cells: readonly string[], n: number): Interval | null 
   return mean == null ? null : { mean, low: low ?? null, high: high ?? null, n };
 }
 
-/** The mean and standard deviation of which this is the 95 % interval. */
+/** The mean and standard deviation that give this 95 % interval. */
 function spreadOf(interval: Interval | null): Spread | null {
   if (interval === null) return null;
   const { mean, low, high, n } = interval;

@@ -1,4 +1,4 @@
-/** Part of `npm run build`: the page's script, into the package. */
+/** Part of `npm run build`: writes the script of the exported page into the package. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { bundlePage } from './web/bundle.ts';
 

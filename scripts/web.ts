@@ -8,11 +8,11 @@ import { buildSite, SITE } from './web/site.ts';
 const TABLE = {
   port: integer(
     { min: 0, max: 65535 },
-    { group: 'Page', help: 'Where to listen; 0 takes a free one.', default: 8000 },
+    { group: 'Page', help: 'Port to listen on; 0 takes a free one.', default: 8000 },
   ),
   isolation: toggle({
     group: 'Page',
-    help: 'Send the two headers that give the page several threads; --no-isolation leaves them out, as plain servers do.',
+    help: 'Send the two headers that the page needs for several threads. --no-isolation leaves them out, as plain servers do.',
     default: true,
   }),
   ...COMMON_FLAGS,

@@ -1,11 +1,11 @@
 /**
- * An error that the person running the program can mend: its message is one line that names what was wrong,
- * where, what was expected and what to do. The command line prints it without a stack trace.
+ * An error that the user of the program can correct. Its message is one line that names what was wrong, where, what was
+ * expected and what to do. The command line prints it without a stack trace.
  */
 export class UserError extends Error {
   override readonly name = 'UserError';
 
-  /** Whatever text from outside is in the message becomes `printable`, so that no caller has to think of it. */
+  /** Makes the whole message `printable`, so that callers may put text from outside into it. */
   constructor(message: string) {
     super(printable(message, LONGEST_MESSAGE));
   }
@@ -13,18 +13,18 @@ export class UserError extends Error {
 
 const LONGEST_MESSAGE = 2000;
 const LONGEST_VALUE = 80;
-/** Room for the words in place of what was cut, so that the result is within its limit. */
+/** Room for the words that stand in place of what was cut, so that the result keeps to its limit. */
 const MARK = 28;
 
 /**
- * Text from outside (a class name, a path, a JSON value) as one line of a terminal: control characters and those that
- * turn the direction of writing become escapes such as `\u001b`, and of more than `limit` characters the middle is left
- * out, with how much it was. Text that has passed once passes again unchanged.
+ * Makes text from outside (a class name, a path, a JSON value) one line that is safe in a terminal. Control characters
+ * and characters that turn the direction of writing become escapes such as `\u001b`. A text of more than `limit`
+ * characters loses its middle; the result says how many characters were cut. Applied twice, it changes nothing more.
  */
 export function printable(text: string, limit = Number.POSITIVE_INFINITY): string {
   const escaped = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, escapeOf);
   if (escaped.length <= limit) return escaped;
-  // More of the beginning, which says what it is, than of the end, which in an error says what to do.
+  // Keeps more of the beginning, which says what is wrong, than of the end, which says what to do.
   const kept = limit - MARK;
   const tail = Math.floor(kept / 4);
   const cut = (escaped.length - kept).toLocaleString('en');
@@ -36,14 +36,14 @@ function escapeOf(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** A value as an error quotes it: JSON, where it has some, `printable` and cut where it is long. */
+/** A value as an error quotes it: its JSON if it has one, `printable`, and cut if it is long. */
 export function show(value: unknown): string {
-  // JSON has no NaN or infinity, and nothing for undefined.
+  // JSON has no NaN, no infinity and no undefined.
   const json = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return printable(json, LONGEST_VALUE);
 }
 
-/** What a schema of valibot found wrong: the values in its own message would be whole, however long. */
+/** What a valibot schema found wrong. Its own message is not used, because it quotes a value whole, however long. */
 export function mismatch({
   expected,
   input,
@@ -57,15 +57,15 @@ export function mismatch({
   return `expected ${expected}, got ${Array.isArray(input) ? `a list of ${input.length}` : show(input)}`;
 }
 
-/** What went wrong, of whatever was thrown. */
+/** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Beyond it a name is no slip of the fingers, and comparing it would take long. */
+/** A longer name is not a typing error, and comparing it would take long. */
 const LONGEST_NAME = 200;
 
-/** The name among `valid` nearest to `name` by edit distance, or undefined where none is near. */
+/** The name among `valid` that is nearest to `name` by edit distance, or undefined if none is near. */
 export function nearestName(name: string, valid: Iterable<string>): string | undefined {
   if (name.length > LONGEST_NAME) return undefined;
   let best: string | undefined;

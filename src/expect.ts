@@ -1,4 +1,4 @@
-/** What a caller passes, checked at the call: nobody checks the types of a call from JavaScript before. */
+/** Checks of arguments at the call, because a call from JavaScript has no compiler that checks them. */
 import { nearestName, show, UserError } from './errors.ts';
 
 /** Throws UserError unless the value is one of `valid`. `what` names the call and the argument: `finish: target`. */
@@ -13,7 +13,7 @@ export function expectOneOf<const T extends string>(
   throw new UserError(`${what}: expected one of ${valid.join(', ')}, got ${show(value)}${hint}`);
 }
 
-/** Throws UserError unless the value is a finite number from `min` on; `isInteger`: and an integer. */
+/** Throws UserError unless the value is a finite number ≥ `min` and, with `isInteger`, an integer. */
 export function expectNumber(
   what: string,
   value: unknown,
@@ -32,7 +32,7 @@ export function expectBoolean(what: string, value: unknown): asserts value is bo
   throw new UserError(`${what}: expected true or false, got ${show(value)}`);
 }
 
-/** The element at an index, which is there: anything else is a mistake of this package. */
+/** The element at an index that must exist. If it does not, that is a mistake in this package. */
 export function expectAt<T>(values: readonly T[], index: number): T {
   const value = values[index];
   if (value === undefined) throw new Error(`internal: expected an element ${index} of ${values.length}`);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { UserError } from './errors.ts';
 import { fileError } from './system-error.ts';
 
-/** The value in a JSON file. Throws a UserError that names the file, and the line where it is not JSON. */
+/** The value in a JSON file. Throws a UserError that names the file and, if it is not JSON, the line. */
 export async function readJsonFile(path: string): Promise<unknown> {
   return parseJson(await readText(path), path);
 }

@@ -1,4 +1,4 @@
-/** A value as a JSON file holds it, indented for people who read it. Pure: also for browsers. */
+/** The text of a JSON file, indented so that people can read it. Pure: also for browsers. */
 export function jsonText(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }

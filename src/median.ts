@@ -1,4 +1,4 @@
-/** The middle value, or the mean of the two in the middle; NaN where there is none. */
+/** The middle value, or the mean of the two in the middle; NaN if there are no values. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const [low = Number.NaN, high = Number.NaN] = [

@@ -1,4 +1,4 @@
-/** ortgrad on a machine of one's own: datasets in files, run folders, the training loop. See index.ts for the rest. */
+/** The part of ortgrad that needs node: datasets in files, run folders, the training loop. See index.ts for the rest. */
 export { ensureArtifact, listGraphs, openGraph } from './artifacts/store.ts';
 export type { DatasetSource, ImageDataset } from './datasets/dataset.ts';
 export { openLoader } from './datasets/loader.ts';

@@ -1,4 +1,4 @@
-/** How messages name options and their values: as the reader gave them, by flags or in a form. */
+/** How messages name options and their values: as the user gave them, by flags or in a form. */
 export interface OptionNames {
   /** An option by its key: `--gr-warmup`. */
   option(key: string): string;
@@ -6,13 +6,13 @@ export interface OptionNames {
   value(key: string, value: unknown): string;
 }
 
-/** Those of the command line. */
+/** Names as on the command line. */
 export const FLAGS: OptionNames = {
   option: (key) => `--${flagName(key)}`,
   value: (_key, value) => String(value),
 };
 
-/** An option at a value: `--gr-warmup zero`. */
+/** An option with a value: `--gr-warmup zero`. */
 export function setting({ option, value }: OptionNames, key: string, to: unknown): string {
   return `${option(key)} ${value(key, to)}`;
 }

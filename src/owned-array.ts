@@ -1,6 +1,6 @@
 /**
- * Arrays whose buffer is no shared one, so that they can be posted, transferred and written. TypeScript before 5.7
- * cannot say so, and does not read declarations that do: these names are what both understand.
+ * Arrays with a buffer that is not shared, so that they can be posted, transferred and written. TypeScript before 5.7
+ * has no type for this, and rejects declarations that use the newer one. These types mean the same in both.
  */
 export type OwnedFloats = ReturnType<Float32Array['slice']>;
 export type OwnedInts = ReturnType<Int32Array['slice']>;

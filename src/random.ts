@@ -1,7 +1,7 @@
 /**
  * Counter-based random numbers: Philox4x32-10 (Salmon et al., *Parallel Random Numbers: As Easy as 1, 2, 3*,
- * SC 2011). A draw depends only on its key and counter, never on how many were drawn before it, so a resumed
- * run sees exactly the numbers of an uninterrupted one.
+ * SC 2011). A draw depends only on its key and counter, never on how many numbers were drawn before it. So a resumed run
+ * sees exactly the numbers of an uninterrupted one.
  */
 
 import { expectOneOf } from './expect.ts';

@@ -1,9 +1,9 @@
-/** Worker threads of this package's own modules, and errors on their way out of them. Node only. */
+/** Starts this package's worker threads, and passes their errors on. Node only. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { UserError } from './errors.ts';
 
-/** An error as it crosses threads, where errors lose their class. */
+/** An error as plain data, because an error that is posted between threads loses its class. */
 export interface Failure {
   readonly kind: 'failed';
   readonly message: string;
@@ -16,7 +16,7 @@ export function startModule(name: string, base: string, workerData?: unknown): W
   const extension = extname(base);
   return new Worker(new URL(`./${name}${extension}`, base), {
     workerData,
-    // In dist both files are .js. From source both are .ts, and the thread must be able to read that, too.
+    // In dist both files are .js. From source both are .ts, and the thread needs tsx to read that.
     ...(extension === '.ts' && { execArgv: [...process.execArgv, '--import', registerTsx()] }),
   });
 }

@@ -1,2 +1,2 @@
-/** The version in package.json; a test holds them together, as a browser has no package.json to read. */
+/** The version in package.json. It is repeated here because a browser cannot read that; a test compares the two. */
 export const VERSION = '0.1.0';

@@ -3,8 +3,8 @@ import { jsonText } from './json-text.ts';
 import { fileError } from './system-error.ts';
 
 /**
- * Writes a file that nobody sees by halves, even after a power cut: under another name beside it, put on the disk itself,
- * then renamed. Throws a UserError that names `file`; the old one is then still there.
+ * Writes a file so that nobody ever sees half of it, even after a power cut: it is written under another name beside it,
+ * synced to the disk, then renamed. Throws a UserError that names `file`; the old file is then unchanged.
  */
 export async function writeWhole(file: string, content: Uint8Array | string): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;

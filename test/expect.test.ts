@@ -253,8 +253,8 @@ test('a checkpoint that is none is refused before anything is written', async (t
   const run = join(temporaryFolder(t), 'run');
   const whole = checkpointAt(3);
   for (const [changes, options, message] of [
-    [{ step: undefined }, { keep: 1 }, 'saveCheckpoint: step: missing; it is no checkpoint'],
-    [{ optimizer: undefined }, { keep: 1 }, 'saveCheckpoint: optimizer: missing; it is no checkpoint'],
+    [{ step: undefined }, { keep: 1 }, 'saveCheckpoint: step: missing; this is not a checkpoint'],
+    [{ optimizer: undefined }, { keep: 1 }, 'saveCheckpoint: optimizer: missing; this is not a checkpoint'],
     [{ epoch: 'two' }, { keep: 1 }, 'saveCheckpoint: epoch: expected number, got "two"'],
     [{}, {}, 'saveCheckpoint: keep: expected an integer ≥ 1, got undefined'],
   ] as const) {

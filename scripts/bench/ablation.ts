@@ -1,4 +1,4 @@
-/** What each pass is worth: the graph without it beside the full graph, in the same rounds. */
+/** What each pass gains: measures the graph without it beside the full graph, in the same rounds. */
 
 import { median } from '../../src/median.ts';
 import { PASS_NAMES, type PassName } from '../../src/passes/finish.ts';
@@ -13,18 +13,18 @@ import { medianRatio } from './statistics.ts';
 export interface AblationRow {
   readonly network: string;
   readonly work: Work;
-  /** Left out; none of the full graph. */
+  /** The pass that is left out; null in the row of the full graph. */
   readonly without: PassName | null;
   readonly median_ms: number;
   readonly peak_mb: number;
-  /** Over the full graph. */
+  /** Time and memory over those of the full graph. */
   readonly time_ratio: number;
   readonly memory_ratio: number;
-  /** Relative, of the worst tensor, to the full graph's. */
+  /** The largest relative difference of a tensor from the full graph's. */
   readonly difference: number;
 }
 
-/** So many variants are in memory beside the full graph. */
+/** How many variants are in memory at once, beside the full graph. */
 const GROUP = 3;
 
 interface Variant {
@@ -47,7 +47,7 @@ export async function benchAblation(
   try {
     await full.load(stage.job(work));
     const { same, others } = sortPasses(stage, work, settings);
-    if (same.length > 0) notes.push(`no part in this graph: ${same.join(', ')}`);
+    if (same.length > 0) notes.push(`changes nothing in this graph: ${same.join(', ')}`);
     for (let i = 0; i < others.length; i += GROUP) {
       const variants: Variant[] = [];
       try {
@@ -82,7 +82,7 @@ export async function benchAblation(
   return { rows, section: section(`${network.label}, ${work}: each pass left out`, rows, notes) };
 }
 
-/** A pass that changes nothing of the file needs no timing. */
+/** Separates the passes that do not change the file: they need no timing. */
 function sortPasses(stage: Stage, work: Work, settings: Settings) {
   const files = (without: readonly PassName[]): string => {
     const options = { ...settings.options, without };

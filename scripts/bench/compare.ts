@@ -1,18 +1,18 @@
-/** Whether two subjects computed the same: times of different results are not compared. */
+/** Checks that two subjects computed the same: times of different results must not be compared. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { decodeSafetensors } from '../../src/train/safetensors.ts';
 import type { Subject } from './protocol.ts';
 import { norm } from './statistics.ts';
 
-/** Largest relative error that is still the same result: float32, summed in another order, of a second derivative. */
+/** The largest relative error that counts as equal, for second derivatives in float32 that sum in different orders. */
 export const TOLERANCE = 1e-3;
 
 export type Tensors = ReadonlyMap<string, ArrayLike<number>>;
 
 /**
- * The relative error of each tensor in `expected`'s names, in the Euclidean norm. A gradient that is zero but for
- * rounding (a key's bias) is measured against the whole gradient.
+ * The relative error of each tensor of `expected`, in the Euclidean norm. A gradient that is zero except for rounding,
+ * such as that of a key's bias, is measured against the whole gradient.
  */
 export function tensorErrors(got: Tensors, expected: Tensors): ReadonlyMap<string, number> {
   const isGradient = (name: string) => name.startsWith('grad/');

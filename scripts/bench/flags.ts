@@ -1,4 +1,4 @@
-/** What `npm run bench` is asked for. */
+/** The flags of `npm run bench`. */
 import { availableParallelism } from 'node:os';
 import { MEMORY_LEVELS } from '../../src/artifacts/build.ts';
 import { COMMON_FLAGS } from '../../src/cli/flags.ts';
@@ -7,23 +7,23 @@ import { PASS_NAMES } from '../../src/passes/finish.ts';
 import { choice, integer, type OptionTable, suggestion, text, toggle } from '../../src/train/options.ts';
 import { RUNTIMES, WORK } from './protocol.ts';
 
-/** Batches of about the same work as 32 images of ViT-Ti. */
+/** With these batches, each network has about as much work as ViT-Ti with 32 images. */
 export const ALL_GRAPHS = 'vit-micro-cifar10:256,vit-ti-cifar10:32,vit-s-cifar10:16,vit-b-cifar10:4';
 export const ONE_GRAPH = 'vit-ti-cifar10:32';
 
 const [what, how, peers, output] = ['What to measure', 'How', 'Peers', 'Output'];
 
-/** Of every benchmark. */
+/** Flags of every benchmark. */
 export const OUTPUT_FLAGS = {
   markdown: text({
     group: output,
-    help: 'Write the tables as Markdown, too.',
+    help: 'Also write the tables as Markdown.',
     placeholder: 'FILE',
     default: undefined,
   }),
   json: text({
     group: output,
-    help: 'Write every figure as JSON, too.',
+    help: 'Also write every figure as JSON.',
     placeholder: 'FILE',
     default: undefined,
   }),
@@ -32,7 +32,7 @@ export const OUTPUT_FLAGS = {
 export const TABLE = {
   graphs: text({
     group: what,
-    help: 'Vision Transformers, each with its images a step, with commas between.',
+    help: 'Vision Transformers, each with its number of images a step, separated by commas.',
     placeholder: 'NAME[:BATCH],…',
     default: undefined,
     unset: `${ALL_GRAPHS}; with --profile, --ablate or --growth ${ONE_GRAPH}`,
@@ -51,7 +51,7 @@ export const TABLE = {
   }),
   ablate: toggle({
     group: what,
-    help: 'Every pass left out in turn, beside the full graph, instead of the table of work.',
+    help: 'Leave out each pass in turn and compare with the full graph, instead of the table of work.',
     default: false,
   }),
   growth: toggle({
@@ -59,16 +59,21 @@ export const TABLE = {
     help: 'Growth with batch, tokens and depth, instead of the table of work.',
     default: false,
   }),
-  memory: choice(MEMORY_LEVELS, { group: how, help: 'Memory level of our graphs.', default: 'fast' }),
+  memory: choice(MEMORY_LEVELS, { group: how, help: "Memory level of ortgrad's graphs.", default: 'fast' }),
   without: text({
     group: how,
-    help: `Passes to leave out of our graphs: ${PASS_NAMES.join(', ')}.`,
+    help: `Passes to leave out of ortgrad's graphs: ${PASS_NAMES.join(', ')}.`,
     placeholder: 'PASSES',
     default: undefined,
   }),
   microBatch: integer(
     { min: 1 },
-    { group: how, help: 'Images a run of our graphs.', default: undefined, unset: 'all of the batch' },
+    {
+      group: how,
+      help: "Images that one run of ortgrad's graphs holds.",
+      default: undefined,
+      unset: 'all of the batch',
+    },
   ),
   runtime: choice(RUNTIMES, {
     group: how,
@@ -77,18 +82,18 @@ export const TABLE = {
   }),
   rounds: integer(
     { min: 1 },
-    { group: how, help: 'Rounds counted, after two that are not.', default: undefined, unset: '7' },
+    { group: how, help: 'Rounds that count, after two for warming up.', default: undefined, unset: '7' },
   ),
-  quick: toggle({ group: how, help: 'Three rounds, after one that is not counted.', default: false }),
+  quick: toggle({ group: how, help: 'Three rounds, after one for warming up.', default: false }),
   threads: integer({ min: 1 }, { group: how, help: 'CPU threads.', default: availableParallelism() }),
   peers: toggle({
     group: peers,
-    help: 'PyTorch eager in the same rounds, its numbers compared first; ONNX Runtime training 1.19.2, too, where it is installed.',
+    help: 'Time PyTorch eager in the same rounds, after comparing its numbers; also ONNX Runtime training 1.19.2, if it is installed.',
     default: false,
   }),
   compile: toggle({
     group: peers,
-    help: 'torch.compile beside them, which takes minutes to compile.',
+    help: 'Also time torch.compile, which takes minutes to compile.',
     default: false,
   }),
   python: text({
@@ -108,7 +113,7 @@ export const TABLE = {
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 
-/** `a,b` as the names among `known` that they are. Throws UserError for one that is not. */
+/** The names in a list such as `a,b`. Throws UserError for one that is not among `known`. */
 export function namesIn<const Name extends string>(
   flag: string,
   list: string,
@@ -122,7 +127,7 @@ export function namesIn<const Name extends string>(
   });
 }
 
-/** `vit-ti-cifar10:32` as a name and a batch; of a name alone the batch is the spec's. Throws UserError. */
+/** `vit-ti-cifar10:32` as a name and a batch. A name alone takes the batch of its spec. Throws UserError. */
 export function graphsIn(list: string): { readonly name: string; readonly batch: number | undefined }[] {
   return list.split(',').map((entry) => {
     const [, name, batch] = /^(.+?)(?::([1-9]\d*))?$/.exec(entry) ?? [];

@@ -13,7 +13,7 @@ export interface GenerateRequest {
   readonly name: GraphName | 'loss';
   readonly options: BuildOptions;
   readonly file: string;
-  /** Whether to find out how long it takes when it is not the first time. */
+  /** Whether to write the graph again, to time it once the code is compiled. */
   readonly repeat: boolean;
 }
 
@@ -21,10 +21,10 @@ const reply = v.object({ first: v.number(), warm: v.nullable(v.number()), hash: 
 
 export interface Generated {
   readonly file: string;
-  /** Milliseconds, model to bytes. */
+  /** Milliseconds from the spec to the bytes of the file: the first time, and once the code is compiled. */
   readonly first: number;
   readonly warm: number | null;
-  /** Of the file. */
+  /** The hash of the file. */
   readonly hash: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writes one graph and prints, as JSON, how long that took: in a process of its own, so that the first time is that of
- * code not compiled yet, and so that what it leaves behind in memory is nobody's high-water mark.
+ * Writes one graph and prints, as JSON, how long that took. It has a process of its own: its first time is then that of
+ * code which is not compiled yet, and its memory does not count in the peak of any other measurement.
  */
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { serialize } from '../../src/onnx/serialize.ts';
 import type { GenerateRequest } from './generate.ts';
 import { lossGraph } from './network.ts';
 
-/** Times enough to get warm, but no more than this long. */
+/** Repeats until the code is compiled, but not for longer than this. */
 const WARM_RUNS = 3;
 const WARM_MS = 6000;
 

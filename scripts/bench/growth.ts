@@ -25,7 +25,7 @@ interface Point {
   readonly network: Network;
 }
 
-/** The network at half, once and twice its size along an axis; those of them that there are. */
+/** The network at half, once and twice its size along an axis. A size that is not an integer is left out. */
 export function pointsOf(network: Network, axis: Axis): Point[] {
   return FACTORS.flatMap((factor) => {
     const point = scaled(network, axis, factor);
@@ -48,7 +48,7 @@ function scaled({ label, spec, batch }: Network, axis: Axis, factor: number): Po
       };
     }
     case 'tokens': {
-      // A taller picture has more patches of the same size.
+      // The number of tokens grows with the height of the picture: the patches keep their size.
       const height = image.height * factor;
       return {
         size: (height / model.patch) * (image.width / model.patch) + (model.pool === 'class' ? 1 : 0),
@@ -81,7 +81,7 @@ interface Context {
   readonly notes: string[];
 }
 
-/** All sizes of an axis in the same rounds. */
+/** Measures all sizes of an axis in the same rounds. */
 async function alongAxis(
   network: Network,
   work: Work,

@@ -1,4 +1,4 @@
-/** Our side of a piece of work, in a process of its own or in a page. Also for browsers. */
+/** ortgrad's side of a piece of work, in a process of its own or in a page. Also for browsers. */
 import type { GraphName } from '../../src/artifacts/build.ts';
 import type { GrState } from '../../src/optim/gr-warmup.ts';
 import type { Session, SessionOptions } from '../../src/runtime/session.ts';
@@ -10,7 +10,7 @@ import type { NamedTensor } from '../../src/train/safetensors.ts';
 import { createTrainer } from '../../src/train/trainer.ts';
 import type { Job } from './protocol.ts';
 
-/** The job's two files, read. */
+/** The content of the job's two files. */
 export interface Tensors {
   /** Parameters by path. */
   readonly weights: readonly NamedTensor[];
@@ -18,18 +18,18 @@ export interface Tensors {
   readonly inputs: readonly NamedTensor[];
 }
 
-/** Where it runs. */
+/** The runtime in which it runs. */
 export interface Host {
-  /** Of a model's bytes, or its path or address. */
+  /** Takes a model's bytes, or its path or address. */
   readonly createSession: (model: Uint8Array | string, options: SessionOptions) => Promise<Session>;
-  /** Threads that there are, of those that the job asks for. */
+  /** How many of the threads that the job asks for there are. */
   readonly threads: number;
 }
 
 export interface Loaded {
-  /** One piece of the work that is timed. */
+  /** Does the work that is timed, once. */
   readonly run: () => Promise<{ readonly update?: number }>;
-  /** Its numbers, of a run of their own. */
+  /** Does the work once, and returns the numbers that it computes. */
   readonly results: () => Promise<NamedTensor[]>;
   /** Creates a session of the main graph. */
   readonly create: () => Promise<Session>;
@@ -104,7 +104,7 @@ export async function load(job: Job, tensors: Tensors, { createSession, threads 
   };
 }
 
-/** A step of the trainer itself, with AdamW, at a learning rate that leaves the weights where they are. */
+/** A step of the trainer itself, with AdamW. Its learning rate is so small that the weights stay as they are. */
 function trainStep(
   job: Job,
   parameters: ParameterArrays,

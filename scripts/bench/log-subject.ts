@@ -1,4 +1,4 @@
-/** What bench-log.ts times: the metrics of a run, as a program that goes on with it, or reports it, opens them. */
+/** What bench-log.ts times: reads the metrics of a run, as resuming it does or as reporting it does. */
 import path from 'node:path';
 import { writeReport } from '../../src/report/write.ts';
 import { createSpikeMarks, SPIKE_WINDOW } from '../../src/train/diagnostics/spikes.ts';

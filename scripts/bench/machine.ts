@@ -1,8 +1,8 @@
-/** What a benchmark ran on: it says so itself, since a figure means little without. */
+/** Describes the machine, because a benchmark's figures mean little without it. */
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 
-/** Extensions by the flag that Linux lists them by, of x86 and of ARM. */
+/** Vector extensions of x86 and ARM, by the flags under which Linux lists them. */
 const EXTENSIONS: readonly (readonly [flag: string, name: string])[] = [
   ['avx2', 'AVX2'],
   ['avx512f', 'AVX-512'],

@@ -1,4 +1,4 @@
-/** One real training run in a process of its own, told by a JSON config; says what was estimated and what it took. */
+/** One real training run in a process of its own, from a JSON config. Prints the estimate and the memory it took. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configFor } from '../../src/train/config.ts';
 import { prepareRun, trainRun } from '../../src/train/run.ts';
@@ -7,7 +7,7 @@ const [options = '{}', folder = ''] = process.argv.slice(2);
 const stages: Record<string, number> = {};
 const times: number[] = [];
 
-/** The most bytes that were resident since the last time. */
+/** The peak of resident bytes since the last call. */
 function stage(name: string): void {
   const status = readFileSync('/proc/self/status', 'utf8');
   stages[name] = 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]);

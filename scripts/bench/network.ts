@@ -1,4 +1,4 @@
-/** A spec as every subject needs it: sizes, weights, images, and what a forward pass costs. */
+/** What every subject needs of a spec: sizes, weights, images, and the cost of a forward pass. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Variant } from '../../src/artifacts/build.ts';
@@ -49,7 +49,7 @@ export function sizesOf({ variant, width, layers, heads, mlpRatio }: VitModel) {
   };
 }
 
-/** What the model writes, before any pass of ours: a slice of the batch or a row left out would flatter a rate. */
+/** The model before any pass. Rates count all of its work, so that a pass which leaves work out does not lower it. */
 function forward({ image, classes, model }: Spec, batch: number) {
   const scope = new Scope();
   const images = input('images', [batch, image.channels, image.height, image.width]);
@@ -80,7 +80,7 @@ export type Inputs = Pick<
   readonly parameterCount: number;
 };
 
-/** Weights and images for all sides, drawn from a seed; the head is not zero, so that every gradient has a size. */
+/** Weights and images for all sides, drawn from a seed. The head is not zero, so that no gradient is zero. */
 export function writeInputs(
   { spec, batch }: Network,
   { microBatch, memory }: Variant,
@@ -122,7 +122,7 @@ export function writeInputs(
   };
 }
 
-/** As much of a manifest as a trainer reads: which files there are is the job's to say. */
+/** The part of a manifest that a trainer reads. The job names the files. */
 function manifestOf(
   { dataset, image, classes }: Spec,
   variant: Variant,

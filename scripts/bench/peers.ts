@@ -1,4 +1,4 @@
-/** Who else computes the same: PyTorch, eager and compiled, and ONNX Runtime training where it is installed. */
+/** The libraries to compare with: PyTorch, eager and compiled, and ONNX Runtime training if it is installed. */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,13 +16,13 @@ export interface PeerSettings {
   readonly peers: boolean;
   readonly compile: boolean;
   readonly python: string;
-  /** Of ONNX Runtime training, whose wheel is for older versions of Python and NumPy. */
+  /** The Python with ONNX Runtime training, whose wheel needs older versions of Python and NumPy. */
   readonly pythonOrt: string;
 }
 
 const script = (name: string) => path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'peers', name);
 
-/** Throws UserError where PyTorch is asked for and not there; ONNX Runtime training is left out with a note. */
+/** Throws UserError if PyTorch is asked for but missing. If ONNX Runtime training is missing, a note says so. */
 export function findPeers({ peers, compile, python, pythonOrt }: PeerSettings): {
   readonly found: readonly Peer[];
   readonly notes: readonly string[];
@@ -44,7 +44,7 @@ export function findPeers({ peers, compile, python, pythonOrt }: PeerSettings): 
       args: [torch, '--compile'],
     });
   }
-  // Not onnxruntime.training, the package, which wants torch beside it; its core does not.
+  // The package onnxruntime.training needs torch beside it; its core does not.
   if (
     imports(pythonOrt, 'onnx, safetensors; from onnxruntime.capi._pybind_state import GradientGraphBuilder')
   ) {

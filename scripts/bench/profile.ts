@@ -1,4 +1,4 @@
-/** Where a run's time goes: ONNX Runtime's own profile of a graph. */
+/** Where the time of a run goes, by ONNX Runtime's own profile of the graph. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { median } from '../../src/median.ts';
@@ -11,7 +11,7 @@ import { partOf, readTrace, type Share, sharesBy } from './trace.ts';
 export interface ProfileResult {
   readonly network: string;
   readonly work: Work;
-  /** From the call to its results, in JavaScript. */
+  /** The time from the call to its results, measured in JavaScript. */
   readonly wall_ms: number;
   readonly run_ms: number;
   readonly kernels_ms: number;
@@ -84,7 +84,7 @@ function sectionsOf({
   });
   return [
     table('op', by_op, [
-      `of ${fixed(wall_ms, 1)} ms a step, ${fixed(run_ms, 1)} are the run's and ${fixed(kernels_ms, 1)} its kernels'; ${percent(outside)} lies outside of kernels (mean over runs, first excluded, profiler on)`,
+      `a step takes ${fixed(wall_ms, 1)} ms: ${fixed(run_ms, 1)} ms in ONNX Runtime's run, of which ${fixed(kernels_ms, 1)} ms in kernels; ${percent(outside)} lies outside of kernels (mean over runs without the first, profiler on)`,
     ]),
     table('part', by_part, []),
   ];

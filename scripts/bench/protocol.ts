@@ -1,6 +1,6 @@
 /**
- * How the benchmark talks to what it times: one process per subject and kind of work, so that memory can be told
- * apart, and one JSON line per request and reply. The peers' sides are in scripts/peers.
+ * How the benchmark talks to its subjects. Each subject and kind of work has a process of its own, so that its memory can
+ * be measured. Requests and replies are one JSON line each. The peers' sides are in scripts/peers.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -32,22 +32,22 @@ export interface Job {
   readonly labelSmoothing: number;
   readonly threads: number;
   readonly work: Work;
-  /** Of ortgrad alone. */
+  /** For ortgrad only. */
   readonly manifest: Manifest;
   /** ONNX files: ortgrad's, and the loss alone for ONNX Runtime training. */
   readonly files: Readonly<Partial<Record<GraphName | 'loss', string>>>;
   readonly runtime: Runtime;
-  /** Where ONNX Runtime writes the times of nodes: the beginning of a file's path. */
+  /** ONNX Runtime writes the times of nodes to a file whose path begins with this. */
   readonly profile?: string;
 }
 
 export interface Timing {
   readonly ms: number;
-  /** Resident bytes at the most since the process began: interpreter, libraries, weights, everything. */
+  /** The peak of resident bytes since the process began: interpreter, libraries, weights, everything. */
   readonly peak: number;
-  /** Of ortgrad's training step: clipping, AdamW and scores. */
+  /** Milliseconds of clipping, AdamW and scores, in ortgrad's training step. */
   readonly update: number;
-  /** Creating the session, or compiling; the first time. */
+  /** Milliseconds of creating the session, or of compiling, for the first time. */
   readonly create: number;
   readonly threads: number;
 }
@@ -55,26 +55,26 @@ export interface Timing {
 export interface Subject {
   readonly name: string;
   load(job: Job): Promise<void>;
-  /** The yardstick of this process. */
+  /** Loads a product of 2048×2048 matrices instead, which shows the speed of the machine at that moment. */
   loadMatmul(threads: number, runtime: Runtime): Promise<void>;
   run(): Promise<Timing>;
   /** Writes loss, grad_norm and grad/<path>, or the logits of a forward pass, to a safetensors file. */
   results(path: string): Promise<void>;
-  /** Milliseconds to create the session once more, of ortgrad. */
+  /** Milliseconds to create the session once more. Only ortgrad can. */
   create(): Promise<number>;
-  /** Ends what is loaded, for its profile to be written. */
+  /** Releases what is loaded, so that its profile is written. */
   release(): Promise<void>;
   close(): Promise<void>;
 }
 
 export function startSubject(name: string, command: string, args: readonly string[]): Subject {
-  // A peer's warnings belong in nobody's table; its errors come as replies.
+  // A peer's warnings are of no use here; its errors come as replies.
   const child = spawn(command, [...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaints = (complaints + text).slice(-2000);
   });
-  child.stdin.on('error', () => {}); // it ended; the next request says so
+  child.stdin.on('error', () => {}); // the process has ended; the next request reports it
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const ended = new Promise<void>((resolve) => {
     child.once('close', () => resolve());

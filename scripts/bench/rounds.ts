@@ -1,23 +1,23 @@
 /**
- * Rounds that visit every subject in turn, where that helps with a product of 2048×2048 matrices between any two:
- * machines' speed drifts, so that only what was measured side by side can be compared.
+ * Rounds that measure every subject in turn. A machine's speed drifts, so only what was measured side by side can be
+ * compared. `after` also times a product of 2048×2048 matrices before each measurement, as a yardstick.
  */
 import type { Subject, Timing } from './protocol.ts';
 
 export const YARDSTICK_FLOPS = 2 * 2048 ** 3;
 
 export interface Sample extends Timing {
-  /** Milliseconds of the product just before. */
+  /** Milliseconds of the product just before it. */
   readonly yardstick: number;
 }
 
 export interface Rounds {
   readonly counted: number;
-  /** At the beginning, not counted. */
+  /** Rounds at the beginning that do not count. */
   readonly warmup: number;
 }
 
-/** Samples by subject, as many for each. A subject that fails is reported and has none. */
+/** The samples of each subject, equally many for each. A subject that fails is reported and left out. */
 export async function runRounds<T, S>(
   contenders: readonly T[],
   measure: (contender: T) => Promise<S>,

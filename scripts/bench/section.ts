@@ -1,4 +1,4 @@
-/** A part of the benchmark's output: a table with its title and notes, as text that is Markdown, too. Pure. */
+/** A part of the benchmark's output: a table with its title and notes, as text that is also Markdown. Pure. */
 
 export interface Section {
   readonly title: string;

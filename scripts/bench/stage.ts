@@ -1,4 +1,4 @@
-/** A network made ready to be timed: its weights and images on disk, its graphs as they are asked for. */
+/** Prepares a network to be timed: writes its weights and images to disk, and its graphs when they are asked for. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,15 +15,18 @@ export interface Settings {
   readonly runtime: Runtime;
   /** How our graphs are built. */
   readonly options: BuildOptions;
-  /** Images a run of our graphs, if fewer than the batch. */
+  /** How many images one run of our graphs holds, if fewer than the batch. */
   readonly microBatch: number | undefined;
   readonly peers: readonly Peer[];
-  /** For files; emptied by the caller. */
+  /** For files. The caller removes it. */
   readonly folder: string;
   readonly progress: (text: string) => void;
 }
 
-/** Matrix products of each kind of work, in forward passes: a gradient costs two more, its tangent twice that again. */
+/**
+ * The matrix products of each kind of work, in units of a forward pass. A gradient costs two forward passes more. Exact
+ * regularization adds the tangent of the gradient, which costs twice the gradient's three.
+ */
 export const PASSES: Readonly<Record<Work, number>> = {
   forward: 1,
   gradient: 3,
@@ -37,7 +40,7 @@ export interface Stage {
   readonly inputs: Inputs;
   /** Nominal floating-point operations of a kind of work. */
   readonly flops: (work: Work) => number;
-  /** Writes one of our graphs, once for the same options. */
+  /** Writes one of our graphs. The same options give the file that was written before. */
   readonly graph: (name: GraphName | 'loss', options?: BuildOptions) => Generated;
   readonly job: (work: Work, more?: Partial<Pick<Job, 'profile'>>, options?: BuildOptions) => Job;
   readonly folder: string;
@@ -102,7 +105,7 @@ function graphsOf(work: Work, inOneRun: boolean): GraphName[] {
   return ['loss-grad'];
 }
 
-/** A process of ours; `loadMatmul` makes it the yardstick. */
+/** A process of ortgrad. `loadMatmul` makes it the yardstick. */
 export function startOurs(name = 'ortgrad'): Subject {
   const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'subject.ts');
   return startSubject(name, process.execPath, [...process.execArgv, script]);

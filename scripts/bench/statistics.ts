@@ -1,7 +1,7 @@
-/** What is read off series of measurements. Pure. */
+/** Statistics of series of measurements. Pure. */
 import { median } from '../../src/median.ts';
 
-/** The median of the ratios of neighbours: of two series that were measured in the same rounds. */
+/** The median ratio of two series that were measured in the same rounds: each round gives one ratio. */
 export function medianRatio(over: readonly number[], under: readonly number[]): number {
   return median(over.map((value, i) => value / (under[i] ?? Number.NaN)));
 }
@@ -15,7 +15,7 @@ export function exponent(points: readonly (readonly [x: number, y: number])[]): 
   return mean(([x, y]) => (x - x0) * (y - y0)) / mean(([x]) => (x - x0) ** 2);
 }
 
-/** The Euclidean norm, of arrays of any length: a call takes only so many arguments. */
+/** The Euclidean norm. Math.hypot is not used, because the number of its arguments is limited. */
 export function norm(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += (values[i] ?? 0) ** 2;

@@ -14,7 +14,7 @@ async function openHost(runtime: Runtime, threads: number): Promise<Host> {
   }
   const { createSession, wasmThreads } = await import('../../src/runtime/ort.web.ts');
   return {
-    // Bytes, since a browser's runtime knows no files.
+    // Given bytes, because a browser's runtime cannot read files.
     createSession: (model, options) =>
       createSession(typeof model === 'string' ? readFileSync(model) : model, options),
     threads: wasmThreads(threads),
@@ -74,7 +74,7 @@ async function answer({ cmd, job, path, threads, runtime }: Message): Promise<ob
 }
 
 function memory(): { rss_peak: number } {
-  // Not of resourceUsage(), which begins with what the parent had when it started this process.
+  // resourceUsage() is not used: its peak begins with the memory that the parent had when it started this process.
   const kilobytes = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   return { rss_peak: 1024 * Number(kilobytes) };
 }

@@ -1,13 +1,13 @@
-/** What ONNX Runtime's profile says of a graph: time by op and by part of the model. Pure. */
+/** What ONNX Runtime's profile says about a graph: time by op and by part of the model. Pure. */
 import * as v from 'valibot';
 
-/** One node's kernel, once. */
+/** One execution of a node's kernel. */
 export interface KernelEvent {
   readonly node: string;
   readonly op: string;
   readonly start: number;
   readonly microseconds: number;
-  /** Floating-point operations, of a matrix product. */
+  /** Floating-point operations of a matrix product; 0 for other ops. */
   readonly flops: number;
 }
 
@@ -38,7 +38,7 @@ const events = v.array(
 
 const KERNEL = /_kernel_time$/;
 
-/** Reads a profile; the first run, which fills caches and memory, does not count. */
+/** Reads a profile. The first run does not count, because it fills caches and memory. */
 export function readTrace(json: unknown): Trace {
   const all = v.parse(events, json);
   const [first, ...runs] = all
@@ -71,7 +71,7 @@ function shapes(typed: readonly Readonly<Record<string, readonly number[]>>[] = 
 
 const PRODUCTS = ['Gemm', 'MatMul', 'FusedMatMul'];
 
-/** Of [.., M, K] × [.., K, N], whichever way they lie: 2·(elements of the output)·K, and M·K elements per matrix. */
+/** For [.., M, K] × [.., K, N], transposed or not: 2·(elements of the output)·K; `a` gives K by its M·K elements. */
 function productFlops(
   op: string,
   [a = []]: readonly (readonly number[])[],
@@ -82,7 +82,7 @@ function productFlops(
   return PRODUCTS.includes(op) && columns > 0 ? 2 * size(a) * columns : 0;
 }
 
-/** The part of the model that a node is of, with `block*` for every block; `order` are nodes that only steer the order. */
+/** The part of the model that a node belongs to: `block*` for any block, `order` for nodes that only steer the order. */
 export function partOf(node: string): string {
   const parts = node.split('/').slice(0, -1);
   if (parts[0] === 'order') return 'order';
@@ -99,7 +99,7 @@ export interface Share {
   readonly gflops: number | null;
 }
 
-/** Kernels' time by whatever names them, the longest first; shares of all kernels. */
+/** The time of kernels by the names that `nameOf` gives them, the longest first, with their shares of the total. */
 export function sharesBy({ runs, kernels }: Trace, nameOf: (kernel: KernelEvent) => string): Share[] {
   const groups = new Map<string, { count: number; time: number; products: number; flops: number }>();
   for (const kernel of kernels) {

@@ -26,7 +26,7 @@ export const RUN_FLAGS = {
 
 export type Prepared = Awaited<ReturnType<typeof prepareRun>>;
 
-/** Trains in a folder that is removed afterwards: when each step ended, and what the run planned. */
+/** Trains in a folder that is removed afterwards. Returns when each step ended, and the plan of the run. */
 export async function timedRun(
   prepared: Prepared,
 ): Promise<{ readonly ends: readonly number[]; readonly plan: Plan }> {

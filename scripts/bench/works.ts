@@ -1,4 +1,4 @@
-/** The main table: every kind of work of one network, by us and by the peers. */
+/** The main table: every kind of work of one network, done by ortgrad and by its peers. */
 
 import { median } from '../../src/median.ts';
 import { compareResults, TOLERANCE } from './compare.ts';
@@ -17,12 +17,12 @@ export interface WorkRow {
   readonly median_ms: number;
   readonly min_ms: number;
   readonly gflops: number;
-  /** Of the rate of the 2048×2048 product before it. */
+  /** The arithmetic rate over that of the 2048×2048 product before it. */
   readonly gemm_share: number;
   readonly peak_mb: number;
-  /** The peer's time over ours, of the same rounds. */
+  /** The peer's time over ortgrad's, in the same rounds. */
   readonly over_ours?: number;
-  /** Of our training step: clipping, AdamW and scores. */
+  /** The time of clipping, AdamW and scores, in ortgrad's training step. */
   readonly update_ms?: number;
 }
 
@@ -42,7 +42,7 @@ export interface WorksResult {
   readonly setUp: readonly SetUp[];
 }
 
-/** Parameters up to which all kinds of work fit into memory beside each other, by all subjects. */
+/** Up to this many parameters, all kinds of work of all subjects fit into memory together. */
 const SMALL = 15e6;
 
 interface Contender {
@@ -132,7 +132,7 @@ async function benchGroup(group: readonly Work[], context: Context): Promise<voi
   }
 }
 
-/** Ours and the peers', those that compute what ours does. */
+/** ortgrad and the peers that compute the same numbers. */
 async function startWork(
   work: Work,
   { stage, settings, notes }: Pick<Context, 'stage' | 'settings' | 'notes'>,

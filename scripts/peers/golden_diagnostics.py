@@ -2,7 +2,8 @@
 
     python scripts/peers/golden_diagnostics.py > test/goldens/diagnostics-vit.json      # torch 2.13
 
-Two steps of AdamW on the exact gradient of L + λ‖∇L‖, clipped; the second is described, and then the Hessian of L.
+It takes two steps of AdamW on the exact gradient of L + λ‖∇L‖, clipped. The file describes the second step. It also has
+the largest eigenvalue and the trace of the Hessian of L at the initial weights.
 """
 
 import json

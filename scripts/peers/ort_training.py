@@ -1,5 +1,5 @@
-"""The gradient by ONNX Runtime training 1.19.2, for comparison of numbers and of speed: the loss that ortgrad writes as
-standard ONNX, differentiated and run by ONNX Runtime. Speaks as torch_vit.py does; gradient only.
+"""The gradient by ONNX Runtime training 1.19.2, for comparison of numbers and of speed: ortgrad writes the loss as standard
+ONNX, and ONNX Runtime differentiates and runs it. It takes the same requests as torch_vit.py, for the gradient only.
 """
 
 import json
@@ -13,13 +13,13 @@ import onnxruntime
 from onnxruntime.capi import _pybind_state as ort
 from safetensors.numpy import load_file, save_file
 
-# The opset of 1.19, older than ours: what the loss uses of it has not changed since.
+# The newest opset of 1.19. ortgrad's is newer, but the operators in the loss have not changed.
 LATEST = 21
 
 
 def state_zeros(graph):
-    """A file may leave out an attribute's zero, and the gradient builder then takes the operator's default: the
-    gradient of a reduction without keepdims gets the wrong shape.
+    """Writes out attributes that are zero. A file may leave a zero out, and the gradient builder then takes the operator's
+    default: the gradient of a reduction without keepdims gets the wrong shape.
     """
     for node in graph.node:
         for attribute in node.attribute:
@@ -30,8 +30,9 @@ def state_zeros(graph):
 
 
 def fuse(graph):
-    """Layer normalization with its scale and bias, and exact GELU, become one node each, as ONNX Runtime's users have
-    them: its own fusions do not know our forms. No faster here, but less memory.
+    """Makes one node each of layer normalization with its scale and bias, and of exact GELU, as ONNX Runtime's users have
+    them. ONNX Runtime's own fusions do not recognize the forms that ortgrad writes. This is not faster, but takes less
+    memory.
     """
     maker = {name: node for node in graph.node for name in node.output}
     users = {}
@@ -40,7 +41,7 @@ def fuse(graph):
             users.setdefault(name, []).append(node)
 
     def chain(node, *op_types):
-        """The nodes of these types after a node, each the only user of the one before; or none."""
+        """The nodes of these types that follow a node, each the only user of the one before. Empty if there are none."""
         found = []
         for op_type in op_types:
             node, *others = users.get(node.output[0], [None])
@@ -75,7 +76,7 @@ def gradient_model(loss_file, parameters):
     model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
     state_zeros(model.graph)
     fuse(model.graph)
-    # The two steps of onnxruntime.training.onnxblock, which wants torch.
+    # The two steps of onnxruntime.training.onnxblock, which is not used because it needs torch.
     options = onnxruntime.SessionOptions()
     optimized = ort.get_optimized_model(model.SerializeToString(), set(parameters), options)
     builder = ort.GradientGraphBuilder(optimized, {"loss"}, set(parameters), "loss", options)
@@ -131,7 +132,7 @@ def answer(message, state):
         return memory()
     start = time.perf_counter()
     loss, *gradients = state["session"].run(state["outputs"], state["feeds"])
-    # As the other side's graph does.
+    # ortgrad's graph computes the norm too.
     norm = np.sqrt(sum(np.vdot(g, g) for g in gradients))
     ms = 1000 * (time.perf_counter() - start)
     if message["cmd"] == "results":

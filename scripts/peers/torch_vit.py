@@ -88,8 +88,8 @@ def compute(what, p, job, images, labels):
         gradient = torch.autograd.grad(loss + job["lambda"] * norm, leaves)
     if what == "fd":
         r, alpha = job["r"], job["alpha"]
-        there = {k: (v + r * g / norm).detach().requires_grad_() for (k, v), g in zip(p.items(), gradient)}
-        perturbed = torch.autograd.grad(loss_of(there, job, images, labels)[0], list(there.values()))
+        moved = {k: (v + r * g / norm).detach().requires_grad_() for (k, v), g in zip(p.items(), gradient)}
+        perturbed = torch.autograd.grad(loss_of(moved, job, images, labels)[0], list(moved.values()))
         gradient = [(1 - alpha) * a + alpha * b for a, b in zip(gradient, perturbed)]
     return loss.detach(), norm.detach(), logits.detach(), dict(zip(p, (g.detach() for g in gradient)))
 

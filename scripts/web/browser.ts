@@ -14,13 +14,13 @@ const executablePath = PLACES.find((place) => place !== '' && existsSync(place))
 
 export const hasBrowser = executablePath !== undefined;
 
-/** What to do where there is none. */
+/** What to do if there is none. */
 export const BROWSER_WANTED = 'install one (apt-get install chromium), or name one in CHROMIUM';
 
 export function startBrowser(): Promise<Browser> {
   // Chromium's sandbox does not run as root, as in a container.
   const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  // WebGPU in software where there is no GPU: slow, and the same numbers.
+  // Without a GPU, WebGPU runs in software: it is slow, but gives the same numbers.
   const args = [...sandbox, '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
   return chromium.launch({ executablePath: executablePath ?? '', args });
 }

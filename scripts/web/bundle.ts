@@ -1,9 +1,9 @@
-/** Scripts of pages, each as one module. */
+/** Bundles scripts of pages, each into one module. */
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin, type StdinOptions } from 'esbuild';
 import { ORT_MODULE, ORT_WEBGPU_MODULE } from '../../src/runtime/web-names.ts';
 
-/** ONNX Runtime is a file of its own, served beside: its threads start from it. */
+/** Keeps ONNX Runtime out of the bundle, as a file that is served beside it: its threads start from that file. */
 const ortBeside: Plugin = {
   name: 'ort-beside',
   setup({ onResolve }) {
@@ -14,7 +14,7 @@ const ortBeside: Plugin = {
   },
 };
 
-/** A script, a file or what one would say, and what it imports, for a browser. */
+/** Bundles a script for a browser, with what it imports. `entry` is a file, or the text of one. */
 export async function bundle(entry: string | StdinOptions, options: BuildOptions = {}): Promise<string> {
   const { outputFiles = [] } = await build({
     ...(typeof entry === 'string' ? { entryPoints: [entry] } : { stdin: entry }),

@@ -1,4 +1,4 @@
-/** A static server as any host has: files of a folder, and nothing else. */
+/** A static server, as any host has one: it serves the files of a folder. */
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';

@@ -14,7 +14,7 @@ export const SITE = 'site';
 /** Shares of MNIST's 60,000 training and 10,000 test images. */
 const FRACTION = 0.1;
 
-/** Writes the folder anew. Returns its size in bytes. */
+/** Writes the folder, in place of an older one. Returns its size in bytes. */
 export async function buildSite(folder: string): Promise<number> {
   const files: Readonly<Record<string, string | Uint8Array>> = {
     'index.html': trainingPageHtml(await readFile(await chartStyle(), 'utf8')),

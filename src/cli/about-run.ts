@@ -1,4 +1,4 @@
-/** What a report says of a run beyond its files: its model, tried on the test images. */
+/** What a run's report shows beyond the run's files: facts of its config, and its best model on the test images. */
 import { NO_AUGMENTATION, normalizationTable } from '../datasets/augment.ts';
 import { assembleBatch } from '../datasets/batches.ts';
 import { openDataset } from '../datasets/open.ts';
@@ -14,7 +14,7 @@ import { openInference, openModel, type TrainedModel } from '../train/model.ts';
 import { openTestLoader } from '../train/run.ts';
 import { print } from './print.ts';
 
-/** Facts of the config, and what the run's best checkpoint makes of the test images; without these where they are gone. */
+/** Evaluates the run's best checkpoint on the test images. Returns only facts if the images or the model are missing. */
 export async function aboutRun(
   run: string,
   config: TrainConfig,
@@ -32,7 +32,7 @@ export async function aboutRun(
     }
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    print(`the report is without test images: ${error.message}`);
+    print(`the report leaves out the test images: ${error.message}`);
     return { facts };
   }
 }
@@ -51,7 +51,7 @@ async function confusionOf(
   return confusion;
 }
 
-/** As many as the config asks for, drawn by its seed. */
+/** Predictions for as many test images as the config asks for, drawn by its seed. */
 async function predictSamples(
   session: Session,
   { spec, weights, source }: TrainedModel,

@@ -1,14 +1,14 @@
-/** A classifier's result class by class, as lines of a terminal. */
+/** A classifier's accuracy of each class, as lines for a terminal. */
 import { printable } from '../errors.ts';
 import { type ClassScore, type Confusion, classScores, worstClasses } from '../train/confusion.ts';
 
 const WIDTH = 100;
 const LONGEST_NAME = 24;
-/** With more classes, those of the lowest accuracy are what one wants to see. */
+/** With more classes, only those of the lowest accuracy are listed. */
 const MOST_CLASSES = 20;
 const MISTAKES = 3;
 
-/** A table of the classes, then the confusion matrix where it fits the width. */
+/** A table of the classes, then the confusion matrix if it fits the width. */
 export function classLines(confusion: Confusion): string[] {
   const scores = classScores(confusion);
   const isAll = scores.length <= MOST_CLASSES;

@@ -15,7 +15,7 @@ import { typed } from './typed.ts';
 const TABLE = {
   checkpoint: text({
     group: 'Evaluation',
-    help: "A run's folder, last or best in it, or one checkpoint; the name of the flag may be left out.",
+    help: "A run's folder, last or best in it, or one checkpoint. The folder may also stand without the flag.",
     placeholder: 'FOLDER',
     default: undefined,
   }),
@@ -40,7 +40,7 @@ export async function evaluate(argv: readonly string[]): Promise<void> {
     console.log(
       helpText(TABLE, {
         about:
-          'Measures a checkpoint on all test images of its dataset, class by class, too: how many of each it gets right, and what it takes the others for.',
+          'Measures a checkpoint on all test images of its dataset: loss, accuracy, the accuracy of each class, and which classes it confuses.',
         usage: typed('evaluate', 'FOLDER [--data FOLDER]'),
         examples: [typed('evaluate', 'runs/NAME/best --data DIR')],
       }),
@@ -69,10 +69,10 @@ export async function evaluate(argv: readonly string[]): Promise<void> {
   for (const line of classLines(confusion)) print(line);
 }
 
-/** The checkpoint that evaluate and export cannot do without: an argument, or the flag. Throws a UserError. */
+/** The checkpoint that evaluate and export need: an argument, or the flag. Throws a UserError if it is missing. */
 export function checkpointOf(flag: string | undefined, [argument]: readonly string[]): string {
   if (flag !== undefined && argument !== undefined)
-    throw new UserError(`--checkpoint: ${show(argument)} was given, too; leave one of them out`);
+    throw new UserError(`--checkpoint: ${show(argument)} was given as well; leave one of the two out`);
   const folder = argument ?? flag;
   if (folder !== undefined) return folder;
   throw new UserError('expected the folder of a run or a checkpoint, for example runs/NAME/best');

@@ -18,14 +18,14 @@ import { expectWebFolder, packagedPage, webFolderOf, writeWebFolder } from './we
 const TABLE = {
   checkpoint: text({
     group: 'Export',
-    help: "A run's folder, last or best in it, or one checkpoint; the name of the flag may be left out.",
+    help: "A run's folder, last or best in it, or one checkpoint. The folder may also stand without the flag.",
     placeholder: 'FOLDER',
     default: undefined,
   }),
   out: text({ group: 'Export', help: 'File to write.', placeholder: 'FILE', default: 'model.onnx' }),
   rawPixels: toggle({
     group: 'Export',
-    help: 'The model takes pixels as they come, uint8 [batch, height, width, channels], and normalises them itself.',
+    help: 'The model takes unchanged pixels, uint8 [batch, height, width, channels], and normalises them itself.',
     default: false,
   }),
   precision: choice(PRECISIONS, {
@@ -35,7 +35,7 @@ const TABLE = {
   }),
   web: toggle({
     group: 'Export',
-    help: 'Write a folder beside the file, too: the model with raw pixels, and a page that classifies images.',
+    help: 'Also write a folder beside the file: the model with raw pixels, and a page that classifies images.',
     default: false,
   }),
   data: text({
@@ -48,7 +48,7 @@ const TABLE = {
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 
-/** `page` gives the script of the web page. */
+/** `page` returns the script of the web page. */
 export async function exportModel(argv: readonly string[], page = packagedPage): Promise<void> {
   const { values, rest } = parseFlags(argv, TABLE, 1);
   if (values.help) {
@@ -108,8 +108,8 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
 }
 
 /**
- * Prints the accuracy of the file's weights on the test images, and beside that of float16 the one before rounding.
- * Returns it; where the images are not there, what training measured, if it measured this checkpoint.
+ * Prints the accuracy of the file's weights on the test images; for float16 also the accuracy before rounding. Returns
+ * the accuracy of the file. If the images are missing, returns what training measured for this checkpoint, if it did.
  */
 async function sayAccuracy(trained: TrainedModel, precision: Precision): Promise<number | undefined> {
   const percent = ({ top1 }: Scores) => `${(100 * top1).toFixed(2)}%`;

@@ -12,11 +12,11 @@ export async function runMain(main: (argv: readonly string[]) => Promise<void>):
   const verbose = argv.includes('--verbose');
   const fail = (error: unknown) => {
     process.exitCode = 1;
-    // Exits even where a worker thread or a session would keep the process alive.
+    // Exits even if a worker thread or a session would keep the process alive.
     process.stderr.write(`${failureText(error, verbose)}\n`, () => process.exit());
   };
   process.on('uncaughtException', fail);
-  // Whoever reads our output may have seen enough (`… --help | head`).
+  // The program that reads our output may close it early (`… --help | head`). That is not an error.
   process.stdout.on('error', (error) => {
     if ('code' in error && error.code === 'EPIPE') process.exit();
     fail(error);

@@ -16,8 +16,8 @@ import { isScript, typed } from './typed.ts';
 
 /** Flags of every command. */
 export const COMMON_FLAGS = {
-  verbose: toggle({ group: 'Other', help: 'Say more; show the trace of an error.', default: false }),
-  help: toggle({ group: 'Other', help: 'Show this and stop.', default: false }),
+  verbose: toggle({ group: 'Other', help: 'Show the stack trace of an error.', default: false }),
+  help: toggle({ group: 'Other', help: 'Show this text.', default: false }),
 } as const satisfies OptionTable;
 
 export interface Flags<T extends OptionTable> {
@@ -25,13 +25,14 @@ export interface Flags<T extends OptionTable> {
   readonly values: OptionValues<T>;
   /** Only those given. */
   readonly given: GivenOptions;
-  /** Arguments that are no flags. */
+  /** Arguments that are not flags. */
   readonly rest: readonly string[];
 }
 
 /**
- * Reads `--flag value`, `--flag=value`, `--toggle`, `--no-toggle` and `-h`. At most `maxRest` arguments may be no flags.
- * Throws a UserError for what is unknown, given twice, without its value, or with one that does not fit.
+ * Reads `--flag value`, `--flag=value`, `--toggle`, `--no-toggle` and `-h`. At most `maxRest` arguments may be something
+ * else than flags. Throws a UserError for a flag that is unknown, given twice or without its value, and for a value that
+ * does not fit.
  */
 export function parseFlags<const T extends OptionTable>(
   argv: readonly string[],
@@ -51,7 +52,7 @@ export function parseFlags<const T extends OptionTable>(
     const found = byFlag.get(flag);
     if (found === undefined) throw new UserError(`${flag}: unknown flag${suggestion(flag, byFlag.keys())}`);
     const { key, option, means } = found;
-    if (Object.hasOwn(given, key)) throw new UserError(`${flag}: ${optionLabel(key)} was given before`);
+    if (Object.hasOwn(given, key)) throw new UserError(`${flag}: ${optionLabel(key)} is given twice`);
     if (option.info.kind === 'boolean') {
       given[key] = inline === undefined ? means : booleanOf(inline, means);
       continue;
@@ -69,7 +70,7 @@ export function parseFlags<const T extends OptionTable>(
 interface Flag {
   readonly key: string;
   readonly option: Option;
-  /** What a toggle is set to. */
+  /** The value that the flag gives to a toggle. */
   readonly means: boolean;
 }
 
@@ -88,7 +89,7 @@ function split(argument: string): [string, string?] {
   return at === -1 ? [argument] : [argument.slice(0, at), argument.slice(at + 1)];
 }
 
-/** A number as text, or the text itself for the check to refuse: `Number` would take '', ' 1' and '0x10'. */
+/** A text as a number. Other texts are returned unchanged, for the check to refuse them: `Number` would take '0x10'. */
 function numberOf(text: string): unknown {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 }
@@ -102,7 +103,7 @@ function unexpected(argument: string): UserError {
   return new UserError(
     `unexpected argument ${show(argument)}: flags begin with --${
       isScript()
-        ? `, and npm passes them on only after a -- of their own: ${typed('train', '--epochs 3')}`
+        ? `, and npm passes them on only after a separate --, as in: ${typed('train', '--epochs 3')}`
         : ''
     }`,
   );

@@ -19,7 +19,7 @@ const TABLE = {
   ),
   memory: choice(MEMORY_LEVELS, {
     group: 'Graphs',
-    help: `What to trade time for memory: see ${typed('train', '--help')}.`,
+    help: `How much time to trade for memory: see ${typed('train', '--help')}.`,
     default: 'fast',
   }),
   ...COMMON_FLAGS,
@@ -31,7 +31,7 @@ export async function graphs(argv: readonly string[]): Promise<void> {
     console.log(
       helpText(TABLE, {
         about:
-          'Writes the training and inference graphs of specs as ONNX files beside each spec.json. Names or folders choose which; all under graphs/ by default.',
+          'Writes the training and inference graphs of specs as ONNX files beside each spec.json. Give the names or folders of graphs; the default is all under graphs/.',
         usage: typed('graphs', '[NAME …] [--micro-batch N] [--memory fast|lean|remat]'),
         examples: [typed('graphs'), typed('graphs', 'vit-b-cifar10 --micro-batch 4 --memory lean')],
       }),
@@ -53,7 +53,8 @@ export async function graphs(argv: readonly string[]): Promise<void> {
         ? `written in ${((performance.now() - start) / 1000).toFixed(1)} s`
         : 'up to date';
     const { damaged } = artifact;
-    if (damaged.length > 0) print(`${graph.name}: ${damaged.join(', ')} had been damaged; written anew`);
+    if (damaged.length > 0)
+      print(`${graph.name}: ${damaged.join(', ')} had been damaged, and is written again`);
     print(
       `${graph.name}: ${count.toLocaleString('en')} parameters, micro-batch ${microBatch}, ${(bytes / 1e6).toFixed(1)} MB, ${time}`,
     );

@@ -1,6 +1,6 @@
 /**
- * The first Ctrl-C, or SIGTERM, asks a program to stop; the second ends it at once. Returns what lets go of both signals;
- * call it in a `finally`.
+ * The first Ctrl-C or SIGTERM calls `stop`; the second ends the process at once. Returns a function that stops listening
+ * to both signals; call it in a `finally`.
  */
 export function onInterrupt(stop: () => void): () => void {
   let isStopping = false;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `ortgrad` command of the package: the same as the project's npm scripts. */
+/** The `ortgrad` command of the package. It does the same as the project's npm scripts. */
 import { show, UserError } from '../errors.ts';
 import { suggestion } from '../train/options.ts';
 import { VERSION } from '../version.ts';
@@ -29,7 +29,7 @@ await runMain(async ([name = '', ...rest]) => {
   if (['--version', '-v', 'version'].includes(name)) return print(VERSION);
   if (['', '--help', '-h', 'help'].includes(name)) {
     return print(
-      `Usage: ${typed('<command>', '[options]')}, one of ${names}; ${typed('<command>', '--help')} says more`,
+      `Usage: ${typed('<command>', '[options]')}; commands: ${names}; ${typed('<command>', '--help')} lists the options of a command`,
     );
   }
   throw new UserError(

@@ -1,4 +1,4 @@
-/** `ortgrad report`: writes the report of a run or a study anew, also of one that is not over. */
+/** `ortgrad report`: writes the report of a run or a study again. The run or study may still be going. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../errors.ts';

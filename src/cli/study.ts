@@ -32,13 +32,13 @@ const TABLE = {
   }),
   config: text({
     group: 'Study',
-    help: "JSON file of a study's design, in place of a preset; the study.json of another study is one.",
+    help: "JSON file of a study's design, in place of a preset. The study.json of another study is such a file.",
     placeholder: 'FILE',
     default: undefined,
   }),
   resume: text({
     group: 'Study',
-    help: 'Go on with the study in this folder: skips cells that are over, resumes interrupted ones, tries failed ones again.',
+    help: 'Resume the study in this folder: skip finished cells, resume interrupted ones, try failed ones again.',
     placeholder: 'FOLDER',
     default: undefined,
   }),
@@ -59,7 +59,7 @@ const TABLE = {
     { min: 0, max: 1024 },
     {
       group: 'Study',
-      help: 'Cells side by side; threads are divided among them. 0 takes one for each core, at most 4.',
+      help: 'Cells that run side by side; threads are divided among them. 0 takes one for each core, at most 4.',
       default: 0,
     },
   ),
@@ -73,7 +73,7 @@ const TABLE = {
 
 const HELP = {
   about:
-    'Trains a grid of runs and compares them: when does gradient regularization harm, and which warmup repairs it? Ctrl-C saves and leaves; --resume goes on.',
+    'Trains a grid of runs and compares them: when does gradient regularization harm, and which warmup repairs it? Ctrl-C saves and stops; --resume continues.',
   usage: typed('study', '[options]'),
   examples: [
     '',
@@ -117,7 +117,7 @@ export async function study(argv: readonly string[]): Promise<void> {
     ...written,
     ...(data !== undefined && { data }),
     command: typed('study', argv.map(quoted).join(' ')),
-    // Fixed here, whatever --jobs a resumed study has: the number of threads enters the last digits.
+    // The number of threads changes the last digits of results, so it is fixed here, whatever --jobs a resumed study has.
     base: { threads: Math.max(1, Math.floor(availableParallelism() / jobs)), ...written.base },
   };
   const cells = await plan(design, origin, values.dryRun);
@@ -142,7 +142,7 @@ async function run(
   jobs: number,
   isDry: boolean,
 ): Promise<void> {
-  if (isDry) return tell(cells, jobs);
+  if (isDry) return printEstimate(cells, jobs);
   print(`${counted(cells.length, 'cell')}, ${jobs} side by side, in ${folder}`);
   const progress = createStudyProgress({
     stream: process.stdout,
@@ -151,15 +151,15 @@ async function run(
     result: (cell) => lastMetrics(path.join(cellFolder(folder, cell), METRICS_FILE), 'test', 1)[0],
   });
   const running = runStudy(folder, cells, jobs, progress);
-  const letGo = onInterrupt(() => {
-    progress.note('stopping after the steps that are being taken; Ctrl-C again quits without saving');
+  const stopListening = onInterrupt(() => {
+    progress.note('stopping after the current steps; Ctrl-C again quits without saving');
     running.stop();
   });
   try {
     const outcome = await running.done;
     progress.stop();
     if (outcome === 'interrupted') {
-      print(`saved; go on with: ${typed('study', `--resume ${folder}`)}`);
+      print(`saved; resume with: ${typed('study', `--resume ${folder}`)}`);
       process.exitCode = 130;
       return;
     }
@@ -167,17 +167,17 @@ async function run(
     print(`report: ${report}, with figures/ and tables/ beside it`);
   } finally {
     progress.stop();
-    letGo();
+    stopListening();
   }
 }
 
-/** An argument as a shell takes it. */
+/** An argument, quoted for a shell. */
 function quoted(argument: string): string {
   return /^[\w./:=,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }
 
-/** What a study would do. */
-async function tell(cells: readonly PlannedCell[], jobs: number): Promise<void> {
+/** Prints the cells of a study, and how long they would take. */
+async function printEstimate(cells: readonly PlannedCell[], jobs: number): Promise<void> {
   const seconds = await estimateSeconds(cells, jobs);
   for (const cell of cells) {
     const { id, totalSteps, trainImages } = cell;

@@ -1,4 +1,4 @@
-/** `ortgrad train`: a new run, or one to be gone on with; then its report. */
+/** `ortgrad train`: begins a run or resumes one, then writes its report. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { openGraph } from '../artifacts/store.ts';
@@ -31,7 +31,7 @@ const TABLE = {
   }),
   resume: text({
     group: 'Run',
-    help: 'Go on with the run in this folder, from its last checkpoint; or in a .tar that a page saved, unpacked beside it.',
+    help: 'Resume the run in this folder from its last checkpoint. A .tar that a page saved is first unpacked beside it.',
     placeholder: 'FOLDER',
     default: undefined,
   }),
@@ -40,7 +40,7 @@ const TABLE = {
 
 const HELP = {
   about:
-    'Trains a graph on images with gradient regularization, and writes checkpoints, metrics and a report to a run folder. Without options: a small Vision Transformer on MNIST. Ctrl-C saves and leaves; --resume goes on.',
+    'Trains a graph on images with gradient regularization, and writes checkpoints, metrics and a report to a run folder. Without options: a small Vision Transformer on MNIST. Ctrl-C saves and stops; --resume continues.',
   usage: typed('train', '[options]'),
   examples: [
     '',
@@ -64,7 +64,7 @@ export async function train(argv: readonly string[]): Promise<void> {
         '--config: a resumed run takes its options from its checkpoint; leave --config out',
       );
     }
-    await goOn(values.resume, flags);
+    await resumeRun(values.resume, flags);
     return;
   }
   const config = configFor(
@@ -76,7 +76,7 @@ export async function train(argv: readonly string[]): Promise<void> {
   await begin(folder, config);
 }
 
-/** Trains from the first step; `lock`: in the folder of a run that begins again. */
+/** Trains from the first step. `lock` is held if the folder is that of a run that begins again. */
 async function begin(folder: string, config: TrainConfig, lock?: RunLock): Promise<void> {
   const prepared = await prepareRun(config);
   await watched(folder, prepared, async (observer) => {
@@ -85,11 +85,11 @@ async function begin(folder: string, config: TrainConfig, lock?: RunLock): Promi
   });
 }
 
-/** `from`: a run, a checkpoint in it, or an archive. A run that ended before its first checkpoint begins again. */
-async function goOn(from: string, flags: GivenOptions): Promise<void> {
+/** `from` is a run, a checkpoint in it, or an archive. A run that ended before its first checkpoint begins again. */
+async function resumeRun(from: string, flags: GivenOptions): Promise<void> {
   const resumed = from.endsWith('.tar') ? await unpackRun(from) : from;
   const folder = runFolderOf(resumed);
-  // Before its checkpoint is read, which another process might be replacing.
+  // Locked before the checkpoint is read, because another process might be replacing it.
   const lock = await lockRun(folder);
   try {
     const configFile = path.join(folder, CONFIG_FILE);
@@ -115,18 +115,18 @@ async function goOn(from: string, flags: GivenOptions): Promise<void> {
   }
 }
 
-/** Runs with a progress display and Ctrl-C in hand, then writes the report. */
+/** Runs with a progress display and handles Ctrl-C, then writes the report. */
 async function watched(
   folder: string,
   { config, graph }: Pick<PreparedRun, 'config' | 'graph'>,
   run: (observer: RunObserver) => Promise<RunResult>,
-  /** Taken before. */
+  /** Steps that the run had taken before. */
   firstStep = 0,
 ): Promise<void> {
   let progress: Progress | undefined;
   let isStopping = false;
   const say = (line: string): void => (progress ? progress.note(line) : print(line));
-  const letGo = onInterrupt(() => {
+  const stopListening = onInterrupt(() => {
     isStopping = true;
     say('stopping after this step; Ctrl-C again quits without saving');
   });
@@ -152,7 +152,7 @@ async function watched(
     await conclude(folder, result, firstStep);
   } finally {
     progress?.stop();
-    letGo();
+    stopListening();
   }
 }
 
@@ -162,7 +162,7 @@ async function conclude(
   firstStep: number,
 ): Promise<void> {
   if (outcome === 'interrupted') {
-    print(`saved at step ${step}; go on with: ${typed('train', `--resume ${folder}`)}`);
+    print(`saved at step ${step}; resume with: ${typed('train', `--resume ${folder}`)}`);
     process.exitCode = 130;
     return;
   }
@@ -174,7 +174,7 @@ async function conclude(
       : await writeReport(folder, {
           name: path.basename(path.resolve(folder)),
           warmupSteps: plan.warmupSteps,
-          // Of a resumed run only the time of its last part is known.
+          // The time of a resumed run's earlier parts is not known.
           ...(firstStep > 0 ? {} : { seconds }),
           ...(await aboutRun(folder, config)),
         });
@@ -195,5 +195,5 @@ async function conclude(
 function endOf(step: number, totalSteps: number, folder: string): string {
   return step >= totalSteps
     ? `all ${step} steps of the run are taken`
-    : `--max-steps ends the run at step ${step} of ${totalSteps} (${typed('train', `--resume ${folder} --max-steps 0`)} goes on)`;
+    : `--max-steps ends the run at step ${step} of ${totalSteps}; continue with: ${typed('train', `--resume ${folder} --max-steps 0`)}`;
 }

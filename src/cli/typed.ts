@@ -1,15 +1,15 @@
 import path from 'node:path';
 
-/** What tells how a command was started; `process` has it. */
+/** Shows how a command was started: the part of `process` that is needed for it. */
 interface Started {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * A command as its user would type it, for usage and advice: `npm run train -- --resume FOLDER` where one of the
- * project's scripts was started, `npx ortgrad train --resume FOLDER` or `ortgrad train --resume FOLDER` where the
- * package's own command was.
+ * A command as its user would type it, for usage and advice: `npm run train -- --resume FOLDER` if one of the project's
+ * scripts was started, `npx ortgrad train --resume FOLDER` or `ortgrad train --resume FOLDER` if the package's command
+ * was.
  */
 export function typed(command: string, args = '', started: Started = process): string {
   const name = isScript(started)
@@ -18,12 +18,12 @@ export function typed(command: string, args = '', started: Started = process): s
   return args === '' ? name : `${name} ${args}`;
 }
 
-/** Whether one of the project's npm scripts was started, for which npm keeps the flags that have no `--` before them. */
+/** Whether one of the project's npm scripts was started. npm passes flags on to a script only after a `--`. */
 export function isScript({ argv }: Started = process): boolean {
   return /[\\/]scripts[\\/][^\\/]+\.ts$/.test(argv[1] ?? '');
 }
 
-/** Without npx only where it is on the path: not from a project's node_modules. */
+/** The package's command. It needs npx if it lies in a project's node_modules, which is not on the path. */
 function ortgrad({ argv, env }: Started): string {
   const isLocal = path
     .dirname(argv[1] ?? '')

@@ -26,13 +26,13 @@ export function webFolderOf(file: string): string {
   return path.join(dir, `${name}-web`);
 }
 
-/** Throws a UserError for a folder with something else in it, and where the package that goes into it is missing. */
+/** Throws a UserError if the folder holds something else, or if onnxruntime-web, whose files go into it, is missing. */
 export async function expectWebFolder(folder: string): Promise<void> {
   webFiles();
   if (!existsSync(folder) || existsSync(path.join(folder, 'model.json'))) return;
   if ((await readdir(folder)).length > 0) {
     throw new UserError(
-      `--web: ${folder} holds something else, expected no such folder or an exported one; take another name for --out`,
+      `--web: ${folder} holds other files; expected a new folder or an earlier export; take another name for --out`,
     );
   }
 }
@@ -46,7 +46,7 @@ export interface WebFolder {
   readonly source: DatasetSource;
 }
 
-/** Writes the folder, over an older one of its kind. Returns how many sample images the page has, or why none. */
+/** Writes the folder, over an older export. Returns how many sample images the page has, or why it has none. */
 export async function writeWebFolder(
   folder: string,
   { info: { precision, ...about }, model, script, source }: WebFolder,

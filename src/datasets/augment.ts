@@ -1,8 +1,8 @@
-/** Makes network inputs of uint8 pixels: crops, flips and normalises. Pure: also for browsers. */
+/** Turns uint8 pixels into network inputs: crops, flips and normalises. Pure: also for browsers. */
 import { Random } from '../random.ts';
 import type { DatasetInfo, DatasetName, ImageShape } from './dataset.ts';
 
-/** Crops the image at random, out of itself with `pad` black pixels around; `flip` mirrors it with probability 1/2. */
+/** Adds `pad` black pixels on each side and crops the original size at random; `flip` mirrors with probability 1/2. */
 export interface Augmentation {
   readonly pad: number;
   readonly flip: boolean;
@@ -67,7 +67,7 @@ export function normalizationTable({ mean, std }: Pick<DatasetInfo, 'mean' | 'st
 
 /**
  * Writes one image, float32 [channels, height, width], to `out` from `outOffset` on. `pixels` holds it as uint8
- * from `offset` on. What lies outside of it is black *before* normalisation, as in torchvision's RandomCrop.
+ * from `offset` on. Pixels outside of the image are black *before* normalisation, as in torchvision's RandomCrop.
  */
 export function writeNormalized(
   pixels: Uint8Array,

@@ -1,4 +1,4 @@
-/** Mini-batches as a function of (seed, epoch, step): a resumed run sees those of an uninterrupted one. */
+/** Mini-batches depend only on (seed, epoch, step), so that a resumed run sees the same ones as an uninterrupted run. */
 import type { OwnedFloats, OwnedIndices, OwnedInts } from '../owned-array.ts';
 import { permutation, Random } from '../random.ts';
 import { type Augmentation, drawPlacement, normalizationTable, writeNormalized } from './augment.ts';
@@ -9,7 +9,7 @@ export interface Batch {
   readonly images: OwnedFloats;
   /** [n], each in [0, classes). */
   readonly labels: OwnedInts;
-  /** [n]: where the images are in their split. */
+  /** [n]: the indices of the images in their split. */
   readonly indices: OwnedIndices;
   readonly epoch: number;
   /** Number of this batch within its epoch, from 0. */
@@ -67,7 +67,7 @@ export async function assembleBatch(
   return { images, labels, indices, epoch, step };
 }
 
-/** All batches of `split`; the order of the epoch asked for last is kept. */
+/** All batches of `split`. The order of one epoch, the last one that was asked for, is kept in memory. */
 export function batchesOf(info: DatasetInfo, split: ImageSplit, options: BatchOptions): Batches {
   const { batchSize, seed, shuffle } = options;
   const table = normalizationTable(info);

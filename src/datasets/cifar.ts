@@ -39,7 +39,7 @@ const VARIANTS = {
 } as const;
 type Variant = keyof typeof VARIANTS;
 
-/** Opens CIFAR from `dir` or its usual sub-folder, with as many of the official files as are there. */
+/** Opens CIFAR from `dir` or its usual sub-folder. Some of the training files may be missing. */
 export async function openCifar(name: Variant, dir: string | undefined): Promise<ImageDataset> {
   const { folder, files, mean, std, classes } = VARIANTS[name];
   if (dir === undefined) {

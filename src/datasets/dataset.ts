@@ -3,7 +3,7 @@
 export const DATASETS = ['mnist', 'cifar10', 'cifar100', 'image-folder'] as const;
 export type DatasetName = (typeof DATASETS)[number];
 
-/** `validation`: images that a run is judged by while it goes on, so that the test images stay unseen until its end. */
+/** `validation` images judge a run while it trains, so that the test images stay unseen until its end. */
 export const SPLITS = ['train', 'validation', 'test'] as const;
 export type SplitName = (typeof SPLITS)[number];
 
@@ -21,7 +21,7 @@ export interface ImageSplit {
   readonly labels: Int32Array;
   /** Writes image `index`, uint8 [channels, height, width] in 0 … 255, to `out` from `offset` on. */
   read(index: number, out: Uint8Array, offset: number): void | Promise<void>;
-  /** Checks what opening leaves out: throws a UserError for the first file that is no image. */
+  /** Checks every file, which opening does not. Throws a UserError for the first file that is not an image. */
   verify?(): Promise<void>;
 }
 
@@ -40,19 +40,19 @@ export interface DatasetInfo extends ImageShape {
 export interface ImageDataset extends DatasetInfo {
   readonly train: ImageSplit;
   readonly test: ImageSplit;
-  /** Held out of the training images, or there beside them. */
+  /** Held out of the training images, or the dataset's own. */
   readonly validation?: ImageSplit;
 }
 
-/** Training images to hold out for validation: a share of them in (0, 1), or so many. */
+/** Which training images to hold out for validation: a share in (0, 1), or a number of images. */
 export type HoldOut = ({ readonly fraction: number } | { readonly images: number }) & {
-  /** Draws them. */
+  /** Decides which images are drawn. */
   readonly seed: number;
 };
 
 /**
- * Where a dataset lies and what the graph to be trained expects of it. Plain data, so that a worker thread can
- * open the dataset for itself.
+ * Where a dataset lies, and what the graph that is trained expects of it. It is plain data, so that a worker thread can
+ * open the dataset itself.
  */
 export interface DatasetSource extends ImageShape {
   readonly dataset: DatasetName;

@@ -1,6 +1,6 @@
 /**
- * Images of any size in `train/<class>/` and `test/<class>/`, and for validation in `val/<class>/`, decoded when they are
- * needed. Where there is `val/` alone, as in ImageNet, its images are the test images.
+ * Images of any size in `train/<class>/` and `test/<class>/`, and validation images in `val/<class>/`. They are decoded
+ * when they are needed. If there is `val/` but no `test/`, as in ImageNet, the images in `val/` are the test images.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,12 +12,12 @@ import { count, present, reason } from './files.ts';
 const HEADERS_AT_ONCE = 16;
 
 /**
- * The most bytes that a picture may have once it is decoded. Some files are decoded whole (interlaced PNG, progressive
- * JPEG, WebP), and several at once, so that a file of 1 MB could take all memory. It is 89 million RGB pixels.
+ * The most bytes that a decoded picture may have: 89 million RGB pixels. Some formats are decoded whole (interlaced PNG,
+ * progressive JPEG, WebP), and several files at once, so without a limit a file of 1 MB could take all memory.
  */
 const MOST_BYTES = 256 * 2 ** 20;
 
-/** ImageNet's statistics; for grey images those of the mean of its channels. */
+/** ImageNet's mean and standard deviation of each channel; for grey images, their means over the channels. */
 const STATISTICS = {
   1: { mean: [0.449], std: [0.226] },
   3: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
@@ -63,7 +63,7 @@ export async function openImageFolder(source: DatasetSource): Promise<ImageDatas
   };
 }
 
-/** Names of a folder's entries, sorted by code unit; hidden files such as .DS_Store are no part of a dataset. */
+/** Names of a folder's entries, sorted by code unit. Hidden files such as .DS_Store are left out. */
 function list(dir: string): string[] {
   try {
     return readdirSync(dir)
@@ -118,9 +118,9 @@ function folderSplit(dir: string, classes: readonly string[], shape: ImageShape)
   };
 }
 
-/** Reads a file's header. Throws UserError where it is no image, or one too large to be decoded. */
+/** Reads a file's header. Throws UserError if the file is not an image, or is too large to be decoded. */
 async function header(path: string): Promise<void> {
-  // sharp's own limit is of pixels, whatever their size, and its error names no file.
+  // sharp's own limit counts pixels instead of bytes, and its error does not name the file.
   const { width, height, channels, depth } = await sharp(path, UNLIMITED).metadata().catch(unreadable(path));
   const bytes = width * height * channels * BYTES[depth];
   if (bytes <= MOST_BYTES) return;
@@ -131,7 +131,7 @@ async function header(path: string): Promise<void> {
 
 const UNLIMITED = { limitInputPixels: false } as const;
 
-/** Of one number, by libvips' name of its type. */
+/** Bytes of one number, by libvips' name of its type. */
 const BYTES: Readonly<Record<keyof DepthEnum, number>> = {
   char: 1,
   uchar: 1,
@@ -149,7 +149,7 @@ function megabytes(bytes: number): string {
   return `${count(Math.round(bytes / 1e6))} MB`;
 }
 
-/** Decodes a file, turned as its EXIF data says, covering the wanted size, onto black where transparent. */
+/** Decodes a file: turned as its EXIF data says, scaled and cropped to the wanted size, black where it is transparent. */
 async function decode(path: string, shape: ImageShape, out: Uint8Array, offset: number): Promise<void> {
   const { channels, height, width } = shape;
   await header(path);
@@ -173,12 +173,12 @@ async function decode(path: string, shape: ImageShape, out: Uint8Array, offset: 
 function unreadable(path: string): (error: unknown) => never {
   return (error) => {
     throw new UserError(
-      `image-folder: ${path} is not a readable image (${reason(error)}): mend or remove it`,
+      `image-folder: ${path} is not a readable image (${reason(error)}): replace or remove it`,
     );
   };
 }
 
-/** Runs `task` on every item, at most `limit` at once; the first failure ends the shared queue, so all stop. */
+/** Runs `task` on every item, at most `limit` at once. The first failure ends the queue that they share, so all stop. */
 async function each<T>(items: readonly T[], limit: number, task: (item: T) => Promise<void>): Promise<void> {
   const queue = (function* () {
     yield* items;

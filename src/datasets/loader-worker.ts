@@ -13,7 +13,7 @@ export interface WorkerOptions extends BatchOptions {
 
 export type WorkerRequest = { readonly epoch: number; readonly step: number } | 'close';
 
-/** One reply to starting the thread (`opened`), then one to each request. */
+/** The thread's first reply is `opened`. Then it sends one reply to each request. */
 export type WorkerReply =
   | {
       readonly kind: 'opened';
@@ -35,7 +35,7 @@ async function open() {
   const split = { train, test, validation }[options.split];
   if (!split) {
     throw new UserError(
-      `${info.name}: it has no ${options.split} images; hold some out of the training images`,
+      `${info.name}: the dataset has no ${options.split} images; hold some out of the training images`,
     );
   }
   await split.verify?.();

@@ -23,17 +23,18 @@ export interface Loader {
   /** Whether the dataset has a split `validation`. */
   readonly hasValidation: boolean;
   /**
-   * The batches of an epoch, counted from 0, from number `fromBatch` (0) on. The arrays of a batch belong to the
-   * caller. Throws UserError where a number is none, and where an image turns out to be unreadable.
+   * The batches of an epoch, from number `fromBatch` on (0 by default). Epochs and batches are counted from 0. The arrays
+   * of a batch belong to the caller. Throws UserError for an argument that is not such a number, and for an image that
+   * cannot be read.
    */
   batches(from: { readonly epoch: number; readonly fromBatch?: number | undefined }): AsyncIterable<Batch>;
-  /** Ends the thread, and gives up what it still prepares. */
+  /** Ends the thread. Batches that it still prepares are given up. */
   close(): Promise<void>;
 }
 
 /**
- * Opens one split of a dataset and checks it. Throws a UserError where an option is none, where the dataset is not
- * right or does not fit the graph, and where it has fewer images than one batch with `dropLast`.
+ * Opens one split of a dataset and checks it. Throws a UserError if an option is missing or not valid, if the dataset is
+ * broken or does not fit the graph, and if `dropLast` is set and the split has fewer images than one batch.
  */
 export async function openLoader(options: LoaderOptions): Promise<Loader> {
   expectOptions(options);
@@ -70,7 +71,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
       for (let step = fromBatch; step < perEpoch; step++) {
         while (step + ahead.length < perEpoch && ahead.length <= prefetch) {
           const batch = request(epoch, step + ahead.length);
-          // A failure is thrown where the batch is taken. Until then, or after a `break`, nobody waits for it.
+          // A failure is thrown when the batch is taken. Until then, and after a `break`, nobody awaits the promise.
           batch.catch(() => {});
           ahead.push(batch);
         }
@@ -137,7 +138,7 @@ function startThread(options: WorkerOptions): Thread {
       return new Promise((resolve, reject) => due.push({ resolve, reject }));
     },
     async close() {
-      isClosing = true; // a reply that comes until then must not let the process end before this is over
+      isClosing = true; // so that a late reply does not let the process end before the thread has ended
       if (!ended) {
         worker.ref();
         worker.postMessage('close' satisfies WorkerRequest);

@@ -74,7 +74,7 @@ async function readIdx(
   const [path] = present(dir, names);
   if (path === undefined) {
     throw new UserError(
-      `mnist: ${names[0]} is not in ${dir}: expected it, with a dot before "idx" or as .gz too; pass --data <folder with the IDX files>`,
+      `mnist: ${names[0]} is not in ${dir}: expected that file, or its name with a dot before "idx" or with .gz at the end; pass --data <folder with the IDX files>`,
     );
   }
   const data = path.endsWith('.gz') ? gunzip(path, await readBytes(path)) : await readBytes(path);

@@ -22,7 +22,7 @@ const OPEN: { readonly [Name in DatasetName]: (source: DatasetSource) => Promise
   'image-folder': openImageFolder,
 };
 
-/** Throws a UserError where the folder that was given for a dataset is none: the cheapest check, for before any other. */
+/** Throws a UserError if the path that was given for a dataset is not a folder. It is cheap, so it is checked first. */
 export function expectDataFolder({ dataset, dir }: Pick<DatasetSource, 'dataset' | 'dir'>): void {
   if (dir === undefined) return;
   const found = statSync(dir, { throwIfNoEntry: false });
@@ -33,8 +33,8 @@ export function expectDataFolder({ dataset, dir }: Pick<DatasetSource, 'dataset'
 }
 
 /**
- * Opens a dataset. Throws UserError where `source` does not say what is needed, and where the files are not right, do not
- * fit the graph that it describes, or do not give the training and validation images that it asks for.
+ * Opens a dataset. Throws UserError if a field of `source` is missing or not valid, if the files are not those of the
+ * dataset or do not fit the graph that `source` describes, and if there are too few images for what `source` asks for.
  */
 export async function openDataset(source: DatasetSource): Promise<ImageDataset> {
   const { dataset: name, channels, height, width, classes, trainFraction = 1, holdOut: how } = source;
@@ -61,7 +61,7 @@ function withFraction(dataset: ImageDataset, fraction: number): ImageDataset {
 function withHeldOut(dataset: ImageDataset, how: HoldOut): ImageDataset {
   if (dataset.validation) {
     throw new UserError(
-      `${dataset.name}: it has ${count(dataset.validation.length)} validation images of its own: leave out --validation and --validation-images`,
+      `${dataset.name}: the dataset has ${count(dataset.validation.length)} validation images of its own: leave out --validation and --validation-images`,
     );
   }
   const [train, validation] = holdOut(dataset.train, how);

@@ -7,7 +7,7 @@ export interface PackedLayout {
   readonly bytes: number;
 }
 
-/** Several splits as one, in this order; nothing is copied. */
+/** Joins several splits, in this order. Images are not copied. */
 export function joinedSplit(parts: readonly ImageSplit[]): ImageSplit {
   const labels = Int32Array.from(parts.flatMap((part) => [...part.labels]));
   return {

@@ -3,8 +3,8 @@ import { permutation, Random } from '../random.ts';
 import type { HoldOut, ImageSplit } from './dataset.ts';
 
 /**
- * The same share of every class (at least one image of each), in the split's order. It does not depend on the seed of a
- * run, and a smaller fraction is a part of a larger one: a study over dataset sizes then compares like with like.
+ * The same share of every class (at least one image of each), in the split's order. A study over dataset sizes must
+ * compare like with like: the choice does not depend on the seed of a run, and a larger fraction contains a smaller one.
  */
 export function stratifiedSubset(split: ImageSplit, fraction: number): ImageSplit {
   const chosen = [...membersByClass(split)].flatMap(([label, members]) =>
@@ -14,8 +14,8 @@ export function stratifiedSubset(split: ImageSplit, fraction: number): ImageSpli
 }
 
 /**
- * The split without the images that are held out, and those. Each class gives in proportion to its images and keeps at
- * least one. Throws a UserError where that leaves no image on one side.
+ * Splits off the images that are held out. Each class gives images in proportion to its size, and keeps at least one.
+ * Throws a UserError if one of the two parts would be too small for that.
  */
 export function holdOut(split: ImageSplit, how: HoldOut): [train: ImageSplit, validation: ImageSplit] {
   const classes = [...membersByClass(split)].sort(([a], [b]) => a - b);
@@ -40,12 +40,12 @@ export function holdOut(split: ImageSplit, how: HoldOut): [train: ImageSplit, va
   return [partOf(split, rest), partOf(split, [...held])];
 }
 
-/** How many of so many training images are held out. */
+/** How many training images are held out of `images`. */
 export function heldOutCount(images: number, how: HoldOut): number {
   return 'images' in how ? how.images : Math.round(how.fraction * images);
 }
 
-/** `total` in whole parts that are nearest to proportional to `sizes`, each less than its size (largest remainders). */
+/** Splits `total` in proportion to `sizes`, in whole numbers (largest remainders). Each part is less than its size. */
 function proportional(sizes: readonly number[], total: number): number[] {
   const sum = sizes.reduce((a, b) => a + b, 0);
   const exact = sizes.map((size) => (size * total) / sum);

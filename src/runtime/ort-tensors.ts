@@ -1,4 +1,4 @@
-/** Between our tensors and ONNX Runtime's, which are the same in node and in a browser. */
+/** Converts between `Tensor` and ONNX Runtime's tensors, which are the same in node and in a browser. */
 import type { Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common';
 import type { Tensor, TensorData, TensorType } from './session.ts';
 

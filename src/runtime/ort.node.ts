@@ -34,8 +34,8 @@ export async function createSession(model: Uint8Array | string, options: Session
 }
 
 /**
- * Loads a graph whose outputs named in `next` stay on the device. On WebGPU all of it must run there: a node that
- * would not is an error.
+ * Loads a graph whose outputs named in `next` stay on the device. On WebGPU every node must run there; if one cannot,
+ * this throws.
  */
 export async function createResidentSession(
   model: Uint8Array,
@@ -59,7 +59,7 @@ export async function createResidentSession(
   });
 }
 
-/** Reading the data of a tensor on the device aborts the process. The output of a graph that copies it can be read. */
+/** Reads a tensor through a graph that copies it, because reading a tensor on the device directly aborts the process. */
 function readThroughGraph(options: SessionOptions) {
   return async (name: string, tensor: ort.Tensor): Promise<Tensor> => {
     const x = input('x', tensor.dims);
@@ -90,7 +90,7 @@ function settings(options: SessionOptions): ort.InferenceSession.SessionOptions 
     // The graphs are optimized already. ONNX Runtime's own rewrites take memory and time, and fuse explicit
     // transpositions into products, whose kernels are slower.
     graphOptimizationLevel: options.optimize ? 'all' : 'disabled',
-    // It doubles the resident memory, at the same speed.
+    // Memory patterns double the resident memory and gain no speed.
     enableMemPattern: false,
     enableCpuMemArena: options.keepsMemory ?? true,
     ...(options.threads > 0 ? { intraOpNumThreads: options.threads } : {}),
@@ -101,11 +101,11 @@ function settings(options: SessionOptions): ort.InferenceSession.SessionOptions 
   };
 }
 
-/** What `npm run cuda` runs here; a project that has the package has no such script. */
+/** The command of `npm run cuda`, in full: a project that installs the package has no such script. */
 const CUDA_INSTALL =
   'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node --ignore-scripts=false --foreground-scripts';
 
-/** Throws UserError unless a graph runs on the device. One is run: a provider can be installed and still not work. */
+/** Throws UserError unless a small graph runs on the device: a provider can be installed and still not work. */
 export async function expectDevice(device: Device): Promise<void> {
   if (device === 'cpu') return;
   if (device === 'cuda' && !cudaProviderInstalled()) {
@@ -125,7 +125,7 @@ export async function expectDevice(device: Device): Promise<void> {
     await session.run({ x: { dtype: 'float32', shape: [2, 2], data: new Float32Array(4) } });
     await session.release();
   } catch (error) {
-    // ONNX Runtime's messages begin with a place in its source and the condition that failed there.
+    // ONNX Runtime's messages begin with a place in its source and a condition. The reason stands behind them.
     const reason = String(error instanceof Error ? error.message : error)
       .split(' was false. ')
       .at(-1)

@@ -1,7 +1,8 @@
 /**
- * onnxruntime-web: the only importer of it, with the functions of ort.node.ts; "imports" in package.json chooses one.
- * The build for a device is imported when a session first wants it: the one with WebGPU is twice the size. Bundlers put
- * what is imported so into a file of its own, from which its threads can start without running the page's code.
+ * onnxruntime-web: the only importer of it. It has the functions of ort.node.ts; "imports" in package.json chooses
+ * between the two. The build with WebGPU is twice as large as the one without, so each is imported when a session first
+ * needs it. Bundlers put such an import into a file of its own, from which ONNX Runtime's threads can start without
+ * running the page's code.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
 import { messageOf, UserError } from '../errors.ts';
@@ -23,7 +24,7 @@ interface Opened {
   readonly session: InferenceSession;
 }
 
-/** Starts the build of ONNX Runtime for the device, and loads a model there. Throws UserError where one is missing. */
+/** Starts ONNX Runtime's build for the device, and loads a model. Throws UserError if device or build is missing. */
 async function open(
   model: Uint8Array | string,
   wanted: SessionOptions,
@@ -49,14 +50,14 @@ async function open(
     const reason = messageOf(error);
     if (!reason.startsWith('no available backend found')) throw error;
     throw new UserError(
-      `ONNX Runtime does not start (${reason}): it needs ${file} beside its script; copy that file from node_modules/onnxruntime-web/dist, or give its address as wasmPaths`,
+      `ONNX Runtime does not start (${reason}): it needs ${file} beside its script; copy that file there from node_modules/onnxruntime-web/dist, or give its address as wasmPaths`,
     );
   }
 }
 
 /**
- * Vite's development server bundles packages into `node_modules/.vite/deps`, without the files that lie beside them.
- * For the address of a script there, this is the address of a file of onnxruntime-web, which Vite serves too.
+ * Vite's development server bundles packages into `node_modules/.vite/deps`, without the files that lie beside them. If
+ * `script` lies there, this returns the address of `file` in onnxruntime-web, which Vite also serves.
  */
 function viteDevelopmentUrl(script: string, file: string): string | undefined {
   const [, packages] = /^(.*\/node_modules\/)\.vite\/deps\//.exec(script) ?? [];
@@ -64,8 +65,8 @@ function viteDevelopmentUrl(script: string, file: string): string | undefined {
 }
 
 /**
- * Loads an ONNX model from its bytes or its address. Throws UserError where an option is none, the browser does not offer
- * the device, or ONNX Runtime does not find its WebAssembly.
+ * Loads an ONNX model from its bytes or its address. Throws UserError if an option is missing or not valid, if the
+ * browser does not offer the device, or if ONNX Runtime does not find its WebAssembly.
  */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
   const { ort, session } = await open(model, options, settings(options));
@@ -81,8 +82,8 @@ export async function createSession(model: Uint8Array | string, options: Session
 }
 
 /**
- * Loads a graph whose outputs named in `next` stay on the device. On WebGPU all of it must run there: a node that
- * would not is an error.
+ * Loads a graph whose outputs named in `next` stay on the device. On WebGPU every node must run there; if one cannot,
+ * this throws.
  */
 export async function createResidentSession(
   model: Uint8Array,
@@ -117,18 +118,18 @@ function settings({ device, optimize, keepsMemory = true }: SessionOptions): Inf
   };
 }
 
-/** How many threads wasm has, of those wanted: one where memory cannot be shared. */
+/** How many of the wanted threads WebAssembly gets: one if memory cannot be shared. */
 export function wasmThreads(wanted: number): number {
   return typeof SharedArrayBuffer === 'undefined' ? 1 : Math.max(1, wanted);
 }
 
-/** Throws UserError unless sessions can be made on the device. */
+/** Throws UserError if the browser cannot run sessions on the device. */
 export async function expectDevice(device: Device): Promise<void> {
   if (device === 'cuda')
     throw new UserError(`device ${device}: expected cpu (wasm) or webgpu in a browser, got ${device}`);
   if (device === 'webgpu' && !(await hasWebGpu())) {
     throw new UserError(
-      'device webgpu: this browser offers none here; take one with WebGPU (Chrome or Edge 113, Safari 26, Firefox 141, or later), on https or localhost, or the device cpu',
+      'device webgpu: this browser does not offer WebGPU here; take one that has it (Chrome or Edge 113, Safari 26, Firefox 141, or later), on https or localhost, or the device cpu',
     );
   }
 }

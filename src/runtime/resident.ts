@@ -12,7 +12,7 @@ export interface ResidentOptions {
   readonly release: () => Promise<void>;
 }
 
-/** Tensors that a run gave, or that the caller gave: the first run uploads those. */
+/** Tensors from a run, which are on the device, or from the caller, which the next run uploads. */
 class State implements DeviceState {
   readonly tensors: Readonly<Record<string, OrtTensor>>;
   readonly #read: ResidentOptions['read'];
@@ -24,7 +24,7 @@ class State implements DeviceState {
 
   async read(): Promise<Record<string, Tensor>> {
     const entries: [string, Tensor][] = [];
-    // One after the other: a session does not take two runs at once.
+    // One after the other, because a session does not accept two runs at once.
     for (const [name, tensor] of Object.entries(this.tensors))
       entries.push([name, await this.#read(name, tensor)]);
     return Object.fromEntries(entries);
@@ -46,7 +46,7 @@ export function residentSession({
     upload: (tensors) => new State(toOrtFeeds(Constructor, tensors), read),
     async run(state, feeds) {
       if (!(state instanceof State)) throw new Error('internal: a state that no resident session gave');
-      // All outputs are fetched: on a device, one that is not may not be computed.
+      // All outputs are fetched, because on a device an output that is not fetched may not be computed.
       const results = await session.run({ ...state.tensors, ...toOrtFeeds(Constructor, feeds) });
       const kept = Object.entries(next).map(([input, output]): [string, OrtTensor] => {
         const tensor = results[output];

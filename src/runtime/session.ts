@@ -21,25 +21,26 @@ export interface SessionOptions {
   /** Threads within one operator; 0 lets the runtime choose (all cores). */
   readonly threads: number;
   /**
-   * Whether the memory of a run is kept for the next one. Keeping it (the default) can be a little faster; giving it back
-   * leaves it to the runs of other sessions.
+   * Whether the session keeps the memory of a run for its next run (the default). That can be a little faster. Otherwise
+   * other sessions can use the memory in between.
    */
   readonly keepsMemory?: boolean;
   /**
-   * Whether ONNX Runtime rewrites the graph first. That pays for files that hold their weights: what depends on weights
-   * alone is then computed once. Training graphs are optimized already.
+   * Whether ONNX Runtime rewrites the graph first. That pays for files that hold their weights, because values that
+   * depend on weights alone are then computed once. Training graphs are optimized already.
    */
   readonly optimize?: boolean;
   /**
-   * In a browser: where ONNX Runtime's files are, if the bundler did not put them beside its script. The address of a
-   * folder, ending in `/`, with the .mjs and the .wasm; or that of either. It counts for the first session only.
+   * In a browser: where ONNX Runtime's files are, if the bundler did not put them beside its script. Either the address
+   * of a folder with the .mjs and the .wasm, ending in `/`, or the addresses of the files. Only the first session reads
+   * it.
    */
   readonly wasmPaths?: string | { readonly wasm?: string; readonly mjs?: string };
-  /** Where to write the time of every node of every run, when the session is released: the beginning of the file's path. */
+  /** If given, releasing the session writes the time of every node of every run to a file whose path begins with this. */
   readonly profile?: string;
 }
 
-/** Throws UserError for a device that is none: ONNX Runtime leaves out an unknown one, and takes the CPU. */
+/** Throws UserError for an unknown device, for which ONNX Runtime would silently take the CPU, and invalid `threads`. */
 export function expectSessionOptions(options: SessionOptions): void {
   const { device, threads }: Partial<SessionOptions> = options ?? {};
   expectOneOf('createSession: device', device, DEVICES);
@@ -55,16 +56,16 @@ export interface Session {
   release(): Promise<void>;
 }
 
-/** Named tensors on the device, until they are disposed of. */
+/** Named tensors that stay on the device until `dispose` is called. */
 export interface DeviceState {
   read(): Promise<Record<string, Tensor>>;
   dispose(): void;
 }
 
-/** A graph some of whose outputs stay on the device, as inputs of the next run of this or another such session. */
+/** A graph with outputs that stay on the device. They are inputs of the next run, of this or another such session. */
 export interface ResidentSession {
   upload(tensors: Readonly<Record<string, Tensor>>): DeviceState;
-  /** Runs the graph on a state and feeds: gives the next state and the other outputs. The given state does not change. */
+  /** Runs the graph on a state and feeds. Returns the next state and the other outputs. The given state is unchanged. */
   run(
     state: DeviceState,
     feeds: Readonly<Record<string, Tensor>>,
@@ -72,5 +73,5 @@ export interface ResidentSession {
   release(): Promise<void>;
 }
 
-/** By the name of an input, the output that is its next value. */
+/** Maps an input to the output that is its next value, by their names. */
 export type NextState = Readonly<Record<string, string>>;

@@ -5,8 +5,8 @@ import { UserError } from '../errors.ts';
 import { ORT_MODULE, ORT_WASM, ORT_WEBGPU_MODULE, ORT_WEBGPU_WASM } from './web-names.ts';
 
 /**
- * Where each file lies, by the name that it has in the page's folder; with those for WebGPU where it is wanted. Throws
- * UserError where the package is missing.
+ * Where each file lies, by its name in the page's folder. With `webgpu`, also the files for WebGPU. Throws UserError if
+ * the package is missing.
  */
 export function webFiles({ webgpu = false } = {}): ReadonlyMap<string, string> {
   const folder = path.dirname(entry());

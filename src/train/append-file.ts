@@ -2,11 +2,11 @@ import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { fileError } from '../system-error.ts';
 
-/** A file that is only ever added to, a little at every training step. */
+/** A file that only grows, by a little at every training step. */
 interface AppendFile {
-  /** Throws a UserError that names the file where it cannot be written any more, as `flush` and `close` do. */
+  /** Throws a UserError that names the file if it cannot be written. So do `flush` and `close`. */
   append(chunk: Buffer): void;
-  /** Puts everything appended so far on the disk itself; call it before a checkpoint that relies on it. */
+  /** Writes and syncs everything appended so far; call it before a checkpoint that relies on it. */
   flush(): void;
   close(): void;
 }
@@ -15,9 +15,9 @@ const BUFFERED_CHUNKS = 256;
 const BUFFERED_MS = 1000;
 
 /**
- * Opens `path` for appending ('ax': and fails where it exists). A step costs a push onto an array; the buffer is
- * written once a second or every 256 chunks, synchronously, so that nothing is left in flight when a process ends.
- * Throws a UserError where it cannot be opened.
+ * Opens `path` for appending; with 'ax' the file must not exist yet. Appending only pushes onto an array, so that a
+ * training step does not wait for the disk. The array is written once a second or every 256 chunks. It is written
+ * synchronously, so that nothing is in flight when the process ends. Throws a UserError if the file cannot be opened.
  */
 export function openAppendFile(path: string, flags: 'a' | 'ax' = 'a'): AppendFile {
   const named = <T>(work: () => T): T => {
@@ -33,11 +33,11 @@ export function openAppendFile(path: string, flags: 'a' | 'ax' = 'a'): AppendFil
 
   function write(): void {
     const bytes = Buffer.concat(buffered);
-    // Also where writing fails: closing the file must not fail again over what is lost already.
+    // Emptied before writing: if the write fails, closing the file must not fail again over the same bytes.
     buffered = [];
     writtenAt = Date.now();
     if (bytes.length === 0) return;
-    // A removed file would take all that is written without a word.
+    // Writing to a removed file succeeds silently, and the bytes are lost.
     if (fstatSync(file).nlink === 0) {
       throw new UserError(`${path}: the file was removed or replaced during the run; the run stops here`);
     }

@@ -5,8 +5,8 @@ import type { Checkpoint } from './checkpoint.ts';
 export type Best = NonNullable<Checkpoint['best']>;
 
 /**
- * Whether an evaluation is better than the best so far: by accuracy, and where that is equal by loss. Accuracy on other
- * images says nothing: the first evaluation on a split is better than any on another.
+ * Whether an evaluation is better than the best so far. Accuracy decides; at equal accuracy the lower loss does.
+ * Accuracies on different images cannot be compared, so the first evaluation on a split beats any on another split.
  */
 export function isBetter(
   { top1, loss, split = 'test' }: Omit<Best, 'step'>,

@@ -5,10 +5,10 @@
  *     last, best                 links to two of these
  *
  * A checkpoint is written under a temporary name, synced to the disk and only then renamed, so that a folder named
- * `step-…` is complete whenever the process or the machine stops. Links are replaced by renaming a new one over the
- * old, which POSIX does atomically; a folder cannot be replaced so. Nothing relies on the links: where they cannot be
- * made (Windows without the privilege, exFAT) or were lost in copying, `last` is the highest step, and `best` the one
- * that this names as its best.
+ * `step-…` is complete whenever the process or the machine stops. A link is replaced by renaming a new one over it,
+ * which is atomic on POSIX. A folder cannot be replaced that way. Nothing relies on the links. Some systems cannot make
+ * them (Windows without the privilege, exFAT), and copying can lose them. Then `last` is the checkpoint of the highest
+ * step, and `best` is the checkpoint that `last` names as the best.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -43,18 +43,18 @@ const TEMPORARY = '.tmp-';
 const CHUNK_BYTES = 8 * 2 ** 20;
 
 export interface SaveOptions {
-  /** How many of the newest checkpoints to keep, at least 1; the best is kept besides. */
+  /** How many of the newest checkpoints to keep, at least 1. The best one is kept in addition. */
   readonly keep: number;
   /** Writes a new file; for tests. */
   readonly write?: typeof writeFileSynced;
 }
 
 /**
- * Saves a checkpoint in the folder `run`, which must be there: one that was removed is not made again. Resolves when it
- * is safe on the disk, `last` (and `best`, where `checkpoint.best` is of this very step) name it and older ones are gone.
- * The tensors must not change until then, and no other save of the run may begin. Throws a UserError where the
- * checkpoint is none or the disk
- * refuses; the previous checkpoint is then still in place.
+ * Saves a checkpoint in the folder `run`, which must exist: a folder that was removed during the run is not made again.
+ * Resolves when the checkpoint is safe on the disk, `last` points to it, and older checkpoints are removed. `best` points
+ * to it too if `checkpoint.best` is of the same step. Until then the tensors must not change, and no other save of the
+ * run may begin. Throws a UserError if the checkpoint is not valid or cannot be written; the previous checkpoint is
+ * then still in place.
  */
 export async function saveCheckpoint(
   run: string,
@@ -82,7 +82,7 @@ export async function saveCheckpoint(
     const replaced = saved.filter((each) => each.step === step);
     const others = saved.filter((each) => each.step !== step && each.step !== best?.step);
     for (const each of [...replaced, ...others.slice(keep - 1)]) {
-      // Removing takes several steps: under its own name it would be an incomplete checkpoint in between.
+      // Removing takes several steps. Renamed first, it is never an incomplete folder under a checkpoint's name.
       const removed = join(folder, temporaryName());
       await rename(join(folder, each.name), removed);
       await remove(removed);
@@ -93,7 +93,7 @@ export async function saveCheckpoint(
   }
 }
 
-/** What an interrupted save left behind: no other is going on, so all temporary names are such. */
+/** Removes what an interrupted save left behind. Only one save runs at a time, so every temporary name is a leftover. */
 async function removeLeftovers(folder: string): Promise<void> {
   const names = (await readdir(folder)).filter((name) => name.startsWith(TEMPORARY));
   await Promise.all(names.map((name) => remove(join(folder, name))));
@@ -139,7 +139,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
 }
 
-/** Makes the names in a folder durable; Windows offers no such thing for folders. */
+/** Syncs the list of names in a folder, so that they survive a power cut. Windows cannot sync folders. */
 async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const folder = await open(path, 'r');
@@ -150,19 +150,19 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Lets `run/name` be a link to a checkpoint. */
+/** Makes `run/name` a link to a checkpoint. */
 async function link(run: string, name: Link, target: string): Promise<void> {
   const temporary = join(run, temporaryName());
   const path = join(run, name);
   try {
     await symlink(join(CHECKPOINTS, target), temporary, 'dir');
     await rename(temporary, path).catch(async () => {
-      // In its place is a folder: a copy of the run was made that followed links. Or this is Windows.
+      // A folder stands in the link's place, because the run was copied with its links followed. Or this is Windows.
       await remove(path);
       await rename(temporary, path);
     });
   } catch {
-    // No links here. An old one must not go on naming an older checkpoint.
+    // This file system has no links. What stands in the link's place would name an older checkpoint.
     await remove(path);
   }
 }
@@ -183,14 +183,14 @@ function saveError(error: unknown, path: string, run: string, hasPrevious: boole
   }
   const meaning = systemErrorMeaning(error);
   if (meaning === undefined) return error;
-  const kept = hasPrevious ? `; earlier checkpoints are intact, go on from them with: --resume ${run}` : '';
+  const kept = hasPrevious ? `; earlier checkpoints are intact; resume from them with: --resume ${run}` : '';
   return new UserError(`cannot save ${path}: ${meaning}${kept}`);
 }
 
 interface SavedCheckpoint {
   readonly name: string;
   readonly step: number;
-  /** 0; or 1, 2, … where one of the same step was there before, which is never overwritten, only replaced. */
+  /** 0, or 1, 2, … for a later checkpoint of the same step: an earlier one is never overwritten, only replaced. */
   readonly copy: number;
 }
 
@@ -198,7 +198,7 @@ function folderName({ step, copy }: Omit<SavedCheckpoint, 'name'>): string {
   return `${stepName(step)}${copy === 0 ? '' : `.${copy}`}`;
 }
 
-/** The checkpoints of a run, newest first; none where the folder is no run. */
+/** The checkpoints of a run, newest first. Empty if the folder is not a run. */
 async function listCheckpoints(run: string): Promise<SavedCheckpoint[]> {
   const names = await readdir(join(run, CHECKPOINTS)).catch(() => []);
   return names
@@ -209,14 +209,14 @@ async function listCheckpoints(run: string): Promise<SavedCheckpoint[]> {
     .sort((a, b) => b.step - a.step || b.copy - a.copy);
 }
 
-/** Whether the folder of a run has something to go on from. */
+/** Whether a run has a checkpoint to resume from. */
 export async function hasCheckpoint(run: string): Promise<boolean> {
   return (await listCheckpoints(run)).length > 0;
 }
 
 /**
- * Loads a whole checkpoint. `path`: the folder of a run, which means its last; `last` or `best` in it; or the folder of
- * a checkpoint. Throws a UserError that names the file and what is wrong with it.
+ * Loads a whole checkpoint. `path` is the folder of a run (then its last checkpoint is loaded), `last` or `best` in it,
+ * or the folder of a checkpoint. Throws a UserError that names the file and what is wrong with it.
  */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const folder = await findCheckpoint(path);
@@ -274,7 +274,7 @@ async function findCheckpoint(path: string): Promise<string> {
   return join(run, CHECKPOINTS, found.name);
 }
 
-/** What a link names: it may name another checkpoint before all files of this one are read. */
+/** The folder that a link points to. The link itself may be changed before all files of the checkpoint are read. */
 async function followed(path: string): Promise<string> {
   const target = await readlink(path).catch(() => basename(path));
   return isAbsolute(target) ? target : join(dirname(path), target);
@@ -290,7 +290,7 @@ async function readModel(folder: string, document: CheckpointDocument): Promise<
   return decodeModel(document, bytes, join(folder, TENSOR_FILES.model));
 }
 
-/** The bytes of a tensor file, which are those that were written. */
+/** The bytes of a tensor file. Throws a UserError if they are not the bytes that were saved. */
 async function readPart(
   folder: string,
   document: CheckpointDocument,

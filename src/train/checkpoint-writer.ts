@@ -1,15 +1,15 @@
 /**
- * Saves checkpoints in a worker thread. ONNX Runtime blocks the main thread during a step, so there hashing and writing
- * would delay the next step. The tensors are transferred, not copied.
+ * Saves checkpoints in a worker thread. ONNX Runtime blocks the main thread during a step, so hashing and writing on
+ * that thread would delay the next step. The tensors are transferred, not copied.
  */
 import { revive, startModule } from '../thread.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { SaveReply, SaveRequest } from './checkpoint-worker.ts';
 
 export interface CheckpointWriter {
-  /** As `saveCheckpoint`, but the arrays of the checkpoint are transferred, and so empty when it returns. */
+  /** As `saveCheckpoint`, but the arrays of the checkpoint are transferred to the thread, and are empty afterwards. */
   save(run: string, checkpoint: Checkpoint, options: Pick<SaveRequest, 'keep'>): Promise<void>;
-  /** Ends the thread, and gives up what it still saves. */
+  /** Ends the thread. A save that is not finished is given up. */
   close(): Promise<void>;
 }
 

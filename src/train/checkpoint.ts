@@ -1,8 +1,9 @@
 /**
- * A checkpoint: all that a run needs to go on as if it had never stopped, or a model to be used. Random numbers are
- * counter-based (see random.ts), so the seed and the step are the whole state of the generator. As files:
- * `model.safetensors` is of use on its own, `optimizer.safetensors` holds the optimizer's slots as `<slot>/<parameter>`,
- * and `checkpoint.json` the rest, with size and digest of both and a digest of its own. Pure: also for browsers.
+ * A checkpoint: all that a run needs to resume as if it had never stopped, and all that is needed to use its model.
+ * Random numbers are counter-based (see random.ts), so the seed and the step are the whole state of the generator. It has
+ * three files. `model.safetensors` can be used on its own. `optimizer.safetensors` holds the optimizer's slots as
+ * `<slot>/<parameter>`. `checkpoint.json` holds the rest, the size and digest of both files, and a digest of itself.
+ * Pure: also for browsers.
  */
 import * as v from 'valibot';
 import { DATASETS, type DatasetInfo } from '../datasets/dataset.ts';
@@ -50,9 +51,9 @@ const Document = v.object({
     v.object({
       top1: v.number(),
       step: count,
-      /** Not in checkpoints of before ties went to the lower loss. */
+      /** Missing in old checkpoints, from when only accuracy decided. */
       loss: v.exactOptional(v.number()),
-      /** Which images it is of. Not in checkpoints of before there were validation images, which are of test images. */
+      /** The images that were evaluated. Missing in old checkpoints, which always evaluated the test images. */
       split: v.exactOptional(v.picklist(['validation', 'test'])),
     }),
   ),
@@ -77,7 +78,7 @@ export interface ModelCheckpoint
   readonly parameters: readonly NamedTensor[];
 }
 
-/** What is needed to go on training it. */
+/** What is needed to resume its training. */
 export interface Checkpoint extends ModelCheckpoint {
   readonly optimizer: {
     readonly name: string;
@@ -86,7 +87,7 @@ export interface Checkpoint extends ModelCheckpoint {
   };
 }
 
-/** The first of the tensors of a checkpoint with a number that is not finite, in words. */
+/** Names the first tensor of a checkpoint that holds a number that is not finite. Undefined if all are finite. */
 export function notFinite({
   parameters,
   optimizer,
@@ -100,21 +101,21 @@ export function notFinite({
   return undefined;
 }
 
-/** A sum in float64 of squares of float32 is finite where they all are. */
+/** One sum checks a whole tensor: squares of finite float32 numbers do not overflow a float64 sum. */
 function firstNotFinite(tensors: readonly NamedTensor[]): NamedTensor | undefined {
   return tensors.find(({ data }) => data instanceof Float32Array && !Number.isFinite(sumOfSquares(data)));
 }
 
 /**
- * The tensor files, each as pieces to be written in order; they view the checkpoint's data, nothing is copied. Throws a
- * UserError for numbers that are not finite: nothing could go on from them.
+ * The tensor files, each as pieces to be written in order. The pieces view the checkpoint's data; nothing is copied.
+ * Throws a UserError for numbers that are not finite, because a run cannot resume from them.
  */
 export function encodeTensors(checkpoint: Checkpoint): Record<CheckpointPart, Uint8Array[]> {
   const { step, graph, parameters, optimizer } = checkpoint;
   const broken = notFinite(checkpoint);
   if (broken !== undefined) {
     throw new UserError(
-      `step ${step} is not saved: ${broken} is not finite; go on from an earlier checkpoint with a lower learning rate`,
+      `step ${step} is not saved: ${broken} is not finite; take an earlier checkpoint, or train again with a lower learning rate`,
     );
   }
   const about = { producer: 'ortgrad', graph: graph.name, graph_hash: graph.hash, step: String(step) };
@@ -144,21 +145,22 @@ export async function encodeDocument(
 }
 
 /**
- * Reads the value in `checkpoint.json`; `origin` names it in the UserError for the first thing that does not fit, or where
- * its digest shows that it was changed.
+ * Checks the value in `checkpoint.json`, which `origin` names in errors. Throws a UserError for the first thing that does
+ * not fit, and if the digest shows that the file was changed.
  */
 export async function decodeDocument(json: unknown, origin: string): Promise<CheckpointDocument> {
   const result = v.safeParse(Document, json);
   if (!result.success) throw unfit(result.issues[0], origin);
   if (await isIntact(json)) return result.output;
   throw new UserError(
-    `${origin}: it is not as it was saved: it was edited or damaged (its digest differs); undo the edit, or take another checkpoint of the run. A run goes on with other options by flags of --resume, or as a new run`,
+    `${origin}: it was edited or damaged after it was saved (its digest differs); undo the edit, or take another checkpoint of the run. To change an option, give its flag with --resume, or begin a new run`,
   );
 }
 
 function unfit(issue: v.BaseIssue<unknown>, origin: string): UserError {
   const path = v.getDotPath(issue) ?? 'checkpoint';
-  if (issue.input === undefined) return new UserError(`${origin}: ${path}: missing; it is no checkpoint`);
+  if (issue.input === undefined)
+    return new UserError(`${origin}: ${path}: missing; this is not a checkpoint`);
   const hint = path === 'version' ? '; it was written by another version of ortgrad' : '';
   return new UserError(`${origin}: ${path}: expected ${issue.expected}, got ${show(issue.input)}${hint}`);
 }
@@ -171,7 +173,7 @@ const Tensors = v.array(
   }),
 );
 
-/** What is given to be saved. */
+/** A checkpoint as a caller gives it to `saveCheckpoint`. */
 const Given = v.object({
   ...v.omit(Document, ['version', 'files', 'optimizer']).entries,
   parameters: Tensors,
@@ -198,7 +200,7 @@ export function decodeModel(
   return { step, epoch, generator, best, config, graph, dataset, parameters };
 }
 
-/** Versions of before saved runs that had diverged. */
+/** The tensors of a file. They are checked because older versions of ortgrad also saved runs that had diverged. */
 function finiteTensors(bytes: Uint8Array, origin: string): readonly NamedTensor[] {
   const { tensors } = decodeSafetensors(bytes, origin);
   const broken = firstNotFinite(tensors);

@@ -29,7 +29,10 @@ const PERTURBED = ['gr', ['fd', 'sam']] as const;
 
 const OPTIMIZERS = ['adamw', 'adam', 'sgd', 'rmsprop'] as const;
 
-/** Used where none is given. Inside the gradient of an adaptive optimizer, what suits AdamW stops training. */
+/**
+ * The defaults. AdamW subtracts the decay from the weights. The other adaptive optimizers add it to the gradient before
+ * they normalize that, and AdamW's value then stops training.
+ */
 const WEIGHT_DECAY = { adamw: 0.05, adam: 0, sgd: 0, rmsprop: 0 } as const satisfies Record<
   (typeof OPTIMIZERS)[number],
   number
@@ -89,7 +92,7 @@ export const OPTIONS = {
     { above: 0, below: 1 },
     {
       group: 'Data',
-      help: 'Share of the training images in use to hold out, by seed and the same of each class: best and the evaluations between epochs look at them, and the test images are measured at the end.',
+      help: 'Share of the training images in use to hold out, drawn by the seed, the same share of each class. Evaluations between epochs measure them, and best is picked by them; the test images are measured once, at the end.',
       default: undefined,
       unset: "an image folder's val/ beside test/; otherwise best is picked on the test images",
     },
@@ -114,7 +117,7 @@ export const OPTIONS = {
   ),
   memory: choice(MEMORY_LEVELS, {
     group: 'Data',
-    help: 'What to trade time for memory: lean computes some values twice, remat keeps nothing between the passes of exact regularization.',
+    help: 'How much time to trade for memory: fast trades none, lean computes some values twice, remat keeps nothing between the passes of exact regularization.',
     default: undefined,
     unset: 'the fastest that fits',
   }),
@@ -168,7 +171,7 @@ export const OPTIONS = {
     { min: 0 },
     {
       group: 'Optimizer',
-      help: 'Weight decay; decoupled from the gradient with adamw, part of it with the others.',
+      help: 'Weight decay. adamw applies it to the weights; the others add it to the gradient.',
       default: WEIGHT_DECAY.adamw,
       unset: Object.entries(WEIGHT_DECAY)
         .map(([optimizer, decay]) => `${decay} for ${optimizer}`)
@@ -197,13 +200,18 @@ export const OPTIONS = {
     { min: 0 },
     {
       group: 'Schedule',
-      help: 'Epochs, fractions too, of linear warmup of the learning rate and of --gr-warmup.',
+      help: 'Epochs, or a fraction of one, in which the learning rate grows linearly from 0. --gr-warmup acts in the same epochs.',
       default: 0.3,
     },
   ),
   stepEpochs: number(
     { above: 0 },
-    { group: 'Schedule', help: 'Epochs in which the rate decays by gamma.', default: 30, only: DECAYING },
+    {
+      group: 'Schedule',
+      help: 'Epochs until the learning rate has decayed by gamma.',
+      default: 30,
+      only: DECAYING,
+    },
   ),
   gamma: number(
     { above: 0, max: 1 },
@@ -217,7 +225,7 @@ export const OPTIONS = {
   }),
   grWarmup: choice(['none', 'lambda', 'r', 'zero'], {
     group: 'Gradient regularization',
-    help: 'What warmup does to it: ramp lambda, ramp r, or leave the penalty out until warmup ends.',
+    help: 'What warmup does to the penalty: lambda lets lambda grow from 0, r lets r grow from 0, zero leaves the penalty out until warmup ends.',
     default: 'zero',
     unset: 'zero; none without warmup',
     only: REGULARIZED,
@@ -302,7 +310,7 @@ export const OPTIONS = {
 /** A value for each of `OPTIONS`. */
 export type TrainConfig = OptionValues<typeof OPTIONS>;
 
-/** Used where none of lambda, r and alpha is given. For fd and sam, r = 0.1 is that of both papers. */
+/** The defaults if none of lambda, r and alpha is given. r = 0.1 is the value of both papers, on fd and on sam. */
 const REGULARIZATION = {
   none: {},
   exact: { lambda: 0.01 },
@@ -311,8 +319,8 @@ const REGULARIZATION = {
 } as const satisfies Record<TrainConfig['gr'], GivenOptions>;
 
 /**
- * A config from one JSON value. In errors, `origin` names the file that it is from (`--config a.json`); without one, and
- * for other options than that at fault, `names` does. Throws a UserError.
+ * A config from one JSON value. Errors name the option at fault by its key in the file `origin` (`--config a.json`) or,
+ * without a file, as `names` says. `names` also names the other options in an error. Throws a UserError.
  */
 export function parseConfig(input: unknown, origin?: string, names: OptionNames = FLAGS): TrainConfig {
   const label = (key: string) => optionLabel(key, origin, names);
@@ -324,7 +332,7 @@ export function configText(config: GivenOptions): string {
   return jsonText({ version: VERSION, ...config });
 }
 
-/** Files of before it was written have none. */
+/** The options without `version`, which `configText` adds. Old files have none. */
 function withoutVersion(input: unknown): unknown {
   if (typeof input !== 'object' || input === null || !('version' in input)) return input;
   const { version: _, ...options } = input;
@@ -347,8 +355,8 @@ export function configFor(
 }
 
 /**
- * The config of a run to be resumed: that of its checkpoint (`origin`), where flags may change only what does not
- * enter the computation. Throws a UserError.
+ * The config of a resumed run: that of its checkpoint, which `origin` names, with flags. Flags may change only options
+ * that do not enter the computation. Throws a UserError.
  */
 export function resumedConfig(saved: unknown, origin: string, flags: GivenOptions): TrainConfig {
   const config = parseConfig(saved, origin);
@@ -357,9 +365,9 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
   const changeable = Object.entries<OptionTable[string]>(OPTIONS).filter(([, { info }]) => info.resumable);
   for (const [key, value] of Object.entries(changed)) {
     if (value === values[key] || changeable.some(([name]) => name === key)) continue;
-    const before = values[key] === undefined ? 'left out' : show(values[key]);
+    const before = values[key] === undefined ? 'without it' : `with ${show(values[key])}`;
     throw new UserError(
-      `${optionLabel(key)}: a resumed run repeats the interrupted one, where it was ${before}; ` +
+      `${optionLabel(key)}: the run was begun ${before}, and --resume cannot change that; ` +
         `with --resume only ${alternatives(
           changeable.map(([name]) => optionLabel(name)),
           'and',
@@ -374,7 +382,7 @@ export function runName({ graph, gr }: TrainConfig, now: Date): string {
   return `${graphName(graph)}-${gr === 'none' ? 'plain' : gr}-${timestamp(now)}`;
 }
 
-/** Of a graph by its name or by the path of its folder. */
+/** The name of a graph, from its name or from the path of its folder. */
 export function graphName(graph: string): string {
   return graph.split(/[\\/]/).findLast((part) => part !== '' && part !== '.' && part !== '..') ?? 'graph';
 }
@@ -402,17 +410,17 @@ function resolve(
 /** Defaults that depend on other options. */
 function derivedDefaults(given: GivenOptions): GivenOptions {
   const { gr, warmupEpochs, optimizer } = withDefaults(OPTIONS, given);
-  // The alpha of sam is always 1: giving it says nothing of the strength.
+  // With sam, alpha is always 1, so an alpha that is given does not set the strength.
   const strengths = gr === 'sam' ? ['lambda', 'r'] : ['lambda', 'r', 'alpha'];
-  const weighed = strengths.some((key) => given[key] !== undefined);
+  const isStrengthGiven = strengths.some((key) => given[key] !== undefined);
   return {
-    ...(weighed ? {} : REGULARIZATION[gr]),
+    ...(isStrengthGiven ? {} : REGULARIZATION[gr]),
     ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),
     weightDecay: WEIGHT_DECAY[optimizer],
   };
 }
 
-/** Those of `given` that the others do not leave without an effect; defaults stand for what is not given. */
+/** The given options that have an effect beside the other options, given or default. */
 export function optionsInEffect(given: GivenOptions): GivenOptions {
   const all = { ...withDefaults(OPTIONS, {}), ...given };
   const options: OptionTable = OPTIONS;
@@ -446,7 +454,7 @@ export function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean 
   return only === undefined || only[1].includes(String(config[only[0]]));
 }
 
-/** An option that another one leaves without effect is an error rather than silently nothing. */
+/** Throws a UserError for an option that has no effect beside the others: it must not be ignored silently. */
 function checkUsed(
   config: GivenOptions,
   unforced: GivenOptions,
@@ -487,7 +495,7 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
   if (nesterov && momentum === 0) {
     throw new UserError(`${label('nesterov')}: needs a momentum, but ${names.option('momentum')} is 0`);
   }
-  // It knows which of lambda, r and alpha fit together; here to fail before anything is opened.
+  // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.
   const { gr, grWarmup, lambda, r, alpha } = config;
   grSchedule({ kind: gr, warmup: grWarmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, lambda, r, alpha }, names);
 }

@@ -26,7 +26,7 @@ export function countConfusion(classes: readonly string[]): {
   };
 }
 
-/** The index of the largest element, the first of several; 0 where none is a number. */
+/** The index of the largest element, the lowest one if several are equal; 0 if no element is a number. */
 export function argmax(values: Float32Array): number {
   return values.reduce((top, value, i) => (value > (values[top] ?? 0) ? i : top), 0);
 }
@@ -54,7 +54,7 @@ export function classScores({ classes, counts }: Confusion): ClassScore[] {
   });
 }
 
-/** The `limit` classes of the lowest accuracy, lowest first; classes without an image have none. */
+/** The `limit` classes of the lowest accuracy, lowest first. Classes without an image are left out. */
 export function worstClasses(scores: readonly ClassScore[], limit: number): ClassScore[] {
   return scores
     .filter(({ images }) => images > 0)

@@ -11,14 +11,15 @@ export interface Scores {
   readonly top5: number;
 }
 
-/** Whether the top 5 say something: of five classes or fewer they are all. */
+/** Whether top-5 accuracy says something: with five classes or fewer it is always 1. */
 export function hasTop5(classes: number): boolean {
   return classes > 5;
 }
 
 /**
- * Sums over images, so that batches of any size add up. logits: float32 [n, classes]; labels: int32 [n]. Among equal
- * logits the first comes first, as in argmax. An image with a logit that is not finite has loss NaN and is never right.
+ * Sums over images, so that batches of any size add up. logits: float32 [n, classes]; labels: int32 [n]. Of equal logits
+ * the one of the lower class ranks first, as in argmax. An image with a logit that is not finite has loss NaN and is
+ * never right.
  */
 export function score(
   logits: Float32Array,
@@ -57,7 +58,7 @@ export async function infer(
   return logits.data;
 }
 
-/** Scores a model on all batches; `seen` gets the logits of each, with its labels. */
+/** Scores a model on all batches; `seen` gets the logits and the labels of each batch. */
 export async function evaluate(
   session: Session,
   manifest: Pick<Manifest, 'image'>,

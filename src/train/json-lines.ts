@@ -1,4 +1,4 @@
-/** Files of one JSON object a line, in the order of the steps, written while a run goes on and resumed with it. */
+/** Files of one JSON object a line, in the order of the steps. A run adds lines; a resumed run continues the file. */
 import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import type * as v from 'valibot';
 import { UserError } from '../errors.ts';
@@ -10,18 +10,18 @@ import { isJson, parsedLines, parseLine } from './parse-lines.ts';
 type LineSchema<Line> = v.GenericSchema<unknown, Line>;
 
 interface LineFile {
-  /** Adds a line; what is not finite in it becomes null. */
+  /** Adds a line: one JSON object, without the line break. */
   write(json: string): void;
   flush(): void;
   close(): void;
 }
 
 /**
- * Opens such a file for writing. A new run wants no file there. A resumed one names the step of its checkpoint, and
- * every line past it goes, as does a last line that a crash cut in half: together with a `flush()` before each
- * checkpoint, the file then reads as if the run had never stopped.
+ * Opens such a file for writing. For a new run the file must not exist. A resumed run gives the step of its checkpoint:
+ * every line past that step is removed, and so is a last line that a crash cut. If the run also calls `flush()` before
+ * each checkpoint, the file then reads as if the run had never stopped.
  *
- * @throws UserError where a new run finds a file (`holds` says what of), or a resumed one a broken line at the end of it
+ * @throws UserError if a new run finds a file (the error says what it `holds`), or a resumed run a broken line at its end
  */
 export function openLines<Line extends { readonly step: number }>(
   path: string,
@@ -42,20 +42,20 @@ export function openLines<Line extends { readonly step: number }>(
   };
 }
 
-/** All complete lines of such a file, also of one still being written. @throws UserError naming a broken line */
+/** All complete lines of such a file, which may still be being written. @throws UserError naming a broken line */
 export function readLines<Line>(path: string, schema: LineSchema<Line>): Line[] {
   return Array.from(eachLine(path, schema));
 }
 
-/** The same one after the other: of a long file not all need be held. @throws UserError naming a broken line */
+/** As `readLines`, one line at a time, so that a long file is never held whole. @throws UserError naming a broken line */
 export function eachLine<Line>(path: string, schema: LineSchema<Line>): Generator<Line> {
   return parsedLines(linesOf(path), schema, path);
 }
 
 /**
- * The last `count` lines that are `wanted`, in the order of the file, of which only the end is read.
+ * The last `count` lines that are `wanted`, in the order of the file. Reads only the end of the file.
  *
- * @throws UserError naming a broken line there
+ * @throws UserError naming a broken line in the part that is read
  */
 export function lastLines<Line>(
   path: string,
@@ -71,7 +71,7 @@ export function lastLines<Line>(
   return found.reverse();
 }
 
-/** Lines are in the order of the steps, so that only those at the end are to go; what stays is not written anew. */
+/** Removes the lines past a step. They are at the end, as lines are in the order of the steps: the file is truncated. */
 function keepLinesUntil<Line extends { readonly step: number }>(
   path: string,
   schema: LineSchema<Line>,
@@ -98,7 +98,7 @@ function keepLinesUntil<Line extends { readonly step: number }>(
   }
 }
 
-/** From the last to the first; what a crash left of a last line is left out. */
+/** The records from the last to the first. A last line that a crash cut is left out. */
 function* recordsFromEnd<Line>(
   path: string,
   schema: LineSchema<Line>,

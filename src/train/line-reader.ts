@@ -1,6 +1,6 @@
 /**
- * Reads the lines of a file of any length without holding it: from its beginning, or from its end, where a run that goes
- * on finds all that it needs.
+ * Reads the lines of a file of any length without holding it whole: from its beginning, or from its end. A resumed run
+ * needs only the end.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { UserError } from '../errors.ts';
@@ -9,15 +9,15 @@ import { fileError } from '../system-error.ts';
 const BREAK = 0x0a;
 const FORWARD_BYTES = 2 ** 20;
 const BACKWARD_BYTES = 2 ** 16;
-/** No line that a run writes comes near; it keeps a file without breaks from being held whole. */
+/** Far longer than any line that a run writes. The limit keeps a file without line breaks from being held whole. */
 const MAX_LINE_BYTES = 2 ** 24;
 
-/** The lines without their breaks; the last is what follows the last break, often nothing. Throws a UserError. */
+/** The lines without their breaks. The last one is the text after the last break, often empty. Throws a UserError. */
 export function* linesOf(path: string): Generator<string> {
   for (const texts of blocksOf(path)) yield* texts;
 }
 
-/** The same, many lines at a time: a generator takes its time for each value. */
+/** The same, many lines at a time, because a generator is slow if it yields each line by itself. */
 function* blocksOf(path: string): Generator<readonly string[]> {
   const file = openFile(path);
   try {
@@ -36,22 +36,22 @@ function* blocksOf(path: string): Generator<readonly string[]> {
   }
 }
 
-/** A line as it was found from the end. */
+/** A line, and its place in the file. */
 export interface FoundLine {
   readonly text: string;
-  /** Where in the file it begins, and where what follows it does. */
+  /** The offset at which it begins, and the offset after it and its break. */
   readonly begin: number;
   readonly end: number;
-  /** Whether a break ends it: only what follows the last break lacks one. */
+  /** Whether a break ends it. Only the text after the last break has none. */
   readonly isEnded: boolean;
 }
 
-/** The lines from the last to the first; what follows the last break comes first, often empty. Throws a UserError. */
+/** The lines from the last to the first. The first is the text after the last break, often empty. Throws a UserError. */
 export function* linesFromEnd(path: string): Generator<FoundLine> {
   const file = openFile(path);
   try {
     let from = fstatSync(file).size;
-    // Of the file from `from` on: what is not given out yet, without the break that ends it.
+    // The bytes from `from` on that are not yielded yet, without the break that ends them.
     let rest = Buffer.alloc(0);
     let isEnded = false;
     const line = (begin: number): FoundLine => {
@@ -106,6 +106,6 @@ function read(file: number, into: Buffer, position: number | null, path: string)
 
 function expectLength({ length }: Buffer, path: string): void {
   if (length > MAX_LINE_BYTES) {
-    throw new UserError(`${path}: a line has more than ${MAX_LINE_BYTES} bytes; it is no file of a run`);
+    throw new UserError(`${path}: a line has more than ${MAX_LINE_BYTES} bytes; this is not a file of a run`);
   }
 }

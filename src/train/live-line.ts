@@ -1,6 +1,6 @@
 import cliProgress from 'cli-progress';
 
-/** A line that a program keeps drawing anew at the bottom of a terminal. */
+/** A line at the bottom of a terminal that a program redraws. */
 export interface LiveLine {
   /** Prints a line of its own, above. */
   note(text: string): void;
@@ -14,7 +14,7 @@ export function openLiveLine(stream: NodeJS.WritableStream, draw: () => string):
     format: draw,
     fps: 8,
     forceRedraw: true,
-    // An interrupt belongs to whoever runs the program; they call stop().
+    // The program handles Ctrl-C itself, and then calls stop().
     gracefulExit: false,
   });
   terminal.start(1, 0);

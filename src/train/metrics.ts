@@ -29,16 +29,16 @@ export interface TrainRecord extends Position {
   readonly r: number | null;
   readonly alpha: number | null;
   /**
-   * How many times its running median a gradient norm was, the clean or the regularized, where that is a spike
-   * (diagnostics/spikes.ts); null elsewhere.
+   * At a spike (diagnostics/spikes.ts), the gradient norm over its running median: the clean norm's or the regularized
+   * norm's ratio, whichever is larger. Null at other steps.
    */
   readonly spike: number | null;
   readonly images_per_second: number;
 }
 
 /**
- * What an evaluation is of: `validation`, images held out of the training set; `test`, the test images; `test_best`, the
- * test images with the best checkpoint so far instead of the parameters after `step` updates.
+ * What was evaluated. `validation`: the validation images. `test`: the test images. `test_best`: the test images too, but
+ * with the best checkpoint so far instead of the parameters after `step` updates.
  */
 const EVALUATIONS = ['validation', 'test', 'test_best'] as const;
 
@@ -77,7 +77,7 @@ export const MetricsLine = v.object({
   lambda: measurement,
   r: measurement,
   alpha: measurement,
-  /** Not in files of before spikes were marked. */
+  /** Missing in old files. */
   spike: v.optional(measurement, null),
   images_per_second: measurement,
 });

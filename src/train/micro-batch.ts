@@ -4,19 +4,20 @@ import type { Spec } from '../artifacts/spec.ts';
 import { UserError } from '../errors.ts';
 import type { TrainConfig } from './config.ts';
 
-/** Share of the free memory that a run may be estimated to take: the estimate is not exact, and others need some. */
+/** A run's estimate may take this share of the free memory: estimates are not exact, and other programs need some. */
 const SHARE = 0.8;
 
 export interface MemoryChoice extends Variant {
   /** Estimated bytes at the peak of the run. */
   readonly bytes: number;
-  /** False where what was asked for by name is more than there is. */
+  /** False if the config fixes both the micro-batch and the level, and they need more memory than is free. */
   readonly fits: boolean;
 }
 
 /**
- * The first that fits into the free memory, of the divisors of the batch size from the spec's micro-batch down, and of
- * each level for each of them. What the config gives is taken as it is. Throws UserError where nothing fits.
+ * The largest micro-batch that fits into the free memory, with the fastest level at which it fits. Candidates are the
+ * divisors of the batch size, from the spec's micro-batch down. What the config gives is taken as it is. Throws UserError
+ * if nothing fits.
  */
 export function chooseMemory(
   { microBatch: most }: Pick<Spec, 'microBatch'>,
@@ -24,20 +25,20 @@ export function chooseMemory(
   estimate: (variant: Variant) => number,
   freeBytes: number,
 ): MemoryChoice {
-  const weighed = (variant: Variant): MemoryChoice => {
+  const estimated = (variant: Variant): MemoryChoice => {
     const bytes = estimate(variant);
     return { ...variant, bytes, fits: bytes <= SHARE * freeBytes };
   };
   const [first, ...others] = candidates(most, config);
   if (!first) throw new Error(`internal: batch size ${config.batchSize} has no divisor`);
-  const best = weighed(first);
+  const best = estimated(first);
   const last = others.pop();
   if (best.fits || !last) return best;
-  // The smallest comes first: where it does not fit, none does.
-  const least = weighed(last);
+  // The smallest is tried next: if it does not fit, none does.
+  const least = estimated(last);
   if (!least.fits) throw tooLarge(least, freeBytes);
   for (const other of others) {
-    const choice = weighed(other);
+    const choice = estimated(other);
     if (choice.fits) return choice;
   }
   return least;
@@ -58,7 +59,7 @@ function candidates(
 
 function tooLarge({ bytes, microBatch, memory }: MemoryChoice, freeBytes: number): UserError {
   return new UserError(
-    `memory: the run takes about ${gigabytes(bytes)} even with --micro-batch ${microBatch} --memory ${memory}, but of the ${gigabytes(freeBytes)} that are free it can have ${gigabytes(SHARE * freeBytes)}; end other programs, or take a smaller graph`,
+    `memory: the run takes about ${gigabytes(bytes)} even with --micro-batch ${microBatch} --memory ${memory}, but may take only ${gigabytes(SHARE * freeBytes)} of the ${gigabytes(freeBytes)} that are free; end other programs, or take a smaller graph`,
   );
 }
 

@@ -13,9 +13,9 @@ import { parseConfig } from './config.ts';
 export interface TrainedModel {
   readonly checkpoint: ModelCheckpoint;
   readonly spec: Spec;
-  /** Parameters by path, as an inference session is fed. */
+  /** Parameters by path, as inputs of an inference session. */
   readonly weights: Readonly<Record<string, Tensor>>;
-  /** Where its dataset lies: in `data` where given, else where it lay in training. */
+  /** Its dataset: in the folder `data` if one is given, otherwise where it was in training. */
   readonly source: DatasetSource;
 }
 
@@ -37,7 +37,7 @@ export async function openModel(folder: string, data?: string): Promise<TrainedM
   };
 }
 
-/** A session of the model's forward pass, its weights still inputs. */
+/** A session of the model's forward pass. The weights are inputs of it. */
 export function openInference(spec: Spec, options: Parameters<typeof createSession>[1]): Promise<Session> {
   return createSession(serialize(buildInference(spec)), options);
 }

@@ -1,5 +1,5 @@
 /**
- * Options a user sets, by flag or in a JSON file. An option is a valibot schema that carries what is said about it, so
+ * Options that a user sets, by flag or in a JSON file. An option is a valibot schema together with its documentation, so
  * that one table gives the types, the checks, the defaults, the flags and the `--help` text. Pure: also for browsers.
  */
 import * as v from 'valibot';
@@ -18,13 +18,13 @@ export interface OptionInfo {
   /** What stands for a value in `--help`: `N`. Nothing for a boolean. */
   readonly placeholder: string;
   readonly default: unknown;
-  /** What happens where none is given, for `--help`, if the default does not say it. */
+  /** For `--help`, in place of the default: what happens if the option is not given. */
   readonly unset?: string;
   /** A second name for the flag. */
   readonly alias?: string;
-  /** It only matters where another option (key) has one of these values. */
+  /** The option has an effect only if another one, named by its key, has one of these values. */
   readonly only?: readonly [key: string, values: readonly string[]];
-  /** A resumed run may change it: it does not enter what is computed. */
+  /** Whether a resumed run may change it. It then does not enter the computation. */
   readonly resumable?: boolean;
 }
 
@@ -110,14 +110,14 @@ function bounds({ min, max, above, below }: Range): string[] {
   return said.length === 0 ? [] : [said.join(' and ')];
 }
 
-/** How an error names the option at fault: by `names`, or by its key in the file `origin`. */
+/** How an error names an option: by its key in the file `origin` or, without a file, as `names` says. */
 export function optionLabel(key: string, origin?: string, names: OptionNames = FLAGS): string {
   return origin === undefined ? names.option(key) : `${origin}: ${key}`;
 }
 
 /**
- * Checks options that were given as a whole (`origin` names the file) or one by one (no `origin`, but `names`).
- * Throws a UserError for the first key that is no option and the first value that does not fit.
+ * Checks options from a file, which `origin` names, or given one by one, as `names` names them. Throws a UserError for
+ * the first key that is not an option or value that does not fit.
  */
 export function checkOptions(
   table: OptionTable,

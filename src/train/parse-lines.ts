@@ -4,14 +4,14 @@ import { mismatch, printable, UserError } from '../errors.ts';
 
 type Schema<Line> = v.GenericSchema<unknown, Line>;
 
-/** All complete lines, also of a file still being written. Throws a UserError that names the file, `path`, and the line. */
+/** All complete lines; the file may still be being written. Throws a UserError that names the file and the line. */
 export function parseLines<Line>(content: string, schema: Schema<Line>, path: string): Line[] {
   return Array.from(parsedLines(content.split('\n'), schema, path));
 }
 
 /**
- * Parses a file's lines as they come, each without its break. What follows the last break is a line where it is whole,
- * and left out where a crash cut it, or where it is still being written. Throws as `parseLines` does.
+ * Parses a file's lines one after the other, each given without its break. The text after the last break is parsed if it
+ * is valid JSON. Otherwise a crash cut it, or it is still being written, and it is left out. Throws as `parseLines` does.
  */
 export function* parsedLines<Line>(
   texts: Iterable<string>,
@@ -29,7 +29,7 @@ export function* parsedLines<Line>(
     yield parseLine(previous, schema, () => `${path}: line ${number}`);
 }
 
-/** One line. Throws a UserError that begins with what `where` gives. */
+/** Parses one line. Throws a UserError that begins with the text that `where` returns. */
 export function parseLine<Line>(text: string, schema: Schema<Line>, where: () => string): Line {
   let json: unknown;
   try {

@@ -12,7 +12,7 @@ export interface ProgressOptions {
   /** Steps done before this process, in a resumed run. */
   readonly startStep?: number;
   readonly stepsPerEpoch: number;
-  /** Of the dataset; with five or fewer there is no top-5. Unknown where it is left out. */
+  /** How many classes the dataset has: with five or fewer, top-5 is not shown. By default it is shown. */
   readonly classes?: number;
   /** Seconds between two plain lines where `stream` is not a terminal. */
   readonly everySeconds?: number;
@@ -34,17 +34,17 @@ export interface Progress {
 const MAX_COLUMNS = 100;
 const MIN_BAR = 3;
 const MAX_BAR = 30;
-/** Steps without a spike after which the next one is told of. */
+/** A spike is printed only after this many steps without one. */
 const QUIET_STEPS = 20;
 
-/** What an evaluation is of. */
+/** How an evaluation's line names what was evaluated. */
 const IMAGES: Readonly<Record<EvaluationRecord['split'], string>> = {
   validation: 'validation',
   test: 'test',
   test_best: 'best checkpoint: test',
 };
 
-/** In order of appearance; where they don't fit the width, `EXPENDABLE` ones go, first to last. */
+/** In order of appearance. If they do not fit the width, those in `EXPENDABLE` are left out, from its first on. */
 type Field = 'epoch' | 'step' | 'loss' | 'accuracy' | 'norm' | 'lambda' | 'speed' | 'left';
 const EXPENDABLE: readonly Field[] = ['speed', 'norm', 'step', 'lambda', 'accuracy', 'left'];
 
@@ -64,7 +64,7 @@ export function createProgress(options: ProgressOptions): Progress {
   const stepTime = runningMean();
   const means = createEpochMeans();
   let last: TrainRecord | undefined;
-  const isNews = createSpikeFilter();
+  const isFirstSpike = createSpikeFilter();
   let lastStepAt: number | undefined;
   let printedAt = Number.NEGATIVE_INFINITY;
 
@@ -107,7 +107,7 @@ export function createProgress(options: ProgressOptions): Progress {
       lastStepAt = at;
       last = record;
       means.add(record);
-      if (isNews(record)) note(colors.yellow(spikeText(record, position(record.step))));
+      if (isFirstSpike(record)) note(colors.yellow(spikeText(record, position(record.step))));
       if (line) return;
       const due = at - printedAt >= everySeconds * 1000 || record.step % stepsPerEpoch === 0;
       if (!due && record.step !== totalSteps) return;
@@ -115,7 +115,7 @@ export function createProgress(options: ProgressOptions): Progress {
       note([...fields().values()].join('  '));
     },
     evaluated(record) {
-      // The time that an evaluation took is not a step's.
+      // The next step's time must not include the evaluation.
       lastStepAt = undefined;
       const result = `${IMAGES[record.split]} loss ${short(record.loss, 3)}  acc ${percent(record.top1, 2)}${hasTop5(classes) ? `  top-5 ${percent(record.top5, 2)}` : ''}`;
       note([...position(record.step), colors.green(result)].join('  '));
@@ -167,7 +167,7 @@ function drawBar(fields: Map<Field, string>, { width, fraction, colors, isBroken
 
 type EpochMeans = ReturnType<typeof createEpochMeans>;
 
-/** Means over the steps of an epoch so far, of those that this process took: steadier than one batch. */
+/** Means over the epoch's steps so far, as far as this process took them. They are steadier than one batch. */
 function createEpochMeans() {
   let epoch = Number.NaN;
   let [steps, loss, top1] = [0, 0, 0];
@@ -183,14 +183,14 @@ function createEpochMeans() {
   };
 }
 
-/** Whether a step's spike is worth a line: a norm that goes on spiking is told of once. */
+/** Tells whether a step is a spike that is not closely preceded by another: a series of spikes is printed once. */
 function createSpikeFilter(): (record: TrainRecord) => boolean {
   let spikeAt = Number.NEGATIVE_INFINITY;
   return ({ step, spike }) => {
     if (spike === null) return false;
-    const isNews = step - spikeAt > QUIET_STEPS;
+    const isFirst = step - spikeAt > QUIET_STEPS;
     spikeAt = step;
-    return isNews;
+    return isFirst;
   };
 }
 
@@ -199,7 +199,7 @@ function spikeText({ grad_norm, gr_grad_norm, spike }: TrainRecord, position: re
   return `${position.join('  ')}  spike: gradient norm ${short(grad_norm)}${regularized}, ${short(spike ?? 0, 1)} times its running median`;
 }
 
-/** Plain mean of the first values, exponential later: quick to settle, and follows a machine that slows down. */
+/** A plain mean at first, which settles quickly; later an exponential mean, which follows a machine that slows down. */
 function runningMean(): { add(value: number): void; mean(): number } {
   let mean = Number.NaN;
   let count = 0;

@@ -1,7 +1,7 @@
 /**
- * A run's folder as one file, for where no folder can be written: a page. `NAME.tar` holds `NAME/config.json`,
- * `NAME/metrics.jsonl` and one checkpoint, `NAME/checkpoints/step-000123/`, so that what it unpacks to is a run like any
- * other. Read is any set of files with a checkpoint in it. Pure: also for browsers.
+ * A run's folder as one file, because a page cannot write folders. `NAME.tar` holds `NAME/config.json`,
+ * `NAME/metrics.jsonl` and one checkpoint, `NAME/checkpoints/step-000123/`: unpacked, it is a run like any other.
+ * `decodeRun` also reads other sets of files that hold a checkpoint. Pure: also for browsers.
  */
 import { sha256 } from '../digest.ts';
 import { UserError } from '../errors.ts';
@@ -26,7 +26,7 @@ import { type NamedFile, tar } from './tar.ts';
 
 export interface ArchivedRun {
   readonly checkpoint: Checkpoint;
-  /** Up to the checkpoint's step; none where they were not there. */
+  /** Up to the checkpoint's step; empty if there was no metrics file. */
   readonly metrics: readonly MetricsLine[];
 }
 

@@ -1,4 +1,4 @@
-/** The folder of a run: how it is begun, and emptied. */
+/** Creates the folder of a run, and empties it. */
 import { constants, existsSync, statSync } from 'node:fs';
 import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -9,10 +9,10 @@ import { configText, type TrainConfig } from './config.ts';
 import { CONFIG_FILE } from './run-archive.ts';
 import { LOCK_FILE } from './run-lock.ts';
 
-/** Creates a folder with those above it, where it is not there. Throws a UserError. */
+/** Creates a folder and the folders above it, if they do not exist. Throws a UserError. */
 export async function createFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch(async (error: unknown) => {
-    // Node says "no such folder" of a read-only file system: ask the folder that is there.
+    // On a read-only file system Node says "no such folder". The nearest folder that exists gives the true reason.
     let above = resolve(path);
     while (!existsSync(above)) above = dirname(above);
     if (!statSync(above).isDirectory())
@@ -25,15 +25,15 @@ export async function createFolder(path: string): Promise<void> {
 }
 
 /**
- * Creates the folder of a new run, with those above it. Throws a UserError where it cannot be written, or where there is
- * something in it already, a lock apart.
+ * Creates the folder of a new run, and the folders above it. Throws a UserError if it cannot be written, or if it already
+ * holds anything but a lock.
  */
 export async function createRunFolder(path: string): Promise<void> {
   await createFolder(path);
   await expectNewFolder(path);
 }
 
-/** Throws a UserError where there is something in the folder of a new run already, a lock apart. */
+/** Throws a UserError if the folder of a new run already holds anything but a lock. */
 export async function expectNewFolder(path: string): Promise<void> {
   if (!existsSync(path)) return;
   const names = await readdir(path).catch((error: unknown) => {
@@ -41,23 +41,23 @@ export async function expectNewFolder(path: string): Promise<void> {
   });
   if (names.some((name) => name !== LOCK_FILE)) {
     throw new UserError(
-      `${path}: the folder is not empty; take another one, or go on with the run in it: --resume ${path}`,
+      `${path}: the folder is not empty; take another one, or resume the run in it: --resume ${path}`,
     );
   }
 }
 
-/** Writes `config.json`: what the run was begun with. Throws a UserError. */
+/** Writes `config.json`: the options with which the run was begun. Throws a UserError. */
 export function writeConfig(folder: string, config: TrainConfig): Promise<void> {
   return writeWhole(join(folder, CONFIG_FILE), configText(config));
 }
 
-/** Removes what a run left that did not get as far as a checkpoint; the lock that the caller holds stays. */
+/** Empties the folder of a run that ended before its first checkpoint. The lock stays: the caller holds it. */
 export async function emptyRunFolder(folder: string): Promise<void> {
   const names = (await readdir(folder)).filter((name) => name !== LOCK_FILE);
   await Promise.all(names.map((name) => rm(join(folder, name), { recursive: true, force: true })));
 }
 
-/** Creates a folder in one that is there: what was removed meanwhile is not made again. Throws a UserError. */
+/** Creates a folder in an existing one. A parent that was removed meanwhile is not made again. Throws a UserError. */
 export async function makeFolder(path: string): Promise<void> {
   await mkdir(path).catch((error: unknown) => {
     if (!existsSync(path)) throw fileError(error, path);

@@ -1,9 +1,10 @@
 /**
- * One process at a time trains in a run's folder: `run.lock` in it says which. A lock outlives a process that was killed,
- * so whoever finds one asks whether its process is still there. A number of a process says little by itself: it is given
- * again, after a restart of the machine at the latest, and means another process in another container. So the lock also
- * says when the process was started, since which start of the machine, and in which container. A process that cannot be
- * asked after, on another machine that shares the folder, gives a sign of life by touching the lock.
+ * One process at a time trains in a run's folder. The file `run.lock` in it names that process. A lock outlives a process
+ * that was killed, so a process that finds a lock checks whether its owner still runs. The owner's process id is not
+ * enough for that: the system gives ids again, after a restart of the machine at the latest, and another container has
+ * ids of its own. So the lock also says when the process started, which start of the machine it belongs to, and in which
+ * container it runs. A process on another machine that shares the folder cannot be checked like this. For that case the
+ * owner touches the lock regularly, as a sign of life.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -23,7 +24,7 @@ const POLL_MS = 50;
 const SIGN_OF_LIFE_MS = 10_000;
 /** A step blocks the thread that gives signs of life; this is more than any step takes. */
 const SILENT_MS = 5 * 60_000;
-/** What has no content yet is being written. */
+/** A lock without content is being written; after this time its process is taken to be gone. */
 const WRITING_MS = 5_000;
 
 const Holder = v.object({
@@ -32,7 +33,7 @@ const Holder = v.object({
   host: v.string(),
   /** When the lock was taken, for people. */
   since: v.string(),
-  /** Where the system tells: this start of the machine, this container, and when the process began. */
+  /** If the system tells them: this start of the machine, this container, and when the process began. */
   boot: v.optional(v.string()),
   container: v.optional(v.string()),
   started: v.optional(v.string()),
@@ -40,21 +41,21 @@ const Holder = v.object({
 type Holder = Readonly<v.InferOutput<typeof Holder>>;
 
 interface FoundLock {
-  /** Undefined where what stands there is no lock, or one that is being written. */
+  /** Undefined if the file is not a lock, or is still being written. */
   readonly holder: Holder | undefined;
   /** Since its last sign of life. */
   readonly silentMs: number;
 }
 
 export interface RunLock {
-  /** Throws a UserError where the lock is no longer there, or another's. */
+  /** Throws a UserError if the lock was removed, or another process has taken it. */
   check(): Promise<void>;
   release(): Promise<void>;
 }
 
 /**
- * Locks the run in `folder` until `release`; waits up to `waitMs` for another process to leave it. A lock whose process
- * is gone is taken over. Throws a UserError that names the process which holds it, and where the lock cannot be written.
+ * Locks the run in `folder` until `release`. Waits up to `waitMs` for another process to release it. A lock whose process
+ * is gone is taken over. Throws a UserError if another process holds the lock, and if the lock cannot be written.
  */
 export async function lockRun(
   folder: string,
@@ -93,7 +94,7 @@ function heldLock(folder: string, file: string, own: Holder): RunLock {
   };
 }
 
-/** Whether this process got the lock; false where there is one. */
+/** Whether this process got the lock; false if there is one already. */
 async function create(file: string, own: Holder): Promise<boolean> {
   try {
     await writeFile(file, jsonText(own), { flag: 'wx' });
@@ -107,7 +108,7 @@ async function create(file: string, own: Holder): Promise<boolean> {
   }
 }
 
-/** Undefined where there is none. */
+/** Undefined if there is no lock. */
 async function findLock(file: string): Promise<FoundLock | undefined> {
   try {
     const { mtimeMs } = await stat(file);
@@ -130,7 +131,7 @@ function holderIn(text: string): Holder | undefined {
 async function isAbandoned({ holder, silentMs }: FoundLock, own: Holder): Promise<boolean> {
   if (holder === undefined) return silentMs > WRITING_MS;
   const { host, boot, container } = holder;
-  if (host === own.host && boot !== own.boot) return true; // the machine was started anew
+  if (host === own.host && boot !== own.boot) return true; // the machine has restarted since
   if (host === own.host && container === own.container) return !(await isRunning(holder));
   return silentMs > SILENT_MS;
 }
@@ -141,18 +142,21 @@ async function isRunning({ pid, started }: Holder): Promise<boolean> {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    // Another user's process is one, too.
+    // EPERM: the process runs, as another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 
-/** Two may find the same abandoned lock: the slower one must not remove the lock that the faster one has just made. */
+/**
+ * Removes an abandoned lock. Two processes may find the same one: the slower must not remove the lock that the faster has
+ * just made, so it renames the lock first, looks whether it is the abandoned one, and puts any other lock back.
+ */
 async function takeAway(file: string, { holder }: FoundLock): Promise<void> {
   const aside = `${file}.${randomUUID()}`;
   try {
     await rename(file, aside);
   } catch {
-    return; // the other was faster, or the caller's next attempt says what is wrong
+    return; // another process was faster; if it is something else, the caller's next attempt fails and says what
   }
   const taken = await findLock(aside);
   if (taken?.holder?.id === holder?.id) await rm(aside, { force: true });
@@ -185,11 +189,11 @@ async function ownHolder(): Promise<Holder> {
   };
 }
 
-/** When a process began, by the machine's clock ticks; undefined where the system does not tell (proc(5), Linux). */
+/** When a process began, in the machine's clock ticks; undefined if the system does not tell. Linux does (proc(5)). */
 async function startOf(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
-  // After the program's name, which may hold blanks and brackets: the third field of the file, its state, and so on.
+  // Begins behind the program's name, which may hold blanks and brackets. The first field here is the file's third.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state = '', started] = [fields[0], fields[22 - 3]];
   return ['Z', 'X'].includes(state) ? 'ended' : started;

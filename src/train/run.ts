@@ -43,7 +43,7 @@ import { createTrainer, expectFiniteScores, expectFiniteState, type Plan, planRu
 /** How many test images one run of the inference graph holds. */
 export const TEST_BATCH = 100;
 
-/** What a run tells while it goes on. */
+/** What a run reports while it trains. */
 export interface RunObserver {
   /** A line for the user. */
   note(text: string): void;
@@ -51,7 +51,7 @@ export interface RunObserver {
   started(plan: Plan, step: number): void;
   step(record: TrainRecord): void;
   evaluated(record: EvaluationRecord): void;
-  /** Asked after every step: whether to save and leave. */
+  /** Called after every step: whether to save and stop. */
   shouldStop(): boolean;
 }
 
@@ -77,8 +77,8 @@ export interface PreparedRun {
 }
 
 /**
- * The config with the micro-batch and the memory level that will be used, and the graph it names; `share` of the free
- * memory is this run's. Throws UserError.
+ * Opens the graph that a config names, and chooses the micro-batch and the memory level. The run may use `share` of the
+ * free memory. Throws UserError.
  */
 export async function prepareRun(given: TrainConfig, share = 1): Promise<PreparedRun> {
   const graph = await openGraph(given.graph);
@@ -104,24 +104,23 @@ function staysOnDevice({ device }: TrainConfig): boolean {
   return device === 'webgpu';
 }
 
-/** What the machine has left and, in a container, what this may use. */
+/** The machine's free memory, or the container's limit if that is smaller. */
 function freeBytes(): number {
   const limit = process.constrainedMemory();
   return limit ? Math.min(freemem(), limit) : freemem();
 }
 
 /**
- * Trains in `folder`: a new run, which `prepareRun` has prepared, or one that goes on from `resumed`, a checkpoint of it,
- * with the config of that.
+ * Trains in `folder`: a new run that `prepareRun` has prepared, or a run that resumes from its checkpoint `resumed`, with
+ * the config of that checkpoint.
  *
  *     const prepared = await prepareRun(parseConfig({ graph: 'vit-micro-mnist', epochs: 3 }, 'my options'));
  *     const { best } = await trainRun('runs/mine', prepared, { step: ({ step, loss }) => console.log(step, loss) });
  *
- * The folder of a new run is created, with those above it, and `config.json` written there, once all that can fail
- * beforehand is open; it must not be there, or be empty. One process at a time trains in a folder (run-lock.ts): `held`
- * is a lock that the caller has taken already, and releases; without `resumed` the run in the folder then begins again.
- *
- * A checkpoint that has all its steps leaves the folder as it is.
+ * The folder of a new run must not exist, or be empty. It is created, with the folders above it, and `config.json` is
+ * written there, after everything that can fail has been opened. One process at a time trains in a folder (run-lock.ts).
+ * `held` is a lock that the caller has taken already, and releases itself; without `resumed`, the run in that folder then
+ * begins again. If the checkpoint has taken all steps already, the folder is left as it is.
  *
  * Throws UserError for graphs, data and options that do not fit, a folder that is in use or cannot be written, a file
  * that cannot be written any more, and numbers that are not finite; the last checkpoint then stays.
@@ -149,7 +148,7 @@ export async function trainRun(
   }
 }
 
-/** An observer of all, of one of some. */
+/** An observer of everything, from one that leaves out some calls. */
 function whole(observer: Partial<RunObserver>): RunObserver {
   return {
     note: (text) => observer.note?.(text),
@@ -165,7 +164,7 @@ async function train(
   { config, graph }: Pick<PreparedRun, 'config' | 'graph'>,
   observer: RunObserver,
   resumed: Checkpoint | undefined,
-  /** Called when everything that can fail beforehand is open: the folder is there then, and this process's. */
+  /** Called when everything that can fail beforehand is open. Afterwards the folder exists, and this process holds it. */
   begin: () => Promise<RunLock>,
 ): Promise<RunResult> {
   const onDevice = staysOnDevice(config);
@@ -414,7 +413,7 @@ async function train(
   }
 }
 
-/** The file of diagnostics, where there are any; a resumed run that takes none still forgets what was after its step. */
+/** The file of diagnostics, if there is one. A resumed run without diagnostics still removes the lines past its step. */
 function openDiagnostics(
   folder: string,
   config: TrainConfig,
@@ -446,7 +445,7 @@ async function bestWeights(folder: string, { step }: Best): Promise<TrainedModel
   );
 }
 
-/** Training images as they are, a batch of them; the same for every seed, where none are held out by it. */
+/** A batch of training images without augmentation. It is the same for every seed, unless the seed holds out images. */
 async function openFixedBatch(config: TrainConfig, graph: GraphFolder): Promise<LabelledImages> {
   const loader = await openLoader({
     source: datasetSource(config, graph),

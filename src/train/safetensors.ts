@@ -30,7 +30,7 @@ const DTYPES: Readonly<Record<string, { readonly bytes: number; readonly view: V
 
 const METADATA = '__metadata__';
 const PREFIX_BYTES = 8;
-/** The limit of the reference implementation; it keeps a corrupt length from asking for the memory of it. */
+/** The limit of the reference implementation. Without it, a corrupt length could ask for any amount of memory. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 /**
@@ -66,8 +66,8 @@ export function encodeSafetensors(
 }
 
 /**
- * Reads a whole file; `origin` names it in errors. Tensors are views of `bytes` where they lie aligned there, copies
- * elsewhere. Throws a UserError for anything that the format does not allow, or that is of another dtype.
+ * Reads a whole file; `origin` names it in errors. A tensor is a view of `bytes` if it is aligned there, else a copy.
+ * Throws a UserError for anything that the format does not allow, and for other dtypes than F32, I32, I64 and U8.
  */
 export function decodeSafetensors(bytes: Uint8Array, origin: string): Safetensors {
   const fail = (problem: string) => new UserError(`${origin}: not a valid safetensors file: ${problem}`);
@@ -143,7 +143,7 @@ function parseEntry(entry: unknown, where: string, fail: Fail) {
   return { shape, begin, end, ...type };
 }
 
-/** A key that some object in `json`, known to be valid, has twice: JSON.parse would silently take the last. */
+/** A key that an object in `json` has twice. JSON.parse would silently take the last. `json` must be valid. */
 function duplicateKey(json: string): string | undefined {
   const open: Set<string>[] = [];
   // By hand: a regular expression overflows its stack on strings of megabytes.

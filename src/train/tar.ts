@@ -1,12 +1,12 @@
 /**
- * Several files in one, as tar has them (POSIX ustar): every system unpacks it, and nothing is compressed, as weights
- * hardly can be. Pure: also for browsers. By hand, since an archive may come from anywhere: nanotar 0.3 checks no sum and
- * no size, and modern-tar 0.8 takes quadratic time for an extended header that is made for it. What is read here takes
- * time and memory in proportion to the archive, whatever its bytes are.
+ * Tar archives (POSIX ustar): every system can unpack them. They are not compressed, because weights hardly get smaller.
+ * Pure: also for browsers. No library is used, because an archive may come from anywhere: nanotar 0.3 checks neither
+ * checksums nor sizes, and modern-tar 0.8 takes quadratic time for a malicious extended header. This reader's time and
+ * memory are proportional to the archive, whatever its bytes are.
  */
 import { show, UserError } from '../errors.ts';
 
-/** A file with its path in a folder, by slashes. */
+/** A file with its path in a folder, written with slashes. */
 export interface NamedFile {
   readonly path: string;
   readonly bytes: Uint8Array;
@@ -57,9 +57,9 @@ function header(path: string, size: number, modified: Date): Uint8Array {
 }
 
 /**
- * The files in an archive, without folders, links and notes of other programs; they are views of `bytes`. Throws a
- * UserError, which `origin` begins, for what is no archive, is truncated or damaged, and for a path that it has twice or
- * that leads out of it.
+ * The files in an archive, as views of `bytes`; folders, links and extended headers are left out. Throws a UserError that
+ * begins with `origin` if the bytes are not an archive, or it is truncated or damaged, or a path in it stands twice or
+ * leads out of it.
  */
 export function untar(bytes: Uint8Array, origin: string): NamedFile[] {
   const files = new Map<string, Uint8Array>();
@@ -69,17 +69,17 @@ export function untar(bytes: Uint8Array, origin: string): NamedFile[] {
     if (block.every((byte) => byte === 0))
       return Array.from(files, ([path, each]) => ({ path, bytes: each }));
     const [sum, size] = [octalIn(block, 'sum'), octalIn(block, 'size')];
-    const damage = (what: string) => new UserError(`${origin}: ${what} at byte ${at}; take another copy`);
+    const damage = (what: string) => new UserError(`${origin}: byte ${at}: ${what}; take another copy`);
     if (sum !== sumOf(block))
       throw at === 0 ? new UserError(`${origin}: ${NO_TAR}`) : damage('it is damaged');
-    if (size === undefined) throw damage('a size that is no octal number, or over 8 GB, stands');
+    if (size === undefined) throw damage('the size of a file is not an octal number, or over 8 GB');
     const begin = at + BLOCK;
     if (begin + size > bytes.length) throw new UserError(`${origin}: ${TRUNCATED}`);
     if (['0', ''].includes(textIn(block, 'type'))) {
       const path = pathIn(block);
       if (path.startsWith('/') || path.split('/').includes('..'))
-        throw damage(`a path that leads out of it, ${show(path)}, stands`);
-      if (files.has(path)) throw damage(`${show(path)} stands a second time`);
+        throw damage(`the path ${show(path)} leads out of the archive`);
+      if (files.has(path)) throw damage(`the path ${show(path)} occurs a second time`);
       files.set(path, bytes.subarray(begin, begin + size));
     }
     at = begin + Math.ceil(size / BLOCK) * BLOCK;
@@ -95,7 +95,7 @@ function textIn(block: Uint8Array, field: keyof typeof FIELDS): string {
   return text;
 }
 
-/** Never negative; undefined for anything else, such as the binary numbers by which some programs give larger sizes. */
+/** Never negative. Undefined if the field is not octal: some programs write larger sizes as binary numbers. */
 function octalIn(block: Uint8Array, field: keyof typeof FIELDS): number | undefined {
   const text = textIn(block, field).trim();
   return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : undefined;
@@ -106,7 +106,7 @@ function pathIn(block: Uint8Array): string {
   return (prefix === '' ? name : `${prefix}/${name}`).replace(/^\.\//, '');
 }
 
-/** The sum of a header's bytes, those of the sum itself taken as spaces. */
+/** The sum of a header's bytes, with the bytes of the sum itself counted as spaces. */
 function sumOf(block: Uint8Array): number {
   const [from, length] = FIELDS.sum;
   return block.reduce((sum, byte, i) => sum + (i >= from && i < from + length ? 32 : byte), 0);

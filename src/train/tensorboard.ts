@@ -13,14 +13,14 @@ interface TensorBoard extends RecordSink {
   diagnose(record: DiagnosticsRecord): void;
 }
 
-/** A hyperparameter that is of another type is left out. */
+/** Numbers, texts and booleans; other values are left out. */
 type Hyperparameters = Readonly<Record<string, unknown>>;
 
 /**
- * Opens a new event file in `folder`, for `tensorboard --logdir`. Each measurement of a record becomes a scalar such
- * as `train/loss` or `test/top1`, of diagnostics `diagnostics/head/update_ratio` or `hessian/trace`; `hyperparameters`
- * (numbers, texts and booleans) are those of the HParams tab. A resumed run adds a second file whose first event tells TensorBoard to forget
- * what the first one holds past `resumeAtStep`.
+ * Opens a new event file in `folder`, for `tensorboard --logdir`. Each measurement of a record becomes a scalar such as
+ * `train/loss` or `test/top1`. Diagnostics become scalars such as `diagnostics/head/update_ratio` or `hessian/trace`. The
+ * HParams tab shows the `hyperparameters`. A resumed run adds a second file, whose first event tells TensorBoard to
+ * forget what the first file holds past `resumeAtStep`.
  *
  * @param now milliseconds since 1970
  */
@@ -66,7 +66,7 @@ export function openTensorBoard(
   };
 }
 
-/** What has a course over the run; norms and rate of the whole gradient are among the training records. */
+/** The scalars of a record. The norms of the whole gradient and the rate are left out: training records hold them. */
 function diagnosticsScalars(record: DiagnosticsRecord): (readonly [string, number | null])[] {
   if (record.kind === 'hessian') {
     return [
@@ -86,8 +86,8 @@ function diagnosticsScalars(record: DiagnosticsRecord): (readonly [string, numbe
 }
 
 /**
- * The Summary by which the HParams tab learns a run's hyperparameters; it finds the metrics among the scalars itself.
- * Nothing without one.
+ * The Summary that gives a run's hyperparameters to the HParams tab, which finds the metrics among the scalars itself.
+ * Undefined if there are no hyperparameters.
  */
 function sessionStart(hyperparameters: Hyperparameters, seconds: number): Buffer | undefined {
   const entries = Object.entries(hyperparameters).flatMap(([name, value]) => {
@@ -152,7 +152,7 @@ function frame(data: Buffer): Buffer {
   return out;
 }
 
-/** TFRecord's mask: a checksum of data that itself holds checksums would be weak. */
+/** TFRecord masks its checksums, because a checksum of data that itself holds checksums would be weak. */
 function masked(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }

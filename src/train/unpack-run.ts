@@ -1,4 +1,4 @@
-/** A run that came as one file, as a page saves it, put where a run on this machine lies. */
+/** Turns the archive that a page saves into the folder of a run on this machine. */
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -12,12 +12,12 @@ import { CONFIG_FILE, decodeRun, METRICS_FILE } from './run-archive.ts';
 import { makeFolder } from './run-folder.ts';
 import { untar } from './tar.ts';
 
-/** Unpacks `NAME.tar` to the folder `NAME` beside it, which it returns. Throws a UserError, and then leaves nothing. */
+/** Unpacks `NAME.tar` into a new folder `NAME` beside it, and returns that. Leaves no folder if it throws a UserError. */
 export async function unpackRun(file: string): Promise<string> {
   const folder = file.slice(0, -path.extname(file).length);
   if (existsSync(folder)) {
     throw new UserError(
-      `${file}: ${folder} is there already; go on with it by --resume ${folder}, or give the archive another name`,
+      `${file}: ${folder} exists already; resume it with --resume ${folder}, or rename the archive`,
     );
   }
   const bytes = await readFile(file).catch((error: unknown) => {

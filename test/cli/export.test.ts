@@ -69,7 +69,7 @@ test.serial('fp32 has its accuracy printed, too, and a folder that is not there 
 test.serial('a file that cannot be written is named as it was given', async (t) => {
   mkdirSync(out('folder.onnx'));
   const refused: [file: string, error: string][] = [
-    [out('folder.onnx'), `error: ${out('folder.onnx')}: it is a folder, expected a file\n`],
+    [out('folder.onnx'), `error: ${out('folder.onnx')}: it is a folder, expected a file; check the path\n`],
     [
       out('cifar', 'test_batch.bin', 'model.onnx'),
       `error: ${out('cifar', 'test_batch.bin')}: it is a file, expected a folder; take another path\n`,
@@ -81,7 +81,7 @@ test.serial('a file that cannot be written is named as it was given', async (t) 
     t.is(stderr, error);
   }
   const twice = await program('export', best, '--checkpoint', best);
-  t.regex(twice.stderr, /^error: --checkpoint: ".*best" was given, too; leave one of them out\n$/);
+  t.regex(twice.stderr, /^error: --checkpoint: ".*best" was given as well; leave one of the two out\n$/);
 });
 
 test.serial(
@@ -107,7 +107,7 @@ test.serial('a folder with something else in it is left alone', async (t) => {
   t.is(code, 1);
   t.regex(
     stderr,
-    /^error: --web: \S*mine-web holds something else, expected no such folder or an exported one; take another name for --out\n$/,
+    /^error: --web: \S*mine-web holds other files; expected a new folder or an earlier export; take another name for --out\n$/,
   );
   t.is(readFileSync(out('mine-web', 'index.html'), 'utf8'), 'mine');
   t.false(existsSync(out('mine.onnx')));

@@ -42,7 +42,7 @@ const REFUSED: [argv: string[], message: string][] = [
   [['--lr', '1e999'], '--learning-rate: expected a number > 0, got Infinity'],
   [['--device', 'gpu'], '--device: expected one of cpu, cuda, webgpu, got "gpu"'],
   [['--nesterov=maybe'], '--nesterov: expected true or false, got "maybe"'],
-  [['--lr', '1', '--learning-rate', '2'], '--learning-rate: --learning-rate was given before'],
+  [['--lr', '1', '--learning-rate', '2'], '--learning-rate: --learning-rate is given twice'],
   [['3'], 'unexpected argument "3": flags begin with --'],
 ];
 

@@ -51,7 +51,9 @@ test('val beside test is for validation, with the same classes', async (t) => {
   );
   await t.throwsAsync(
     openDataset({ ...source(dir), holdOut: { images: 1, seed: 0 } }),
-    userError(/it has 2 validation images of its own: leave out --validation and --validation-images/),
+    userError(
+      /the dataset has 2 validation images of its own: leave out --validation and --validation-images/,
+    ),
   );
   t.is((await openImageFolder(source(folder(t, await files())))).validation, undefined);
 });
@@ -117,7 +119,7 @@ test('an unreadable file is named, by its header before training or when it is d
   const { train, test: held } = await openImageFolder(source(dir));
   await t.throwsAsync(
     async () => train.verify?.(),
-    userError(/train.red.notes\.txt is not a readable image \(.+\): mend or remove it/),
+    userError(/train.red.notes\.txt is not a readable image \(.+\): replace or remove it/),
   );
   await t.throwsAsync(
     async () => held.read(1, new Uint8Array(72), 0),

@@ -41,7 +41,7 @@ test.serial('a study that is killed, interrupted and resumed gives what it gives
   interrupted.child.kill('SIGINT');
   const { code, stdout } = await interrupted.done;
   t.is(code, 130);
-  t.regex(stdout, /saved; go on with: npm run study -- --resume/);
+  t.regex(stdout, /saved; resume with: npm run study -- --resume/);
 
   const resumed = await program('study', '--resume', broken);
   t.is(resumed.code, 0, resumed.stderr);

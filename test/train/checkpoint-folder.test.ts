@@ -150,7 +150,7 @@ for (const failing of ['model.safetensors', 'optimizer.safetensors', 'checkpoint
     t.is(
       error.message,
       `cannot save ${join(run, 'checkpoints', 'step-000002')}: the disk is full; free some space or take a path ` +
-        `on another disk; earlier checkpoints are intact, go on from them with: --resume ${run}`,
+        `on another disk; earlier checkpoints are intact; resume from them with: --resume ${run}`,
     );
     t.deepEqual(saved(run), ['step-000001']);
     t.is(await stepAt(run), 1);
@@ -194,7 +194,7 @@ const BROKEN: Record<string, [breakIt: (folder: string) => void, file: string, m
   'a document of something else': [
     (folder) => writeFileSync(join(folder, 'checkpoint.json'), '[1]'),
     'checkpoint.json',
-    'version: missing; it is no checkpoint',
+    'version: missing; this is not a checkpoint',
   ],
 };
 

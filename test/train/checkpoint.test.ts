@@ -55,7 +55,7 @@ test('numbers that are not finite are not written', (t) => {
   for (const value of BROKEN) {
     t.throws(() => encodeTensors({ ...checkpoint, parameters: bias(value) }), {
       instanceOf: UserError,
-      message: /^step 12 is not saved: parameter head\/bias is not finite; go on from an earlier checkpoint/,
+      message: /^step 12 is not saved: parameter head\/bias is not finite; take an earlier checkpoint/,
     });
     t.throws(() => encodeTensors(withSlot(value)), {
       instanceOf: UserError,
@@ -103,7 +103,7 @@ const REFUSED: Record<string, [change: object, message: RegExp]> = {
     /^a\.json: version: expected 1, got 2; it was written by another version of ortgrad$/,
   ],
   'a step that is none': [{ step: -1 }, /^a\.json: step: expected >=0, got -1$/],
-  'a missing part': [{ optimizer: undefined }, /^a\.json: optimizer: missing; it is no checkpoint$/],
+  'a missing part': [{ optimizer: undefined }, /^a\.json: optimizer: missing; this is not a checkpoint$/],
   'a digest that is none': [
     { files: { model: SUM, optimizer: { ...SUM, sha256: 'no' } } },
     /^a\.json: files\.optimizer\.sha256: expected .*, got "no"$/,
@@ -196,6 +196,6 @@ test('every value in checkpoint.json that is changed by hand or by rot is an err
   const saying = altered(document, ['config', 'learningRate']);
   await t.throwsAsync(decodeDocument(saying, 'a.json'), {
     message:
-      /^a\.json: it is not as it was saved: it was edited or damaged .*; undo the edit, or take another checkpoint/,
+      /^a\.json: it was edited or damaged after it was saved .*; undo the edit, or take another checkpoint/,
   });
 });

@@ -165,11 +165,11 @@ test('a resumed run can change where it runs, not what it computes', (t) => {
     'with --resume only --device, --threads, --max-steps, --checkpoint-every, --keep, --diagnostics-every and --hessian-every can change';
   t.is(
     changed({ epochs: 4 }),
-    `--epochs: a resumed run repeats the interrupted one, where it was 3; ${only}`,
+    `--epochs: the run was begun with 3, and --resume cannot change that; ${only}`,
   );
   t.is(
     changed({ data: 'x' }),
-    `--data: a resumed run repeats the interrupted one, where it was left out; ${only}`,
+    `--data: the run was begun without it, and --resume cannot change that; ${only}`,
   );
 });
 
@@ -180,7 +180,7 @@ test('a run from before memory levels resumes as it was, and no run resumes with
   t.is(resumedConfig(saved, 'runs/a', { memory: 'lean' }).memory, 'lean');
   t.regex(
     t.throws(() => resumedConfig(saved, 'runs/a', { memory: 'fast' }), { instanceOf: UserError }).message,
-    /^--memory: a resumed run repeats the interrupted one, where it was "lean"; /,
+    /^--memory: the run was begun with "lean", and --resume cannot change that; /,
   );
 });
 

@@ -42,7 +42,10 @@ test('a file that is not there, a folder and a file without breaks are one line 
   const expected = (message: RegExp) => ({ instanceOf: UserError, message });
   for (const read of [linesOf, linesFromEnd]) {
     t.throws(() => [...read(file)], expected(/lines: no such file or folder/));
-    t.throws(() => [...read(folder)], expected(/^.*ortgrad-\w+: it is a folder, expected a file$/));
+    t.throws(
+      () => [...read(folder)],
+      expected(/^.*ortgrad-\w+: it is a folder, expected a file; check the path$/),
+    );
   }
   writeFileSync(file, Buffer.alloc(20e6, 'x'));
   for (const read of [linesOf, linesFromEnd])

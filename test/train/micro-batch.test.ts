@@ -49,7 +49,7 @@ test('where nothing fits, the error says what is needed and what there is, after
   };
   t.is(
     t.throws(() => chooseMemory(SPEC, configFor({}), estimate, 2e9), { instanceOf: UserError }).message,
-    'memory: the run takes about 3.0 GB even with --micro-batch 1 --memory remat, but of the 2.0 GB that are free it can have 1.6 GB; end other programs, or take a smaller graph',
+    'memory: the run takes about 3.0 GB even with --micro-batch 1 --memory remat, but may take only 1.6 GB of the 2.0 GB that are free; end other programs, or take a smaller graph',
   );
   t.deepEqual(seen, [
     { microBatch: 32, memory: 'fast' },

@@ -102,7 +102,7 @@ test('unpacked, it is a run like any other', async (t) => {
 
   await t.throwsAsync(unpackRun(file), {
     instanceOf: UserError,
-    message: /digits is there already; go on with it by --resume .*digits, or give the archive another name$/,
+    message: /digits exists already; resume it with --resume .*digits, or rename the archive$/,
   });
 });
 

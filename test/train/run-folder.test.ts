@@ -15,7 +15,7 @@ test('a run folder is created with those above it, and may be there if it is emp
   writeFileSync(join(folder, 'config.json'), '{}');
   await t.throwsAsync(createRunFolder(folder), {
     instanceOf: UserError,
-    message: `${folder}: the folder is not empty; take another one, or go on with the run in it: --resume ${folder}`,
+    message: `${folder}: the folder is not empty; take another one, or resume the run in it: --resume ${folder}`,
   });
 });
 

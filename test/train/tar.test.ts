@@ -52,7 +52,7 @@ test('what is no archive, cut off or damaged is an error that names it', (t) => 
     'no archive': [new Uint8Array(2048).fill(65), /^run\.tar: expected a tar archive of a run/],
     'cut in a file': [bytes.slice(0, 1100), /^run\.tar: it ends too early: .*; take another copy$/],
     'cut before its end': [bytes.slice(0, -1024), /^run\.tar: it ends too early/],
-    damaged: [damaged, /^run\.tar: it is damaged at byte 512; take another copy$/],
+    damaged: [damaged, /^run\.tar: byte 512: it is damaged; take another copy$/],
   };
   for (const [what, [content, message]] of Object.entries(wrong)) {
     t.throws(() => untar(content, 'run.tar'), { instanceOf: UserError, message }, what);
@@ -71,24 +71,30 @@ function forged(field: 'name' | 'size', value: Uint8Array | string): Uint8Array 
 }
 
 const HOSTILE: Readonly<Record<string, [Uint8Array, RegExp]>> = {
-  'a negative size': [forged('size', '-0000002000'), /^run\.tar: a size that is no octal number/],
+  'a negative size': [
+    forged('size', '-0000002000'),
+    /^run\.tar: byte 512: the size of a file is not an octal number/,
+  ],
   'a size of -1024, which leads back to the header': [
     forged('size', '-2000'),
-    /a size that is no octal number/,
+    /size of a file is not an octal number/,
   ],
   'a binary size': [
     forged('size', Uint8Array.of(0x80, ...new Uint8Array(10), 8)),
-    /or over 8 GB, stands at byte 512/,
+    /byte 512: .*, or over 8 GB;/,
   ],
   'a size past the end': [forged('size', '77777777777'), /^run\.tar: it ends too early/],
-  'no size': [forged('size', ''), /a size that is no octal number/],
-  'a size with other digits': [forged('size', '1e9'), /a size that is no octal number/],
-  'a path twice': [forged('name', 'run/empty.jsonl'), /"run\/empty\.jsonl" stands a second time at byte 512/],
+  'no size': [forged('size', ''), /size of a file is not an octal number/],
+  'a size with other digits': [forged('size', '1e9'), /size of a file is not an octal number/],
+  'a path twice': [
+    forged('name', 'run/empty.jsonl'),
+    /byte 512: the path "run\/empty\.jsonl" occurs a second time/,
+  ],
   'a path upwards': [
     forged('name', 'run/../../x'),
-    /a path that leads out of it, "run\/\.\.\/\.\.\/x", stands at byte 512/,
+    /byte 512: the path "run\/\.\.\/\.\.\/x" leads out of the archive/,
   ],
-  'a path from the root': [forged('name', '/etc/passwd'), /leads out of it, "\/etc\/passwd"/],
+  'a path from the root': [forged('name', '/etc/passwd'), /"\/etc\/passwd" leads out of the archive/],
 };
 
 for (const [what, [content, message]] of Object.entries(HOSTILE)) {

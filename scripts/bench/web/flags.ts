@@ -1,4 +1,4 @@
-/** What `npm run bench:web` is asked for. */
+/** The flags of `npm run bench:web`. */
 import { availableParallelism } from 'node:os';
 import { COMMON_FLAGS } from '../../../src/cli/flags.ts';
 import { UserError } from '../../../src/errors.ts';
@@ -6,7 +6,7 @@ import { integer, type OptionTable, text, toggle } from '../../../src/train/opti
 import { OUTPUT_FLAGS } from '../flags.ts';
 import type { Work } from '../protocol.ts';
 
-/** What every subject can be asked for. */
+/** The kinds of work that every subject can do. */
 export const WEB_WORK = ['forward', 'gradient', 'exact'] as const satisfies readonly Work[];
 
 const [what, how] = ['What to measure', 'How'];
@@ -14,7 +14,7 @@ const [what, how] = ['What to measure', 'How'];
 export const WEB_TABLE = {
   graphs: text({
     group: what,
-    help: 'Vision Transformers, each with its images a step, with commas between.',
+    help: 'Vision Transformers, each with its number of images a step, separated by commas.',
     placeholder: 'NAME[:BATCH],…',
     default: 'vit-micro-mnist:32',
   }),
@@ -26,20 +26,20 @@ export const WEB_TABLE = {
   }),
   peers: toggle({
     group: what,
-    help: 'TensorFlow.js and jax-js in the same rounds, their numbers compared first. By default where they are installed; given, they have to be.',
+    help: 'Time TensorFlow.js and jax-js in the same rounds, after comparing their numbers. By default, if they are installed; with the flag, they must be.',
     default: true,
   }),
   threads: text({
     group: how,
-    help: 'Threads of each subject, with commas between. More than one on a cross-origin isolated page.',
+    help: 'Numbers of threads to measure each subject with, separated by commas. More than one thread takes a cross-origin isolated page.',
     placeholder: 'N,…',
     default: availableParallelism() > 1 ? '1,2' : '1',
   }),
   rounds: integer(
     { min: 1 },
-    { group: how, help: 'Rounds counted, after two that are not.', default: undefined, unset: '7' },
+    { group: how, help: 'Rounds that count, after two for warming up.', default: undefined, unset: '7' },
   ),
-  quick: toggle({ group: how, help: 'Three rounds, after one that is not counted.', default: false }),
+  quick: toggle({ group: how, help: 'Three rounds, after one for warming up.', default: false }),
   limit: integer(
     { min: 1 },
     { group: how, help: 'Seconds that a peer has to be ready and to compute once.', default: 300 },
@@ -53,7 +53,7 @@ export function threadsIn(list: string): number[] {
   return list.split(',').map((entry) => {
     if (!/^[1-9]\d*$/.test(entry))
       throw new UserError(
-        `--threads ${list}: expected integers ≥ 1 with commas between, got ${entry || 'nothing'}`,
+        `--threads ${list}: expected integers ≥ 1 separated by commas, got ${entry || 'nothing'}`,
       );
     return Number(entry);
   });

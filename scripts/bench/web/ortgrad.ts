@@ -1,4 +1,4 @@
-/** Ours, in a page. */
+/** ortgrad's side of the benchmark, in a page. */
 import { createSession, wasmThreads } from '../../../src/runtime/ort.web.ts';
 import { load as loadWork, type Tensors } from '../load.ts';
 import type { Job } from '../protocol.ts';

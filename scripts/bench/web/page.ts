@@ -1,4 +1,4 @@
-/** What a subject's page does when it is asked from outside: load the work, time it, give its numbers. */
+/** What the benchmark calls in a subject's page: load the work, time it, return its numbers. */
 import { decodeSafetensors, type NamedTensor } from '../../../src/train/safetensors.ts';
 import type { Tensors } from '../load.ts';
 import type { Job } from '../protocol.ts';
@@ -9,13 +9,13 @@ export interface WebModule {
 }
 
 export interface WebWork {
-  /** One piece of the work; its results are there when it resolves, wherever the library keeps them. */
+  /** Does the work once. When it resolves, the results are computed, wherever the library keeps them. */
   run(): Promise<unknown>;
   /** loss, grad_norm and grad/<path>, or the logits of a forward pass. */
   results(): Promise<readonly NamedTensor[]>;
 }
 
-/** A sample is the mean of as many runs as fill this time: single ones are short for the clock of a page. */
+/** A sample is the mean of as many runs as fill this time, because a page's clock is too coarse for a single run. */
 const SAMPLE_MS = 200;
 
 async function tensorsOf(file: string): Promise<readonly NamedTensor[]> {
@@ -46,7 +46,7 @@ const subject = {
       if (ms >= SAMPLE_MS) return ms / runs;
     }
   },
-  /** Arrays as numbers, which survive the way out of the page. */
+  /** Arrays of numbers, because typed arrays do not survive the way out of the page. */
   async results(): Promise<{ name: string; shape: number[]; data: number[] }[]> {
     return (await loaded().results()).map(({ name, shape, data }) => ({
       name,

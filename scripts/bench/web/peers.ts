@@ -1,4 +1,4 @@
-/** Who else trains in a browser: TensorFlow.js and jax-js, where they are installed. */
+/** The libraries to compare with in a browser: TensorFlow.js and jax-js, if they are installed. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ export interface WebPeer {
   readonly name: string;
   /** Its side of the benchmark. */
   readonly script: string;
-  /** Its backend, and ways to use it, to try: the next where one cannot do a kind of work, or does it wrong. */
+  /** Its backend, in variants. If one cannot do a kind of work, or does it wrong, the next is tried. */
   readonly variants: readonly string[];
   /** Files that it fetches, to be served beside it. */
   readonly files: readonly string[];
@@ -20,7 +20,7 @@ export const WEB_PEERS_FOLDER = fileURLToPath(new URL('../../peers/web', import.
 
 const INSTALL = 'npm ci --prefix scripts/peers/web';
 
-/** Throws UserError where they are `required` and not there; without that they are left out with a note. */
+/** Throws UserError if they are `required` but missing. If they are not required, a note says that they are left out. */
 export function findWebPeers(
   required: boolean,
   folder = WEB_PEERS_FOLDER,

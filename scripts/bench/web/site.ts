@@ -1,4 +1,4 @@
-/** The folder that the browser is served: scripts and wasm files of all subjects. */
+/** The folder that is served to the browser: scripts and wasm files of all subjects. */
 import { copyFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import type { WebPeer } from './peers.ts';
 /** The name of our module in the folder. */
 export const OURS = 'ortgrad.js';
 
-/** That of a peer's */
+/** The name of a peer's module. */
 export function moduleOf({ script }: WebPeer): string {
   return path.basename(script);
 }

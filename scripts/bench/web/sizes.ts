@@ -39,7 +39,7 @@ export async function benchSizes(
         compressed_kb.toFixed(0),
       ]),
       notes: [
-        'scripts minified by esbuild, everything that they export; compressed by gzip; of several wasm files of a library a page downloads one',
+        'scripts with everything that they export, minified by esbuild and compressed by gzip; a page downloads one of the wasm files of a library',
       ],
     },
   };

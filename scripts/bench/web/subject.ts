@@ -27,7 +27,7 @@ export async function openSubject(
 ): Promise<PageSubject> {
   const page = await browser.newPage();
   try {
-    // Libraries that take a thread for every core take as many as the others.
+    // Some libraries take a thread for every core. So they take as many as the job says.
     await page.addInitScript(
       `Object.defineProperty(navigator, 'hardwareConcurrency', { value: ${job.threads} })`,
     );
@@ -59,7 +59,7 @@ export async function openSubject(
   };
 }
 
-/** A page that takes longer is closed, which ends what it does. */
+/** Waits at most `limit`. A page that takes longer is closed, which ends its work. */
 async function within<T>(limit: number, page: Page, work: Promise<T>): Promise<T> {
   let isLate = false;
   const timer = setTimeout(() => {
@@ -75,7 +75,7 @@ async function within<T>(limit: number, page: Page, work: Promise<T>): Promise<T
   }
 }
 
-/** What the page said, without where playwright was when it heard it. */
+/** The page's own error, without the prefix that playwright adds. */
 function shortened(error: unknown): unknown {
   return error instanceof Error ? new Error(error.message.replace(/^page\.\w+: (Error: )?/, '')) : error;
 }

@@ -1,4 +1,4 @@
-/** Images a second of every kind of work of one network, by us and by the peers, each in a page of its own. */
+/** Images a second of every kind of work of one network, by ortgrad and its peers, each in a page of its own. */
 import path from 'node:path';
 import type { Browser } from 'playwright-core';
 import type { GraphName } from '../../../src/artifacts/build.ts';
@@ -21,7 +21,7 @@ export interface WebSettings {
   readonly browser: Browser;
   /** The folder that is served. */
   readonly folder: string;
-  /** Where, with and without cross-origin isolation. */
+  /** Its addresses, with and without cross-origin isolation. */
   readonly origins: { readonly plain: string; readonly isolated: string };
   /** Milliseconds that a peer has to be ready and to compute once. */
   readonly limit: number;
@@ -36,9 +36,9 @@ export interface WebRow {
   readonly median_ms: number;
   readonly min_ms: number;
   readonly images_per_s: number;
-  /** The peer's time over ours with as many threads, of the same rounds. */
+  /** The peer's time over ortgrad's with as many threads, in the same rounds. */
   readonly over_ours?: number;
-  /** The relative error of each tensor, against ours with the fewest threads. */
+  /** The relative error of each tensor, against ortgrad's with the fewest threads. */
   readonly errors?: Readonly<Record<string, number>>;
 }
 
@@ -97,7 +97,7 @@ async function benchWork(work: Work, { stage, settings, notes }: Context): Promi
   }
 }
 
-/** Ours and the peers', those that compute what ours does. */
+/** ortgrad and the peers that compute the same numbers. */
 async function startAll(work: Work, contenders: Contender[], context: Context): Promise<void> {
   const { settings, notes } = context;
   let reference: Tensors | undefined;
@@ -110,7 +110,7 @@ async function startAll(work: Work, contenders: Contender[], context: Context): 
     reference ??= own;
   }
   for (const peer of settings.peers) {
-    // What does not work with one number of threads need not be tried with the next.
+    // A variant that fails with one number of threads is not tried with the next.
     let { variants } = peer;
     for (const threads of settings.threads) {
       const wanted = { work, threads, reference: reference ?? new Map() };
@@ -128,7 +128,7 @@ interface Wanted {
   readonly reference: Tensors;
 }
 
-/** The first of a peer's variants that computes what ours does, and those from it on. */
+/** The first of a peer's variants that computes the same numbers, and the variants from it on. */
 async function startPeer(
   peer: WebPeer,
   { work, threads, reference }: Wanted,
@@ -170,7 +170,7 @@ function openPage(
   });
 }
 
-/** A job's files as their addresses. */
+/** The job with the addresses of its files in place of their paths. */
 function addressed(job: Job, folder: string): Job {
   const address = (file: string) =>
     path.relative(folder, file).split(path.sep).map(encodeURIComponent).join('/');
@@ -224,7 +224,7 @@ function section(title: string, rows: readonly WebRow[], notes: readonly string[
   };
 }
 
-/** By tensor, the blocks of the network taken together: the worst of them, over all threads. */
+/** The largest error of each tensor, over the blocks of the network and all numbers of threads. */
 function errorSection(title: string, rows: readonly WebRow[]): Section {
   const columns = [...new Set(rows.map(({ work, subject }) => `${work}: ${subject}`))];
   const errors = new Map<string, Map<string, number>>();
@@ -245,7 +245,7 @@ function errorSection(title: string, rows: readonly WebRow[]): Section {
       ...columns.map((column) => own.get(column)?.toExponential(1) ?? ''),
     ]),
     notes: [
-      'gradients that are zero but for rounding, as of key biases, are measured against the whole gradient',
+      'gradients that are zero except for rounding, such as those of key biases, are measured against the whole gradient',
     ],
   };
 }

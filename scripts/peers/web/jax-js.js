@@ -1,5 +1,6 @@
 /**
- * The same Vision Transformer in jax-js, for `npm run bench:web`: the interface is in scripts/bench/web/page.ts. An array is used up by whatever takes it; `.ref` keeps it for another use.
+ * The same Vision Transformer in jax-js, for `npm run bench:web`. The interface is in scripts/bench/web/page.ts. In jax-js
+ * a function uses up the arrays that it takes; `.ref` keeps an array for another use.
  */
 import {
   blockUntilReady,

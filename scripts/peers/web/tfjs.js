@@ -10,8 +10,8 @@ const shiftOf = tf.customGrad((x, save) => {
 });
 
 /**
- * TensorFlow.js loses the second derivative of what keeps its output for the first, as exp, softmax and logSoftmax do
- * (https://github.com/tensorflow/tfjs/issues/3252). expm1 keeps its input.
+ * Some functions of TensorFlow.js save their output to compute their derivative: exp, softmax and logSoftmax. Their second
+ * derivatives are lost (https://github.com/tensorflow/tfjs/issues/3252). expm1 saves its input, so it is used instead.
  */
 const writtenOut = {
   softmax(x) {

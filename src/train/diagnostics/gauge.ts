@@ -33,7 +33,7 @@ interface ParameterSums {
   readonly moments: MomentSums | undefined;
 }
 
-/** Makes a gauge for each step that is measured. */
+/** Returns a function that makes a gauge for a step that is to be measured. */
 export function createGauges(
   parameters: readonly Pick<ManifestParameter, 'path' | 'shape'>[],
   config: Config,
@@ -41,7 +41,7 @@ export function createGauges(
   const groups = groupIndices(parameters.map(({ path }) => path));
   const rule = momentRule(config);
   const largest = Math.max(...parameters.map(({ shape }) => sizeOf(shape)));
-  /** A parameter as it was before its update. */
+  /** Holds a parameter's values from before its update. */
   const scratch = new Float32Array(largest);
 
   return () => {
@@ -99,7 +99,7 @@ function momentRule({ optimizer, beta2, epsilon, decay }: Config): MomentRule | 
     : { beta2, corrected: true, epsilon };
 }
 
-/** In degrees. The inner product has seven digits, so that less than a twentieth of a degree is noise. */
+/** In degrees. The inner product has seven digits, so an angle below a twentieth of a degree is noise. */
 export function angleBetween(norm: number, other: number, dot: number): number {
   if (norm === 0 || other === 0) return 0;
   return (180 / Math.PI) * Math.acos(Math.min(1, Math.max(-1, dot / (norm * other))));

@@ -1,4 +1,4 @@
-/** Parameters in groups by what they are part of, so that a large model has a few lines in a chart. */
+/** Groups parameters by the part of the model they belong to, so that a large model has a few lines in a chart. */
 
 /** The first pattern that a path matches names its group. */
 const GROUPS: readonly (readonly [pattern: RegExp, group: string])[] = [
@@ -9,7 +9,7 @@ const GROUPS: readonly (readonly [pattern: RegExp, group: string])[] = [
   [/^head\//, 'head'],
 ];
 
-/** The group of any path; of one that no pattern covers, its first part without a number: `fc12/kernel` is of `fc`. */
+/** The group of a path. If no pattern matches: the path's first part without its number, `fc` for `fc12/kernel`. */
 export function groupOf(path: string): string {
   const known = GROUPS.find(([pattern]) => pattern.test(path));
   if (known) return known[1];
@@ -17,7 +17,7 @@ export function groupOf(path: string): string {
   return first.replace(/\d+$/, '') || first;
 }
 
-/** The parameters' numbers by group, in the order in which the groups first appear. */
+/** The indices of the parameters by group. Groups are in the order in which they first appear. */
 export function groupIndices(paths: readonly string[]): ReadonlyMap<string, readonly number[]> {
   const groups = new Map<string, number[]>();
   paths.forEach((path, i) => {

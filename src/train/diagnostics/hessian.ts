@@ -4,7 +4,7 @@ import { topEigenvalue } from './lanczos.ts';
 import type { HessianRecord } from './record.ts';
 import { dotOf, type Operator, randomSigns } from './vectors.ts';
 
-/** Within a thousandth, in 40 products at most. */
+/** The eigenvalue is found to within a thousandth, in 40 products at most. */
 const EIGENVALUE = { tolerance: 1e-3, most: 40 };
 export const TRACE_PROBES = 10;
 

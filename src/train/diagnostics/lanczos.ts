@@ -1,7 +1,7 @@
 /**
- * The largest eigenvalue of a symmetric matrix that is known by its products with vectors (Lanczos 1950; Parlett, *The
- * Symmetric Eigenvalue Problem*, chapter 13). Vectors are not made orthogonal again, so three of them are enough. Rounding
- * then adds copies of eigenvalues that are already found, which does not matter for the largest.
+ * The largest eigenvalue of a symmetric matrix, from its products with vectors (Lanczos 1950; Parlett, *The Symmetric
+ * Eigenvalue Problem*, chapter 13). The vectors are not reorthogonalized, so only three are held at once. Rounding then
+ * adds copies of eigenvalues that are already found, which does not change the largest.
  */
 import { axpy, dotOf, normOf, type Operator, scaled, type Vector } from './vectors.ts';
 
@@ -12,7 +12,7 @@ export interface TopEigenvalue {
   readonly products: number;
 }
 
-/** From a start that is not 0, until the error is below `tolerance` times the value or after `most` products. */
+/** `start` is not 0. Ends when the error is at most `tolerance` times the value, or after `most` products. */
 export async function topEigenvalue(
   times: Operator,
   start: Vector,
@@ -43,7 +43,7 @@ export function largestOf(a: readonly number[], b: readonly number[]): number {
   const reach = (i: number) => Math.abs(b[i - 1] ?? 0) + Math.abs(b[i] ?? 0);
   let low = Math.max(...a);
   let high = Math.max(...a.map((x, i) => x + reach(i)));
-  // Until nothing lies in between: 52 halvings of a range that is not many times its ends, more where it is.
+  // Until no float64 lies between the two: about 52 halvings, more if the range is many times larger than its ends.
   for (let middle = (low + high) / 2; middle > low && middle < high; middle = (low + high) / 2) {
     if (isAboveAll(a, b, middle)) high = middle;
     else low = middle;
@@ -62,8 +62,8 @@ function isAboveAll(a: readonly number[], b: readonly number[], x: number): bool
 }
 
 /**
- * The last component of the unit eigenvector, from the last upwards: in that direction the components grow, once the
- * eigenvalue is nearly found, and rounding does not.
+ * The last component of the unit eigenvector. The recurrence runs from the last component upwards: once the eigenvalue is
+ * nearly found, components grow in that direction, and rounding errors do not grow with them.
  */
 function lastComponent(a: readonly number[], b: readonly number[], value: number): number {
   let [below, here, squares] = [0, 1, 1];

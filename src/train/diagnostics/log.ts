@@ -1,4 +1,4 @@
-/** `diagnostics.jsonl`: see record.ts. Beside metrics.jsonl, and resumed as it is (`seconds` differ). */
+/** `diagnostics.jsonl` (record.ts). It is resumed in the same way as metrics.jsonl; only `seconds` then differ. */
 import * as v from 'valibot';
 import { openLines, readLines } from '../json-lines.ts';
 import type { DiagnosticsRecord } from './record.ts';
@@ -71,7 +71,7 @@ export function openDiagnosticsLog(path: string, at: { resumeAtStep?: number } =
   };
 }
 
-/** All complete lines, also of a file still being written. @throws UserError naming a broken line */
+/** All complete lines; the file may still be being written. @throws UserError naming a broken line */
 export function readDiagnostics(path: string): DiagnosticsLine[] {
   return readLines(path, Line);
 }

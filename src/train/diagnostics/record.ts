@@ -10,12 +10,12 @@ export interface GroupRecord {
   readonly update_norm: number;
   /** Before the update. */
   readonly weight_norm: number;
-  /** The update's norm over the weights'; null where these are all 0. */
+  /** The update's norm over the weights' norm. Null if all weights are 0. */
   readonly update_ratio: number | null;
-  /** Of Adam's second moment after the step, bias-corrected, over the elements; null with an optimizer that has none. */
+  /** Over the elements: mean and spread of Adam's bias-corrected second moment after the step. Null if there is none. */
   readonly nu_mean: number | null;
   readonly nu_std: number | null;
-  /** Of the adaptive learning rate 1/(√v̂ + ε) over the elements, and of its logarithm. */
+  /** Over the elements: mean and variance of the adaptive learning rate 1/(√v̂ + ε), and variance of its logarithm. */
   readonly adaptive_rate_mean: number | null;
   readonly adaptive_rate_variance: number | null;
   readonly adaptive_rate_log_variance: number | null;
@@ -34,12 +34,12 @@ export interface StepRecord {
   readonly lr: number;
   /** Between the clean and the regularized gradient, in degrees; null without regularization. */
   readonly gr_angle: number | null;
-  /** Of theory: see `rectification`. Null with an optimizer other than Adam. */
+  /** What theory predicts: see `rectification` in second-moment.ts. Null with an optimizer other than Adam. */
   readonly rho: number | null;
   readonly rectification: number | null;
   readonly all: GroupRecord;
   readonly groups: Readonly<Record<string, GroupRecord>>;
-  /** What the measurement took. */
+  /** The time that the measurement took. */
   readonly seconds: number;
 }
 

@@ -1,10 +1,10 @@
 /**
- * What the second moment v makes of the learning rate: an element's step is lr·ψ times its first moment, with the
- * adaptive learning rate ψ = 1/(√v̂ + ε). Its variance is what warmup is said to be needed for (Liu et al., *On the
+ * How the second moment v changes the learning rate. An element's step is lr·ψ times its first moment, with the adaptive
+ * learning rate ψ = 1/(√v̂ + ε). The variance of ψ is said to be the reason why Adam needs a warmup (Liu et al., *On the
  * Variance of the Adaptive Learning Rate and Beyond*, ICLR 2020, arXiv 1908.03265).
  */
 
-/** A number over many elements: enough for its mean and variance, and to be added up. */
+/** Sums over elements, from which mean and variance follow. Those of several parameters add up. */
 export interface Sums {
   readonly count: number;
   readonly sum: number;
@@ -16,7 +16,7 @@ export interface MomentSums {
   readonly nu: Sums;
   /** Of ψ. */
   readonly rate: Sums;
-  /** Of log ψ: a few elements that hardly get a gradient, whose ψ nears 1/ε, decide ψ's mean and variance. */
+  /** Of log ψ. A few elements with hardly any gradient have ψ near 1/ε, and these alone decide ψ's mean and variance. */
   readonly logRate: Sums;
 }
 
@@ -62,15 +62,15 @@ export function mean({ count, sum }: Sums): number {
   return sum / count;
 }
 
-/** Over the elements that there are: they are no sample of more. */
+/** The variance of the elements themselves, divided by n: they are not a sample of a larger set. */
 export function variance(sums: Sums): number {
   return Math.max(0, sums.squares / sums.count - mean(sums) ** 2);
 }
 
 /**
- * What theory says of ψ's variance at a step, where gradients are independent and normal: v is then as good as an
- * average over ρ squares (section 4.1), and while ρ > 4 the variance is 1/r² times that of the far future, with the
- * rectification r of RAdam (section 4.2). Before, it is infinite, and r null.
+ * What theory says about ψ's variance at a step, if gradients are independent and normal. Then v is as good as an average
+ * over ρ squares (section 4.1). If ρ > 4, the variance is 1/r² times its limit after many steps, with RAdam's
+ * rectification r (section 4.2). If ρ ≤ 4, the variance is infinite, and r is null.
  */
 export function rectification(
   beta2: number,

@@ -1,17 +1,18 @@
 /**
- * Spikes: gradient norms far outside their running spread. The rule, on the logarithm of the norm: a step is a spike
- * where it exceeds the median of the 100 steps before by more than 6 robust standard deviations of these (1.4826 times
- * the median distance from the median) and by more than a factor of 2, after at least 25 steps. Median and spread are
- * hardly moved by earlier spikes, and follow a norm that settles on another level within some 50 steps. Also for browsers.
+ * Spikes: gradient norms far outside their running spread. The rule looks at the logarithm of the norm, from the 26th
+ * step on. A step is a spike if its norm exceeds the median of the 100 steps before it by more than 6 robust standard
+ * deviations and by more than a factor of 2. The robust standard deviation is 1.4826 times the median distance from the
+ * median. Earlier spikes hardly move median and spread. If the norm settles on another level, both follow it within some
+ * 50 steps. Also for browsers.
  */
 import { median } from '../../median.ts';
 
-/** How many steps of before a mark looks at. */
+/** How many earlier steps a norm is compared with. */
 export const SPIKE_WINDOW = 100;
 const FEWEST = 25;
 const SPREADS = 6;
 const FACTOR = 2;
-/** Of a normal distribution, the standard deviation over the median distance from the median. */
+/** For a normal distribution: the standard deviation over the median distance from the median. */
 const NORMAL = 1.4826;
 
 /** The norms of one step. */
@@ -22,8 +23,9 @@ export interface Norms {
 }
 
 /**
- * Takes the norms of one step after the other, and tells how many times its running median the larger of the spiking
- * ones is; null where none is. `earlier`: the steps before, of a run that goes on.
+ * Returns a function to be called with the norms of one step after the other. It returns null if neither norm is a spike.
+ * Otherwise it returns the ratio of the norm to its running median, the larger ratio if both are spikes. `earlier` holds
+ * the steps before, for a run that resumes.
  */
 export function createSpikeMarks(earlier: readonly Norms[] = []): (norms: Norms) => number | null {
   const [clean, regularized] = [createMark(), createMark()];
