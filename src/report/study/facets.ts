@@ -86,15 +86,14 @@ export function variantsOf({ arms }: Setting): readonly string[] {
 }
 
 /**
- * Whether two settings differ only in a facet. Options that are set only by the axes that set the facet may differ too:
- * the learning rate may go with the optimizer. An option that has no effect in one of the settings makes no difference.
+ * Whether two settings differ only in a facet. Options that no other axis sets may differ too, since they go with the
+ * facet: an axis of optimizers may set their learning rates, and the default weight decay follows the optimizer. An
+ * option that has no effect in one of the settings makes no difference.
  */
 export function sameBut({ axes }: Facets, besides: Facet, a: Setting, b: Setting): boolean {
   const option: string = FACET_OPTIONS[besides];
-  const [moving, others] = [true, false].map((isMoving) =>
-    axes.filter(({ options }) => options.includes(option) === isMoving).flatMap(({ options }) => options),
-  );
-  const goesWithIt = (key: string) => key === option || (moving?.includes(key) && !others?.includes(key));
+  const others = axes.filter(({ options }) => !options.includes(option)).flatMap(({ options }) => options);
+  const goesWithIt = (key: string) => key === option || !others.includes(key);
   return (
     FACETS.every((facet) => facet === besides || a[facet] === b[facet]) &&
     [...a.options].every(([key, value]) => goesWithIt(key) || (b.options.get(key) ?? value) === value)
