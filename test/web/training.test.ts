@@ -35,7 +35,7 @@ const settings = {
 };
 const cpu = { device: 'cpu', threads: 1 } as const;
 const backend: Backend = { load: (graph) => createSession(graph, cpu) };
-/** As a page has it on WebGPU; on the processor here, which takes the same graphs. */
+/** The backend of a page on WebGPU, here on the processor, which takes the same graphs. */
 const resident: Backend = { ...backend, open: (step, next) => createResidentSession(step, cpu, next) };
 
 let dataset: PageDataset;
