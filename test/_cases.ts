@@ -1,6 +1,6 @@
 /**
- * At least one use of every op, with inputs away from kinks: what is checked of all ops is checked of these. The table
- * is total: an op without a case does not compile.
+ * At least one use of every op, with inputs away from kinks. Tests of all ops run these cases. The table is total: an
+ * op without a case does not compile.
  */
 import * as ops from '../src/onnx/ops.ts';
 import type { OpType, Value } from '../src/onnx/value.ts';

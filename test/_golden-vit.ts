@@ -1,4 +1,6 @@
-/** The small Vision Transformer of scripts/peers/golden_vit.py, as the trainer runs it, and what PyTorch makes of it. */
+/**
+ * The small Vision Transformer of scripts/peers/golden_vit.py, as the trainer runs it, and PyTorch's results for it.
+ */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { buildGraphs, type GraphName } from '../src/artifacts/build.ts';

@@ -14,7 +14,7 @@ export interface Steps {
   readonly spec: Spec;
   readonly batch: number;
   readonly count: number;
-  /** Of the config, beside a peak learning rate of 0.01. */
+  /** Options of the config, besides a peak learning rate of 0.01. */
   readonly options: object;
 }
 
@@ -79,7 +79,7 @@ export function start({ spec, batch, options }: Steps) {
   const manifest = describeGraphs('steps', spec, built, batch, '');
   const parameters = new ParameterArrays(manifest);
   parameters.initialize(3);
-  // The head begins with zeros, and no gradient would go beyond it.
+  // A head of zeros would pass no gradient on to the layers before it.
   const head = manifest.parameters.findIndex(({ path }) => path === 'head/kernel');
   const kernel = parameters.values.views[head];
   kernel?.set(kernel.map((_, i) => 0.2 * Math.sin(i)));
@@ -112,11 +112,11 @@ export const norm = (values: Iterable<number>): number => Math.hypot(...values);
 
 export interface Difference {
   readonly name: string;
-  /** Of the l2 norms, relative to the expected tensor, or to all tensors where that one is next to nothing. */
+  /** The l2 norm of the difference, relative to the expected tensor, or to all tensors where that one is almost 0. */
   readonly error: number;
 }
 
-/** How far tensors are from the expected ones, the furthest first. `isNoise` says which are next to nothing. */
+/** How far tensors are from the expected ones, the furthest first. `isNoise` says which are almost 0. */
 export function differences(
   got: readonly Float32Array[],
   expected: readonly Float32Array[],

@@ -25,7 +25,7 @@ import { elementwiseComposite } from './composite.ts';
 
 // GELU (Hendrycks & Gimpel 2016), exact: x·Φ(x) = u·F(u)/√2 with u = x/√2 and F = 1 + erf u. With φ = F' = (2/√π)·e^(−u²),
 //   (u·F)' = F + u·φ,  (u·F)'' = 2φ·(1 − u²).
-// The factors 1/√2 stay outside, where they become those of the products around.
+// The factors 1/√2 stay outside, so that a pass can move them into the matrix products before and behind.
 const cumulative = (u: Value): Value => add(erf(u), 1);
 const density = (u: Value): Value => exp(sub(Math.log(2 / Math.sqrt(Math.PI)), mul(u, u)));
 const curvature = (u: Value): Value => mul(mul(density(u), sub(1, mul(u, u))), 2);
@@ -64,13 +64,13 @@ const stop: Composite = {
   jvp: () => [undefined],
 };
 
-/** The value itself, with a derivative of 0. Any shape and dtype. Nothing of it is left in the graph that is written. */
+/** The value itself, with a derivative of 0. Any shape and dtype. The graph that is written has no node for it. */
 export function stopGradient(x: Value): Value {
   const [stopped] = call(stop, [x]);
   return stopped ?? x;
 }
 
-/** Layer normalisation (Ba et al. 2016) over the last axis, with scale and bias of that axis' size. */
+/** Layer normalisation (Ba et al. 2016) over the last axis, with scale and bias of shape [n] for an axis of length n. */
 export function layerNorm(x: Value, scale: Value, bias: Value, epsilon: number): Value {
   const width = x.shape.at(-1);
   if (typeof width !== 'number')

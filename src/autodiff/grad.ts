@@ -14,8 +14,8 @@ import {
 import { rules } from './rules/index.ts';
 
 /**
- * The gradient of a scalar with respect to each of `xs` (which may be any values, not inputs only); zeros where
- * it does not depend on one. `y`: float32 of one element.
+ * The gradient of a scalar with respect to each of `xs`, which may be any values, not only inputs. It is zeros for an
+ * x that the scalar does not depend on. `y`: float32 of one element.
  */
 export function grad(y: Value, xs: readonly Value[]): Value[] {
   const shape = staticShape(y.shape, 'grad');
@@ -26,8 +26,8 @@ export function grad(y: Value, xs: readonly Value[]): Value[] {
 }
 
 /**
- * The cotangents of `xs` given those of `ys` (vector-Jacobian product); none where zero. Only nodes on a path
- * from an x to a y are visited.
+ * The cotangents of `xs`, given those of `ys` (vector-Jacobian product). A cotangent that is zero is undefined. Only
+ * nodes on a path from an x to a y are visited.
  */
 export function vjp(
   ys: readonly Value[],
@@ -60,7 +60,7 @@ export function vjp(
   return xs.map((x) => accumulated.get(x));
 }
 
-/** The tangents of `ys` given those of `xs` (Jacobian-vector product); none where zero. */
+/** The tangents of `ys`, given those of `xs` (Jacobian-vector product). A tangent that is zero is undefined. */
 export function jvp(
   ys: readonly Value[],
   xs: readonly Value[],
@@ -93,7 +93,7 @@ export function hvp(gs: readonly Value[], xs: readonly Value[], vs: readonly Val
   return jvp(gs, xs, vs).map((hv, i) => hv ?? zeros(staticShape(xs[i]?.shape ?? [], 'hvp')));
 }
 
-/** The values among a graph's that depend on one of `xs`, these included. */
+/** The values of a graph that depend on one of `xs`, and `xs` themselves. */
 function dependents(order: readonly Node[], xs: readonly Value[]): Set<Value> {
   const active = new Set(xs);
   for (const node of order) {
@@ -138,7 +138,7 @@ function areTangents<Op extends OpType>(
   return tangents.length === node.inputs.length;
 }
 
-/** A derivative has the type of what it is the derivative of: a wrong rule is named here, not three passes later. */
+/** A cotangent or tangent has the type of its value. Checking it here names the rule that is wrong. */
 function check(
   where: string,
   what: string,

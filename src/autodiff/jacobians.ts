@@ -1,7 +1,8 @@
 /**
- * The Jacobians of softmax and of normalisation, times a vector. Both are symmetric, so that one function serves the
- * backward pass and the tangent, and each is a composite whose own derivatives reuse its values.
+ * The Jacobians of softmax and of normalisation, times a vector. Both are symmetric, so one function serves for
+ * cotangents and for tangents. Each is a composite, so that its derivatives reuse its values.
  */
+import { expectAt } from '../expect.ts';
 import {
   add,
   call,
@@ -16,37 +17,32 @@ import {
 } from '../onnx/ops.ts';
 import { staticDim } from '../onnx/shapes.ts';
 import type { Composite, Value } from '../onnx/value.ts';
-import { lift, sum } from './linear.ts';
+import { lift } from './linear.ts';
 
-/** A function of (x, v), linear in v with a symmetric matrix, given how it and its result change with x. */
+/** A function J(x)·v with a symmetric matrix J, and its derivatives with respect to x. */
 interface SymmetricMap {
   readonly body: (x: Value, v: Value) => Value;
-  /** The cotangent of x. */
+  /** The cotangent of x, given that of the result. */
   readonly adjoint: (ct: Value, x: Value, v: Value) => Value;
-  /** The tangent of the result, where that of v is there or not. */
+  /** The tangent of the result, given those of x and v. An undefined tangent of v is zero. */
   readonly tangent: (tx: Value, tv: Value | undefined, x: Value, v: Value) => Value;
 }
 
 function symmetricMap(name: string, { body, adjoint, tangent }: SymmetricMap) {
-  const apply = (x: Value, v: Value): Value => one(call(composite, [x, v])[0]);
+  const apply = (x: Value, v: Value): Value => expectAt(call(composite, [x, v]), 0);
   const composite: Composite = {
     name,
-    body: (inputs) => [body(one(inputs[0]), one(inputs[1]))],
+    body: (inputs) => [body(expectAt(inputs, 0), expectAt(inputs, 1))],
     vjp: ([ct], _y, inputs) => {
-      const [x, v] = [one(inputs[0]), one(inputs[1])];
+      const [x, v] = [expectAt(inputs, 0), expectAt(inputs, 1)];
       return [lift(ct, (d) => adjoint(d, x, v)), lift(ct, (d) => apply(x, d))];
     },
     jvp: ([tx, tv], _y, inputs) => {
-      const [x, v] = [one(inputs[0]), one(inputs[1])];
+      const [x, v] = [expectAt(inputs, 0), expectAt(inputs, 1)];
       return [tx ? tangent(tx, tv, x, v) : lift(tv, (t) => apply(x, t))];
     },
   };
   return apply;
-}
-
-function one(value: Value | undefined): Value {
-  if (!value) throw new Error('internal: a symmetric map takes two values');
-  return value;
 }
 
 /** (a∘v) − a·Σ(a∘v) with a = softmax(x) over the axis: the Jacobian of softmax at x times v. */
@@ -61,12 +57,8 @@ export function softmaxJacobian(x: Value, v: Value, axis: number): Value {
     // a' = J·x', z = a∘v' + a'∘(v − Σ(a∘v)); the tangent is z − a·Σz, since Σa' = 0.
     tangent: (tx, tv, at, d) => {
       const a = softmax(at, axis);
-      const z = one(
-        sum(
-          mul(jacobian(at, tx), centred(a, d)),
-          lift(tv, (t) => mul(a, t)),
-        ),
-      );
+      const byX = mul(jacobian(at, tx), centred(a, d));
+      const z = tv ? add(byX, mul(a, tv)) : byX;
       return sub(z, mul(a, total(z)));
     },
     adjoint: (ct, at, d) => {
@@ -101,16 +93,12 @@ export function normJacobian(x: Value, v: Value, epsilon: number): Value {
       const t = mean(mul(d, hat));
       const shrink = mul(inverse, mean(mul(hat, tx)));
       const tHat = jacobian(at, tx);
-      const tT = one(
-        sum(
-          lift(tv, (u) => mean(mul(u, hat))),
-          mean(mul(d, tHat)),
-        ),
-      );
+      const byHat = mean(mul(d, tHat));
+      const tT = tv ? add(mean(mul(tv, hat)), byHat) : byHat;
       const turned = add(add(mul(hat, sub(tT, mul(shrink, t))), mul(tHat, t)), mul(centred(d), shrink));
       return mul(inverse, tv ? sub(centred(tv), turned) : neg(turned));
     },
-    // x̂ and s in turn: s·(…)·∂x̂ and J/s·∂s, with ∂s = −s²·mean(x̂∘∂x).
+    // The sum of the parts that come by x̂ and by s, which changes by −s²·mean(x̂∘x').
     adjoint: (ct, at, d) => {
       const { hat, inverse } = statistics(at);
       const byHat = add(mul(ct, mean(mul(d, hat))), mul(d, mean(mul(ct, hat))));

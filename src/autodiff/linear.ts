@@ -11,20 +11,20 @@ export function sumTo(ct: Value, shape: Shape): Value {
   return reshape(reduceSum(ct, { axes, keepdims: true }), shape);
 }
 
-/** The sum of the values that are there; none where all are zero. */
+/** The sum of tangents or cotangents. An undefined one is zero, and so is the sum where all are. */
 export function sum(...values: readonly (Value | undefined)[]): Value | undefined {
   let total: Value | undefined;
   for (const value of values) if (value) total = total ? add(total, value) : value;
   return total;
 }
 
-/** Broadcasts to a shape, where the value is there: a tangent must have its primal's shape. */
+/** Broadcasts a tangent to the shape of its value, which it must have. An undefined tangent is zero and stays so. */
 export function toShape(value: Value | undefined, shape: Shape): Value | undefined {
   if (!value || sameShape(value.shape, shape)) return value;
   return expand(value, staticShape(shape));
 }
 
-/** Applies a linear function to a tangent or cotangent that may be zero. */
+/** Applies a linear function to a tangent or cotangent. An undefined one is zero, and so is its result. */
 export function lift(value: Value | undefined, linear: (value: Value) => Value): Value | undefined {
   return value && linear(value);
 }

@@ -1,4 +1,4 @@
-/** Nodes from descriptions: the one place where nodes of the op set are made and checked. */
+/** Makes nodes of the op set, checked against their descriptions. No other place makes them. */
 import { UserError } from '../errors.ts';
 import { OPS } from './opset/index.ts';
 import type { Arity, Schema } from './opset/schema.ts';
@@ -29,7 +29,7 @@ export function apply<Op extends EmittedOp>(
   return new Node<Op>(op, inputs, attributes, SCHEMAS[op].infer(inputs, attributes, op)).outputs;
 }
 
-/** The same for operands of any number, as a file gives them. */
+/** apply() on a list of operands, as a file gives them. Throws UserError where the op takes another number of them. */
 export function applyTo<Op extends EmittedOp>(
   op: Op,
   operands: readonly Value[],
@@ -54,7 +54,7 @@ export function isEmittedNode(node: Node): node is Node<EmittedOp> {
   return isEmitted(node.op);
 }
 
-/** The ops that passes/portable.ts writes with others. */
+/** The ops that passes/portable.ts writes with other ops. */
 export type RewrittenOp = {
   [Op in EmittedOp]: (typeof OPS)[Op]['webgpu'] extends 'native' ? never : Op;
 }[EmittedOp];

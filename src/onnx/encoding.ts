@@ -1,10 +1,10 @@
-/** The numbers that ONNX files use. How each op is written is in its description (opset/). */
+/** The numbers that ONNX files use. The description of an op (opset/) says how it is written. */
 import { UserError } from '../errors.ts';
 import type { DType } from './value.ts';
 
 export const OPSET = 18;
 export const IR_VERSION = 8;
-/** The domain of ONNX Runtime's own operators, in every stock build. */
+/** The domain of ONNX Runtime's own operators, which every stock build has. */
 export const MICROSOFT = 'com.microsoft';
 
 /** TensorProto.DataType */
@@ -17,7 +17,7 @@ export const DATA_TYPES: Readonly<Record<DType, number>> = {
   uint8: 2,
 };
 
-/** The dtype of a file's number for it. */
+/** The dtype that a file's number stands for. `name` is the tensor's, for the error. */
 export function dtypeOf(type: number, name: string): DType {
   const dtypes: readonly DType[] = ['float32', 'float16', 'int32', 'int64', 'bool', 'uint8'];
   const dtype = dtypes.find((candidate) => DATA_TYPES[candidate] === type);

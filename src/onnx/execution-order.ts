@@ -1,20 +1,20 @@
 /**
- * Making ONNX Runtime run the nodes of a file in a certain order. It starts from the nodes whose results nobody uses, the
- * last of the file first, and runs before each what it needs, again the last of the file first
- * (Graph::ReverseDFSFrom). So what is to run first is written last, and where that is not enough, a cheap node whose
- * result nobody uses, the Shape of a value, brings that value's turn forward: an anchor. This works with ONNX Runtime's
- * optimizations off, which would remove such nodes.
+ * Makes ONNX Runtime run the nodes of a file in a given order. ONNX Runtime goes through the nodes whose results nobody
+ * uses, from the last of the file to the first. Before each it runs the nodes that it needs, also from the last of the
+ * file to the first (Graph::ReverseDFSFrom). So the node that is to run first is written last. Where that is not enough,
+ * an anchor brings a value's turn forward: a Shape of the value, a cheap node whose result nobody uses. ONNX Runtime's
+ * optimizations must be off, since they would remove anchors.
  */
 import { topologicalOrder } from './graph.ts';
 import { type Node, operands } from './value.ts';
 
-/** How far ahead an anchor may reach: a longer search finds few more that one anchor can cover. */
+/** The most nodes that one anchor is tried for: with more, few anchors are saved. */
 const REACH = 64;
 
 export interface FileOrder<N extends Node> {
   /** The nodes in the order in which to write them, each after those it uses. */
   readonly nodes: readonly N[];
-  /** The nodes whose anchors to write behind them, in this order. */
+  /** The nodes that get an anchor. The anchors are written behind all nodes, in this order. */
   readonly anchors: readonly N[];
 }
 
@@ -43,7 +43,7 @@ export function fileOrderFor<N extends Node>(order: readonly N[]): FileOrder<N> 
   return { nodes, anchors: anchors.reverse() };
 }
 
-/** Whether the search from node `from`, when those before `done` have run, runs exactly `done`, `done` + 1, … `from`. */
+/** Whether ONNX Runtime's search from node `from` runs `done`, `done` + 1, … `from`, when those before have run. */
 function comesNext(from: number, done: number, above: readonly (readonly number[])[]): boolean {
   const entered = new Set<number>();
   const stack = [{ node: from, leave: false }];

@@ -1,8 +1,8 @@
-/** IEEE 754 half precision, as the bits of uint16: what files store; nothing here computes in it. */
+/** IEEE 754 half precision, as bits in a uint16. Files store it; nothing here computes in it. */
 
 export const FLOAT16_MAX = 65504;
 
-/** Rounds to nearest, ties to even; what is beyond the largest float16 becomes infinite. */
+/** Rounds to the nearest float16, ties to even. Values that round beyond the largest become infinite. */
 export function toFloat16(values: Float32Array): Uint16Array {
   const single = new Uint32Array(values.buffer, values.byteOffset, values.length);
   return Uint16Array.from(single, (bits) => {
@@ -10,8 +10,11 @@ export function toFloat16(values: Float32Array): Uint16Array {
     const magnitude = bits & 0x7fffffff;
     if (magnitude > 0x7f800000) return sign | 0x7e00; // not a number
     if (magnitude >= 0x47800000) return sign | 0x7c00; // 2^16 and more
-    // Below 2^-14 a float16 counts in units of 2^-24; elsewhere 13 bits of the fraction go and the exponent's bias.
+    // Below 2^-14 a float16 counts in units of 2^-24.
+
     if (magnitude < 0x38800000) return sign | subnormal(magnitude);
+    // Elsewhere the fraction loses 13 bits, and the exponent's bias goes from 127 to 15.
+    // Elsewhere the fraction loses 13 bits, and the exponent's bias goes from 127 to 15.
     const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
     return sign | ((rounded >>> 13) - (112 << 10));
   });
@@ -19,7 +22,7 @@ export function toFloat16(values: Float32Array): Uint16Array {
 
 function subnormal(magnitude: number): number {
   const exponent = magnitude >>> 23;
-  if (exponent < 102) return 0; // below half of the smallest
+  if (exponent < 102) return 0; // below half of the smallest float16 float16
   const fraction = (magnitude & 0x7fffff) | 0x800000;
   const shift = 126 - exponent;
   const kept = fraction >>> shift;
@@ -28,7 +31,7 @@ function subnormal(magnitude: number): number {
   return rest > half || (rest === half && (kept & 1) === 1) ? kept + 1 : kept;
 }
 
-/** Exact. */
+/** The same numbers as float32, exactly. */
 export function fromFloat16(halves: Uint16Array): Float32Array {
   return Float32Array.from(halves, (bits) => {
     const sign = bits & 0x8000 ? -1 : 1;

@@ -1,9 +1,9 @@
-/** A graph as a whole: what goes in and out, walking it, rebuilding it. */
+/** A graph as a whole: its inputs and outputs, the order of its nodes, and how to rebuild it. */
 import { applyTo, isEmittedNode } from './apply.ts';
 import { call, reshape, transpose } from './ops.ts';
 import { isOp, type Node, operands, type Value } from './value.ts';
 
-/** What is serialized, printed or run: its inputs in order, and its outputs by name. */
+/** A graph to serialize, print or run: its inputs in order, and its outputs by name. */
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly Value[];
@@ -18,12 +18,12 @@ export function executionOrder(graph: Graph): Node[] {
   return topologicalOrder([...graph.inputs, ...first, ...Object.values(graph.outputs)]);
 }
 
-/** The graph without an order of its own: a file, and so what is read from one, does not keep it. */
+/** The graph without an order of its own, as it is read back from a file: files do not keep the order. */
 export function unordered({ name, inputs, outputs }: Graph): Graph {
   return { name, inputs, outputs };
 }
 
-/** The graph with its outputs rewritten together, as a pass over them all; an order of its nodes is lost if they change. */
+/** The graph with all its outputs rewritten by a pass. Where one changes, the graph loses the order of its nodes. */
 export function mapOutputs(graph: Graph, pass: (outputs: readonly Value[]) => readonly Value[]): Graph {
   const names = Object.keys(graph.outputs);
   const before = Object.values(graph.outputs);
@@ -39,8 +39,8 @@ type Resolve = (value: Value) => Value;
 
 /**
  * The nodes that the values depend on, each after the nodes it uses. Iterative, since training graphs are
- * thousands of nodes deep. `resolve` may put another value in the place of each one met, and `of` may list a node's
- * operands in another order, in which they are then computed.
+ * thousands of nodes deep. `resolve` may replace each value that the walk meets. `of` may list a node's operands in
+ * another order, which becomes the order in which they are computed.
  */
 export function topologicalOrder(
   values: Iterable<Value>,
@@ -78,21 +78,21 @@ export function topologicalOrder(
   return order;
 }
 
-/** The results of a node's op on other inputs. A call's body is made of its inputs, so it is written anew. */
+/** The results of a node's op on other inputs. A call gets a new body, since its body is built on its inputs. */
 export function withInputs(node: Node, inputs: readonly Value[]): readonly Value[] {
   if (isOp(node, 'Call')) return call(node.attributes.composite, inputs);
   return isEmittedNode(node) ? applyTo(node.op, inputs, node.attributes) : node.outputs;
 }
 
-/** What to put in the place of a node, given its inputs after rewriting: one value per output. */
+/** Gives the values that replace a node's outputs, one for each, from its rewritten inputs. */
 export type Rewrite = (node: Node, inputs: readonly Value[]) => readonly Value[];
 
-/** Keeps a node, on its rewritten inputs. */
+/** The rewrite that keeps a node, on its rewritten inputs. */
 export const keep: Rewrite = (node, inputs) => {
   const unchanged = operands(node).every((value, i) => value === inputs[i]);
   if (unchanged) return node.outputs;
   const [x] = inputs;
-  // Two in a row are one.
+  // reshape() and transpose() merge with one that their operand comes from.
   if (isOp(node, 'Reshape') && x) return [reshape(x, node.attributes.shape)];
   if (isOp(node, 'Transpose') && x) return [transpose(x, node.attributes.perm)];
   return withInputs(node, inputs);
@@ -117,7 +117,7 @@ export function rewriteGraph(
   return values.map(lookUp);
 }
 
-/** The values with others in the place of some that they depend on, of the same types. */
+/** The values, with some of the values that they depend on replaced by others of the same types. */
 export function substitute(values: readonly Value[], by: ReadonlyMap<Value, Value>): Value[] {
   return rewriteGraph(values, keep, (value) => by.get(value) ?? value);
 }

@@ -1,7 +1,7 @@
 /**
- * Readable names for a finished graph: every node is named after the part of the model it belongs to and its op,
- * as in `block0/attn/query/Gemm`. The part is not stored anywhere: a node that uses a parameter belongs to that
- * parameter's layer, any other node to the part of the operand that is computed last.
+ * Readable names for a finished graph. A node is named after its part of the model and its op, as in
+ * `block0/attn/query/Gemm`. The part is not stored in the graph but derived: a node that uses a parameter belongs to
+ * that parameter's layer, and any other node belongs to the part of the operand that is computed last.
  */
 import { executionOrder, type Graph } from './graph.ts';
 import { isOp, type Node, operands, type Value } from './value.ts';
@@ -44,7 +44,7 @@ export function nameGraph(graph: Graph): Names {
   };
 }
 
-/** Tells names apart by a number; none becomes one of those that the graph's inputs and outputs already have. */
+/** Makes names unique by adding a number. `given`, the names of the inputs and outputs, are taken from the start. */
 function uniqueNames(graph: string, given: readonly string[]): (name: string) => string {
   const taken = new Set<string>();
   for (const name of given) {

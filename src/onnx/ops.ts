@@ -1,7 +1,7 @@
 /**
- * The ops: functions that check their operands, infer the result's type and return it. A number stands for a scalar
- * constant of the other operand's dtype. What changes nothing (a reshape to the same shape, a product with 1) returns its
- * operand, so that derivative rules need no special cases.
+ * The ops: functions that check their operands, infer the result's type and return the result. A number stands for a
+ * scalar constant of the other operand's dtype. An op that changes nothing (a reshape to the same shape, a product with 1)
+ * returns its operand, so that derivative rules need no special cases.
  */
 export { call } from './ops/composite.ts';
 export * from './ops/elementwise.ts';

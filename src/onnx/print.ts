@@ -36,7 +36,7 @@ export function print(graph: Graph): string {
   return [`${flat.name}(${inputs.join(', ')})`, ...nodes.map(line)].join('\n');
 }
 
-/** As many digits of a number as float32, and so a file, keeps. */
+/** A number with the digits that float32 keeps, as a file does. */
 function shortened(_key: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(7)) : value;
 }

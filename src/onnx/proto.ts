@@ -1,4 +1,4 @@
-/** The protobuf edge: the parts of the ONNX schema (onnx.proto, IR version 8) that we write and read. */
+/** ONNX files as protobuf: the parts of the schema (onnx.proto, IR version 8) that we write and read. */
 import protobuf from 'protobufjs/light.js';
 
 export interface TensorProto {
@@ -58,7 +58,7 @@ export interface ModelProto {
 export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as const;
 
 const one = (type: string, id: number) => ({ type, id });
-/** Written also where it is 0, as onnx.proto has it: readers ask whether an attribute has a number. */
+/** A field that is written even where it is 0, as in onnx.proto: readers check whether an attribute has a number. */
 const present = (type: string, id: number) => ({
   type,
   id,
@@ -133,7 +133,7 @@ export function encodeModel(model: ModelProto): Uint8Array {
   return Model.encode(model).finish();
 }
 
-/** Throws when the bytes are no ONNX model. */
+/** Throws where the bytes are no ONNX model. */
 export function decodeModel(bytes: Uint8Array): ModelProto {
   const model = Model.toObject(decode(bytes), { longs: Number, arrays: true, defaults: true, objects: true });
   if (!isModel(model)) throw new Error('read: expected an ONNX model with a graph, got other bytes');
@@ -148,7 +148,7 @@ function decode(bytes: Uint8Array): protobuf.Message {
   }
 }
 
-/** protobufjs has checked every field's type against the schema by now; only presence is left. */
+/** Checks only that the graph is there: protobufjs has checked the type of every field. */
 function isModel(model: object): model is ModelProto {
   return 'graph' in model && typeof model.graph === 'object' && model.graph !== null && 'node' in model.graph;
 }

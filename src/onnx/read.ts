@@ -26,7 +26,7 @@ export interface OnnxFile {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Throws where the file is no ONNX model or uses an op, attribute or dtype outside the op set. */
+/** Reads an ONNX file. Throws where it is no ONNX model, or uses an op, attribute or dtype outside the op set. */
 export function read(bytes: Uint8Array): OnnxFile {
   const model = decodeModel(bytes);
   const opset = model.opsetImport.find(({ domain }) => domain === '')?.version;
@@ -38,7 +38,7 @@ export function read(bytes: Uint8Array): OnnxFile {
   const used = new Set(model.graph.node.flatMap(({ input }) => input));
   for (const { name } of model.graph.output) used.add(name);
   for (const node of model.graph.node) {
-    // An anchor (execution-order.ts), or something else that has no effect.
+    // An anchor (execution-order.ts), or another node that has no effect.
     if (!node.output.some((name) => used.has(name))) continue;
     const operands = node.input.map((name) => lookUp(values, name, `node ${node.name}`));
     build(node, operands).forEach((value, i) => {
@@ -96,7 +96,7 @@ const ARRAYS = {
   uint8: Uint8Array,
 } as const satisfies Record<DType, unknown>;
 
-/** Says where in the file an op's complaint arose. */
+/** Adds the place in the file to an op's error. */
 function within<T>(where: string, build: () => T): T {
   try {
     return build();
@@ -111,11 +111,11 @@ function build(node: NodeProto, operands: readonly Value[]): readonly Value[] {
   return within(`node ${node.name} (${node.opType})`, () => decode(op, node, operands));
 }
 
-/** The results of a node, its attributes read as its op's description says. */
+/** The results of a node. The description of its op says how its attributes are read. */
 function decode<Op extends EmittedOp>(op: Op, node: NodeProto, operands: readonly Value[]): readonly Value[] {
   const { attributes: fields, fixed = {} } = SCHEMAS[op];
   const known = [...Object.keys(fields), ...Object.keys(fixed)];
-  // What is not read must not be ignored.
+  // An attribute that is not read could change what the node means, so it is not ignored.
   const other = node.attribute.find(({ name }) => !known.includes(name));
   if (other) throw new UserError(`expected attributes among [${known.join(', ')}], got ${other.name}`);
   for (const [name, text] of Object.entries(fixed)) {
@@ -150,7 +150,7 @@ function numbersOf(node: NodeProto, name: string): readonly number[] | undefined
   if (!attribute) return undefined;
   const { type, i = 0, f = 0, ints = [] } = attribute;
   if (type === ATTRIBUTE_TYPES.ints) return ints;
-  // A float32 written out has 7 digits that count: 1e-6 comes back as such.
+  // A float32 has 7 significant digits. Rounding to these gives 1e-6 back as 1e-6.
   return [type === ATTRIBUTE_TYPES.float ? Number(f.toPrecision(7)) : i];
 }
 

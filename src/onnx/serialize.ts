@@ -25,11 +25,14 @@ import {
   type Value,
 } from './value.ts';
 
+/** What to write into an ONNX file besides its graph. */
 export interface SerializeOptions {
-  /** Values for inputs that are to be stored in the file, by name; the rest stay inputs. */
+  /** Values to store in the file, by the name of their input. These are no inputs of the file; the others are. */
   readonly weights?: ReadonlyMap<string, ConstantData>;
   /** Key-value pairs for the file's metadata. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** A text for people, in the file's `doc_string`. */
+  /** A text for people, in the file's `doc_string`. */
   readonly doc?: string;
 }
 
@@ -70,7 +73,7 @@ export function serialize(graph: Graph, options: SerializeOptions = {}): Uint8Ar
   });
 }
 
-/** ONNX wants every output to be some node's own: inputs, constants and repeated values pass through Identity. */
+/** ONNX wants each output to be the result of a node: inputs, constants and repeated outputs get an Identity. */
 function withDistinctOutputs(graph: Graph): Graph {
   const used = new Set<Value>();
   const outputs = Object.entries(graph.outputs).map(([name, value]): [string, Value] => {
@@ -81,7 +84,7 @@ function withDistinctOutputs(graph: Graph): Graph {
   return { ...graph, outputs: Object.fromEntries(outputs) };
 }
 
-/** The Shape of a value that nobody uses: see execution-order.ts. */
+/** An anchor: the Shape of a value, which nobody uses. See execution-order.ts. */
 function anchorProto(node: Node, names: Names): NodeProto {
   const name = `order/${names.node(node)}`;
   const [value] = node.outputs;
@@ -112,11 +115,11 @@ function isFusedMatMul(node: Node): boolean {
 
 interface Encoded {
   readonly attribute: AttributeProto[];
-  /** What ONNX takes as constant operands, in order. */
+  /** The attributes that ONNX takes as constant operands, in order. */
   readonly lists: [name: string, numbers: readonly number[]][];
 }
 
-/** The attributes of a node, as its op's description has them written. */
+/** The attributes of a node, encoded as the description of its op says. */
 function encode<Op extends EmittedOp>({ op, attributes }: Node<Op>): Encoded {
   const { attributes: fields, fixed = {} } = SCHEMAS[op];
   const encoded: Encoded = { attribute: [], lists: [] };

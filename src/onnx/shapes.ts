@@ -2,7 +2,7 @@
 import { UserError } from '../errors.ts';
 import type { Dim, Shape } from './value.ts';
 
-/** The dimension as coefficient and whether it multiplies `batch`. */
+/** A dimension as a number, and whether `batch` is multiplied by it. */
 function parts(dim: Dim): { count: number; symbolic: boolean } {
   if (typeof dim === 'number') return { count: dim, symbolic: false };
   return { count: dim === 'batch' ? 1 : Number.parseInt(dim, 10), symbolic: true };
@@ -77,7 +77,7 @@ export function withDim(shape: Shape, axis: number, dim: Dim): Shape {
   return shape.map((old, i) => (i === axis ? dim : old));
 }
 
-/** The shape with its −1 worked out: in our files it stands for a multiple of `batch`. */
+/** The shape with its −1 replaced by what `from` leaves for it, which in our files is a multiple of `batch`. */
 export function leftOver(from: Shape, shape: readonly number[]): Shape {
   const at = shape.indexOf(-1);
   if (at < 0) return shape;
@@ -87,7 +87,7 @@ export function leftOver(from: Shape, shape: readonly number[]): Shape {
   return withDim(shape, at, all.symbolic ? multiple(all.count / known) : all.count / known);
 }
 
-/** Which axes of `to` an operand of shape `from` was broadcast along, and how many were put in front of it. */
+/** How a shape was broadcast to another: the number of axes put in front, and the axes of `to` that were stretched. */
 export function broadcastAxes(from: Shape, to: Shape): { leading: number; stretched: readonly number[] } {
   const leading = to.length - from.length;
   const stretched = from.flatMap((dim, i) => (dim === 1 && to[i + leading] !== 1 ? [i + leading] : []));

@@ -1,16 +1,18 @@
 /**
- * The graph: immutable values and the nodes that produce them. There is no builder: a graph is whatever can be
- * reached from its outputs, and it gets its names once, when it is serialized.
+ * The graph: immutable values and the nodes that produce them. There is no builder: a graph is all that can be reached
+ * from its outputs. Nodes get their names when the graph is serialized.
  */
 
 import type { OPS } from './opset/index.ts';
 import type { Operands, Schema } from './opset/schema.ts';
 
-/** `float16` is for storage: it is cast to float32 before anything is computed. */
+/** The type of an element. `float16` is for storage only: it is cast to float32 before anything is computed. */
 export type DType = 'float32' | 'float16' | 'int32' | 'int64' | 'bool' | 'uint8';
 
-/** A dimension: a number, or a multiple of the one symbolic dimension, `batch`, that inference graphs keep. */
+/** A dimension: a number, or in inference graphs a multiple of `batch`, the one symbolic dimension. */
 export type Dim = number | 'batch' | `${number}·batch`;
+/** The dimensions of a tensor, outermost first; empty for a scalar. */
+/** The dimensions of a tensor, outermost first; empty for a scalar. */
 export type Shape = readonly Dim[];
 
 export interface TensorType {
@@ -18,7 +20,7 @@ export interface TensorType {
   readonly shape: Shape;
 }
 
-/** A float16 is the bits of a uint16. */
+/** The elements of a constant. A float16 is stored as its bits, in a Uint16Array. */
 export type ConstantData = Float32Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array;
 
 /** One output of a node. */
@@ -50,11 +52,11 @@ type Described<S> =
       : never
     : never;
 
-/** Ops that a file has a node for. The others are its inputs and constants, and calls, which are inlined. */
+/** Ops that a file has nodes for. Inputs and constants are no nodes there, and calls are inlined. */
 export type EmittedOp = keyof typeof OPS;
 
 interface Leaves {
-  /** A graph input; a trainable parameter is one named by its path. */
+  /** A graph input. One whose name is a path is a trainable parameter. */
   readonly Input: Signature<readonly [], { readonly name: string }, readonly [Value]>;
   readonly Constant: Signature<readonly [], { readonly data: ConstantData }, readonly [Value]>;
   /** A composite: a named function of ops with derivative rules of its own (autodiff/composite.ts). */
@@ -70,13 +72,13 @@ export type OpType = keyof Ops;
 export type Inputs<Op extends OpType> = Ops[Op]['inputs'];
 export type Attributes<Op extends OpType> = Ops[Op]['attributes'];
 export type Outputs<Op extends OpType> = Ops[Op]['outputs'];
-/** A rule of a one-output op is called only with a cotangent; of several outputs some may have none. */
+/** The cotangents that a rule gets. The only output of an op always has one; of several outputs some may have none. */
 export type Cotangents<Op extends OpType> =
   Outputs<Op> extends readonly [unknown] ? readonly [Value] : Maybe<Outputs<Op>>;
 export type OutputTypes<Op extends OpType> = TypesLike<Outputs<Op>>;
 export type Tangents<Op extends OpType> = Maybe<Inputs<Op>>;
 
-/** (cotangents of the outputs, outputs, inputs, attributes) → cotangents of the inputs, none where zero. */
+/** (cotangents of the outputs, outputs, inputs, attributes) → cotangents of the inputs. A zero one is undefined. */
 export type VjpRule<Op extends OpType> = (
   ct: Cotangents<Op>,
   y: Outputs<Op>,
@@ -84,7 +86,7 @@ export type VjpRule<Op extends OpType> = (
   attributes: Attributes<Op>,
 ) => Maybe<Inputs<Op>>;
 
-/** (tangents of the inputs, outputs, inputs, attributes) → tangents of the outputs, none where zero. */
+/** (tangents of the inputs, outputs, inputs, attributes) → tangents of the outputs. A zero one is undefined. */
 export type JvpRule<Op extends OpType> = (
   t: Tangents<Op>,
   y: Outputs<Op>,
@@ -95,9 +97,9 @@ export type JvpRule<Op extends OpType> = (
 /** A named function of ops whose derivatives are written in closed form. */
 export interface Composite {
   readonly name: string;
-  /** Whether each element of the result depends on the operand's element at its place only. */
+  /** Whether each element of the result depends only on the operand's element at the same place. */
   readonly elementwise?: boolean;
-  /** What runs: the same function in elementary ops, and the oracle that the rules are tested against. */
+  /** The function in elementary ops. It is what runs, and what the rules are tested against. */
   readonly body: (x: readonly Value[]) => readonly Value[];
   readonly vjp: VjpRule<'Call'>;
   readonly jvp: JvpRule<'Call'>;
@@ -110,7 +112,7 @@ export class Node<Op extends OpType = OpType> {
   readonly attributes: Attributes<Op>;
   readonly outputs: Outputs<Op>;
 
-  /** `types`: those of the outputs. */
+  /** `types` are the types of the outputs. */
   constructor(op: Op, inputs: Inputs<Op>, attributes: Attributes<Op>, types: OutputTypes<Op>) {
     this.op = op;
     this.inputs = inputs;
@@ -126,10 +128,10 @@ export function isOp<Op extends OpType>(node: Node, op: Op): node is Node<Op> {
   return node.op === op;
 }
 
-/** The inputs of a node that are there (an optional one may be missing). */
+/** The inputs of a node, without an optional one that was left out. */
 export function operands(node: Node): readonly Value[] {
   const inputs: readonly (Value | undefined)[] = node.inputs;
-  // Nearly always all are: passes ask this a hundred thousand times.
+  // Passes call this a hundred thousand times, and nearly always no input is missing: then nothing is copied.
   return areThere(inputs) ? inputs : inputs.filter((input) => input !== undefined);
 }
 

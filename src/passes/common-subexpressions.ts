@@ -1,6 +1,6 @@
 /**
- * Computes each expression once: nodes of the same op, attributes and operands become one. Derivative rules and
- * composites therefore write down all that they need, also what another one has written before.
+ * Computes each expression once: nodes of the same op, attributes and operands become one. So derivative rules and
+ * composites can write all that they need, even where another one has written the same.
  */
 import { isEmittedNode, SCHEMAS } from '../onnx/apply.ts';
 import { keep, rewriteGraph } from '../onnx/graph.ts';
@@ -29,7 +29,7 @@ export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
   });
 }
 
-/** What tells two nodes of one op and operands apart. */
+/** A text that tells two nodes apart whose op and operands are the same. */
 function identityOf(node: Node, id: (node: Node) => number): string {
   if (isOp(node, 'Call')) return `${node.attributes.composite.name} ${id(node)}`;
   if (!isOp(node, 'Constant')) return attributesOf(node);
@@ -40,7 +40,7 @@ function identityOf(node: Node, id: (node: Node) => number): string {
     : `${value.dtype} ${value.shape} ${isUniform(data) ? data[0] : data}`;
 }
 
-/** As text. Most nodes have none; looking for one first saves the time of JSON. */
+/** A node's attributes as text. Most nodes have none, and for these the check is faster than JSON. */
 function attributesOf({ attributes }: Node): string {
   for (const _ in attributes) return JSON.stringify(attributes);
   return '';

@@ -1,6 +1,6 @@
 /**
  * A product of several factors begins with the factors that are computed first. In a second derivative these are values
- * of the first derivative. Their product is computed while they are in memory, and is kept in place of them.
+ * of the first derivative. Their product is computed while they are in memory. Then only the product is kept, and not the factors.
  *
  *     early·(late·early') → late·(early·early')
  */

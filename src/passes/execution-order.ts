@@ -1,15 +1,16 @@
 /**
- * The order in which nodes run, so that no value lives long. The gradients of the parameters are computed one after the
- * other, each with what it needs. But as soon as a few nodes can run that free as much memory as they take, they run.
- * So a weight gradient comes directly after the cotangent that it is made of, and not after all cotangents. And of an
- * activation function, what its derivative needs is computed early, and its operands need not be kept.
+ * The order in which nodes run, chosen so that no value lives long. The gradients of the parameters are computed one
+ * after the other, each with the nodes that it needs. There is one exception: a few nodes run as soon as they can where
+ * they free as much memory as they take. So a weight gradient comes directly after the cotangent that it is made of, not
+ * after all cotangents. And what the derivative of an activation function needs is computed early, so that the
+ * function's operands need not be kept.
  */
 import { type Graph, topologicalOrder } from '../onnx/graph.ts';
 import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
 import { isElementwise } from './elementwise.ts';
 import { bytesOf, isStored, ownerOf } from './memory.ts';
 
-/** The most nodes that are brought forward together, and how many nodes behind each other the search follows. */
+/** The most nodes that are brought forward together, and the length of the chains of users that the search follows. */
 const GROUP = 10;
 const DEPTH = 6;
 
@@ -26,14 +27,14 @@ export function orderExecution(graph: Graph): Graph {
 const sumFirst = (node: Node): readonly Value[] =>
   isOp(node, 'Gemm') ? [...operands(node)].reverse() : operands(node);
 
-/** Nodes and stored values by number. */
+/** Schedules nodes. Nodes and stored values are numbers here: a node's is its place in the order given. */
 class Scheduler {
   readonly #order: readonly Node[];
   /** Per node: the nodes that it uses, the values that it uses (once each), the nodes that use its results. */
   readonly #above: number[][] = [];
   readonly #reads: number[][] = [];
   readonly #users: number[][];
-  /** Per node, its first value; per value, its bytes and how many nodes have still to read it. */
+  /** Per node: the values that it stores. Per value: its bytes, the nodes that read it, and how many have yet to. */
   readonly #results: number[][] = [];
   readonly #bytes: number[] = [];
   readonly #isInevitable: boolean[] = [];
@@ -92,7 +93,7 @@ class Scheduler {
     for (let next = 0; next < this.#order.length; next++) {
       if (this.#done[next]) continue;
       run(next);
-      // What was brought forward may in turn bring others forward.
+      // A node that was brought forward may let others come forward in turn.
       const ran = [next];
       for (let node = ran.pop(); node !== undefined; node = ran.pop()) {
         for (let found = this.#forwarded(node); found; found = this.#forwarded(node)) {
@@ -124,7 +125,7 @@ class Scheduler {
     return undefined;
   }
 
-  /** The node and the nodes that it still needs, in order; nothing where these are too many. */
+  /** The node and those that must run before it and have not, in order; undefined where these are too many. */
   #missing(node: number): number[] | undefined {
     const group: number[] = [];
     const found = new Set<number>();
@@ -142,8 +143,8 @@ class Scheduler {
   /**
    * Whether to run a group now. It pays where the group frees as many bytes as it leaves behind. It also pays for one
    * node whose result is small next to what it reads (a sum over rows): until it has run, its operands cannot be freed.
-   * A result that must be kept in any case counts by half, and only where it is large next to what it is made of: such
-   * a result is better computed late.
+   * A result that must be kept in any case takes the memory sooner or later, so it counts by half, and not at all where
+   * it is small next to its operands. A large one is better computed late.
    */
   #pays(group: readonly number[]): boolean {
     const inside = new Set(group);
@@ -173,7 +174,7 @@ class Scheduler {
   }
 }
 
-/** The results of the graph, and the values whose memory becomes a result's: sums of fewer terms, factors. */
+/** The results of the graph, and the values whose memory a result can take over, such as the terms of a sum. */
 function inevitable(outputs: readonly Value[]): Set<Value> {
   const found = new Set<Value>();
   const queue = outputs.map(ownerOf);

@@ -1,6 +1,6 @@
 /**
- * What is done to every graph: the one place that says which passes run, and in which order. Some run before
- * differentiation, so that the derivatives are those of the better graph; the others run on what is to be written.
+ * The passes that every graph goes through: the one place that says which run, and in which order. Some run before
+ * differentiation, so that the cheaper graph is differentiated. The others run on the graph that is to be written.
  */
 import { UserError } from '../errors.ts';
 import { expectOneOf } from '../expect.ts';
@@ -30,7 +30,7 @@ const BEFORE = {
   'norm-into-linear': foldNormIntoLinear,
 } satisfies Record<string, Pass>;
 
-/** Equal expressions are merged first, so that the others see what is shared, and last, since they make new ones. */
+/** Equal expressions are merged first, to show the other passes what is shared, and last, since these make new ones. */
 const AFTER = {
   'common-subexpressions': mergeCommonSubexpressions,
   'early-factors': multiplyEarlyFactorsFirst,
@@ -42,9 +42,9 @@ export const PASS_NAMES = [...names(BEFORE), ...names(AFTER), 'execution-order',
 export type PassName = (typeof PASS_NAMES)[number];
 
 /**
- * Rewrites a forward graph before it is differentiated: equal values in the order given, of operations whose
- * derivatives are cheaper. Pass all outputs together, since what one of them needs limits what may be rewritten. Throws
- * UserError for a name in `without` that is no pass.
+ * Rewrites a forward graph before it is differentiated. The results equal `outputs`, in that order, and are made of
+ * operations whose derivatives are cheaper. Pass all outputs together: a value that another output needs is not
+ * rewritten away. Throws UserError for a name in `without` that is no pass.
  */
 export function prepare(outputs: readonly Value[], without: readonly PassName[] = []): Value[] {
   for (const name of without) expectOneOf('prepare: without', name, PASS_NAMES);
@@ -55,14 +55,14 @@ export function prepare(outputs: readonly Value[], without: readonly PassName[] 
 export interface FinishOptions {
   readonly target: Target;
   readonly without?: readonly PassName[];
-  /** The outputs after which cheap values are computed again rather than kept; by default all are kept. */
+  /** Outputs by name. After these are computed, cheap values are computed again, not kept; by default all are kept. */
   readonly recomputeAfter?: readonly string[];
 }
 
 /**
- * Makes a graph ready to be written for a target: composites become ops, and the passes run that come after
- * differentiation. Throws UserError where an output needs an input that `graph.inputs` leaves out, and for a target, a
- * pass or an output that is none.
+ * Makes a graph ready to be written for a target: composites become ops, and the passes that come after
+ * differentiation run. Throws UserError where an output needs an input that `graph.inputs` leaves out, and for an
+ * unknown target, pass or output.
  */
 export function finish(graph: Graph, { target, without = [], recomputeAfter = [] }: FinishOptions): Graph {
   expectOneOf('finish: target', target, TARGETS);
@@ -79,7 +79,7 @@ export function finish(graph: Graph, { target, without = [], recomputeAfter = []
   return peakBytes(recomputed) < peakBytes(ordered) ? recomputed : ordered;
 }
 
-/** A file whose nodes read what is neither an input nor computed is invalid. */
+/** Throws where an output needs an input that the graph does not list: its file would be invalid. */
 function expectInputs({ name, inputs, outputs }: Graph): void {
   const given = new Set(inputs.map(({ node }) => node));
   for (const node of topologicalOrder(Object.values(outputs))) {

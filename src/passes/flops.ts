@@ -1,4 +1,4 @@
-/** The arithmetic of a graph's matrix products: what a run costs at the least. */
+/** The operations of a graph's matrix products: a lower bound of what a run costs. */
 import { type Graph, topologicalOrder } from '../onnx/graph.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { isOp } from '../onnx/value.ts';

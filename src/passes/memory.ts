@@ -15,7 +15,7 @@ const BYTES: Readonly<Record<DType, number>> = {
 
 /**
  * The most bytes of intermediate values and outputs that are alive at once when the nodes run in their order. Inputs
- * and constants, which exist anyway, are not counted. Static shapes only.
+ * and constants are not counted, since they are there all the time. Static shapes only.
  */
 export function peakBytes(graph: Graph): number {
   const order = executionOrder(graph);
@@ -40,7 +40,7 @@ export function peakBytes(graph: Graph): number {
   return peak;
 }
 
-/** A Reshape, as every view, shares its operand's memory. */
+/** The value whose memory this one shares: a view, such as a Reshape, has its operand's. */
 export function ownerOf(value: Value): Value {
   let owner = value;
   while (isView(owner.node)) [owner = owner] = operands(owner.node);

@@ -1,6 +1,6 @@
 /**
- * Restricts a graph to standard ONNX, and to the operators that the WebGPU provider has: for that target, and for files
- * that run anywhere.
+ * Rewrites a graph in standard ONNX, with only the operators that the WebGPU provider has. It serves that target, and
+ * files that run anywhere.
  *
  *     FusedMatMul(A, B) → MatMul with explicit transpositions and scaling
  *     LogSoftmax(x)     → x − max x − log Σ exp(x − max x)
@@ -31,7 +31,7 @@ import {
 import { staticDim } from '../onnx/shapes.ts';
 import { type Attributes, isOp, type Node, type Value } from '../onnx/value.ts';
 
-/** How an op that WebGPU lacks is written there. A second operand that the op does not have is its first. */
+/** How an op that WebGPU lacks is written with others. An op of one operand gets it as `a` and as `b`. */
 type Form<Op extends RewrittenOp> = (a: Value, b: Value, attributes: Attributes<Op>) => Value;
 
 /** Total: an op whose description says that it is rewritten does not compile without its form. */
@@ -40,7 +40,7 @@ const FORMS: { readonly [Op in RewrittenOp]: Form<Op> } = {
   IsNaN: (x) => not(equal(x, x)),
   Or: (a, b) => not(and(not(a), not(b))),
   Equal: (a, b) => (a.dtype === 'bool' ? equal(cast(a, 'int32'), cast(b, 'int32')) : equal(a, b)),
-  // It has no kernel that reads int64: what was cast to it is cast from what it was before.
+  // WebGPU has no kernel that reads int64, so a cast from a cast to int64 reads that cast's operand.
   Cast: (x, _, { to }) =>
     isOp(x.node, 'Cast') && x.dtype === 'int64' ? cast(x.node.inputs[0], to) : cast(x, to),
   ArgMax: (x, _, { axis, keepdims }) => cast(argMaxOf(x, axis, keepdims), 'int64'),
@@ -60,7 +60,7 @@ function formOf<Op extends RewrittenOp>({ op, attributes }: Node<Op>, a: Value, 
   return FORMS[op](a, b, attributes);
 }
 
-/** The index of the first maximum, as a float: n less the largest n − i of those that attain it. */
+/** The index of the first maximum, as a float: n − max(n − i) over the indices i of n that attain the maximum. */
 function argMaxOf(x: Value, axis: number, keepdims: boolean): Value {
   const length = staticDim(x.shape[axis], 'ArgMax', x.shape);
   const fromEnd = Float32Array.from({ length }, (_, i) => length - i);

@@ -5,17 +5,17 @@
  *
  *     f = cheap(x); early(f); late(f) → f = cheap(x); early(f); late(cheap'(x))
  *
- * A copy is an equal expression, which the pass for common subexpressions would merge again: this one comes after it.
+ * This pass comes after the one for common subexpressions, which would merge the copies with their originals.
  */
 import { keep, topologicalOrder, withInputs } from '../onnx/graph.ts';
 import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
 import { isElementwise } from './elementwise.ts';
 import { bytesOf, isStored, ownerOf } from './memory.ts';
 
-/** The most operations between what is kept and a value that is computed from it again. */
+/** The most operations that lead from kept values to one that is computed again. */
 const LONGEST = 10;
 
-/** What a value can be computed from again, and by how many elementwise operations. */
+/** The values that a value can be computed from again, and the number of elementwise operations that it takes. */
 interface Recipe {
   readonly sources: ReadonlySet<Value>;
   readonly length: number;
@@ -69,7 +69,7 @@ function recipesOf(nodes: readonly Node[]): Map<Value, Recipe> {
   return recipes;
 }
 
-/** The values to compute again: those whose sources, as far as they are not kept anyway, have fewer bytes than they. */
+/** The values to compute again: those of more bytes than the sources that must be kept for them. */
 function worthwhile(used: ReadonlySet<Value>, recipes: ReadonlyMap<Value, Recipe>): Set<Value> {
   const kept = new Set([...used].filter((value) => !recipes.has(value)));
   const groups = new Map<string, { values: Value[]; missing: Value[] }>();

@@ -64,7 +64,7 @@ function scaledBy({ inputs: [a, b], outputs: [y] }: Node<'Mul'>): { x: Value; by
   return undefined;
 }
 
-/** The matrix products whose sum the value is, through Reshape and Transpose; undefined where others use them, too. */
+/** The matrix products that the value is a sum of, through Reshape and Transpose; undefined where others use them. */
 function productsAbove(value: Value, users: Users): Product[] | undefined {
   if (!users.isSingle(value)) return undefined;
   const { node } = value;

@@ -3,10 +3,9 @@
  *
  *     Gemm(x, W₁, b₁), Gemm(x, W₂, b₂) → Split(Gemm(x, [W₁ W₂], [b₁ b₂]))
  *
- * One larger product is faster than several narrow ones. So it is in the gradient, where the cotangents of the layers
- * lie side by side. Where each piece is next cut into equal parts and transposed (the heads of attention), the whole is
- * cut and transposed at once: the pieces then lie one behind the other, and a split along the first axis is the
- * fastest. Applied before differentiation.
+ * One larger product is faster than several narrow ones, in the gradient too. Where each piece is next cut into equal
+ * parts and transposed (the heads of attention), the whole is cut and transposed at once. The pieces then lie one behind
+ * the other, and a split along the first axis is the fastest. Applied before differentiation.
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { concat, gemm, reshape, split, transpose } from '../onnx/ops.ts';
@@ -32,7 +31,7 @@ export function mergeSharedInputs(outputs: readonly Value[]): Value[] {
     const heads = layers.map(({ outputs: [value] }) => transposedParts(value, users));
     const [same] = heads;
     if (same && heads.every((head) => head && isAlike(head, same))) {
-      // [rows, n·…] → [n, …]: the pieces come first, each as its own Transpose would give it.
+      // [rows, n·…] → [n, …]: the first axis counts the pieces, and each is what its own Transpose would give.
       const [, ...parts] = [0, ...same.reshape.attributes.shape];
       const lead = parts.slice(0, same.kept);
       const apart = reshape(y, [...lead, layers.length, ...parts.slice(same.kept)]);
@@ -58,7 +57,7 @@ export function mergeSharedInputs(outputs: readonly Value[]): Value[] {
   return rewriteGraph(outputs, keep, (value) => merged.get(value) ?? value);
 }
 
-/** Linear layers by their input, where there are several of one. */
+/** The groups of linear layers that share an input, of two layers or more. */
 function groups(users: Users): Linear[][] {
   const byInput = new Map<string, Linear[]>();
   const ids = new Map<Value, number>();
@@ -67,7 +66,7 @@ function groups(users: Users): Linear[][] {
     const [a, b, c] = node.inputs;
     const { transA, transB, alpha, beta } = node.attributes;
     if (transA || transB || alpha !== 1 || beta !== 1) continue;
-    // Layers share an input also where each has a Reshape of it of its own.
+    // Layers also share an input where each reads it through a Reshape of its own.
     const source = isOp(a.node, 'Reshape') ? a.node.inputs[0] : a;
     const id = ids.get(source) ?? ids.size;
     ids.set(source, id);
@@ -108,7 +107,7 @@ interface Parts {
   readonly kept: number;
 }
 
-/** The Reshape and the Transpose behind a linear layer, where nothing else uses its result. */
+/** The Reshape and the Transpose behind a linear layer; undefined where anything else uses its result. */
 function transposedParts(value: Value, users: Users): Parts | undefined {
   const [user] = users.of(value);
   if (!user || !isOp(user, 'Reshape') || !users.isSingle(value)) return undefined;

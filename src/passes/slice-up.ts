@@ -20,7 +20,7 @@ interface Range {
 }
 
 export function pushSlicesUp(outputs: readonly Value[]): Value[] {
-  // Equal slices of a value become one slice first: the value then has a single user.
+  // Equal slices of a value become one first, since a Slice stops at a value of several users.
   const merged = mergeCommonSubexpressions(outputs);
   const moved = pushOnce(merged);
   return moved.every((value, i) => value === merged[i]) ? moved : pushSlicesUp(moved);
@@ -40,10 +40,10 @@ function pushOnce(outputs: readonly Value[]): Value[] {
   return rewriteGraph(outputs, keep, (value) => moved.get(value) ?? value);
 }
 
-/** The rows of `x` in the range, computed from as few rows as can be. */
+/** The rows of `x` in the range, with the Slice as far up as it goes. */
 function rows(x: Value, range: Range, users: Users): Value {
   const { axis, start, end } = range;
-  // A Reshape made here has no user yet, so its operand's users are looked at.
+  // A Reshape made by this pass has no user yet: its operand's users count instead.
   const isNew = users.of(x).length === 0 && !users.isOutput(x) && isOp(x.node, 'Reshape');
   const isShared = !users.isSingle(isNew ? x.node.inputs[0] : x);
   return (isShared ? undefined : above(x, range, users)) ?? slice(x, axis, start, end);
@@ -83,7 +83,7 @@ function above(x: Value, range: Range, users: Users): Value | undefined {
   return isOp(node, 'Reshape') ? aboveReshape(node, range, up, users) : undefined;
 }
 
-/** The same for a Reshape: one that keeps the axis, or one that cuts the rows of a Gemm apart. */
+/** The rows of a Reshape's result. It must keep the axis, or cut the rows of a Gemm apart; undefined for others. */
 function aboveReshape(
   node: Node<'Reshape'>,
   { axis, start, end }: Range,

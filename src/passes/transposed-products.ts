@@ -1,12 +1,12 @@
 /**
- * A product with a transposed left factor, as every weight gradient xᵀ·d is, becomes an explicit Transpose of the
- * narrower operand and a plain product: the former is the slow form of the CPU kernel, and the Transpose is shared by
- * all the products that its operand takes part in.
+ * A product with a transposed left factor, such as every weight gradient xᵀ·d, becomes an explicit Transpose of the
+ * narrower operand and a plain product. The CPU kernel is slow with a transposed left factor, and all products of an
+ * operand share one Transpose.
  *
  *     Gemm(A, B, transA) → Gemm(Transpose(A), B)               A no wider than B
  *     Gemm(A, B, transA) → Transpose(Gemm(Transpose(B), A))    else
  *
- * ONNX Runtime's own optimizer would fuse it back; sessions run with that off.
+ * ONNX Runtime's own optimizer would undo this; sessions run with it off.
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { gemm, transpose } from '../onnx/ops.ts';

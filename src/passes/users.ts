@@ -1,4 +1,4 @@
-/** Who uses a value: what a pass asks before it moves or replaces something. */
+/** The users of each value. A pass asks for them before it moves or replaces the value. */
 import { topologicalOrder } from '../onnx/graph.ts';
 import { type Node, operands, type Value } from '../onnx/value.ts';
 
@@ -20,17 +20,17 @@ export class Users {
     }
   }
 
-  /** The nodes that use the value, one that uses it twice twice. */
+  /** The nodes that use the value. A node that uses it as two operands is there twice. */
   of(value: Value): readonly Node[] {
     return this.#nodes.get(value) ?? [];
   }
 
-  /** Whether the graph gives the value to its caller. */
+  /** Whether the value is an output of the graph. */
   isOutput(value: Value): boolean {
     return this.#outputs.has(value);
   }
 
-  /** Whether one operand of one node is all that the value is for. */
+  /** Whether the value is used exactly once: as one operand of one node, and not as an output. */
   isSingle(value: Value): boolean {
     return this.of(value).length === 1 && !this.isOutput(value);
   }

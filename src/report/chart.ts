@@ -1,4 +1,4 @@
-/** One chart as HTML: lines over steps, drawn by Observable Plot without a browser, with a legend beside the data. */
+/** One chart as HTML: lines over steps with a legend, drawn by Observable Plot without a browser. */
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import { Html, html } from './html.ts';
@@ -8,8 +8,8 @@ import { type Point, quantile } from './series.ts';
 type Color = 'text' | 'blue' | 'orange' | 'green' | 'purple';
 
 /**
- * Lines differ in stroke too, not only in colour: `faint` is thin and pale, `dotted` a line with a mark at each point,
- * `marks` triangles without a line.
+ * How a line is drawn, so that lines differ in more than colour. `faint` is thin and pale, `dotted` has a mark at each
+ * point, and `marks` are triangles without a line.
  */
 type Stroke = 'solid' | 'dashed' | 'short' | 'long' | 'dashdot' | 'faint' | 'dotted' | 'marks';
 
@@ -26,24 +26,28 @@ export interface Chart {
   readonly yLabel: string;
   readonly lines: readonly Line[];
   readonly scale?: 'linear' | 'log';
-  /** A linear axis starts at zero, or a small change would look large; or at the data, where small changes are the subject. */
+  /**
+   * Where the vertical axis starts: at zero, so that a small change looks small, or at the data, to show small changes.
+   */
   readonly from?: 'zero' | 'data';
-  /** The horizontal axis: steps, where it is left out. */
+  /** The horizontal axis; steps by default. */
   readonly x?: Axis;
-  /** How points' `low` and `high` are drawn: a band, or bars with a mark at each point, beside one another. */
+  /**
+   * How `low` and `high` are drawn: as a band, or as bars. Each bar has a mark; the bars of one place are side by side.
+   */
   readonly spread?: 'band' | 'bars';
-  /** Where the steps begin; 0 where it is left out. */
+  /** The first step on the axis; 0 by default. */
   readonly firstStep?: number;
-  /** Steps to shade as warmup, from 0. */
+  /** The steps from 0 up to this one are shaded as warmup. */
   readonly warmupSteps?: number;
-  /** For a third of the page's width, or else for half of it. */
+  /** `small`: a third of the page's width. By default it is half. */
   readonly size?: 'small';
 }
 
 interface Axis {
   readonly label: string;
   readonly scale?: 'linear' | 'log';
-  /** All there are, with their names, for an axis of a few places. */
+  /** The places on the axis, which are few, and their names. */
   readonly ticks: readonly { readonly x: number; readonly name: string }[];
 }
 
@@ -56,7 +60,7 @@ ${new Html(plot(chart).outerHTML)}
 </figure>`;
 }
 
-/** The lines that a legend must explain: none where there is but one. */
+/** The lines that a legend must explain. A single line needs no legend. */
 export function legendLines(chart: Chart): readonly Line[] {
   const lines = drawnLines(chart);
   return lines.length > 1 ? lines : [];
@@ -90,7 +94,7 @@ export function plot(chart: Chart): Element {
     y: {
       type: scale,
       domain: domain(lines, chart),
-      // Rounded outwards a logarithmic axis may grow by a decade.
+      // Rounding the ends of a logarithmic axis could add a whole decade.
       nice: !(scale === 'log' && chart.from === 'data'),
       label: yLabel,
       grid: true,
@@ -121,7 +125,7 @@ function stepsAxis(lines: readonly Line[], firstStep: number, warmupSteps: numbe
   return { domain: [firstStep, lastStep], label: 'step', ticks: 5, tickFormat: thousands };
 }
 
-/** With room at both ends for the bars of the outermost places. */
+/** An axis of places, with room at both ends for the bars of the outermost places. */
 function placesAxis({ label, scale = 'linear', ticks }: Axis, lines: readonly Line[]): Plot.ScaleOptions {
   const places = [...ticks.map(({ x }) => x), ...lines.flatMap(({ points }) => points.map(({ x }) => x))];
   const [low, high] = places.length === 0 ? [1, 1] : [Math.min(...places), Math.max(...places)];
@@ -141,7 +145,7 @@ function thousands(step: number): string {
 
 const WARMUP_OPACITY = 0.1;
 const BAND_OPACITY = 0.15;
-/** Between the bars of one place. */
+/** The distance between the bars of one place. */
 const BAR_PIXELS = 6;
 
 interface StrokeStyle {
@@ -163,7 +167,8 @@ const STROKES: Readonly<Record<Stroke, StrokeStyle>> = {
 
 function marks(line: Line): Plot.Markish[] {
   const { points, color, stroke } = line;
-  // The axes leave out a faint line's extremes; elsewhere a clip would halve a stroke that runs along the frame.
+  // A faint line is clipped, since its extremes are outside the axes. Others are not: a clip would cut in half a stroke
+  // that runs along the frame.
   const at = { x: 'x', y: 'value', clip: stroke === 'faint' };
   const paint = `var(--${color})`;
   if (stroke === 'marks')
@@ -171,10 +176,10 @@ function marks(line: Line): Plot.Markish[] {
       Plot.dot(points, { x: 'x', y: 'value', symbol: 'triangle', r: 4, fill: paint, title: tip(line.name) }),
     ];
   const drawn = Plot.line(points, { ...at, ...STROKES[stroke], stroke: paint, strokeLinejoin: 'round' });
-  // A line through one point is none.
+  // A line of one point would not be seen, so the point gets a mark.
   const isLone = points.filter(({ value }) => value !== null).length === 1;
   if (stroke !== 'dotted' && !isLone) return [drawn];
-  // Marks that would touch one another say nothing; a line is left then.
+  // With many points the marks are small, so that they do not touch one another.
   const r = points.length > 60 ? 1.5 : 3;
   return [drawn, Plot.dot(points, { ...at, r, fill: paint, title: tip(line.name) })];
 }
@@ -185,7 +190,7 @@ function band({ points, color }: Line): Plot.Markish {
   return Plot.areaY(known, { x: 'x', y1: 'low', y2: 'high', fill, fillOpacity: BAND_OPACITY });
 }
 
-/** The line with its marks and bars, moved `dx` pixels from its place, so that no other line's covers them. */
+/** The line with its marks and bars, moved by `dx` pixels, so that those of several lines do not cover one another. */
 function bars(line: Line, dx: number, place: string): Plot.Markish[] {
   const { points, color, stroke } = line;
   const paint = `var(--${color})`;
@@ -201,7 +206,7 @@ function tip(name: string, place = 'step'): (point: Point) => string {
   return ({ x, value }) => `${name}, ${place} ${x.toLocaleString('en')}: ${value?.toPrecision(4)}`;
 }
 
-/** The stroke as it is in the chart, for the legend. */
+/** A sample of the line as the chart draws it, for the legend. */
 export function sample({ color, stroke }: Line, spread: Chart['spread'] = 'band'): Html {
   if (stroke === 'marks')
     return html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M12 1L17 10H7Z" fill="var(--${color})"/></svg>`;
@@ -212,10 +217,12 @@ export function sample({ color, stroke }: Line, spread: Chart['spread'] = 'band'
   return html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M1 6H23" fill="none" stroke="var(--${color})" stroke-width="${strokeWidth}" stroke-dasharray="${strokeDasharray}" stroke-opacity="${opacity}"/>${mark}</svg>`;
 }
 
-/** The warmup's shade, for the text that explains it. */
+/** A sample of the warmup's shade, for the text that explains it. */
 export const warmupSample = html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M1 0H23V12H1Z" fill="currentColor" fill-opacity="${WARMUP_OPACITY}"/></svg>`;
 
-/** An axis of less than a decade has one power of ten to name, or none: round numbers then, as on a linear one. */
+/**
+ * The ticks of a logarithmic axis. One of less than a decade has at most one power of ten, so it gets round numbers.
+ */
 function logTicks([low, high]: readonly [number, number]) {
   if (high / low >= 10) return { ticks: 4, tickFormat: '~r' };
   const rough = (high - low) / 5;
@@ -229,8 +236,8 @@ function logTicks([low, high]: readonly [number, number]) {
 }
 
 /**
- * The whole of every line and its spread, but of a faint (unsmoothed) one without its rare extremes: one wild batch
- * would press all the rest flat.
+ * The range of the vertical axis: that of every line and its spread. The rare extremes of a faint (unsmoothed) line are
+ * left out, since one wild batch would press all the rest flat.
  */
 function domain(lines: readonly Line[], { scale = 'linear', from = 'zero' }: Chart): [number, number] {
   if (lines.length === 0) return scale === 'log' ? [1, 10] : [0, 1];
@@ -242,7 +249,7 @@ function domain(lines: readonly Line[], { scale = 'linear', from = 'zero' }: Cha
   return low < high ? [low, high] : [low - 0.5, high + 0.5];
 }
 
-/** About the data of a logarithmic axis that ends with it. */
+/** The factor by which a logarithmic axis that starts at the data reaches beyond it at both ends. */
 const LOG_ROOM = 1.1;
 
 function withSpread(points: readonly Point[]): readonly Point[] {
@@ -252,7 +259,7 @@ function withSpread(points: readonly Point[]): readonly Point[] {
   ]);
 }
 
-/** A logarithm has no place for zero. */
+/** The points that can be drawn. A logarithmic axis has no place for zero, so such a point becomes a gap. */
 function drawable(points: readonly Point[], scale: Chart['scale']): readonly Point[] {
   if (scale !== 'log') return points;
   return points.map((point) =>

@@ -2,10 +2,10 @@
 import { type ClassScore, type Confusion, classScores, worstClasses } from '../train/confusion.ts';
 import { type Html, html } from './html.ts';
 
-/** A larger matrix cannot be read; the classes of the lowest accuracy can. */
+/** The most classes of a confusion matrix that can be read. With more, those of the lowest accuracy are listed. */
 const MOST_CLASSES = 20;
 const MISTAKES = 4;
-/** Longer names of columns are turned, so that the columns stay narrow. */
+/** The longest column name that is not turned. Longer ones are turned, so that the columns stay narrow. */
 const LONGEST_LEVEL_NAME = 3;
 
 export function classesSection(confusion: Confusion): Html {
@@ -13,7 +13,7 @@ export function classesSection(confusion: Confusion): Html {
   const images = scores.reduce((sum, score) => sum + score.images, 0).toLocaleString('en');
   const isMatrix = scores.length <= MOST_CLASSES;
   const note = isMatrix
-    ? `The best checkpoint on ${images} test images: a row for each class, a column for what its images were taken for.`
+    ? `The best checkpoint on ${images} test images: a row for each class, and a column for each class that the network took its images for.`
     : `The best checkpoint on ${images} test images: the ${MOST_CLASSES} of ${scores.length} classes with the lowest accuracy.`;
   return html`<h2>Classes</h2>
 <p class="note">${note}</p>
@@ -33,10 +33,12 @@ function matrix({ classes, counts }: Confusion, scores: readonly ClassScore[]): 
 <tbody>${rows}</tbody></table>`;
 }
 
-/** Shaded by its share of the class; the diagonal is bold, too, so that colour is not all that tells it. */
+/**
+ * A cell of the matrix, shaded by its share of the class. The diagonal is also bold, so it is not told by colour only.
+ */
 function cell(count: number, images: number, isRight: boolean): Html {
   if (count === 0) return html`<td class="none">0</td>`;
-  // A few mistakes in a thousand would not be seen on a linear scale.
+  // Mistakes are shaded by the square root, since a few in a thousand would not be seen on a linear scale.
   const shade = Math.round(isRight ? (40 * count) / images : 60 * Math.sqrt(count / images));
   const color = `color-mix(in srgb, var(--${isRight ? 'blue' : 'orange'}) ${Math.max(4, shade)}%, transparent)`;
   const text = count.toLocaleString('en');

@@ -23,7 +23,7 @@ export function accuracyChart(metrics: Metrics): Chart {
   };
 }
 
-/** The clean gradient's norm, and the regularized one's where there is one. */
+/** The norm of the clean gradient, and that of the regularized gradient where there is one. */
 export function gradientNormChart(metrics: Metrics): Chart {
   const clean = series(metrics, 'train', (line) => line.grad_norm);
   const regularized = series(metrics, 'train', (line) => line.gr_grad_norm);
@@ -47,7 +47,7 @@ export function learningRateChart(metrics: Metrics): Chart {
   return inForce(metrics, 'Learning rate', 'learning rate', (line) => line.lr);
 }
 
-/** λ, r and α as they were in force, one chart each: their sizes differ. None without regularization. */
+/** λ, r and α at each step, in a chart each, since their sizes differ. Empty without regularization. */
 export function regularizationCharts(metrics: Metrics): Chart[] {
   if (!metrics.some(({ lambda }) => lambda)) return [];
   return [
@@ -79,7 +79,7 @@ function noisy(name: string, points: readonly Point[]): Line[] {
   ];
 }
 
-/** With validation images there is one measurement on the test images, at the end. */
+/** The evaluations during the run. Where there are validation images, the test images are measured once, at the end. */
 function evaluated(metrics: Metrics, of: (line: MetricsLine) => number | null): Line[] {
   return [
     { name: 'validation', points: thin(series(metrics, 'validation', of)), color: 'green', stroke: 'dotted' },

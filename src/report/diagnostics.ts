@@ -3,7 +3,7 @@ import type { DiagnosticsLine, GroupLine, HessianLine, StepLine } from '../train
 import type { Chart, Line } from './chart.ts';
 import { type Point, thin } from './series.ts';
 
-/** Those that have something to show; none without diagnostics. */
+/** The charts that have something to show; none without diagnostics. */
 export function diagnosticsCharts(lines: readonly DiagnosticsLine[]): Chart[] {
   const steps = lines.filter((line) => line.kind === 'step');
   const hessians = lines.filter((line) => line.kind === 'hessian');
@@ -43,7 +43,7 @@ function groupChart(
 const COLORS = ['blue', 'orange', 'green', 'purple'] as const;
 const STROKES = ['solid', 'dashed', 'dotted'] as const;
 
-/** Each colour solid first, then again in other strokes. */
+/** The look of the i-th line: all colours solid first, then all again in each other stroke. */
 function styleOf(i: number): Pick<Line, 'color' | 'stroke'> {
   const round = Math.floor(i / COLORS.length) % STROKES.length;
   return { color: COLORS[i % COLORS.length] ?? 'blue', stroke: STROKES[round] ?? 'solid' };

@@ -1,8 +1,8 @@
-/** The frame of a report's page: it needs nothing else, no script, no font, no network. */
+/** The frame of a report's page. The page needs nothing else: no script, no font, no network. */
 import { Html, html } from './html.ts';
 import { style } from './style.ts';
 
-/** The page's text, to be saved as an .html file; `more` is style beyond that of every report. */
+/** The page's text, to be saved as an .html file. `more` is added to the style of every report. */
 export function renderDocument(title: string, body: Html, more = ''): string {
   return html`<!doctype html>
 <html lang="en">

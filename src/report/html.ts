@@ -1,12 +1,12 @@
-/** A piece of finished HTML. Only `html` makes one, so whatever else is put into a page has been escaped. */
+/** A piece of finished HTML. Anything else that is put into a page is escaped. */
 export class Html {
   constructor(readonly text: string) {}
 }
 
-/** `false` puts in nothing: `condition && html…`. */
+/** What a template takes. `false` puts in nothing, for `condition && html…`. */
 type Content = Html | string | number | false | readonly Content[];
 
-/** Template tag: what is put in is escaped, unless it came from this tag (or is wrapped in `Html` by hand). */
+/** A template tag. It escapes what is put in, unless that is an `Html`, from this tag or wrapped by hand. */
 export function html(parts: TemplateStringsArray, ...contents: readonly Content[]): Html {
   return new Html(
     parts.map((part, i) => part + (i < contents.length ? toText(contents[i] ?? '') : '')).join(''),

@@ -20,13 +20,13 @@ import { renderDocument } from './document.ts';
 import { type Html, html } from './html.ts';
 import { chosenOn, quantile, series } from './series.ts';
 
-/** A test image and what the trained network made of it. */
+/** A test image and the trained network's prediction. */
 export interface Sample {
   /** A PNG file, in base64. */
   readonly png: string;
   readonly label: string;
   readonly prediction: string;
-  /** That the network gave its prediction, 0 to 1. */
+  /** The probability of the prediction, 0 to 1. */
   readonly probability: number;
 }
 
@@ -34,16 +34,16 @@ export interface ReportInput {
   readonly name: string;
   readonly metrics: readonly MetricsLine[];
   readonly diagnostics?: readonly DiagnosticsLine[];
-  /** Any JSON object; nested ones are shown with dotted keys. */
+  /** Any JSON object. The keys of nested objects are shown as `outer.inner`. */
   readonly config: object;
-  /** Steps of warmup, shaded in the charts. */
+  /** The number of warmup steps, which the charts shade. */
   readonly warmupSteps?: number;
   /** Wall time of the whole run. */
   readonly seconds?: number;
-  /** More about the run for the line below its name: `{ model: 'vit-ti', device: 'cpu' }`. */
+  /** More about the run, shown below its name, such as `{ model: 'vit-ti', device: 'cpu' }`. */
   readonly facts?: Readonly<Record<string, string | number>>;
   readonly samples?: readonly Sample[];
-  /** Of the best checkpoint on the test images. */
+  /** How the best checkpoint confuses the classes of the test images. */
   readonly confusion?: Confusion;
 }
 
@@ -105,7 +105,9 @@ ${speed === undefined ? '' : number('images/s', Number(speed.toPrecision(3)).toL
 ${best && chooser === 'test' ? html`<p class="note">The best checkpoint was picked on the test images, so its test accuracy is optimistic; --validation holds out training images to pick it on.</p>` : ''}`;
 }
 
-/** As the run chose its best checkpoint: on validation images where there are any. */
+/**
+ * The evaluation of the best checkpoint, on the images that the run chose it on: validation images where there are any.
+ */
 function bestEvaluation(metrics: readonly MetricsLine[]): {
   split: 'validation' | 'test';
   best: MetricsLine | undefined;
@@ -137,7 +139,7 @@ function warning(metrics: readonly MetricsLine[]): Html | '' {
   return html`<p class="warning">Steps whose loss was not a finite number: ${broken.length.toLocaleString('en')}, the first of them ${first.step.toLocaleString('en')}. The curves have gaps there.</p>`;
 }
 
-/** See diagnostics/spikes.ts for what one is. */
+/** A warning of spikes, which diagnostics/spikes.ts defines. */
 function spikes(metrics: readonly MetricsLine[]): Html | '' {
   const found = metrics.flatMap(({ step, spike }) => (spike === null ? [] : [{ step, spike }]));
   const [first] = found;
@@ -166,7 +168,7 @@ function diagnosticsSection(all: readonly Chart[], warmupSteps: number): Html | 
 }
 
 function grid({ large, rest }: Charts, warmupSteps: number): Html {
-  // Rows without a hole: by threes where that comes out even, else by twos.
+  // The charts fill their rows: three to a row where that comes out even, else two.
   const thirds = rest.length % 3 === 0;
   const draw = (chart: Chart) => renderChart({ ...chart, warmupSteps });
   const drawThird = (chart: Chart) => renderChart({ ...chart, warmupSteps, size: 'small' });
@@ -186,7 +188,7 @@ function figure({ png, label, prediction, probability }: Sample): Html {
   return html`<li class="${right ? 'right' : 'wrong'}"><img src="data:image/png;base64,${png}" alt="${label}"><p><b>${right ? '✓' : '✗'} ${prediction}</b> ${Math.round(100 * probability)}\u202f%${truth}</p></li>`;
 }
 
-/** Rows of a table: a nested object's keys become `outer.inner`. */
+/** The rows of a table. The keys of a nested object become `outer.inner`. */
 function flatten(config: object, prefix = ''): [string, string][] {
   return Object.entries(config).flatMap(([key, value]: [string, unknown]): [string, string][] =>
     typeof value === 'object' && value !== null && !Array.isArray(value)

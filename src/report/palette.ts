@@ -1,4 +1,6 @@
-/** Colours by role. The hues are Okabe & Ito's, for all colour vision: the darker of each on white, the lighter on black. */
+/**
+ * Colours by role. The hues are Okabe & Ito's, which all colour vision tells apart: darker on white, lighter on black.
+ */
 
 export interface Palette {
   readonly text: string;
@@ -39,7 +41,7 @@ export const DARK: Palette = {
   wrong: '#e69f00',
 };
 
-/** Light's hues on white paper, whatever the screen shows. */
+/** The palette for paper: the hues of LIGHT, on white. */
 export const PRINT: Palette = {
   ...LIGHT,
   text: '#000',
@@ -55,7 +57,7 @@ export function variables(palette: Palette): string {
     .join(' ');
 }
 
-/** The text with its `var(--role)` replaced by this palette's colours, for a picture outside a page. */
+/** The text with each `var(--role)` replaced by the palette's colour, for a picture outside a page. */
 export function resolved(text: string, palette: Palette): string {
   return Object.entries(palette)
     .reduce((done, [role, color]) => done.replaceAll(`var(--${role})`, color), text)

@@ -1,29 +1,29 @@
 /**
- * Series of a run, and how to draw a long one: a page can't hold, nor an eye see, a hundred thousand points.
+ * Series of a run, and how to thin out a long one: a hundred thousand points are too many for a page and for the eye.
  * A null is a gap: the number was not finite, or the method has none.
  */
 import type { MetricsLine } from '../train/metrics.ts';
 
 export interface Point {
-  /** The step, or what else the horizontal axis shows. */
+  /** The place on the horizontal axis, mostly a step. */
   readonly x: number;
   readonly value: number | null;
-  /** What is drawn about it: a standard deviation to each side. */
+  /** The ends of the spread about the value: one standard deviation to each side. */
   readonly low?: number;
   readonly high?: number;
 }
 
-/** Of the images that a line is about. */
+/** The error in percent, on the images of a line. */
 export function errorPercent({ top1 }: MetricsLine): number | null {
   return top1 === null ? null : 100 * (1 - top1);
 }
 
-/** What a run chose its best checkpoint on, and was looked at with as it went: validation images where there are any. */
+/** The images that a run was evaluated on as it went, and chose its best checkpoint on. */
 export function chosenOn(metrics: readonly MetricsLine[]): 'validation' | 'test' {
   return metrics.some((line) => line.split === 'validation') ? 'validation' : 'test';
 }
 
-/** One measurement of a split over the run, `scale`d on the way. */
+/** One measurement of a split, over the run. */
 export function series(
   metrics: readonly MetricsLine[],
   split: MetricsLine['split'],
@@ -34,7 +34,7 @@ export function series(
     .map((line) => ({ x: line.step, value: measure(line) }));
 }
 
-/** At most `count` points that draw the same outline: the lowest and the highest of each of count/2 bins. */
+/** At most `count` points with the same outline: the lowest and the highest point of each of count/2 bins. */
 export function thin(points: readonly Point[], count = 400): Point[] {
   if (points.length <= count) return [...points];
   return bins(points, Math.floor(count / 2)).flatMap((bin) => {
@@ -51,8 +51,8 @@ export function thin(points: readonly Point[], count = 400): Point[] {
 }
 
 /**
- * Centred moving median over the fraction `window` of the run, at `count` points or fewer: without the lag of an
- * exponential mean, and one wild batch leaves it alone.
+ * The moving median, centred, over the fraction `window` of the run, at `count` points or fewer. It does not lag behind
+ * as an exponential mean does, and one wild batch does not move it.
  */
 export function smooth(points: readonly Point[], window = 0.02, count = 400): Point[] {
   const reach = Math.floor((points.length * window) / 2);
@@ -67,7 +67,7 @@ export function smooth(points: readonly Point[], window = 0.02, count = 400): Po
   return out;
 }
 
-/** The value below which a fraction `q` of the finite ones lies; undefined where none is finite. */
+/** The value below which the fraction `q` of the finite values lies. Undefined where no value is finite. */
 export function quantile(points: readonly Point[], q: number): number | undefined {
   const values = points.filter(isFinitePoint).map(({ value }) => value);
   values.sort((a, b) => a - b);

@@ -3,14 +3,14 @@ import { type Chart, type Line, legendLines, plot, sample } from './chart.ts';
 import { Html, html } from './html.ts';
 import { LIGHT, resolved } from './palette.ts';
 
-/** Generic last: whoever opens the file has other fonts than who wrote it. */
+/** The last font is generic, since a reader may have none of the others. */
 const FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif";
 const MARGIN = 14;
 const TITLE_HEIGHT = 28;
 const SUBTITLE_HEIGHT = 18;
 const ROW_HEIGHT = 20;
 const SAMPLE_WIDTH = 30;
-/** No font is at hand to measure with: a little more than the mean width of a letter at 13 px. */
+/** Slightly more than the mean width of a letter at 13 px: there is no font here to measure texts with. */
 const LETTER_WIDTH = 7;
 
 export function standaloneSvg(chart: Chart, subtitle = ''): string {
@@ -20,7 +20,7 @@ export function standaloneSvg(chart: Chart, subtitle = ''): string {
   const head = TITLE_HEIGHT + (subtitle === '' ? 0 : SUBTITLE_HEIGHT);
   const top = head + ROW_HEIGHT * legend.length;
   const height = top + Number(figure.getAttribute('height')) + 4;
-  // Rules for a page, which programs other than browsers stumble over.
+  // These rules are for a page. Programs other than browsers fail on them.
   figure.querySelector('style')?.remove();
   figure.setAttribute('style', 'font-size:13px');
   figure.setAttribute('font-family', FONT);
@@ -43,7 +43,7 @@ interface Entry {
   readonly x: number;
 }
 
-/** As many a row as fit. */
+/** The legend's rows, each with as many entries as fit. */
 function legendRows(lines: readonly Line[], width: number): readonly (readonly Entry[])[] {
   const rows: Entry[][] = [];
   let x = Number.POSITIVE_INFINITY;

@@ -1,6 +1,6 @@
 import { DARK, LIGHT, PRINT, variables } from './palette.ts';
 
-/** The page's style: system fonts, one accent, light or dark as the reader's system, one column on a phone. */
+/** The page's style: system fonts, one accent, light or dark by the system, one column on a phone. */
 export const style = `
 :root { color-scheme: light dark; ${variables(LIGHT)} }
 @media (prefers-color-scheme: dark) { :root { ${variables(DARK)} } }

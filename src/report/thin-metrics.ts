@@ -1,17 +1,20 @@
 /**
- * The lines of a run that a report is drawn from: of a short run all, of a long one a sample in bounded memory. The sample
- * is every nth step, whose medians are near those of all, and whatever a reader looks for: every test, every spike, every
- * step that was not finite, the lowest and the highest of each measurement in each of some hundred stretches, and the end.
+ * The lines of a run that a report is drawn from. Of a short run these are all; of a long one they are a sample that
+ * fits in bounded memory. The sample has every nth step, so that its medians are near those of all steps. It also has
+ * what a reader looks for: every test, every spike, every step that was not finite, and the last step. And it has the
+ * lowest and the highest of each measurement in each of at most 256 stretches of the run.
  */
 import type { MetricsLine } from '../train/metrics.ts';
 
-/** Stretches at most; where there are more, two become one, and n twice as large. */
+/** The most stretches. When they are reached, each two become one, and n doubles. */
 const STRETCHES = 256;
-/** Every nth step of a stretch makes that many. */
+/** The number of every-nth steps in a stretch. */
 const SAMPLES = 64;
 const MEASURES = ['loss', 'top1', 'grad_norm', 'gr_grad_norm', 'images_per_second'] as const;
 
-/** At most some 20,000 of the lines, in their order, besides tests, spikes and steps that were not finite. */
+/**
+ * The sample of the lines, in their order: about 20,000 at most, and all tests, spikes and steps that were not finite.
+ */
 export function thinMetrics(lines: Iterable<MetricsLine>): MetricsLine[] {
   let every = 1;
   let stretches: MetricsLine[][] = [];
@@ -32,7 +35,7 @@ function inPairs(stretches: readonly MetricsLine[][]): MetricsLine[][] {
   return stretches.flatMap((stretch, i) => (i % 2 === 0 ? [[...stretch, ...(stretches[i + 1] ?? [])]] : []));
 }
 
-/** What is kept of a stretch. */
+/** The lines that are kept of a stretch. */
 function shown(stretch: readonly MetricsLine[], every: number): MetricsLine[] {
   const kept = new Set(MEASURES.flatMap((measure) => extremes(stretch, measure)));
   const last = stretch.at(-1);

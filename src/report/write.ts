@@ -10,12 +10,12 @@ import { writeWhole } from '../whole-file.ts';
 import { type ReportInput, renderReport } from './page.ts';
 import { thinMetrics } from './thin-metrics.ts';
 
-/** In a run's folder. */
+/** The report's file in a run's folder. */
 export const REPORT_FILE = 'report.html';
 
 /**
- * Writes `report.html` into a run's folder, from its `metrics.jsonl`, `diagnostics.jsonl` where there is one, and
- * `config.json`, and what the files don't say.
+ * Writes `report.html` into a run's folder. It is made from `metrics.jsonl`, `config.json`, `diagnostics.jsonl` where
+ * there is one, and what the caller adds.
  *
  * @returns the page's path
  * @throws UserError where a file is missing or broken
@@ -33,7 +33,7 @@ export async function writeReport(
   return path;
 }
 
-/** Without the options that others leave without an effect. */
+/** The config without options that have no effect. */
 async function readConfig(path: string): Promise<object> {
   const config = await readJsonFile(path);
   if (typeof config === 'object' && config !== null && !Array.isArray(config))

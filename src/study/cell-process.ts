@@ -1,6 +1,7 @@
 /**
- * A process that trains cells for the runner, one after the other: a cell that takes the process down with it (no memory
- * left, a crash in native code) takes nothing else. Interrupts are the runner's to handle; it says when to stop.
+ * A process that trains cells for the runner, one after the other. A cell can end its process (no memory left, a crash
+ * in native code); the rest of the study then goes on. The runner handles interrupts and tells this process when to
+ * stop.
  */
 import path from 'node:path';
 import { openGraph } from '../artifacts/store.ts';
@@ -18,21 +19,21 @@ export type CellRequest =
       readonly kind: 'run';
       readonly folder: string;
       readonly config: TrainConfig;
-      /** Of the free memory that this process may count on. */
+      /** The part of the free memory that this process may count on, 0 to 1. */
       readonly share: number;
     }
   | { readonly kind: 'stop' };
 
 export type CellReply =
-  /** Steps taken, of how many. */
+  /** `step` of `totalSteps` steps are taken. */
   | { readonly kind: 'step'; readonly step: number; readonly totalSteps: number }
-  /** It was stopped and has saved. */
+  /** The cell was stopped and has saved a checkpoint. */
   | { readonly kind: 'stopped' }
   | { readonly kind: 'over'; readonly outcome: Omit<CellOutcome, 'trainImages'> };
 
-/** Between two messages of where a cell is. */
+/** The least time between two messages of a cell's step. */
 const EVERY_MS = 250;
-/** How long a process of a killed study may take for the step in which it learns of that. */
+/** How long this process may take to end once the study was killed: it notices that only after the step at hand. */
 const LEAVING_MS = 120_000;
 
 let isStopping = false;
@@ -41,7 +42,7 @@ process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {
   isStopping = true;
 });
-// The runner is gone: a resumed study may want the cell at once.
+// The runner is gone. A resumed study may want the cell at once, so this process leaves it.
 process.on('disconnect', () => process.exit());
 process.on('message', (request: CellRequest) => {
   if (request.kind === 'stop') isStopping = true;
@@ -106,7 +107,7 @@ async function begin(
     const graph = await openGraph(saved.graph);
     return trainRun(folder, { config: saved, graph }, observer, checkpoint, lock);
   }
-  // What is there began and did not get as far as a checkpoint.
+  // Files in the folder are of a run that ended before its first checkpoint.
   await emptyRunFolder(folder);
   return trainRun(folder, await prepareRun(config, share), observer, undefined, lock);
 }

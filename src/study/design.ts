@@ -1,6 +1,6 @@
 /**
- * A study's design, as a person writes it in JSON: axes over a base config, and which of their values go together. It
- * expands to cells, each the config of an ordinary training run. Pure.
+ * A study's design, as a person writes it in JSON: a base config, axes of values that vary it, and grids that say which
+ * values go together. It expands to cells, each the config of an ordinary training run. Pure.
  *
  *     {
  *       "about": "Does zero-warmup repair GR?",
@@ -13,9 +13,9 @@
  *       "grids": [{ "lrWarmup": ["on"] }, { "gr": ["none"] }]
  *     }
  *
- * A list is an axis over the option of its name, an object gives each value a name and the options that it sets. A grid
- * takes all values of the axes that it does not name; without grids there is one, of everything. Where grids overlap, a
- * cell is there once.
+ * A list is an axis over the option of its name. An object is an axis that gives each value a name and the options that
+ * it sets. A grid takes all values of the axes that it does not name. Without `grids` there is one, of all values. A
+ * cell that is in several grids is run once.
  */
 import * as v from 'valibot';
 import { mismatch, nearestName, show, UserError } from '../errors.ts';
@@ -30,7 +30,7 @@ const designSchema = v.strictObject({
   about: v.optional(v.string(), ''),
   /** Folder of datasets that do not come with the project. */
   data: v.optional(v.string()),
-  /** How the study was begun, for its report. */
+  /** The command that began the study, for its report. */
   command: v.optional(v.string()),
   base: v.optional(options, {}),
   axes: v.record(v.string(), v.union([v.pipe(v.array(scalar), v.nonEmpty()), v.record(v.string(), options)])),
@@ -41,31 +41,31 @@ export type StudyDesign = v.InferOutput<typeof designSchema>;
 
 /** One training run of a study. */
 export interface Cell {
-  /** Says in words what the cell is, and in a digest all of its config. Its folder has this name. */
+  /** The cell's main options in words, and a digest of its config. It is the name of the cell's folder. */
   readonly id: string;
   readonly config: TrainConfig;
-  /** The name of its value on each axis, without the axes that make no difference to it. */
+  /** The name of the cell's value on each axis, without axes that make no difference to the cell. */
   readonly values: Readonly<Record<string, string>>;
 }
 
 export interface Axis {
   readonly name: string;
-  /** Keys of the options that its values set. */
+  /** Keys of the options that the axis' values set. */
   readonly options: readonly string[];
-  /** Whether the design gives its values names; they are values of one option otherwise. */
+  /** Whether the design gives the values names. Otherwise they are values of one option. */
   readonly hasNames: boolean;
 }
 
 export interface Cells {
-  /** By seed first, so that a study that is cut short has whole replications. */
+  /** In the order of seeds, so that a study that ends early has all cells of the first seeds. */
   readonly cells: readonly Cell[];
-  /** In the design's order. */
+  /** In the order of the design. */
   readonly axes: readonly Axis[];
-  /** Combinations that are no training run (`--gr-warmup zero` without warmup), by the reason. */
+  /** How many combinations are no training run (`--gr-warmup zero` without warmup), by the reason. */
   readonly leftOut: ReadonlyMap<string, number>;
 }
 
-/** Options that belong to the study, not to one of its cells. */
+/** Options of a training run that have no meaning in a study's cell. */
 const NOT_OF_A_CELL = ['out', 'maxSteps', 'samples'];
 
 /** Checks a parsed design; `origin` names it in errors. Throws a UserError that says where it is wrong. */
@@ -95,7 +95,7 @@ export function expandDesign(design: StudyDesign, origin: string): Cells {
   const leftOut = new Map<string, number>();
   for (const grid of design.grids ?? [{}]) {
     for (const { given: all, names } of combinations(design, grid)) {
-      // An axis over λ makes one run of `--gr none`, not several.
+      // Without options that have no effect, an axis over λ makes one run of `--gr none`, not several.
       const given = optionsInEffect({ ...design.base, ...all });
       try {
         const config = parseConfig(given, origin);
@@ -125,13 +125,13 @@ function axesOf({ axes }: StudyDesign): readonly Axis[] {
   }));
 }
 
-/** Whether any of what a value sets is in the cell: a later axis may set it again, another option may idle it. */
+/** Whether an option that a value sets is in the cell. A later axis may set it again, or it may have no effect. */
 function hasEffect(setting: GivenOptions, given: GivenOptions): boolean {
   const settings = Object.entries(setting);
   return settings.length === 0 || settings.some(([key, value]) => given[key] === value);
 }
 
-/** What two names of one cell share: where they differ, the axis makes no difference to the cell. */
+/** The values that two combinations of one cell share. Where they differ, the axis makes no difference to the cell. */
 function common(a: Cell['values'], b: Cell['values']): Cell['values'] {
   return Object.fromEntries(Object.entries(a).filter(([axis, name]) => b[axis] === name));
 }
@@ -145,7 +145,7 @@ function checkSettings(setting: GivenOptions, origin: string): void {
 
 type AxisValues = StudyDesign['axes'][string];
 
-/** The values of an axis by name, and what each sets. */
+/** The values of an axis: the name of each, and the options that it sets. */
 function settingsOf(axis: string, values: AxisValues): [name: string, setting: GivenOptions][] {
   return Array.isArray(values)
     ? values.map((value) => [String(value), { [axis]: value }])
@@ -179,7 +179,7 @@ function unknown(where: string, what: string, name: string, names: readonly stri
   );
 }
 
-/** What a combination of values sets, and the name of its value on each axis. */
+/** A value of each axis: the options that they set together, and their names. */
 interface Combination {
   readonly given: GivenOptions;
   readonly names: Readonly<Record<string, string>>;
@@ -221,8 +221,8 @@ function cellId(config: TrainConfig, axes: readonly Axis[]): string {
 }
 
 /**
- * FNV-1a of what enters the computation and of what an axis sets, in 6 hexadecimal digits: the words above tell most
- * cells apart by themselves.
+ * FNV-1a of the options that enter the computation and of those that an axis sets. 6 hexadecimal digits are enough,
+ * since the words of the id tell most cells apart.
  */
 function digest(config: TrainConfig, axes: readonly Axis[]): string {
   const values: GivenOptions = config;

@@ -1,4 +1,4 @@
-/** `outcome.json` in a cell's folder: how its training run ended. None there: it has not begun, or was interrupted. */
+/** `outcome.json` in a cell's folder: how its run ended. A cell that has not begun, or was interrupted, has none. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -11,12 +11,12 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const outcomeSchema = v.object({
   /** `diverged`: its loss or gradient was not finite. `failed`: anything else, such as too little memory. */
   state: v.picklist(['done', 'diverged', 'failed']),
-  /** What the run said when it diverged or failed. */
+  /** Why the run diverged or failed; null where it did not. */
   message: v.nullable(v.string()),
-  /** What the run meant to do; null where it failed before that was known. */
+  /** The steps that the run planned; null where it failed before planning them. */
   warmupSteps: v.nullable(count),
   totalSteps: v.nullable(count),
-  /** In an epoch. */
+  /** Training images in an epoch. */
   trainImages: count,
 });
 
@@ -24,7 +24,7 @@ export type CellOutcome = Readonly<v.InferOutput<typeof outcomeSchema>>;
 
 const FILE = 'outcome.json';
 
-/** Undefined where the cell is not over. Throws a UserError where the file is broken. */
+/** How the cell ended; undefined where it is not over. Throws a UserError where the file is broken. */
 export async function readOutcome(folder: string): Promise<CellOutcome | undefined> {
   const path = join(folder, FILE);
   if (!existsSync(path)) return undefined;

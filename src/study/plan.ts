@@ -16,17 +16,19 @@ export interface PlannedCell extends Cell {
   readonly model: string;
   /** Floating-point operations of one image's gradient, in matrix products. */
   readonly gradientFlops: number;
-  /** In an epoch. */
+  /** Training images in an epoch. */
   readonly trainImages: number;
   readonly totalSteps: number;
-  /** Floating-point operations of all its matrix products, evaluation apart. */
+  /** Floating-point operations of the matrix products of the whole run, without evaluation. */
   readonly flops: number;
 }
 
-/** What a regularized gradient takes, in plain ones: its tangent is two more; a finite difference is a second one. */
+/**
+ * The cost of a regularized gradient in plain ones. A tangent costs two more; a finite difference needs a second one.
+ */
 const GRADIENTS: Readonly<Record<TrainConfig['gr'], number>> = { none: 1, exact: 3, fd: 2, sam: 2 };
 
-/** Training images of datasets that are not here; where only the time is asked for. */
+/** The training images of official datasets, for an estimate of time without the data. */
 const OFFICIAL: Readonly<Partial<Record<DatasetName, number>>> = {
   mnist: 60_000,
   cifar10: 50_000,
@@ -34,9 +36,9 @@ const OFFICIAL: Readonly<Partial<Record<DatasetName, number>>> = {
 };
 
 /**
- * Opens the cells' graphs and datasets; `data` is the folder of those that do not come with the project. With
- * `officialSizes` a dataset that no folder was given for counts as the whole of it. Throws a UserError for what is
- * missing or does not fit.
+ * Opens the cells' graphs and datasets. `data` is the folder of datasets that do not come with the project. With
+ * `officialSizes`, a dataset without a folder is taken to have its official number of images. Throws a UserError where
+ * a file is missing or does not fit.
  */
 export async function planCells(
   cells: readonly Cell[],
@@ -51,7 +53,7 @@ export async function planCells(
     const { spec } = graph;
     const folder = given.data ?? (spec.dataset === 'mnist' ? undefined : data);
     const config: TrainConfig = { ...given, data: folder };
-    // How many images are held out does not depend on the seed that draws them.
+    // The number of images held out does not depend on the seed, so one dataset serves all seeds.
     const source = datasetSource({ ...config, seed: 0 }, graph);
     const trainImages = await once(sizes, JSON.stringify(source), async () => {
       const official = OFFICIAL[spec.dataset];

@@ -1,6 +1,6 @@
 /**
- * Studies that come with the project: the three experiments of the paper, in three sizes, as `--config` takes a design
- * (see design.ts).
+ * Studies that come with the project: the three experiments of the paper, in three sizes. Each is a design (design.ts),
+ * as `--config` takes it.
  */
 
 /** The regularization of every preset: the paper's r = 0.1 and α = 1, so λ = 0.1, and its three warmups. */

@@ -1,4 +1,4 @@
-/** What a study shows while it runs: each cell's result as it comes, and how far the whole grid is. */
+/** What a study shows while it runs: the result of each cell that ends, and how much of the study is done. */
 import pc from 'picocolors';
 import { printable } from '../errors.ts';
 import { formatDuration } from '../train/duration.ts';
@@ -12,18 +12,18 @@ export interface StudyProgress extends StudyObserver {
   note(text: string): void;
   /** Seconds until all cells are over; NaN before anything is known. */
   left(): number;
-  /** Gives the terminal back; call it in a `finally`. */
+  /** Restores the terminal; call it in a `finally`. */
   stop(): void;
 }
 
 export interface StudyProgressOptions {
   readonly stream: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
-  /** All of the study. */
+  /** All cells of the study. */
   readonly cells: readonly PlannedCell[];
   readonly jobs: number;
-  /** The last measurement on the test images of a cell that is over. */
+  /** The last measurement on the test images, of a cell that is over. */
   readonly result: (cell: PlannedCell) => MetricsLine | undefined;
-  /** Milliseconds, from any origin. */
+  /** The clock, in milliseconds from any origin. */
   readonly now?: () => number;
 }
 
@@ -61,7 +61,7 @@ export function createStudyProgress({
 
   const flopsOf = (cell: PlannedCell, steps: number): number => (cell.flops * steps) / cell.totalSteps;
 
-  /** Milliseconds per operation: small networks and plain gradients reach other speeds than large ones. */
+  /** Milliseconds per operation. Each kind of cell has its own, since network and method change the speed. */
   function rateOf(key: string): number {
     const finished = [...tallies.values()];
     const now = [...running].map(([cell, at]) => [speedKey(cell), spent(cell, at)] as const);
@@ -86,7 +86,7 @@ export function createStudyProgress({
       const steps = cell.totalSteps - (running.get(cell)?.step ?? 0);
       return (flopsOf(cell, steps) * rateOf(speedKey(cell))) / 1000;
     });
-    // The last cells can't be shared out.
+    // A cell runs in one process: the last ones take their whole time, even when other processes are free.
     return Math.max(cells.reduce((sum, seconds) => sum + seconds, 0) / jobs, ...cells.slice(-jobs), 0);
   }
 
@@ -128,7 +128,7 @@ export function createStudyProgress({
     step(cell, step) {
       waiting.delete(cell);
       const known = running.get(cell);
-      // The first that is heard of it: its beginning is the time between.
+      // The clock starts at the first message, so that start-up does not count as steps.
       if (known) known.step = step;
       else running.set(cell, { since: now(), from: step, step });
     },
@@ -165,7 +165,7 @@ export function createStudyProgress({
 const MAX_COLUMNS = 100;
 const BAR = 12;
 
-/** What tells the cells apart, and nothing that all share: `micro-p8 ×0.25 warmup GR+zero seed 2`. */
+/** Names made of what tells the cells apart, without what all share: `micro-p8 ×0.25 warmup GR+zero seed 2`. */
 function shortNames(cells: readonly PlannedCell[]): ReadonlyMap<PlannedCell, string> {
   const parts: readonly ((cell: PlannedCell) => string)[] = [
     ({ model }) => model,
@@ -184,7 +184,7 @@ function shortNames(cells: readonly PlannedCell[]): ReadonlyMap<PlannedCell, str
       .join(' ');
   const isClear = new Set(cells.map(name)).size === cells.length;
   if (isClear) return new Map(cells.map((cell) => [cell, printable(name(cell))]));
-  // Cells may differ in what no part says, such as the weight decay: their values on the axes say it.
+  // No part names the weight decay and the like. Where cells differ in that, their values on the axes tell them apart.
   const onAxes = ({ values }: PlannedCell) =>
     Object.entries(values)
       .map(([axis, value]) => `${axis} ${value}`)

@@ -1,4 +1,4 @@
-/** A study as it lies in its folder, whatever its state: what its report is made from. */
+/** Reads a study from its folder, finished or not. Its report is made from this. */
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { openGraph } from '../artifacts/store.ts';
@@ -12,7 +12,7 @@ import { type CellOutcome, readOutcome } from './outcome.ts';
 import { modelName } from './plan.ts';
 import { cellFolder } from './runner.ts';
 
-/** In a study's folder: its design, which `--config` takes too. */
+/** The file of the design in a study's folder. `--config` takes it too. */
 export const DESIGN_FILE = 'study.json';
 
 export interface CellResult extends Cell {
@@ -21,9 +21,9 @@ export interface CellResult extends Cell {
   readonly model: string;
   /** `unfinished`: not begun, or interrupted. */
   readonly state: CellOutcome['state'] | 'unfinished';
-  /** Why it diverged or failed. */
+  /** Why the cell diverged or failed; null where it did not. */
   readonly message: string | null;
-  /** In an epoch; null, as the two below, where it is not over. */
+  /** Training images in an epoch. This and the two numbers of steps are null where the cell is not over. */
   readonly trainImages: number | null;
   readonly warmupSteps: number | null;
   readonly totalSteps: number | null;
@@ -34,13 +34,13 @@ export interface CellResult extends Cell {
 export interface StudyResults {
   readonly name: string;
   readonly about: string;
-  /** That began it. */
+  /** The command that began the study. */
   readonly command: string;
   readonly axes: readonly Axis[];
   readonly cells: readonly CellResult[];
 }
 
-/** Throws a UserError where the folder is no study, or a file in it is broken. */
+/** Reads a study's folder. Throws a UserError where it is no study, or a file in it is broken. */
 export async function readStudy(folder: string): Promise<StudyResults> {
   const file = join(folder, DESIGN_FILE);
   const design = parseDesign(await readJsonFile(file), file);
@@ -73,7 +73,7 @@ async function readCell(folder: string, cell: Cell): Promise<CellResult> {
   };
 }
 
-/** A run whose last measurement is not finite has diverged, whatever it called itself. */
+/** How a cell ended. A run whose last measurement is not finite has diverged, even where its outcome is `done`. */
 function endOf(
   outcome: CellOutcome | undefined,
   metrics: readonly MetricsLine[],

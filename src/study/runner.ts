@@ -1,4 +1,6 @@
-/** Runs a study's cells in processes side by side: skips those that are over, goes on with those that were interrupted. */
+/**
+ * Runs a study's cells in parallel processes. It skips cells that are over and continues those that were interrupted.
+ */
 import { type ChildProcess, fork } from 'node:child_process';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,16 +10,16 @@ import { type CellOutcome, readOutcome, writeOutcome } from './outcome.ts';
 import type { PlannedCell } from './plan.ts';
 
 export interface StudyObserver {
-  /** Known when the study begins: `outcome` is undefined where the cell is still to be run. */
+  /** Called for each cell when the study begins. `outcome` is undefined where the cell is still to be run. */
   found(cell: PlannedCell, outcome: CellOutcome | undefined): void;
   step(cell: PlannedCell, step: number): void;
   over(cell: PlannedCell, outcome: CellOutcome): void;
 }
 
 export interface RunningStudy {
-  /** When all cells are over, or `stop` has stopped those that ran. Rejects where a cell's folder cannot be written. */
+  /** Resolves when all cells are over, or stopped after `stop`. Rejects where a cell's folder cannot be written. */
   readonly done: Promise<'done' | 'interrupted'>;
-  /** Lets the cells that run save and leave. */
+  /** Stops the study. The cells that run save a checkpoint first. */
   stop(): void;
 }
 
@@ -26,8 +28,8 @@ export function cellFolder(study: string, { id }: { readonly id: string }): stri
 }
 
 /**
- * Diverged cells stay as they are: they would diverge again. Failed ones are tried again: what they lacked may be there
- * now.
+ * Runs the cells that are not over, `jobs` at a time. Diverged cells count as over: they would diverge again. Failed
+ * cells are run again, since their failure may have had a cause outside, such as too little memory.
  */
 export function runStudy(
   folder: string,
@@ -42,7 +44,7 @@ export function runStudy(
   const conclude = async (cell: PlannedCell, outcome: Omit<CellOutcome, 'trainImages'>): Promise<void> => {
     const whole = { ...outcome, trainImages: cell.trainImages };
     const target = cellFolder(folder, cell);
-    // One that failed early may have none; of a study that was removed nothing is made again.
+    // A cell that failed early may have no folder yet. makeFolder() throws where the study's folder was removed.
     await makeFolder(dirname(target));
     await makeFolder(target);
     await writeOutcome(target, whole);
@@ -101,14 +103,14 @@ export function runStudy(
 type Ending = Exclude<CellReply, { kind: 'step' }>;
 
 interface CellProcess {
-  /** Never rejects: that the process died is how the cell ended. */
+  /** Runs a cell. Never rejects: where the process dies, the cell has failed. */
   run(request: Extract<CellRequest, { kind: 'run' }>, step: (step: number) => void): Promise<Ending>;
   isAlive(): boolean;
   stop(): void;
   close(): Promise<void>;
 }
 
-/** The last of what a process wrote to stderr, to say why it died. */
+/** The most characters kept of what a process last wrote to stderr, to say why it died. */
 const TAIL = 500;
 
 function startProcess(): CellProcess {
@@ -119,11 +121,11 @@ function startProcess(): CellProcess {
   child.stderr?.on('data', (text) => {
     tail = (tail + text).slice(-TAIL);
   });
-  // Not 'close', which node does not emit after a disconnect from this side.
+  // 'exit' rather than 'close': node emits no 'close' after a disconnect from this side.
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const isAlive = (): boolean => child.exitCode === null && child.signalCode === null && child.connected;
   const send = (request: CellRequest): void => {
-    // A process that has just died says so by closing.
+    // An error in sending is ignored: a process that has just died is noticed by its 'close'.
     if (child.connected) child.send(request, () => {});
   };
   let isStopping = false;

@@ -1,4 +1,4 @@
-/** How fast a study's graphs run here: what an estimate of its time rests on. */
+/** Measures how fast a study's graphs run here, to estimate its time. */
 import { availableParallelism } from 'node:os';
 import { createSession, expectDevice } from '#runtime';
 import { ensureArtifact } from '../artifacts/store.ts';
@@ -7,13 +7,13 @@ import { ParameterArrays } from '../train/parameters.ts';
 import { prepareRun } from '../train/run.ts';
 import type { PlannedCell } from './plan.ts';
 
-/** Runs after the first, which is slower. */
+/** Timed runs. The run before them is slower and is not timed. */
 const RUNS = 2;
 
 /**
- * Seconds that each cell's gradients take, side by side with `jobs - 1` others: one gradient of each graph is timed, and
- * scaled by the operations of all. Evaluation, checkpoints and start-up come on top. Throws a UserError where a graph
- * does not run here.
+ * The seconds that each cell's gradients take when `jobs` cells run in parallel. One gradient of each graph is timed,
+ * and scaled by the operations of all. Evaluation, checkpoints and start-up are not included. Throws a UserError where
+ * a graph does not run here.
  */
 export async function estimateSeconds(
   cells: readonly PlannedCell[],

@@ -12,7 +12,7 @@ export interface Classifier {
   classify(pixels: Uint8Array): Promise<{ answers: readonly Answer[]; milliseconds: number }>;
 }
 
-/** Throws UserError for what is missing: in the browser, or of the files. */
+/** Loads the model. Throws UserError where the browser lacks a feature, or a file is missing or damaged. */
 export async function loadClassifier(): Promise<Classifier> {
   expectSimd();
   const info = parseModelInfo(await (await fetched('model.json')).json().catch(() => undefined));
@@ -29,7 +29,7 @@ export async function loadClassifier(): Promise<Classifier> {
     if (!(logits?.data instanceof Float32Array)) throw new UserError(`${file} gives no float32 logits`);
     return logits.data;
   };
-  // The first run allocates memory; it is not the one whose time counts.
+  // The first run also allocates memory, so it is done here, where nobody times it.
   await run(new Uint8Array(height * width * channels));
   return {
     info,

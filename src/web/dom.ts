@@ -6,7 +6,7 @@ export function element<E extends HTMLElement>(id: string, type: new () => E): E
   throw new Error(`index.html has no ${type.name} with id ${id}`);
 }
 
-/** Puts a text into the status line, or nothing. */
+/** Shows a text in the status line. An empty text hides it. */
 export function say(text: string, isError = false): void {
   const status = element('status', HTMLElement);
   status.textContent = text;

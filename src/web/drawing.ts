@@ -3,13 +3,13 @@ import { context } from './picture.ts';
 
 export interface DrawingOptions {
   readonly background: string;
-  /** Asked at every stroke. */
+  /** The colour of the pen. It is called at every stroke. */
   readonly colour: () => string;
-  /** Called as the drawing changes. */
+  /** Called whenever the drawing changes. */
   readonly onChange: () => void;
 }
 
-/** Makes the canvas one to draw on; returns what empties it. */
+/** Lets a person draw on the canvas. Returns a function that empties it. */
 export function drawOn(
   canvas: HTMLCanvasElement,
   { background, colour, onChange }: DrawingOptions,

@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts';
 
-/** A file that belongs beside the page. Throws a UserError where it is not there. */
+/** Fetches a file from the page's folder. Throws a UserError where it is not there. */
 export async function fetched(file: string, method = 'GET'): Promise<Response> {
   const response = await fetch(file, { method }).catch(() => undefined);
   if (response?.ok) return response;

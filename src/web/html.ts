@@ -38,7 +38,7 @@ pre { margin: 0; overflow-x: auto; font: .82rem/1.5 ui-monospace, Menlo, Consola
 }
 `;
 
-/** What can be said where page.js does not run. */
+/** A script that says why the page does not work where page.js does not run. */
 const guard = `
 function say(text) { var status = document.getElementById('status'); status.textContent = text; status.className = 'error'; }
 if (location.protocol === 'file:') say('Opened as a file, where browsers load no modules: serve this folder, for example with python3 -m http.server');

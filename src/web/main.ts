@@ -1,4 +1,4 @@
-/** The exported page: a picture in, by file, drop, drawing or sample; the five best answers out. */
+/** The exported page: it takes a picture (a file, a drop, a drawing or a sample) and shows the five best answers. */
 import { messageOf, UserError } from '../errors.ts';
 import { type Classifier, loadClassifier } from './classifier.ts';
 import { element, say } from './dom.ts';
@@ -6,15 +6,15 @@ import { drawOn } from './drawing.ts';
 import { context, fitted, fittedDigit, type Picture, pixelsOf } from './picture.ts';
 
 interface Job {
-  /** What to call the picture. */
+  /** The picture's name, as the page shows it. */
   readonly name: string;
-  /** The class it is of, where that is known. */
+  /** The picture's true class, where it is known. */
   readonly label?: string;
-  /** The picture at the model's size. */
+  /** Gives the picture at the model's size. */
   readonly read: () => Promise<HTMLCanvasElement>;
 }
 
-/** Shows one picture after the other; of those that wait, the latest. */
+/** Returns a function that shows a picture. While one is worked on, only the latest of the others waits. */
 function worker({ info, threads, classify }: Classifier): (job: Job) => void {
   const result = element('result', HTMLElement);
   let next: Job | undefined;
@@ -87,10 +87,10 @@ function takeFiles(classifier: Classifier, classify: (job: Job) => void): void {
   picker.disabled = false;
   picker.addEventListener('change', () => {
     take(picker.files?.[0]);
-    picker.value = ''; // the same file may be taken again
+    picker.value = ''; // or else the browser would not report the same file again
   });
   const zone = element('drop', HTMLElement);
-  // Anywhere on the page: a file dropped beside the zone would otherwise replace the page.
+  // The whole page takes drops: by default the browser would open a file dropped beside the zone, in place of the page.
   document.addEventListener('dragover', (event) => {
     event.preventDefault();
     zone.classList.add('over');

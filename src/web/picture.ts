@@ -1,4 +1,4 @@
-/** Pictures on canvases: resized to what the model takes. */
+/** Pictures on canvases, resized to the model's size. */
 import { type Box, coverBox, placeDigit, type Size, toChannels } from './pixels.ts';
 
 export type Picture = HTMLCanvasElement | ImageBitmap;
@@ -8,7 +8,7 @@ export function fitted(picture: Picture, to: Size): HTMLCanvasElement {
   return drawn(picture, coverBox(picture, to), { x: 0, y: 0, ...to }, to);
 }
 
-/** A drawing of white ink on black as a digit of MNIST; an empty one stays black. */
+/** A drawing of white ink on black, made like a digit of MNIST. An empty drawing stays black. */
 export function fittedDigit(drawing: HTMLCanvasElement, to: Size): HTMLCanvasElement {
   const { data } = context(drawing).getImageData(0, 0, drawing.width, drawing.height);
   const placement = placeDigit(data, drawing);
@@ -20,7 +20,7 @@ export function fittedDigit(drawing: HTMLCanvasElement, to: Size): HTMLCanvasEle
 
 /** Draws a part of a picture into a box of a new canvas. */
 function drawn(picture: Picture, from: Box, box: Box, size: Size): HTMLCanvasElement {
-  // Browsers sample few pixels when they shrink much; halving first takes the mean of all.
+  // A browser that shrinks a picture a lot reads only a few of its pixels. Halving first takes the mean of all.
   if (from.width >= 2 * box.width && from.height >= 2 * box.height && from.width >= 4) {
     const half = { width: Math.ceil(from.width / 2), height: Math.ceil(from.height / 2) };
     return drawn(copied(picture, from, { x: 0, y: 0, ...half }, half), { x: 0, y: 0, ...half }, box, size);
@@ -46,7 +46,7 @@ function canvas({ width, height }: Size): HTMLCanvasElement {
   return result;
 }
 
-/** uint8 [height, width, channels] of all of a canvas. */
+/** The pixels of a whole canvas, uint8 [height, width, channels]. */
 export function pixelsOf(of: HTMLCanvasElement, channels: number): Uint8Array {
   return toChannels(context(of).getImageData(0, 0, of.width, of.height).data, channels);
 }

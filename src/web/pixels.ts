@@ -1,4 +1,4 @@
-/** From a picture to what the model reads, and from logits to answers. Pure. */
+/** From pixels to the model's input, and from logits to answers. Pure. */
 
 export interface Size {
   readonly width: number;
@@ -28,15 +28,15 @@ export function toChannels(rgba: Uint8ClampedArray, channels: number): Uint8Arra
   return pixels;
 }
 
-/** How a drawn digit is put into a square: its ink's box, and where that goes, as fractions of the square's side. */
+/** How a drawn digit is put into a square: the box of its ink, and the place of that box in fractions of the side. */
 export interface Placement {
   readonly from: Box;
   readonly to: Box;
 }
 
 /**
- * A digit as MNIST has it: 20 of 28 pixels large, with the centre of mass of its ink in the middle. Undefined where
- * there is no ink. `rgba` is white ink on black.
+ * Places a digit as in MNIST: it is 20 of 28 pixels large, and the centre of mass of its ink is in the middle.
+ * Undefined where there is no ink. `rgba` is white ink on black.
  */
 export function placeDigit(rgba: Uint8ClampedArray, { width, height }: Size): Placement | undefined {
   let [left, top, right, bottom] = [width, height, -1, -1];

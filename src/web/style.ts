@@ -1,4 +1,4 @@
-/** What the pages share; as report/style.ts: system fonts, one accent, light or dark as the reader's system. */
+/** The style that the pages share. Like report/style.ts: system fonts, one accent, light or dark by the system. */
 export const style = `
 :root { color-scheme: light dark; --text: #1c2126; --soft: #5b6570; --page: #f6f7f8; --card: #fff; --rule: #dfe3e7;
   --blue: #0072b2; --orange: #d55e00; --bar: #cfe3f1; --wrong: #b34700; }

@@ -18,7 +18,7 @@ import { graphOf, run } from '../_run.ts';
 const data = (length: number, phase = 0) =>
   Float32Array.from({ length }, (_, i) => Math.sin(1.3 * i + phase));
 
-test('nothing is written for what does not matter', (t) => {
+test('a gradient has only the nodes that it needs', (t) => {
   const [x, w] = [ops.input('x', [3]), ops.input('w', [3])];
   const [gradient = x] = grad(ops.reduceSum(ops.mul(ops.exp(x), w)), [w]);
   t.deepEqual(
@@ -93,7 +93,7 @@ test('a rule that gives a wrong shape is named', (t) => {
   });
 });
 
-test('what is given must have the type of what it belongs to', (t) => {
+test('a cotangent or tangent must have the type of its value', (t) => {
   const [x, row] = [ops.input('x', [2, 3]), ops.input('row', [3])];
   const y = ops.exp(x);
   t.throws(() => grad(y, [x]), { message: 'grad: expected a float32 scalar, got float32[2, 3]' });

@@ -1,4 +1,4 @@
-/** What holds of every graph: checked on random ones, in ONNX Runtime. */
+/** Properties of every graph, checked on random graphs in ONNX Runtime. */
 import test from 'ava';
 import fc from 'fast-check';
 import { gelu, layerNorm } from '../../src/autodiff/functions.ts';

@@ -197,7 +197,7 @@ const WRONG: readonly [() => Value | readonly Value[], string][] = [
   [() => ops.gatherElements(a, labels, 0), 'GatherElements: expected indices of rank 2, got [2]'],
   [
     () => ops.gatherElements(a, ops.input('indices', [5, 2], 'int32'), 1),
-    'GatherElements: expected indices no longer than the data but on axis 1, got [5, 2] for [2, 3]',
+    'GatherElements: expected indices no longer than the data on any axis but 1, got [5, 2] for [2, 3]',
   ],
   [
     () => ops.scatterElements(a, ops.cast(a, 'int32'), ops.reduceSum(a), 0),

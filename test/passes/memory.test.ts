@@ -3,7 +3,7 @@ import * as ops from '../../src/onnx/ops.ts';
 import { peakBytes } from '../../src/passes/memory.ts';
 import { graphOf } from '../_run.ts';
 
-test('memory is counted while values are alive: a reshape costs nothing, a chain two values at once', (t) => {
+test('memory counts values that are alive: a reshape costs nothing, and a chain has two values at once', (t) => {
   const x = ops.input('x', [250]);
   const chain = ops.exp(ops.reshape(ops.exp(ops.exp(x)), [25, 10]));
   t.is(peakBytes(graphOf({ chain })), 2 * 1000);

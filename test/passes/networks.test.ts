@@ -1,4 +1,4 @@
-/** The passes on whole networks, none of which they know: the same results, and what they gain counted. */
+/** The passes on whole networks that they were not written for: results stay the same, and costs fall. */
 import test, { type ExecutionContext } from 'ava';
 import { buildGraph, MEMORY_LEVELS, type MemoryLevel } from '../../src/artifacts/build.ts';
 import { parseSpec } from '../../src/artifacts/spec.ts';
@@ -99,7 +99,7 @@ function feedsFor(graph: Graph): Record<string, Float32Array | Int32Array> {
   return feeds;
 }
 
-/** Each tensor relative to its length; one whose true gradient is zero, to that of all. */
+/** The error of each tensor relative to its norm. Where its true gradient is zero, relative to the norm of all. */
 function sameTensors(
   t: ExecutionContext,
   got: Readonly<Record<string, Float32Array>>,
@@ -116,14 +116,18 @@ function sameTensors(
   }
 }
 
-/** What a graph costs without a clock: nodes that compute, bytes that they write, the most alive at once, arithmetic. */
+/**
+ * What a graph costs without a clock: nodes that compute, bytes that they write, the most alive at once, arithmetic.
+ */
 function costs(graph: Graph) {
   const nodes = executionOrder(graph).filter(isStored);
   const written = nodes.flatMap((node) => node.outputs).reduce((sum, value) => sum + bytesOf(value), 0);
   return { nodes: nodes.length, written, peak: peakBytes(graph), flops: matmulFlops(graph) };
 }
 
-/** Without common subexpressions merged nothing would be a fair comparison: composites count on that. */
+/**
+ * Common subexpressions are merged on both sides: composites rely on that, so the comparison would be unfair without.
+ */
 const OTHERS = PASS_NAMES.filter((name) => name !== 'common-subexpressions');
 
 for (const [network, build] of Object.entries(NETWORKS)) {

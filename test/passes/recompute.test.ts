@@ -64,7 +64,7 @@ test('views of a value that is computed again are made again too', async (t) => 
   await sameResults(t, pass, graph);
 });
 
-/** The bytes of what the early outputs are made of and the others need too. */
+/** The bytes of the values that both the early outputs and the others need. */
 function keptBytes(graph: Graph): number {
   const early = new Set(
     topologicalOrder(['grad_norm', 'logits'].flatMap((name) => graph.outputs[name] ?? [])),

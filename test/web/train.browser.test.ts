@@ -45,7 +45,7 @@ registerTest.after.always(async () => {
 async function open(server = plain, prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
   const page = await browser?.newPage();
   if (!page || !server) throw new Error('test: no browser');
-  page.setDefaultTimeout(0); // how long a step takes is the machine's affair; the test has a limit of its own
+  page.setDefaultTimeout(0); // a step may be slow on a slow machine, and the test has a limit of its own
   await prepare?.(page);
   await page.goto(server.origin);
   return page;

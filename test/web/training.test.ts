@@ -35,7 +35,7 @@ const settings = {
 };
 const cpu = { device: 'cpu', threads: 1 } as const;
 const backend: Backend = { load: (graph) => createSession(graph, cpu) };
-/** As a page has it on WebGPU; on the processor here, which takes the same graphs. */
+/** The backend of a page on WebGPU, here on the processor, which takes the same graphs. */
 const resident: Backend = { ...backend, open: (step, next) => createResidentSession(step, cpu, next) };
 
 let dataset: PageDataset;
@@ -171,7 +171,7 @@ test('a run of more images keeps its schedule, and goes past where it was told t
 test('a run that holds out validation images is refused', async (t) => {
   await t.throwsAsync(newTraining({ ...settings, validation: 0.1 }, spec, { dataset, backend }), {
     instanceOf: UserError,
-    message: /^settings: its run holds out validation images, which a page does not; train it in node/,
+    message: /^settings: the run holds out validation images, and a page does not; train it in node/,
   });
 });
 

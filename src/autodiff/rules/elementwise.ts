@@ -61,7 +61,7 @@ export const elementwise: Rules<keyof typeof described> = {
   Tanh: symmetric((d, y) => mul(d, sub(1, mul(y, y)))),
   Sigmoid: symmetric((d, y) => mul(d, mul(y, sub(1, y)))),
   Relu: symmetric((d, _y, x) => where(greater(x, 0), d, 0)),
-  // Integers have no derivative. One between floats is rounded as the value is, as in PyTorch.
+  // A cast to or from integers has no derivative. One between floats casts the derivative too, as PyTorch does.
   Cast: {
     vjp: ([ct], [y], [x]) => [isFloat(x) && isFloat(y) ? cast(ct, x.dtype) : undefined],
     jvp: ([t], [y], [x]) => [isFloat(x) && isFloat(y) ? lift(t, (d) => cast(d, y.dtype)) : undefined],

@@ -11,7 +11,7 @@ interface Flags {
   readonly alpha: number;
 }
 
-/** The cotangents of the factors of C = alpha·op(A)·op(B), as products again, without a transposition of their own. */
+/** The cotangents of A and B in alpha·op(A)·op(B). Flags transpose the operands, so no Transpose is needed. */
 function factors(
   product: Product,
   ct: Value,
@@ -49,7 +49,8 @@ export const product: Rules<keyof typeof described> = {
       const [da, db] = factors(plainGemm, ct, a, b, flags);
       return c ? [da, db, sumTo(mul(ct, flags.beta), c.shape)] : [da, db];
     },
-    // A row of C is nearly free in ONNX Runtime, a whole matrix dearer than a sum of its own: only C's tangent is one.
+    // C's tangent becomes the C of a product: a row there costs next to nothing. The other product is added by an Add,
+    // because in ONNX Runtime a C that is a whole matrix costs more than an Add.
     jvp: ([ta, tb, tc], [y], [a, b], flags) => {
       if (!ta && !tb) return [lift(tc, (t) => toShape(mul(t, flags.beta), y.shape) ?? t)];
       return [

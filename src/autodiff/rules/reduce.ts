@@ -20,12 +20,12 @@ interface Axes extends ReduceOptions {
   readonly axes: readonly number[];
 }
 
-/** Spreads what belongs to a reduction's result back over the axes that it reduced. */
+/** Spreads the derivative of a reduction's result over the axes that it reduced. */
 function spread(d: Value, x: Value, { axes }: Axes): Value {
   return expand(reshape(d, keptShape(x.shape, axes)), staticShape(x.shape, 'reduction'));
 }
 
-/** 1/n at each of the n elements that attain a maximum, 0 elsewhere: a maximum shared by several is theirs equally. */
+/** 1/n at each of the n elements that attain a maximum, 0 elsewhere: they share its derivative equally. */
 function share(x: Value, y: Value, { axes }: Axes): Value {
   const attained = cast(equal(x, reshape(y, keptShape(x.shape, axes))), 'float32');
   return div(attained, reduceSum(attained, { axes, keepdims: true }));

@@ -13,7 +13,7 @@ export type Rules<Family extends OpType> = { readonly [Op in Family]: Rule<Op> }
 type One = readonly [Value];
 type Perhaps = readonly [Value | undefined];
 
-/** The rules of a function of one value, given how its adjoint and its tangent map act on a derivative d. */
+/** The rules of a function of one value. `vjp` maps a cotangent of the result, `jvp` a tangent of the operand. */
 interface UnaryRule<A> {
   readonly vjp: (ct: One, y: One, x: One, attributes: A) => Perhaps;
   readonly jvp: (t: Perhaps, y: One, x: One, attributes: A) => Perhaps;
@@ -28,13 +28,13 @@ export function unary<A>(adjoint: Derivative<A>, tangent: Derivative<A>): UnaryR
   };
 }
 
-/** A function whose Jacobian is symmetric, as every elementwise one's is: one rule serves both modes. */
+/** A function whose Jacobian is symmetric, as that of every elementwise function is: one rule serves both modes. */
 export const symmetric = <A>(jacobian: Derivative<A>): UnaryRule<A> => unary(jacobian, jacobian);
 
 /** The rule of a function of one value that is constant wherever it has a derivative. */
 export const zeroDerivative = { vjp: () => [undefined] as const, jvp: () => [undefined] as const };
 
-/** The same for a function of two values. */
+/** The rules of a function of two values that is constant wherever it has a derivative. */
 export const zeroDerivatives = {
   vjp: () => [undefined, undefined] as const,
   jvp: () => [undefined] as const,

@@ -1,6 +1,6 @@
 /**
  * Elementwise ops. Operands broadcast by numpy's rule. Each function throws a UserError that names the op where shapes
- * do not broadcast, where operands are of different dtypes, or where the dtype is none that the op takes.
+ * do not broadcast, where operands are of different dtypes, or where the op does not take the dtype.
  */
 import { UserError } from '../../errors.ts';
 import { apply } from '../apply.ts';
@@ -24,7 +24,7 @@ export const abs = (x: Value): Value => apply('Abs', [x], {})[0];
 /** −1, 0 or 1. float32 of any shape, and so is the result. Its derivative is 0. */
 export const sign = (x: Value): Value => apply('Sign', [x], {})[0];
 
-/** The largest integer that is not greater. float32 of any shape, and so is the result. Its derivative is 0. */
+/** The largest integer that is not greater than x. float32 of any shape, and so is the result. Its derivative is 0. */
 export const floor = (x: Value): Value => apply('Floor', [x], {})[0];
 
 /** eˣ. float32 of any shape, and so is the result. */
@@ -70,12 +70,12 @@ export const isNan = (x: Value): Value => apply('IsNaN', [x], {})[0];
 /** Where the operand is false. bool of any shape, and so is the result. */
 export const not = (x: Value): Value => apply('Not', [x], {})[0];
 
-/** The value under another name: only needed where a graph's output is itself a graph's input. Any shape and dtype. */
+/** A copy of the value. Only a graph whose output is also its input needs one. Any shape and dtype. */
 export const identity = (x: Value): Value => apply('Identity', [x], {})[0];
 
 /**
- * The value in another dtype, of the same shape. From float to an integer it cuts towards 0; to bool it is whether the
- * value is not 0. A derivative passes through a cast from float32 to float16 and back, and is 0 through any other.
+ * The value in another dtype, of the same shape. A cast from float to an integer rounds towards 0; a cast to bool gives
+ * true where the value is not 0. A derivative passes through casts between float32 and float16. Through others it is 0.
  */
 export const cast = (x: Value, to: DType): Value => (x.dtype === to ? x : apply('Cast', [x], { to })[0]);
 
@@ -99,7 +99,7 @@ const COMPUTE: Readonly<Record<Arithmetic, (a: number, b: number) => number>> = 
   Max: Math.max,
 };
 
-/** Arithmetic; of constants of one element it is done here and now. */
+/** An arithmetic op. Where both operands are constants of one element, the result is computed here, as a constant. */
 function arithmetic(op: Arithmetic, left: Operand, right: Operand): Value {
   const [a, b] = operandPair(op, left, right);
   const [x, y] = [singleNumber(a), singleNumber(b)];
@@ -107,7 +107,7 @@ function arithmetic(op: Arithmetic, left: Operand, right: Operand): Value {
   return folded(op, COMPUTE[op](x, y), a, b);
 }
 
-/** What `x` is the negative of, where it is written so. */
+/** The operand of `x` where that is a Neg, else undefined. */
 function negated(x: Operand): Value | undefined {
   return typeof x !== 'number' && isOp(x.node, 'Neg') ? x.node.inputs[0] : undefined;
 }
@@ -139,11 +139,11 @@ export function mul(a: Operand, b: Operand): Value {
   return opposite ? neg(opposite) : arithmetic('Mul', a, b);
 }
 
-/** a/b. Both of one dtype, float32, int32 or int64 (which cut towards 0); one may be a number. */
+/** a/b. Both of one dtype, float32, int32 or int64; one may be a number. Integers round towards 0. */
 export const div = (a: Operand, b: Operand): Value => unchanged(a, b, 1) ?? arithmetic('Div', a, b);
 
 /**
- * aᵇ. Both of one dtype, float32, int32 or int64; one may be a number. First powers and squares are written as a and
+ * aᵇ. Both of one dtype, float32, int32 or int64; one may be a number. A first power is written as a, a square as
  * a·a, which ONNX Runtime computes many times faster than Pow.
  */
 export function pow(a: Operand, b: Operand): Value {
@@ -174,7 +174,7 @@ export const clip = (x: Value, low: Operand, high: Operand): Value => min(max(x,
 /** Where a = b. Both of one dtype, any but float16; one may be a number. The result is bool. */
 export const equal = (a: Operand, b: Operand): Value => binary('Equal', a, b);
 
-/** Where a ≠ b, which NaN is to everything. Both of one dtype, any but float16; one may be a number. The result is bool. */
+/** Where a ≠ b; NaN differs from everything. Both of one dtype, any but float16; one may be a number. The result is bool. */
 export const notEqual = (a: Operand, b: Operand): Value => not(equal(a, b));
 
 /** Where a > b. Both of one dtype, float32, int32 or int64; one may be a number. The result is bool. */
@@ -196,8 +196,9 @@ export const and = (a: Value, b: Value): Value => apply('And', [a, b], {})[0];
 export const or = (a: Value, b: Value): Value => apply('Or', [a, b], {})[0];
 
 /**
- * `left` where the condition (bool) holds, else `right`. These are of one dtype, any of them; one may be a number. All
- * three broadcast. What is not chosen gets no derivative, but a NaN or infinity in its own derivative still spreads.
+ * `left` where the condition (bool) holds, else `right`. Both are of one dtype, which may be any; one may be a number.
+ * All three broadcast. An element that is not chosen gets the derivative 0. A factor behind it that is NaN or infinite
+ * still makes NaN of that 0.
  */
 export function where(condition: Value, left: Operand, right: Operand): Value {
   if (condition.dtype !== 'bool')

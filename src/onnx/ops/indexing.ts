@@ -1,7 +1,7 @@
 /**
- * Ops that take elements, or put them, where indices say. Indices are int32 or int64 and are not differentiated; one
- * that is out of range is an error of ONNX Runtime when the graph runs. Each function throws a UserError that names the
- * op where dtypes or shapes do not fit.
+ * Ops that read or add elements at indices. Indices are int32 or int64 and have no derivative. Where one is out of
+ * range ONNX Runtime throws when the graph runs. Each function throws a UserError that names the op where dtypes or
+ * shapes do not fit.
  */
 
 import { UserError } from '../../errors.ts';
@@ -13,22 +13,22 @@ import { reshape } from './layout.ts';
 import { range } from './operands.ts';
 
 /**
- * The slices of `data` along `axis` that `indices`, of any shape, name: with data [n, d] and indices [b, t], as in an
- * embedding, the result is [b, t, d]. data: any dtype. In its derivative slices that are named several times add up.
+ * The slices of `data` along `axis` at `indices`, which may have any shape. For an embedding, data [n, d] and indices
+ * [b, t] give [b, t, d]. data: any dtype. Where an index occurs several times, its slice's derivatives add up.
  */
 export function gather(data: Value, indices: Value, axis = 0): Value {
   return apply('Gather', [data, indices], { axis: normalizeAxis('Gather', axis, data.shape.length) })[0];
 }
 
-/** One element of `data` per index: indices has the rank of data, and its shape is the result's. data: any dtype. */
+/** One element of `data` per index. `indices` has the rank of data; the result has its shape. data: any dtype. */
 export function gatherElements(data: Value, indices: Value, axis: number): Value {
   const at = normalizeAxis('GatherElements', axis, data.shape.length);
   return apply('GatherElements', [data, indices], { axis: at })[0];
 }
 
 /**
- * `data` with every update added to the element that its index names along `axis`; what is named several times gets the
- * sum. `updates` has the shape of `indices` and the dtype of `data`.
+ * `data` with each update added to the element at its index along `axis`. Updates with the same index add up. `updates`
+ * has the shape of `indices` and the dtype of `data`.
  */
 export function scatterElements(data: Value, indices: Value, updates: Value, axis: number): Value {
   const at = normalizeAxis('ScatterElements', axis, data.shape.length);
@@ -36,7 +36,7 @@ export function scatterElements(data: Value, indices: Value, updates: Value, axi
 }
 
 /**
- * 1 for the class that an index names, 0 for the others: indices of any shape [...] → float32 [..., classes]. An index
+ * 1 for the class of an index, 0 for the others: indices of any shape [...] → float32 [..., classes]. An index
  * that is out of range gives zeros.
  */
 export function oneHot(indices: Value, classes: number): Value {

@@ -1,6 +1,7 @@
 /**
- * Ops that move elements, of any dtype. Negative axes count from the last. Each throws a UserError that names it where
- * the shapes do not allow it. What changes nothing gives back its operand, and two in a row are one.
+ * Ops that move elements, of any dtype. Negative axes count from the last. Each throws a UserError that names the op
+ * where the shapes do not allow it. An op that changes nothing returns its operand. Two Reshapes in a row become one,
+ * and so do two Transposes.
  */
 import { UserError } from '../../errors.ts';
 import { apply } from '../apply.ts';
@@ -8,7 +9,7 @@ import { normalizeAxis, sameShape, staticShape } from '../shapes.ts';
 import { isOp, type Shape, type Value } from '../value.ts';
 import { constant, scalar } from './operands.ts';
 
-/** The same elements in their order, in another shape. Throws where that has more or fewer elements. */
+/** The same elements in the same order, in another shape. Throws where the shape has more or fewer elements. */
 export function reshape(x: Value, shape: Shape): Value {
   const [reshaped] = apply('Reshape', [x], { shape });
   if (sameShape(shape, x.shape)) return x;
@@ -38,7 +39,7 @@ export function expand(x: Value, shape: readonly number[]): Value {
   return sameShape(x.shape, shape) ? x : expanded;
 }
 
-/** float32 zeros of a static shape, stored as one element however many there are. */
+/** float32 zeros of a static shape. The graph stores one element, however many there are. */
 export function zeros(shape: readonly number[]): Value {
   return expand(scalar(0), shape);
 }

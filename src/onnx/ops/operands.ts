@@ -1,4 +1,4 @@
-/** What ops take for operands, and what is known of them while a graph is written. */
+/** The operands of ops, and the constants among them whose numbers are known while a graph is written. */
 import { UserError } from '../../errors.ts';
 import { toFloat16 } from '../float16.ts';
 import { broadcast, sameShape, show, sizeOf, staticShape } from '../shapes.ts';
@@ -8,16 +8,16 @@ import { type ConstantData, type DType, isOp, Node, type Shape, type Value } fro
 export type Operand = Value | number;
 
 /**
- * A graph input, fed at every run; a path such as `head/kernel` for a name makes it a parameter of that layer. Any
- * shape, of which one dimension may be symbolic (`batch`), and any dtype.
+ * A graph input, fed at every run. A name that is a path, such as `head/kernel`, makes it a parameter of the layer
+ * `head`. Any shape, in which one dimension may be symbolic (`batch`), and any dtype.
  */
 export function input(name: string, shape: Shape, dtype: DType = 'float32'): Value {
   return new Node('Input', [], { name }, [{ dtype, shape }]).outputs[0];
 }
 
 /**
- * A constant tensor. `data` is row-major and is not copied; its type decides the dtype, a Uint8Array's may be bool
- * instead of uint8. Throws where it does not hold as many elements as the shape.
+ * A constant tensor. `data` is row-major and is not copied. Its type decides the dtype; for a Uint8Array that is uint8
+ * unless `dtype` is bool. Throws where it does not hold as many elements as the shape.
  */
 export function constant(data: ConstantData, shape: readonly number[], dtype: DType = dtypeOf(data)): Value {
   if (data.length !== sizeOf(shape)) {
@@ -28,7 +28,7 @@ export function constant(data: ConstantData, shape: readonly number[], dtype: DT
   return new Node('Constant', [], { data }, [{ dtype, shape }]).outputs[0];
 }
 
-/** A constant of rank 0. Throws where the dtype has integers only and the number is none. */
+/** A constant of rank 0. Throws where the dtype is one of integers and the number is no integer. */
 export function scalar(value: number, dtype: DType = 'float32'): Value {
   if (dtype !== 'float32' && dtype !== 'float16' && !Number.isInteger(value))
     throw new UserError(`scalar: expected an integer for ${dtype}, got ${value}`);
@@ -43,7 +43,7 @@ export function scalar(value: number, dtype: DType = 'float32'): Value {
   return constant(data, [], dtype);
 }
 
-/** A float32 constant of this shape, every element of it `value`. */
+/** A float32 constant of this shape with `value` in every element. */
 export function full(shape: readonly number[], value: number): Value {
   return constant(new Float32Array(sizeOf(shape)).fill(value), shape);
 }
@@ -63,16 +63,16 @@ function dtypeOf(data: ConstantData): DType {
   return data instanceof BigInt64Array ? 'int64' : 'uint8';
 }
 
-/** The number that every element of a constant is known to be, or undefined. */
+/** The number that all elements of a constant are; undefined where they differ or the value is no constant. */
 export function uniformNumber(x: Value): number | undefined {
   if (isOp(x.node, 'Expand')) return uniformNumber(x.node.inputs[0]);
-  if (!isOp(x.node, 'Constant') || x.dtype === 'float16') return undefined; // bits are no number
+  if (!isOp(x.node, 'Constant') || x.dtype === 'float16') return undefined; // its data are bits, not numbers
   const { data } = x.node.attributes;
   for (let i = 1; i < data.length; i++) if (data[i] !== data[0]) return undefined;
   return Number(data[0]);
 }
 
-/** The number that a float32 constant of one element holds. */
+/** The number in a float32 constant of one element; undefined for any other value. */
 export function singleNumber(x: Value): number | undefined {
   return x.dtype === 'float32' && x.shape.every((dim) => dim === 1) ? uniformNumber(x) : undefined;
 }
@@ -84,7 +84,7 @@ export function operandPair(op: string, a: Operand, b: Operand): [Value, Value] 
   return [scalar(a, b.dtype), b];
 }
 
-/** `x` where an op with the other operand, which is `number` everywhere, changes nothing of it. */
+/** `x` where the other operand is `number` everywhere, the one that leaves x as it is, shape too; else undefined. */
 export function unchanged(x: Operand, other: Operand, number: number): Value | undefined {
   if (typeof x === 'number') return undefined;
   const isNeutral =
@@ -94,14 +94,14 @@ export function unchanged(x: Operand, other: Operand, number: number): Value | u
   return isNeutral ? x : undefined;
 }
 
-/** An elementwise op broadcasts by itself: an operand expanded to no more than the result's shape need not be. */
+/** The operands without an Expand that an elementwise op does not need, because it broadcasts to `shape` by itself. */
 export function unexpanded(a: Value, b: Value, shape: Shape): [Value, Value] {
   if (isOp(a.node, 'Expand') && sameShape(b.shape, shape)) return [a.node.inputs[0], b];
   if (isOp(b.node, 'Expand') && sameShape(a.shape, shape)) return [a, b.node.inputs[0]];
   return [a, b];
 }
 
-/** A constant of one element, of the shape that two operands have together. */
+/** A constant of one element with the shape that two operands broadcast to. */
 export function folded(op: string, value: number, a: Value, b: Value): Value {
   return constant(Float32Array.of(value), staticShape(broadcast(op, a.shape, b.shape)));
 }

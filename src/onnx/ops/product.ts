@@ -1,12 +1,14 @@
 /**
- * Matrix products, float32. Each throws a UserError that names it where inner dimensions differ or leading ones do not
- * broadcast.
+ * Matrix products, float32. Each throws a UserError that names the op where inner dimensions differ or leading ones do
+ * not broadcast.
  */
 import { apply } from '../apply.ts';
 import { product } from '../shapes.ts';
 import type { Value } from '../value.ts';
 import { reshape } from './layout.ts';
 
+/** How a product takes its factors. */
+/** How a product takes its factors. */
 export interface MatMulOptions {
   /** Whether the last two axes of A, or of B, are swapped first. */
   readonly transA?: boolean;
@@ -17,8 +19,8 @@ export interface MatMulOptions {
 
 /**
  * alpha·A·B over the last two axes: [..., m, k] times [..., k, n] is [..., m, n]. Leading axes broadcast. A stack of
- * matrices times one matrix is written as one product of all their rows: it is larger and faster, here and in the
- * gradient, where it saves a sum over the stack.
+ * matrices times one matrix is written as one product of all their rows, which is faster. Its gradient is faster
+ * too: it needs no sum over the stack.
  */
 export function matmul(a: Value, b: Value, options: MatMulOptions = {}): Value {
   const { transA = false, transB = false, alpha = 1 } = options;
@@ -29,7 +31,7 @@ export function matmul(a: Value, b: Value, options: MatMulOptions = {}): Value {
   return reshape(matmul(rows, b, options), whole.shape);
 }
 
-/** alpha·A·B + beta·C: A [m, k], B [k, n] and C, which may be left out, of a shape that broadcasts to [m, n]. */
+/** alpha·A·B + beta·C: A [m, k], B [k, n], and C of a shape that broadcasts to [m, n]. C may be left out. */
 export function gemm(
   a: Value,
   b: Value,

@@ -1,6 +1,6 @@
 /**
  * Ops along axes. Negative axes count from the last. Each function throws a UserError that names the op where an axis is
- * out of range or named twice, or where the dtype is none that the op takes.
+ * out of range or named twice, or where the op does not take the dtype.
  */
 import { UserError } from '../../errors.ts';
 import { apply } from '../apply.ts';
@@ -8,6 +8,8 @@ import { normalizeAxis, show } from '../shapes.ts';
 import type { Value } from '../value.ts';
 import { cast } from './elementwise.ts';
 
+/** The axes of a reduction, and the shape of its result. */
+/** The axes of a reduction, and the shape of its result. */
 export interface ReduceOptions {
   /** Which axes to reduce; all by default. */
   readonly axes?: readonly number[];
@@ -34,8 +36,8 @@ export const reduceMean = (x: Value, options: ReduceOptions = {}): Value => redu
 export const reduceMax = (x: Value, options: ReduceOptions = {}): Value => reduce('ReduceMax', x, options);
 
 /**
- * The index of the maximum along an axis, of the first where several share it: int32 (ONNX's int64 is cast, so that it
- * can be compared with labels). x: float32, int32 or int64. It has no derivative.
+ * The index of the maximum along an axis; where several elements share it, the first. The result is int32: ONNX's int64
+ * is cast, so that it can be compared with labels. x: float32, int32 or int64. It has no derivative.
  */
 export function argMax(
   x: Value,
@@ -46,10 +48,12 @@ export function argMax(
   return cast(apply('ArgMax', [x], { axis: at, keepdims })[0], 'int32');
 }
 
+/** Which elements a cumulative sum adds up at each place. */
+/** Which elements a cumulative sum adds up at each place. */
 export interface CumSumOptions {
-  /** Whether a place's own element is left out of its sum. */
+  /** Whether the sum at a place leaves out the element there; by default it is in. */
   readonly exclusive?: boolean;
-  /** Whether to add up from the end. */
+  /** Whether to add up from the end; by default from the start. */
   readonly reverse?: boolean;
 }
 
@@ -73,12 +77,12 @@ function overAxis(op: 'Softmax' | 'LogSoftmax', x: Value, axis: number): Value {
 /** eˣ over the sum of eˣ along an axis, the last by default. float32 of any shape, and so is the result. */
 export const softmax = (x: Value, axis = -1): Value => overAxis('Softmax', x, axis);
 
-/** The logarithm of softmax, right also where softmax rounds to 0. float32 of any shape, and so is the result. */
+/** The logarithm of softmax. It is right even where softmax rounds to 0. float32 of any shape, and so is the result. */
 export const logSoftmax = (x: Value, axis = -1): Value => overAxis('LogSoftmax', x, axis);
 
 /**
- * (x − mean)/σ·scale over the last axis, and with it the mean and 1/σ, whose last axis is 1; σ² is the mean of squares
- * plus epsilon. x: float32 [..., n]; scale: float32 [n]. Throws where scale has another shape.
+ * Three values: (x − mean)/σ·scale over the last axis, the mean, and 1/σ. The last axis of the mean and of 1/σ is 1. σ²
+ * is the variance plus epsilon. x: float32 [..., n]; scale: float32 [n]. Throws where scale has another shape.
  */
 export const layerNormalization = (
   x: Value,

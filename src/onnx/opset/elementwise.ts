@@ -7,7 +7,7 @@ import { expectDType, expectSameDType, type Field, FLOAT, NUMBERS, op } from './
 type Webgpu = 'native' | 'rewritten';
 const BOOL = ['bool'] as const;
 
-/** A function of one operand of these dtypes; the result has the operand's, or `to`. */
+/** A function of one operand of these dtypes. The result has the dtype `to`, or else the operand's. */
 const unary = <const W extends Webgpu>(dtypes: readonly DType[], webgpu: W, to?: DType) =>
   op({
     arity: 1,

@@ -1,6 +1,6 @@
 /**
- * The closed set of ops: everything that the graph core can write, read and differentiate. Semantics are those of the
- * ONNX operator of the same name (opset 18); lists that ONNX takes as constant tensors are attributes here.
+ * The closed set of ops: everything that the graph core can write, read and differentiate. An op does what the ONNX
+ * operator of the same name does (opset 18). Lists that ONNX takes as constant tensors are attributes here.
  */
 import { elementwise } from './elementwise.ts';
 import { indexing } from './indexing.ts';

@@ -1,4 +1,4 @@
-/** Ops that take elements, or put them, where indices say. */
+/** Ops that read or add elements at indices. */
 import { UserError } from '../../errors.ts';
 import { sameShape, show } from '../shapes.ts';
 import type { Dim, TensorType } from '../value.ts';
@@ -19,12 +19,14 @@ function expectElements(op: string, data: TensorType, indices: TensorType, axis:
   };
   if (!indices.shape.every(fits)) {
     const got = `${show(indices.shape)} for ${show(data.shape)}`;
-    throw new UserError(`${op}: expected indices no longer than the data but on axis ${axis}, got ${got}`);
+    throw new UserError(
+      `${op}: expected indices no longer than the data on any axis but ${axis}, got ${got}`,
+    );
   }
 }
 
 export const indexing = {
-  /** The slices of `data` along `axis` that `indices`, of any shape, name. */
+  /** The slices of `data` along `axis` at `indices`, of any shape. */
   Gather: op({
     arity: 2,
     attributes: { axis: axis(0) },
@@ -47,7 +49,7 @@ export const indexing = {
       return [{ dtype: data.dtype, shape: indices.shape }];
     },
   }),
-  /** `data`, with each update added to the element that its index names. */
+  /** `data`, with each update added to the element at its index. */
   ScatterElements: op({
     arity: 3,
     attributes: { axis: axis(0) },

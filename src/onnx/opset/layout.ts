@@ -4,7 +4,7 @@ import { broadcast, leftOver, product, sameShape, show, staticDim, withDim } fro
 import type { Shape, TensorType } from '../value.ts';
 import { axes, axis, type Field, ints, list, op } from './schema.ts';
 
-/** A shape; a multiple of `batch` is −1 in a file, which ONNX reads as what is left over. */
+/** A shape. A file has −1 for a multiple of `batch`, which ONNX works out from the number of elements. */
 const shapeOperand: Field<Shape> = {
   place: 'operand',
   write: (shape) => shape.map((dim) => (typeof dim === 'number' ? dim : -1)),

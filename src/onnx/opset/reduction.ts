@@ -1,4 +1,4 @@
-/** Ops that make one number of those along some axes, and the sum so far along one. */
+/** Ops that reduce some axes to one element, and the cumulative sum along an axis. */
 import type { DType, TensorType } from '../value.ts';
 import { axes, axis, axisOperand, expectDType, FLOAT, flag, NUMBERS, op } from './schema.ts';
 

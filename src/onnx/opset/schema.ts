@@ -1,12 +1,12 @@
 /**
- * The form in which an op is described, once: its signature, its type checks, its place in an ONNX file, and what the
- * passes ask of every op. The types of nodes and rules are derived from these descriptions (value.ts).
+ * How an op is described, in one place: its signature, its type checks, how a file stores it, and what passes need to
+ * know of it. The types of nodes and rules are derived from these descriptions (value.ts).
  */
 import { UserError } from '../../errors.ts';
 import { normalizeAxis, show } from '../shapes.ts';
 import type { DType, TensorType } from '../value.ts';
 
-/** The operands that an op takes, by the name of their number. */
+/** The tuples of operands that an op may take, by a name for their number. */
 export interface Operands<T> {
   readonly 1: readonly [T];
   readonly 2: readonly [T, T];
@@ -23,7 +23,7 @@ export interface Field<T> {
   readonly write: (value: T) => readonly number[];
   /** `x` is the op's first operand. */
   readonly read: (numbers: readonly number[], x: TensorType | undefined) => T;
-  /** ONNX's default where a file does not say; without one, the file must say. */
+  /** The value where a file does not have the attribute, as ONNX defines it. Without one, the file must have it. */
   readonly otherwise?: T;
 }
 
@@ -39,13 +39,13 @@ export interface Schema<A extends Arity, Attributes, Out> {
   readonly arity: A;
   readonly attributes: Fields<Attributes>;
   readonly kind: Kind;
-  /** Whether the operands may change places. */
+  /** Whether the result is the same when the operands change places. */
   readonly commutes?: boolean;
-  /** Whether the WebGPU provider computes it, or passes/portable.ts writes it with other ops for that target. */
+  /** `native`: the WebGPU provider has it. `rewritten`: for that target passes/portable.ts writes it with other ops. */
   readonly webgpu: 'native' | 'rewritten';
-  /** Attributes that a file always has, and nothing else but these values. */
+  /** Attributes that always have these values in a file. A file with other values is not read. */
   readonly fixed?: Readonly<Record<string, string>>;
-  /** The results' types. Throws where the operands do not fit; `op` is the name to complain with. */
+  /** The results' types. Throws where the operands do not fit; `op` is the name for the error. */
   readonly infer: (x: Operands<TensorType>[A], attributes: Attributes, op: string) => Out;
 }
 
@@ -79,7 +79,7 @@ export const float = (otherwise: number): Field<number> => ({
 const fromFront = (axis: number, x: TensorType | undefined) =>
   normalizeAxis('axis', axis, x?.shape.length ?? 0);
 
-/** An axis; nodes count it from the front. */
+/** An axis. A file may count it from the back; nodes count it from the front. */
 export const axis = (otherwise: number): Field<number> => ({
   place: 'int',
   write: (value) => [value],
@@ -109,14 +109,14 @@ export const axisOperand: Field<number> = { ...axis(0), place: 'operand' };
 export const FLOAT = ['float32'] as const;
 export const NUMBERS = ['float32', 'int32', 'int64'] as const;
 
-/** Throws where an operand is of none of the dtypes. */
+/** Throws UserError where an operand has none of the dtypes. */
 export function expectDType(op: string, x: TensorType, dtypes: readonly DType[]): void {
   if (dtypes.includes(x.dtype)) return;
   const wanted = dtypes.join(' or ');
   throw new UserError(`${op}: expected ${wanted}, got ${x.dtype} ${show(x.shape)}; cast() it first`);
 }
 
-/** Throws where two operands are of different dtypes. */
+/** Throws UserError where two operands have different dtypes. */
 export function expectSameDType(op: string, a: TensorType, b: TensorType): void {
   if (a.dtype === b.dtype) return;
   throw new UserError(

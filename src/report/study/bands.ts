@@ -1,10 +1,11 @@
-/** Runs of one condition as one line with a band: mean and standard deviation over the seeds, step by step. */
+/** Draws the runs of one condition as a line with a band: mean and standard deviation over the seeds. */
 import { type Point, quantile } from '../series.ts';
 import { spread } from './statistics.ts';
 
 /**
- * At most `most` points over all steps: a run's value in a stretch of steps is its median there, and what is drawn is
- * the mean over those runs that got so far. On a logarithmic axis mean and deviation are those of the logarithms.
+ * The mean and deviation over runs, in `most` stretches of steps or fewer. The value of a run in a stretch is its
+ * median there. A run that ended before the stretch does not count in it. On a logarithmic axis the mean and the
+ * deviation are those of the logarithms.
  */
 export function overRuns(
   runs: readonly (readonly Point[])[],
@@ -28,7 +29,7 @@ export function overRuns(
   });
 }
 
-/** A mean and one standard deviation about it as a point has them. */
+/** The mean of values, and its ends one standard deviation away, as a point has them. */
 export function meanWithBand(
   values: readonly number[],
   scale: 'linear' | 'log' = 'linear',

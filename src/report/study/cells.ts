@@ -1,4 +1,4 @@
-/** The options of a study's cells, and how cells fall into groups by them. */
+/** The options of a study's cells, and groups of cells by their options. */
 import type { CellResult } from '../../study/results.ts';
 import { isInEffect, OPTIONS } from '../../train/config.ts';
 import type { OptionTable } from '../../train/options.ts';
@@ -9,13 +9,13 @@ export function varyingOptions(cells: readonly CellResult[]): readonly string[] 
   return keys.filter((key) => distinct(cells.map((cell) => optionText(cell, key))).length > 1);
 }
 
-/** Empty where the program chose. */
+/** The value of an option as text. Empty where the option is not set and the program chooses. */
 export function optionText({ config }: CellResult, key: string): string {
   const value = new Map<string, unknown>(Object.entries(config)).get(key);
   return value === undefined ? '' : String(value);
 }
 
-/** One text for all of them; what has no effect in the cell makes no difference to it. */
+/** The values of several options as one text. Options that have no effect in the cell do not change it. */
 export function optionTexts(cell: CellResult, keys: readonly string[]): string {
   return JSON.stringify(keys.map((key) => (hasEffect(cell, key) ? optionText(cell, key) : null)));
 }
@@ -26,7 +26,7 @@ export function hasEffect({ config }: CellResult, key: string): boolean {
   return option === undefined || isInEffect(option.info, config);
 }
 
-/** Null where they differ. */
+/** The value that all cells share; null where they differ. */
 export function shared<T>(cells: readonly CellResult[], read: (cell: CellResult) => T): T | null {
   const [value = null, ...others] = distinct(cells.map(read));
   return others.length === 0 ? value : null;

@@ -20,30 +20,30 @@ import {
 export type Verdict = 'agrees' | 'disagrees' | 'cannot tell';
 export type Side = 'above 0' | 'below 0';
 
-/** A difference in one place of the study where a claim can be looked at. */
+/** The difference that a claim is about, in one setting of the study. */
 export interface Difference {
   readonly where: string;
-  /** Over the pairs of runs; null where there is none. */
+  /** The difference over the pairs of runs; null where there is no pair. */
   readonly spread: Spread | null;
 }
 
 export interface Evidence {
   readonly where: string;
-  /** At 95 %, whatever else is compared. Null without a pair. */
+  /** The 95 % interval, not corrected for other comparisons. Null where there is no pair. */
   readonly interval: Interval | null;
-  /** At the level at which the difference is tested; null where there are too few pairs to test it. */
+  /** The interval at the level of the corrected test. Null where there are too few pairs for a test. */
   readonly corrected: (Interval & { readonly level: number }) | null;
   readonly verdict: Verdict;
 }
 
 export interface JudgedClaim {
   readonly claim: string;
-  /** For a list of claims. */
+  /** The claim in a few words, for a list of claims. */
   readonly short: string;
-  /** The difference that was judged, and on which side of 0 the claim has it. */
+  /** The difference that was judged, and the side of 0 that the claim expects. */
   readonly difference: string;
   readonly authors: string;
-  /** None where the design does not compare what the claim compares. */
+  /** One for each setting. Empty where the design does not compare what the claim compares. */
   readonly evidence: readonly Evidence[];
   readonly verdict: Verdict;
 }
@@ -62,10 +62,10 @@ interface DifferenceBySeed {
   readonly bySeed: BySeed;
 }
 
-/** Fewer pairs of runs cannot tell. */
+/** The fewest pairs of runs that are tested. */
 export const FEWEST_PAIRS = 3;
 
-export const RULE = `Each seed gives one difference, between two runs that share everything but what is compared. A setting with ${FEWEST_PAIRS} such seeds or more is tested, by the t-test that the mean difference is 0. Over the settings of a claim the tests are corrected by Holm's procedure: with a chance of 95 % or more, no setting gets a verdict by chance alone. The interval in brackets is the t-interval at the level of the corrected test. In a setting the claim agrees where this interval lies wholly on the claim's side of 0, and disagrees where it lies wholly on the other side; else the numbers cannot tell. Over several settings the claim agrees where it agrees in at least one and disagrees in none, disagrees where it is the other way round, and else cannot tell. Errors are those of the last evaluation, in percentage points. A run that diverged, failed or is not finished has no error and is in no pair.`;
+export const RULE = `Each seed gives one difference, between two runs that differ only in what is compared. A setting with ${FEWEST_PAIRS} such seeds or more is tested by the t-test that the mean difference is 0. The tests of a claim's settings are corrected by Holm's procedure, so that with a chance of 95 % or more no setting gets a verdict by chance alone. The interval in brackets is the t-interval at the level of the corrected test. In one setting, the claim agrees where this interval lies wholly on the claim's side of 0. It disagrees where the interval lies wholly on the other side. Otherwise the numbers cannot tell. Over all settings, the claim agrees where it agrees in at least one and disagrees in none. It disagrees where it disagrees in at least one and agrees in none. Otherwise the numbers cannot tell. Errors are those of the last evaluation, in percentage points. A run that diverged, failed or is not finished has no error and is in no pair.`;
 
 type OwnWarmup = Exclude<TrainConfig['grWarmup'], 'none'>;
 
@@ -87,8 +87,8 @@ const CLAIMS: readonly Claim[] = [
   },
   ...(['zero', 'r', 'lambda'] as const).map(
     (own): Claim => ({
-      claim: `${WARMUP_NAMES[own]} lowers the test error against GR alone`,
-      short: `${WARMUP_NAMES[own]} lowers it`,
+      claim: `GR with ${WARMUP_NAMES[own]} has a lower test error than GR alone`,
+      short: `${WARMUP_NAMES[own]} lowers the error`,
       difference: `GR with ${WARMUP_NAMES[own]} − GR`,
       side: 'below 0',
       authors: OWN[own],
@@ -97,7 +97,7 @@ const CLAIMS: readonly Claim[] = [
     }),
   ),
   {
-    claim: 'GR with zero-warmup lowers the test error against no GR',
+    claim: 'GR with zero-warmup has a lower test error than no GR',
     short: 'GR with zero-warmup is better than none',
     difference: 'GR with zero-warmup − no GR',
     side: 'below 0',
@@ -107,36 +107,36 @@ const CLAIMS: readonly Claim[] = [
       inWarmup(facets, (setting, variant) => compared(setting, [variant, 'zero'], ['', 'none'])),
   },
   {
-    claim: 'Without learning-rate warmup, GR does not do the harm that it does with it',
-    short: 'no harm without learning-rate warmup',
-    difference: '(GR − no GR with LR warmup) − (GR − no GR without)',
+    claim: 'GR raises the test error more with learning-rate warmup than without',
+    short: 'less harm without learning-rate warmup',
+    difference: '(GR − no GR, with LR warmup) − (GR − no GR, without)',
     side: 'above 0',
     authors: 'abstract: performance degenerates “particularly with learning rate warmup”; no figures here',
     differences: (facets) =>
       acrossSettings(facets, 'hasWarmup', (other) => isAdaptive(other) && !other.hasWarmup),
   },
   instability(
-    "the norm of the optimizer's gradient more restless",
+    "the norm of the optimizer's gradient is more restless",
     'GR makes the gradient restless',
     'standard deviation of log ‖g‖ about its running median over 11 steps, in the LR warmup',
     restlessness,
   ),
   instability(
-    'the adaptive learning rate ψ = 1/(√v̂ + ε) vary more',
+    'the adaptive learning rate ψ = 1/(√v̂ + ε) varies more',
     'GR makes the adaptive learning rate vary',
     'variance of log ψ over all parameters, mean over the LR warmup',
     rateVariance,
   ),
   {
-    claim: 'The harm is one of adaptive optimizers: under SGD the same difference does not show',
-    short: 'no harm under SGD',
-    difference: '(GR − no GR with AdamW) − (GR − no GR with SGD)',
+    claim: 'GR raises the test error more under AdamW than under SGD',
+    short: 'less harm under SGD',
+    difference: '(GR − no GR, with AdamW) − (GR − no GR, with SGD)',
     side: 'above 0',
     authors: 'abstract: degeneration “in adaptive optimization scenarios”; no figures here',
     differences: (facets) => acrossSettings(facets, 'optimizer', (other) => !isAdaptive(other)),
   },
   {
-    claim: 'What zero-warmup gains over GR grows with the size of the model',
+    claim: 'The gain of zero-warmup over GR grows with the size of the model',
     short: 'the gain grows with the model',
     difference: '(GR − GR with zero-warmup, largest model) − (same, smallest)',
     side: 'above 0',
@@ -144,7 +144,7 @@ const CLAIMS: readonly Claim[] = [
     differences: (facets) => growth(facets, 'model'),
   },
   {
-    claim: 'What zero-warmup gains over GR grows with the number of training images',
+    claim: 'The gain of zero-warmup over GR grows with the number of training images',
     short: 'the gain grows with the images',
     difference: '(GR − GR with zero-warmup, most images) − (same, fewest)',
     side: 'above 0',
@@ -166,7 +166,7 @@ export function judgeClaims(facets: Facets): readonly JudgedClaim[] {
   }));
 }
 
-/** A claim's verdict in each place and over all of them, by the rule. */
+/** A claim's verdict in each setting and over all of them, by the rule above. */
 export function weigh(
   differences: readonly Difference[],
   side: Side,
@@ -185,7 +185,7 @@ export function weigh(
   return { evidence, verdict: summarize(evidence.map((each) => each.verdict)) };
 }
 
-/** By an interval that was corrected. */
+/** The verdict in one setting, from its corrected interval. */
 export function judge(interval: Interval | null, side: Side): Verdict {
   const { low, high } = interval ?? { low: null, high: null };
   if (low === null || high === null) return 'cannot tell';
@@ -194,18 +194,18 @@ export function judge(interval: Interval | null, side: Side): Verdict {
   return 'cannot tell';
 }
 
-/** Of a claim by its verdicts in several settings. */
+/** The verdict on a claim, from its verdicts in several settings. */
 export function summarize(verdicts: readonly Verdict[]): Verdict {
   const [agrees, disagrees] = [verdicts.includes('agrees'), verdicts.includes('disagrees')];
   if (agrees === disagrees) return 'cannot tell';
   return agrees ? 'agrees' : 'disagrees';
 }
 
-/** The claim on unstable statistics, by one of them: GR against each of the warmups that it may have. */
+/** The claim that one statistic is unstable: compares GR with GR under each of its warmups. */
 function instability(what: string, short: string, statistic: string, measure: typeof restlessness): Claim {
   return {
     short,
-    claim: `In the learning-rate warmup, GR without a warmup of its own makes ${what} than with one`,
+    claim: `In the learning-rate warmup, ${what} under GR without a warmup of its own than with one`,
     difference: `GR − GR with a warmup of its own; ${statistic}`,
     side: 'above 0',
     authors:
@@ -224,7 +224,7 @@ type Compare = (setting: Setting, variant: string) => BySeed | null;
 const harm: Compare = (setting, variant) => compared(setting, [variant, 'none'], ['', 'none']);
 const gain: Compare = (setting, variant) => compared(setting, [variant, 'none'], [variant, 'zero']);
 
-/** Null where the setting lacks one of the two conditions. */
+/** a − b by seed, in one setting. Null where the setting lacks one of the two conditions. */
 function compared(
   setting: Setting,
   a: readonly [variant: string, warmup: TrainConfig['grWarmup']],
@@ -235,7 +235,7 @@ function compared(
   return left && right ? minus(bySeed(left, measure), bySeed(right, measure)) : null;
 }
 
-/** In each setting of an adaptive optimizer with warmup, for each variant. */
+/** A difference in each setting of an adaptive optimizer with warmup, for each variant. */
 function inWarmup({ comparable }: Pick<Facets, 'comparable'>, compare: Compare): readonly DifferenceBySeed[] {
   return comparable
     .filter((setting) => isAdaptive(setting) && setting.hasWarmup === true)
@@ -247,7 +247,7 @@ function inWarmup({ comparable }: Pick<Facets, 'comparable'>, compare: Compare):
     );
 }
 
-/** The harm in each such setting less that in its counterpart, which differs from it in one facet. */
+/** The harm in each such setting minus that in its counterpart, which differs from it only in the facet. */
 function acrossSettings(
   facets: Facets,
   facet: 'hasWarmup' | 'optimizer',
@@ -264,7 +264,7 @@ function acrossSettings(
   );
 }
 
-/** The gain in the largest of settings that differ in one facet, less that in the smallest. */
+/** The gain in the largest minus that in the smallest of the settings that differ only in the facet. */
 function growth(facets: Facets, facet: 'model' | 'fraction'): readonly DifferenceBySeed[] {
   return families(facets, facet, facets.comparable).flatMap(({ members }) => {
     const [smallest, largest] = [members[0], members.at(-1)];

@@ -1,4 +1,4 @@
-/** Conditions: what the lines of a study's figures compare. */
+/** Conditions: the variants of a run that a study compares, each a line in its figures. */
 import type { Axis } from '../../study/design.ts';
 import type { CellResult } from '../../study/results.ts';
 import type { TrainConfig } from '../../train/config.ts';
@@ -6,19 +6,21 @@ import { distinct, grouped, optionText, optionTexts, varyingOptions } from './ce
 import { FACET_OPTIONS } from './settings.ts';
 
 export interface Condition {
-  /** The design's name, or a short one such as `GR + zero-warmup`. No two conditions of a study share it. */
+  /** A name from the design, or a derived one such as `GR + zero-warmup`. Each condition of a study has its own. */
   readonly name: string;
-  /** Kind and strengths: conditions of one variant differ in their warmup only. Empty for no regularization. */
+  /**
+   * The kind and strengths of the regularization. Conditions of one variant differ only in warmup. Empty without any.
+   */
   readonly variant: string;
   readonly warmup: TrainConfig['grWarmup'];
   readonly isRegularized: boolean;
-  /** Of the variant among the study's. */
+  /** The place of the variant among those of the study. */
   readonly variantIndex: number;
 }
 
 export interface Meaning {
   readonly name: string;
-  /** `finite differences with r = 0.1, α = 1`. */
+  /** Such as `regularization by finite differences with r = 0.1, α = 1`. */
   readonly text: string;
 }
 
@@ -47,7 +49,7 @@ export const WARMUP_NAMES: Readonly<Record<TrainConfig['grWarmup'], string>> = {
 
 export const REGULARIZATION: readonly string[] = ['gr', 'grWarmup', 'lambda', 'r', 'alpha'];
 
-/** The axes whose values are the conditions: those of the regularization, or else the last one. */
+/** The axes whose values are the conditions: those that vary the regularization; without any, the last axis. */
 export function conditionAxes(axes: readonly Axis[], varying: readonly string[]): readonly Axis[] {
   const moves = (keys: readonly string[]) =>
     axes.filter(({ options }) => options.some((key) => keys.includes(key)));
@@ -55,7 +57,7 @@ export function conditionAxes(axes: readonly Axis[], varying: readonly string[])
   return regularization.length > 0 ? moves(regularization) : moves(varying).slice(-1);
 }
 
-/** What these axes alone set. Facets stay with the settings where regularizations are compared. */
+/** The options that only these axes set. Where regularizations are compared, facets belong to the settings. */
 export function conditionOptions(
   axes: readonly Axis[],
   chosen: readonly Axis[],
@@ -72,7 +74,7 @@ export function conditionOptions(
   return new Set(isRegularization ? [...REGULARIZATION, ...own] : own);
 }
 
-/** Each under the names of its values, where the design gives names; else under one that says what it is. */
+/** Names the conditions by the names of their values in the design; without any, by their regularization. */
 export function nameConditions(
   cells: readonly CellResult[],
   chosen: readonly Axis[],
@@ -126,7 +128,7 @@ function derivedName(cell: CellResult, variantName: (config: TrainConfig) => str
   return parts.filter((part) => part !== '').join(' + ');
 }
 
-/** Of each variant where the conditions' names say the rest, else of each condition. */
+/** What each variant means. Where the names of conditions do not show the variant, what each condition means. */
 export function meanings(
   cells: readonly CellResult[],
   conditionOf: (cell: CellResult) => Condition,
@@ -144,7 +146,7 @@ export function meanings(
   });
 }
 
-/** Each with a kind or a strength only where the study has several of it. */
+/** Names the variants. The name has the kind, or a strength, only where the study has several of it. */
 function nameVariants(regularized: readonly TrainConfig[]): (config: TrainConfig) => string {
   const hasKinds = distinct(regularized.map(({ gr }) => gr)).length > 1;
   return (config) => {
@@ -164,7 +166,7 @@ function meaning(config: TrainConfig): string {
   return `${KIND_MEANINGS[config.gr]} with ${values.join(', ')}`;
 }
 
-/** As they are after warmup, whichever of λ = α·r were given. */
+/** The strengths after warmup. One of λ = α·r that is not given is computed from the other two. */
 function strengths({ gr, lambda, r, alpha }: TrainConfig): { name: string; value: number }[] {
   const rounded = (value: number) => Number(value.toPrecision(4));
   if (gr === 'none') return [];

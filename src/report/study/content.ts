@@ -1,4 +1,4 @@
-/** All that a study's report shows, before it is laid out: its page and its files show the same. */
+/** All that a study's report shows, before it is laid out. The page and the files are made from it. */
 import type { StudyResults } from '../../study/results.ts';
 import { type JudgedClaim, judgeClaims } from './claims.ts';
 import { type Facets, facetsOf } from './facets.ts';
@@ -25,9 +25,9 @@ import {
 export interface StudyContent {
   readonly study: StudyResults;
   readonly facets: Facets;
-  /** Those of which the design has what they compare. */
+  /** The claims that apply: the design compares what they compare. */
   readonly claims: readonly JudgedClaim[];
-  /** The others. */
+  /** The claims that do not apply. */
   readonly otherClaims: readonly JudgedClaim[];
   readonly tables: Readonly<
     Record<'claims' | 'errors' | 'stability' | 'images' | 'models' | 'missing' | 'runs' | 'common', Table>
@@ -64,7 +64,7 @@ export function studyContent(study: StudyResults): StudyContent {
   };
 }
 
-/** Each under a name of its own. */
+/** All figures, each with a file name of its own. */
 export function allFigures({ course, early, images, models }: StudyContent): readonly Figure[] {
   const all = [...[...course, ...early].flatMap(({ figures }) => figures), ...images, ...models];
   return all.map((figure, i) => {

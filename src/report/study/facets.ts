@@ -1,7 +1,7 @@
 /**
- * A study's cells by what sets them apart. A *condition* is what the lines of a figure compare: the regularization,
- * or the last axis of a design that has one regularization. A *setting* is all else that the design varies. What is left
- * is the seed.
+ * A study's cells, sorted by what the design varies. A *condition* is what the lines of a figure compare: the
+ * regularization, or in a design with one regularization the last axis. A *setting* is all else that the design varies,
+ * except the seed.
  */
 import type { Axis } from '../../study/design.ts';
 import type { StudyResults } from '../../study/results.ts';
@@ -31,15 +31,15 @@ import {
 
 export interface Facets {
   readonly axes: readonly Axis[];
-  /** As tables and figures show them. */
+  /** The settings of tables and figures. */
   readonly settings: readonly Setting[];
-  /** As claims compare them: the runs of one share everything but regularization and seed. */
+  /** The settings of claims. The runs of one differ only in regularization and seed. */
   readonly comparable: readonly Setting[];
-  /** All that occur, in the order of tables and legends. */
+  /** All conditions of the study, in the order of tables and legends. */
   readonly conditions: readonly Condition[];
-  /** What all settings share, for a sentence. */
+  /** The facets that all settings share, for a sentence. */
   readonly common: string;
-  /** What the regularization of each variant or condition is. */
+  /** The meaning of each variant's or condition's name. */
   readonly meanings: readonly Meaning[];
 }
 
@@ -80,21 +80,20 @@ export function armOf(
   return arms.find(({ condition }) => condition.variant === variant && condition.warmup === warmup);
 }
 
-/** Those of the setting, without no regularization. */
+/** The variants of a setting that are regularized. */
 export function variantsOf({ arms }: Setting): readonly string[] {
   return distinct(arms.map(({ condition }) => condition.variant)).filter((variant) => variant !== '');
 }
 
 /**
- * Whether two settings differ in nothing but a facet, and in what no axis sets but those that move the facet: the
- * learning rate of an optimizer goes with it. An option without effect in one of them makes no difference.
+ * Whether two settings differ only in a facet. Options that no other axis sets may differ too, since they go with the
+ * facet: an axis of optimizers may set their learning rates, and the default weight decay follows the optimizer. An
+ * option that has no effect in one of the settings makes no difference.
  */
 export function sameBut({ axes }: Facets, besides: Facet, a: Setting, b: Setting): boolean {
   const option: string = FACET_OPTIONS[besides];
-  const [moving, others] = [true, false].map((isMoving) =>
-    axes.filter(({ options }) => options.includes(option) === isMoving).flatMap(({ options }) => options),
-  );
-  const goesWithIt = (key: string) => key === option || (moving?.includes(key) && !others?.includes(key));
+  const others = axes.filter(({ options }) => !options.includes(option)).flatMap(({ options }) => options);
+  const goesWithIt = (key: string) => key === option || !others.includes(key);
   return (
     FACETS.every((facet) => facet === besides || a[facet] === b[facet]) &&
     [...a.options].every(([key, value]) => goesWithIt(key) || (b.options.get(key) ?? value) === value)

@@ -12,7 +12,7 @@ import { type Family, families } from './scale.ts';
 import { type Setting, settingName } from './settings.ts';
 
 export interface Figure {
-  /** Of its files. */
+  /** The name of its files. */
   readonly name: string;
   /** Which runs it shows. */
   readonly subtitle: string;
@@ -25,10 +25,10 @@ export interface FigureGroup {
   readonly figures: readonly Figure[];
 }
 
-/** How often as long as the warmup the early steps are. */
+/** The early steps end at this many times the warmup. */
 export const EARLY = 3;
 
-/** Test error, or validation error where that was looked at, that of the second half by itself, and training loss of each setting. */
+/** For each setting: the test or validation error, the same error in the second half alone, and the training loss. */
 export function courseFigures({ settings, conditions }: Facets): readonly FigureGroup[] {
   const look = looks(conditions);
   return settings.map((setting) => group(setting, courseCharts(setting, look)));
@@ -47,14 +47,14 @@ function courseCharts(setting: Setting, look: Look): Chart[] {
   return [
     chart(setting, look, title, 'error (%)', 'linear', errors),
     { ...chart(setting, look, `${title}, second half`, 'error (%)', 'linear', late), firstStep: half },
-    // Of single batches: in stretches long enough to see a line.
+    // Losses of single batches vary a lot: few points, each of a long stretch, make a line that can be seen.
     chart(setting, look, 'Training loss', 'cross-entropy (nats)', 'linear', losses, LOSS_POINTS),
   ];
 }
 
 const LOSS_POINTS = 50;
 
-/** Gradient statistics of each setting that has a warmup, up to three times its length. */
+/** For each setting that has a warmup: gradient statistics up to three times its length. */
 export function earlyFigures({ settings, conditions }: Facets): readonly FigureGroup[] {
   const look = looks(conditions);
   return settings
@@ -97,7 +97,7 @@ function earlyCharts(setting: Setting, look: Look): Chart[] {
   ];
 }
 
-/** In steps; the conditions of a setting may differ in it. */
+/** The longest warmup of a setting, in steps: its conditions may differ in it. */
 function longestWarmup({ arms }: Setting): number {
   return Math.max(0, ...arms.map(({ warmupSteps }) => warmupSteps ?? 0));
 }
@@ -110,7 +110,7 @@ function ofHessians(lines: readonly DiagnosticsLine[], measure: (line: HessianLi
   return lines.flatMap((line) => (line.kind === 'hessian' ? [{ x: line.step, value: measure(line) }] : []));
 }
 
-/** A line for each condition, of its runs that did not diverge. */
+/** A chart with a line for each condition, over its runs that did not diverge. */
 function chart(
   setting: Setting,
   look: Look,
@@ -131,7 +131,7 @@ function chart(
     lines,
     scale,
     from: 'data',
-    // Shaded where it is as long for every line.
+    // The warmup is shaded only where all lines have the same.
     warmupSteps: warmups.size === 1 ? longestWarmup(setting) : 0,
   };
 }
@@ -152,7 +152,7 @@ export function imagesFigures(facets: Facets): readonly Figure[] {
   });
 }
 
-/** The same over models, the smallest first. */
+/** Final error by model, the smallest first, for settings that differ in nothing else. */
 export function modelFigures(facets: Facets): readonly Figure[] {
   return families(facets, 'model').flatMap((family) => {
     const ticks = family.members.map((setting, x) => ({ x, name: setting.model ?? '' }));
@@ -186,17 +186,17 @@ function group(setting: Setting, charts: readonly Chart[]): FigureGroup {
   return { title, figures: drawn(charts, title) };
 }
 
-/** Those that have something to show. */
+/** The figures of the charts that have something to show. */
 function drawn(charts: readonly Chart[], subtitle: string): Figure[] {
   return charts
     .filter(({ lines }) => lines.some(({ points }) => points.some(({ value }) => value !== null)))
     .map((each) => ({ name: fileName([each.title, subtitle]), subtitle, chart: each }));
 }
 
-/** File systems take 255 bytes. */
+/** The most characters of a file's name, so that with ending and number it stays within the usual 255 bytes. */
 const LONGEST_NAME = 160;
 
-/** `test-error-adamw-lr-warmup`. */
+/** Such as `test-error-adamw-lr-warmup`. */
 function fileName(words: readonly string[]): string {
   return words
     .join(' ')
@@ -208,7 +208,7 @@ function fileName(words: readonly string[]): string {
 
 type Look = (condition: Condition) => Pick<Line, 'color' | 'stroke'>;
 
-/** By regularization, where that tells all of a study's conditions apart; else one after the other. */
+/** Looks by regularization, where these differ for all conditions of the study; else by the order of the conditions. */
 function looks(conditions: readonly Condition[]): Look {
   const texts = conditions.map((condition) => JSON.stringify(regularizationLook(condition)));
   if (new Set(texts).size === conditions.length) return regularizationLook;
@@ -222,7 +222,7 @@ function looks(conditions: readonly Condition[]): Look {
   };
 }
 
-/** A warmup has its colour, whatever is regularized; a second variant has other strokes. */
+/** Each warmup has a colour of its own, in all variants. Variants differ in stroke. */
 const regularizationLook: Look = ({ isRegularized, warmup, variantIndex }) => {
   if (!isRegularized) return { color: 'text', stroke: 'solid' };
   const rank = WARMUPS.indexOf(warmup);

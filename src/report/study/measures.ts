@@ -1,10 +1,10 @@
-/** What the report reads off a run as one number, and the differences of such numbers between runs of one seed. */
+/** Numbers that the report takes from a run, and their differences between runs of one seed. */
 import type { CellResult } from '../../study/results.ts';
 import { chosenOn, errorPercent, quantile, series, smooth } from '../series.ts';
 import type { Arm } from './settings.ts';
 import { type Spread, spread } from './statistics.ts';
 
-/** Null where the run does not say. */
+/** Takes a number from a run; null where the run does not have it. */
 type Measure = (cell: CellResult) => number | null;
 
 /** A number for each seed. */
@@ -15,25 +15,25 @@ function errors({ metrics }: CellResult, split: 'test' | 'test_best'): readonly 
   return series(metrics, split, errorPercent).flatMap(({ value }) => (value === null ? [] : [value]));
 }
 
-/** Of the last evaluation; only a run that came to its end has one. */
+/** The error of the last evaluation on the test images; null for a run that did not finish. */
 export const finalError: Measure = (cell) =>
   cell.state === 'done' ? (errors(cell, 'test').at(-1) ?? null) : null;
 
-/** On the test images: of the checkpoint that validation images chose, or the lowest where test images did. */
+/** The test error of the checkpoint that validation images chose; without these, the lowest test error. */
 export const bestError: Measure = (cell) => {
   const all = errors(cell, chosenOn(cell.metrics) === 'validation' ? 'test_best' : 'test');
   return cell.state === 'done' && all.length > 0 ? Math.min(...all) : null;
 };
 
-/** Fewer steps of warmup say nothing of a spread. */
+/** The fewest steps of warmup that a standard deviation is taken of. */
 const FEWEST_STEPS = 10;
-/** Steps of the running median: long enough to be steady, short beside a warmup. */
+/** The steps of the running median: enough to be steady, and few compared with a warmup. */
 const MEDIAN_STEPS = 11;
 
 /**
  * How restless the gradient is in the warmup of the learning rate: the standard deviation of the logarithm of its norm
- * about the running median of that over 11 steps. It is the gradient that the optimizer gets: the regularized one,
- * where there is one. Null for a run that has not been through its warmup.
+ * about the running median of that logarithm over 11 steps. It is the gradient that the optimizer gets, so with
+ * regularization the regularized one. Null for a run that has not finished its warmup.
  */
 export const restlessness: Measure = (cell) => {
   if (!isPastWarmup(cell)) return null;
@@ -47,7 +47,7 @@ export const restlessness: Measure = (cell) => {
   return spread(logs.map(({ value }, i) => value - (centre[i]?.value ?? value)))?.sd ?? null;
 };
 
-/** The variance of log ψ over all parameters, its mean over the warmup; null as above, and without an adaptive rate. */
+/** The variance of log ψ over all parameters, averaged over the warmup. Null as above, and without an adaptive rate. */
 export const rateVariance: Measure = (cell) => {
   if (!isPastWarmup(cell)) return null;
   const values = cell.diagnostics.flatMap((line) => {
@@ -86,7 +86,7 @@ export const imagesPerSecond: Measure = ({ metrics }) =>
     0.5,
   ) ?? null;
 
-/** Of an arm's runs that have it. A run that diverged is compared with none. */
+/** A measure of each run of an arm that has it, by seed. A run that diverged has none. */
 export function bySeed(arm: Arm | undefined, measure: Measure): BySeed {
   return new Map(
     (arm?.cells ?? []).flatMap((cell) => {

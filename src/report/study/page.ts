@@ -15,7 +15,7 @@ interface Section {
   readonly id: string;
   readonly title: string;
   readonly body: Html;
-  /** Titles within it. */
+  /** The titles of the section's parts. */
   readonly parts?: readonly string[];
 }
 
@@ -86,7 +86,7 @@ ${
 }`;
 }
 
-/** More are not read. */
+/** The most names of runs in a sentence. */
 const MOST_NAMES = 8;
 
 function contents(sections: readonly Section[]): Html {
@@ -115,7 +115,7 @@ ${
 </div>`;
 }
 
-/** Which images the errors are of, and which chose the best one. */
+/** A sentence that says which images the errors are of, and which images chose the best checkpoint. */
 function imagesNote(cells: readonly CellResult[]): string {
   const holdsOut = ({ config }: CellResult) => {
     const options = new Map<string, unknown>(Object.entries(config));
@@ -125,7 +125,7 @@ function imagesNote(cells: readonly CellResult[]): string {
   if (count === cells.length && count > 0)
     return 'The best checkpoint of a run was chosen on validation images, which were held out of the training images; errors are of the test images, which chose nothing.';
   const some = count > 0 ? ` in ${cells.length - count} of ${counted(cells.length, 'run')}` : '';
-  return `Errors are of the test images. No validation images were held out${some}: the best error was chosen on the test images themselves, and is too good for that reason; the final error is that of the last evaluation, and was not chosen.`;
+  return `Errors are of the test images. No validation images were held out${some}. So the best error was chosen on the test images themselves, which makes it too good. The final error is that of the last evaluation, and was not chosen.`;
 }
 
 function claimsSection({ claims, otherClaims }: StudyContent): Section {
@@ -186,14 +186,14 @@ function stabilitySection({ tables, early }: StudyContent): Section {
   return {
     id: 'stability',
     title: 'Gradient statistics in the early steps',
-    body: html`<p class="note">Figures go up to ${EARLY} times the warmup. ψ is the adaptive learning rate of an element. Where the axis is logarithmic, mean and standard deviation are those of the logarithms. A spike is a norm far outside its running spread. The sd of log ‖g‖ is that about its running median over 11 steps, in the warmup, of the gradient that the optimizer gets.</p>
+    body: html`<p class="note">Figures go up to ${EARLY} times the warmup. ψ is the adaptive learning rate of an element. Where the axis is logarithmic, mean and standard deviation are those of the logarithms. A spike is a norm far outside its running spread. The sd of log ‖g‖ is taken in the warmup, about the running median of log ‖g‖ over 11 steps; g is the gradient that the optimizer gets.</p>
 ${toHtml(tables.stability)}
 ${groups('stability', early)}`,
     parts: early.map(({ title }) => title),
   };
 }
 
-/** Nothing where the design compares no two scales. */
+/** The section on scale; none where the design does not compare two scales. */
 function scaleSection({ tables, images, models }: StudyContent): readonly Section[] {
   const parts = [
     { table: tables.images, figures: images },

@@ -1,4 +1,4 @@
-/** Settings that differ in one facet of scale only, from the smallest to the largest. */
+/** Families of settings that differ only in scale (model or number of images), from the smallest to the largest. */
 import type { Condition } from './conditions.ts';
 import { type Facets, sameBut } from './facets.ts';
 import { parameterCount } from './measures.ts';
@@ -7,11 +7,11 @@ import { type Setting, settingName } from './settings.ts';
 export interface Family {
   readonly name: string;
   readonly members: readonly Setting[];
-  /** All that occur in a member. */
+  /** All conditions of the members. */
   readonly conditions: readonly Condition[];
 }
 
-/** Of two members at least. Models whose size no diagnostics tell stay in the study's order. */
+/** The families of two members or more. Models whose size is not known from diagnostics stay in the study's order. */
 export function families(
   facets: Facets,
   facet: 'model' | 'fraction',
@@ -37,7 +37,7 @@ export function families(
     }));
 }
 
-/** In parameters. */
+/** The number of a model's parameters; null where no diagnostics tell it. */
 export function modelSize({ arms }: Setting): number | null {
   return parameterCount(arms.flatMap(({ cells }) => cells));
 }

@@ -11,7 +11,7 @@ import type { Condition } from './conditions.ts';
 export interface Arm {
   readonly condition: Condition;
   readonly cells: readonly CellResult[];
-  /** Null until a run has begun. */
+  /** Steps of learning-rate warmup; null until a run is over. */
   readonly warmupSteps: number | null;
 }
 
@@ -24,27 +24,27 @@ export const FACET_OPTIONS = {
   hasWarmup: 'warmupEpochs',
 } as const satisfies Record<string, keyof TrainConfig>;
 
-/** What claims and scales look at in a setting. */
+/** The properties of a setting that claims and scales compare. */
 export type Facet = keyof typeof FACET_OPTIONS;
 
-/** What its runs share; a facet is null where they differ in it. */
+/** What the runs of a setting share. A facet is null where they differ in it. */
 export interface Setting {
-  /** What sets it apart from the study's other settings. */
+  /** The parts of its name, which together tell it from the study's other settings. */
   readonly parts: readonly Part[];
   readonly model: string | null;
   readonly dataset: DatasetName | null;
   readonly fraction: number | null;
-  /** Images trained on; null until a run has begun. */
+  /** The number of training images; null until a run is over. */
   readonly images: number | null;
   readonly optimizer: TrainConfig['optimizer'] | null;
   readonly hasWarmup: boolean | null;
-  /** By key: the options that the study varies, without those of the conditions and those without an effect. */
+  /** The options that the study varies, by key, without those of the conditions and those that have no effect. */
   readonly options: ReadonlyMap<string, string>;
   readonly arms: readonly Arm[];
 }
 
 interface Part {
-  /** Those that it tells. */
+  /** The facets that the text tells. */
   readonly facets: readonly Facet[];
   readonly text: string;
 }
@@ -71,13 +71,13 @@ const OPTIMIZER_NAMES: Readonly<Record<TrainConfig['optimizer'], string>> = {
   sgd: 'SGD',
 };
 
-/** Its name among the study's settings, or among those of them that differ in no facet of `without`. */
+/** The setting's name, without the parts that tell a facet of `without`. */
 export function settingName({ parts }: Setting, without: readonly Facet[] = []): string {
   const told = parts.filter(({ facets }) => !facets.some((facet) => without.includes(facet)));
   return told.length === 0 ? 'all runs' : told.map(({ text }) => text).join(' · ');
 }
 
-/** Steps by adaptive learning rates, as opposed to the control. */
+/** Whether the optimizer adapts the learning rate of each parameter. SGD, the control, does not. */
 export function isAdaptive({ optimizer }: Setting): boolean {
   return optimizer !== null && optimizer !== 'sgd';
 }
@@ -112,15 +112,15 @@ export function setting(
   };
 }
 
-/** Something that a setting's name may say: nothing of a cell to which it does not apply. */
+/** A possible part of a setting's name. Its text is undefined for a cell that it does not apply to. */
 interface Candidate {
   readonly facets: readonly Facet[];
   readonly text: (cell: CellResult) => string | undefined;
 }
 
 /**
- * A setting's name: its facets, its values on the axes that the facets do not tell, and options where even these leave
- * two settings alike.
+ * Names the settings. A name has the facets, then the values on axes that the facets do not tell. Where two settings
+ * still have the same name, it also has options.
  */
 export function nameSettings(
   groups: readonly (readonly CellResult[])[],
@@ -173,11 +173,11 @@ export function nameSettings(
     });
 }
 
-/** What each facet of a cell is called. */
+/** The text for each facet of a cell. */
 export function facetTexts(
   cells: readonly CellResult[],
 ): Readonly<Record<Facet, (cell: CellResult) => string>> {
-  // A run that has not begun does not know its images, but shares its fraction with one that may.
+  // A run that is not over does not have its number of images. Another run of the same fraction may have it.
   const images = new Map(
     cells.flatMap((cell) => (cell.trainImages === null ? [] : [[imagesKey(cell), cell.trainImages]])),
   );
@@ -199,7 +199,9 @@ function imagesKey({ dataset, config }: CellResult): string {
   return `${dataset} ${config.trainFraction}`;
 }
 
-/** By data, model, optimizer as the study names them, all images first, warmup first; else in the study's order. */
+/**
+ * The order of settings: by dataset, model, images (most first), optimizer, warmup first. Within these, the study's.
+ */
 export function settingOrder(cells: readonly CellResult[]): (a: Setting, b: Setting) => number {
   const datasets = distinct(cells.map(({ dataset }) => dataset));
   const models = distinct(cells.map(({ model }) => model));

@@ -1,13 +1,13 @@
 /** Means over seeds, and the paired t-test: its intervals, its p-values, and Holm's correction of several. Pure. */
 
-/** A mean with the standard deviation about it (n − 1); that is null for a single value. */
+/** A mean, and the standard deviation about it (n − 1), which is null for a single value. */
 export interface Spread {
   readonly mean: number;
   readonly sd: number | null;
   readonly n: number;
 }
 
-/** A mean difference with the ends of its interval; these are null for a single pair. */
+/** A mean difference and the ends of its interval, which are null for a single pair. */
 export interface Interval {
   readonly mean: number;
   readonly low: number | null;
@@ -15,7 +15,7 @@ export interface Interval {
   readonly n: number;
 }
 
-/** Null where there is no value. */
+/** The mean and deviation of values. Null where there is no value. */
 export function spread(values: readonly number[]): Spread | null {
   const n = values.length;
   if (n === 0) return null;
@@ -25,7 +25,7 @@ export function spread(values: readonly number[]): Spread | null {
   return { mean, sd: Math.sqrt(squares / (n - 1)), n };
 }
 
-/** The two-sided t-interval of the mean of differences, one of each pair. Null where there is none. */
+/** The two-sided t-interval of the mean of paired differences. Null where there is no pair. */
 export function pairedInterval(differences: Spread | null, level = 0.95): Interval | null {
   if (differences === null) return null;
   const { mean, sd, n } = differences;
@@ -38,14 +38,14 @@ export function pairedInterval(differences: Spread | null, level = 0.95): Interv
 export function pairedPValue({ mean, sd, n }: Spread): number | null {
   if (sd === null) return null;
   if (mean === 0) return 1;
-  // An infinite t where all differences are equal: its angle is π/2, and p is 0.
+  // Where all differences are equal t is infinite; then its angle is π/2, and p is 0.
   return 1 - centralProbability(Math.atan(Math.abs(mean) / (sd / Math.sqrt(n)) / Math.sqrt(n - 1)), n - 1);
 }
 
 /**
- * The level at which Holm's procedure tests each of several p-values, so that the chance of any false rejection is at
- * most `level`: from the smallest p up, `level` over the number of those that are left, until one is not rejected; that
- * one and the rest are tested at its level. A p-value is rejected where it is not above its own level.
+ * The level at which Holm's procedure tests each of several p-values. The chance of any false rejection is then at most
+ * `level`. The p-values are tested from the smallest up. Each is tested at `level` divided by the number of those that
+ * are left, and rejected where it is not above that. The first that is not rejected, and all after it, get its level.
  */
 export function holmLevels(pValues: readonly number[], level = 0.05): readonly number[] {
   const order = pValues.map((_, i) => i).toSorted((a, b) => (pValues[a] ?? 1) - (pValues[b] ?? 1));
@@ -60,12 +60,12 @@ export function holmLevels(pValues: readonly number[], level = 0.05): readonly n
   return levels;
 }
 
-/** t with P(T ≤ t) = p, for p from 1/2 up, of Student's distribution with a whole number of degrees of freedom. */
+/** The quantile t of Student's distribution, P(T ≤ t) = p, for p of 1/2 or more and whole degrees of freedom. */
 export function tQuantile(p: number, freedom: number): number {
   if (!(p >= 0.5 && p < 1) || !Number.isInteger(freedom) || freedom < 1) {
     throw new Error(`internal: tQuantile(${p}, ${freedom})`);
   }
-  // By the angle θ = atan(t/√ν), which is bounded.
+  // A search over the angle θ = atan(t/√ν), which is bounded.
   let [low, high] = [0, Math.PI / 2];
   for (let i = 0; i < 60; i++) {
     const middle = (low + high) / 2;

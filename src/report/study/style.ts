@@ -1,4 +1,4 @@
-/** What a study's page needs beyond the style of every report. */
+/** The style that a study's page adds to that of every report. */
 export const studyStyle = `
 a { color: var(--blue); }
 .contents { margin: 24px 0 0; padding: 14px 20px; background: var(--card); border: 1px solid var(--rule); border-radius: 12px; }
@@ -46,7 +46,7 @@ summary { cursor: pointer; padding: 4px 0; }
 @media screen and (max-width: 720px) {
   table.results th, table.results td { padding: 6px 10px; }
   table.results caption { padding: 10px; position: sticky; left: 0; max-width: calc(100vw - 26px); }
-  /* The first column stays in place; a border does not move along with a cell of a collapsed table, a shadow does. */
+  /* The first column stays in place. Its edge is a shadow, since a border of a collapsed table would not move with it. */
   table.results :is(thead, tbody) tr:not(.heading) > :first-child { position: sticky; left: 0; z-index: 1; min-width: 112px; max-width: 44vw;
     white-space: normal; overflow-wrap: break-word; background: var(--card); box-shadow: 1px 0 var(--rule); }
   table.results .heading span { position: sticky; left: 10px; display: inline-block; max-width: calc(100vw - 46px); }

@@ -1,22 +1,25 @@
-/** A table of results, and how it is written as Markdown, CSV and LaTeX; each cell keeps its numbers until then. */
+/** A table of results, written as Markdown, CSV, LaTeX or HTML. Cells hold numbers; writing makes texts of them. */
 import { type Html, html } from '../html.ts';
 import type { Interval, Spread } from './statistics.ts';
 
 export interface Table {
-  /** Of its files. */
+  /** The name of its files. */
   readonly name: string;
   readonly title: string;
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];
-  /** On the page, rows that begin alike stand under one heading: what they begin with. */
+  /** Whether the page groups rows with the same first cell under a heading with that cell. */
   readonly isGrouped?: boolean;
 }
 
 export interface Column {
   readonly name: string;
-  /** `spread` is mean ± standard deviation, `interval` a mean with the two ends of its interval, `prose` text that wraps. */
+  /**
+   * `spread` is mean ± standard deviation, `interval` a mean with the two ends of its interval, `prose` text that
+   * wraps.
+   */
   readonly kind: 'text' | 'prose' | 'number' | 'spread' | 'interval';
-  /** After the decimal point; 2 where left out. */
+  /** Digits after the decimal point; 2 by default. */
   readonly digits?: number;
 }
 
@@ -38,7 +41,7 @@ export function toMarkdown({ title, columns, rows }: Table): string {
   ].join('\n');
 }
 
-/** RFC 4180: a spread takes two columns and an interval three; 10 digits of a number, and nothing where there is none. */
+/** CSV by RFC 4180. A spread takes two columns, an interval three. Numbers have 10 digits; a missing one is empty. */
 export function toCsv({ columns, rows }: Table): string {
   const line = (fields: readonly (string | number | null)[]) => fields.map(csvField).join(',');
   const heads = columns.flatMap(({ name, kind }) =>
@@ -93,7 +96,7 @@ const LATEX_ALIGNMENT = {
   interval: 'r',
 } as const satisfies Record<Column['kind'], string>;
 
-/** What LaTeX would not print as it is; the rest of Unicode is left to its input encoding. */
+/** The characters that LaTeX would not print as they are. Its input encoding takes the rest of Unicode. */
 const LATEX: Readonly<Record<string, string>> = {
   '\\': '\\textbackslash{}',
   '{': '\\{',
@@ -139,7 +142,7 @@ function latexText(text: string): string {
   return text.replace(LATEX_SPECIAL, (character) => LATEX[character] ?? character);
 }
 
-/** For the page: on a small screen a wide one scrolls, with its first column in place. */
+/** The table for the page. On a small screen a wide table scrolls, and its first column stays in place. */
 export function toHtml({ title, columns, rows, isGrouped = false }: Table): Html {
   const from = isGrouped ? 1 : 0;
   const shown = columns.slice(from);
@@ -165,7 +168,7 @@ function isText({ kind }: Column): boolean {
   return kind === 'text' || kind === 'prose';
 }
 
-/** As people read it. */
+/** The text of a cell, as people read it. */
 function show(cell: Cell, { kind, digits = 2 }: Column): string {
   if (cell === null || cell === '') return NOTHING;
   if (typeof cell === 'string') return cell;
@@ -178,7 +181,7 @@ function showSpread({ mean, sd }: Spread, digits: number): string {
   return sd === null ? mean.toFixed(digits) : `${mean.toFixed(digits)} ± ${sd.toFixed(digits)}`;
 }
 
-/** A difference with its sign; in brackets its interval, where there is one. */
+/** A difference with its sign, and its interval in brackets where there is one. */
 export function showInterval({ mean, low, high }: Interval, digits = 2): string {
   const difference = signed(mean, digits);
   return low === null || high === null

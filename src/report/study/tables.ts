@@ -19,7 +19,7 @@ import { type Arm, type Setting, settingName } from './settings.ts';
 import { pairedInterval, spread } from './statistics.ts';
 import type { Column, Table } from './table.ts';
 
-/** A line for each place where a claim was looked at. */
+/** The claims, with a row for each setting in which a claim was judged. */
 export function claimsTable(claims: readonly JudgedClaim[]): Table {
   return {
     name: 'claims',
@@ -53,7 +53,7 @@ export function claimsTable(claims: readonly JudgedClaim[]): Table {
   };
 }
 
-/** The final test error of every condition, and what regularization changes where the design compares it. */
+/** The final test error of every condition and, where the design has both, its difference to no regularization. */
 export function errorTable(facets: Facets): Table {
   const comparesToNone = new Set(facets.conditions.map(({ isRegularized }) => isRegularized)).size > 1;
   const rows = everyArm(facets.settings).map(({ setting, arm }) => {
@@ -77,7 +77,7 @@ export function errorTable(facets: Facets): Table {
   return {
     name: 'final-error',
     isGrouped: true,
-    title: `Test error in percent: mean ± standard deviation over seeds${comparesToNone ? ', and paired difference to no regularization with its 95 % interval, not corrected for the number of differences' : ''}`,
+    title: `Test error in percent: mean ± standard deviation over seeds${comparesToNone ? ', and paired difference to no regularization with its 95 % interval (not corrected for the number of differences)' : ''}`,
     columns: [
       ...SETTING_AND_CONDITION,
       { name: 'final error (%)', kind: 'spread' },
@@ -89,7 +89,7 @@ export function errorTable(facets: Facets): Table {
   };
 }
 
-/** The arm without regularization that shares all other options with this one. */
+/** The arm without regularization whose other options are the same. */
 function plainArm({ comparable }: Facets, { cells: [cell] }: Arm): Arm | undefined {
   const setting = comparable.find(({ arms }) =>
     arms.some(({ cells }) => cells.some(({ id }) => id === cell?.id)),
@@ -97,7 +97,7 @@ function plainArm({ comparable }: Facets, { cells: [cell] }: Arm): Arm | undefin
   return setting && armOf(setting, '');
 }
 
-/** What the gradient does in the warmup, and its spikes. */
+/** The stability of the gradient: statistics of the warmup, and spikes. */
 export function stabilityTable({ settings }: Facets): Table {
   const rows = everyArm(settings).map(({ setting, arm }) => {
     const spikes = arm.cells.flatMap(spikeSteps);
@@ -129,12 +129,12 @@ export function stabilityTable({ settings }: Facets): Table {
   };
 }
 
-/** A line for each number of images. */
+/** The final error, with a row for each number of images. */
 export function imagesTable(facets: Facets): Table {
   return scaleTable(facets, 'fraction', 'images', ({ images }) => images);
 }
 
-/** A line for each model. */
+/** The final error, with a row for each model. */
 export function modelsTable(facets: Facets): Table {
   return scaleTable(facets, 'model', 'model', ({ model }) => model);
 }
@@ -199,7 +199,7 @@ export function missingTable({ cells }: StudyResults): Table {
 
 /** Every run: its errors, its speed, and the options in which the study's runs differ. */
 export function runsTable({ cells }: StudyResults): Table {
-  // A run's folder is its name.
+  // The folder is left out: it has the run's name.
   const varying = varyingOptions(cells).filter((key) => key !== 'out');
   return {
     name: 'runs',
@@ -250,7 +250,7 @@ function everyArm(settings: readonly Setting[]): { readonly setting: Setting; re
   return settings.flatMap((setting) => setting.arms.map((arm) => ({ setting, arm })));
 }
 
-/** `3 of 3`, or `1 of 3, 1 diverged`. */
+/** How many runs are done, such as `3 of 3` or `1 of 3, 1 diverged`. */
 function runs({ cells }: Arm): string {
   const count = (state: CellResult['state']) => cells.filter((cell) => cell.state === state).length;
   const lost = (['diverged', 'failed'] as const)

@@ -11,12 +11,12 @@ import { allFigures, studyContent } from './content.ts';
 import { renderStudy } from './page.ts';
 import { toCsv, toLatex, toMarkdown } from './table.ts';
 
-/** Pixels of a picture for each of a drawing's: sharp on a dense screen. */
+/** The scale of the PNG files: 2 pixels for each of the drawing, which is sharp on a dense screen. */
 const PIXELS = 2;
 
 /**
- * Writes `report.html`, `figures/` and `tables/` into a study's folder, also of one that is not finished. Each file is
- * replaced as a whole, so that a reader finds the old one or the new one.
+ * Writes `report.html`, `figures/` and `tables/` into a study's folder. The study need not be finished. Each file is
+ * replaced as a whole, so that a reader finds either the old or the new one.
  *
  * @returns the page's path
  * @throws UserError where the disk refuses

@@ -1,4 +1,4 @@
-/** A digit that a person draws, and what the model of the moment says of it. */
+/** A digit that a person draws, and the answer of the model as it is now. */
 
 import { element } from '../dom.ts';
 import { drawOn } from '../drawing.ts';
@@ -8,13 +8,13 @@ import { bestAnswers } from '../pixels.ts';
 const SIDE = 28;
 
 export interface Answers {
-  /** Asks again: the model has changed. */
+  /** Asks for a new answer, after the model has changed. */
   ask(): void;
-  /** Shows an answer; with none, that there is no model. */
+  /** Shows an answer. Without one, it shows that there is no model. */
   show(answer?: { readonly logits: Float32Array; readonly milliseconds: number }): void;
 }
 
-/** `classify` is called with a drawing, uint8 [28, 28]; its answer comes back by `show`. */
+/** `classify` gets a drawing, uint8 [28, 28]. Give its answer to `show` when it comes. */
 export function createAnswers(classes: readonly string[], classify: (pixels: Uint8Array) => void): Answers {
   const canvas = element('draw', HTMLCanvasElement);
   const seen = element('seen', HTMLCanvasElement);

@@ -1,4 +1,4 @@
-/** What a page trains with: the one place where that is chosen. */
+/** The backends that a page can train with. Only this file knows how they differ. */
 import { UserError } from '../../errors.ts';
 import { expectDevice } from '../../runtime/ort.web.ts';
 import type { NextState, ResidentSession, Session } from '../../runtime/session.ts';
@@ -7,9 +7,9 @@ import { openResident, openSession, threadCount } from '../support.ts';
 export type BackendName = 'wasm' | 'webgpu';
 
 export interface Backend {
-  /** Loads a graph for the processor: those of inference, and of steps whose optimizer is ours. */
+  /** Loads a graph for the processor: for inference, and for steps whose optimizer runs in TypeScript. */
   readonly load: (graph: Uint8Array) => Promise<Session>;
-  /** Loads a whole training step whose state stays on the device, where the steps are taken so. */
+  /** Loads a whole training step whose state stays on the device. Only a backend that has a device has it. */
   readonly open?: (step: Uint8Array, next: NextState) => Promise<ResidentSession>;
 }
 
@@ -23,7 +23,7 @@ export const BACKENDS: Readonly<Record<BackendName, Backend>> = {
   },
 };
 
-/** Those that this browser has, and what each is to the reader of the page. */
+/** The backends that this browser has, with labels for the reader of the page. */
 export async function availableBackends(): Promise<{ name: BackendName; label: string }[]> {
   const threads = threadCount();
   const wasm = {
@@ -39,19 +39,17 @@ export async function availableBackends(): Promise<{ name: BackendName; label: s
   }
 }
 
-/** What this browser, or the way the page was served, leaves out: a sentence each. */
+/** A sentence for each feature that is missing, by the browser or by the way the page is served. */
 export function whatIsMissing(): string[] {
   return [
     ...(crossOriginIsolated
       ? []
       : [
-          'One thread only: several need this page to be cross-origin isolated, by two headers of its server (npm run web sends them).',
+          'One thread only: more threads need a page that is cross-origin isolated, by two headers of its server (npm run web sends them).',
         ]),
-    ...('gpu' in navigator
-      ? []
-      : ['No WebGPU in this browser: it trains on the processor, as it does elsewhere.']),
+    ...('gpu' in navigator ? [] : ['No WebGPU in this browser: it trains on the processor.']),
     ...(isSecureContext
       ? []
-      : ['No saving and loading: they need this page to come by https, or from this machine (localhost).']),
+      : ['No saving and loading: they need a page that comes by https, or from this machine (localhost).']),
   ];
 }

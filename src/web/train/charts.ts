@@ -1,4 +1,4 @@
-/** Curves of a run while it goes on. The only importer of uPlot. */
+/** The curves of a run, drawn while it trains. Only this file imports uPlot. */
 import uPlot from 'uplot';
 import { type Point, series, smooth } from '../../report/series.ts';
 import type { MetricsLine } from '../../train/metrics.ts';
@@ -14,18 +14,18 @@ interface Curve {
 
 interface Chart {
   readonly title: string;
-  /** What its vertical axis measures. */
+  /** What the vertical axis measures. */
   readonly measure: string;
   readonly scale?: 'log';
-  /** The values that the axis shows at least. */
+  /** The values that the axis always covers. */
   readonly range?: readonly [number, number];
   readonly curves: readonly Curve[];
-  /** The curve that a run before is compared by. */
+  /** The curve that is also drawn of the run before, to compare them. */
   readonly compared: Curve;
 }
 
 const percent = ({ top1 }: MetricsLine): number | null => (top1 === null ? null : 100 * top1);
-/** Of a short run, wider than in a report. */
+/** The moving median. Its window is wider than in a report, since runs in a page are short. */
 const smoothed = (points: readonly Point[]): Point[] => smooth(points, 0.08);
 
 const trainLoss: Curve = {
@@ -120,12 +120,12 @@ const CHARTS: readonly Chart[] = [
 ];
 
 const HEIGHT = 220;
-/** Of curves behind others: `.legend i.faint` in html.ts has the same. */
+/** The opacity of curves behind others. `.legend i.faint` in html.ts has the same. */
 const FAINT = 0.45;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 export interface Curves {
-  /** Draws what there is; `before` are the lines of an earlier run, in grey. */
+  /** Draws the run so far. `before` has the lines of the run before, which are drawn in grey. */
   draw(metrics: Metrics, before: Metrics, warmupSteps: number): void;
 }
 
@@ -220,7 +220,7 @@ function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlo
   };
 }
 
-/** The run before, behind the curve that it is compared by. */
+/** The curve of the run before, drawn behind that of this run. */
 function beforeOf({ compared }: Chart): Curve {
   return { ...compared, name: 'the run before', color: 'soft', stroke: 'solid' };
 }
@@ -258,7 +258,7 @@ function shade({ ctx, bbox, valToPos }: uPlot, steps: number): void {
   ctx.restore();
 }
 
-/** A colour of the page's style, which follows the reader's system. */
+/** A colour of the page's style, light or dark by the system. */
 function inked(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }

@@ -70,7 +70,7 @@ button:disabled, select:disabled, input:disabled { opacity: .5; cursor: default;
 }
 `;
 
-/** What can be said where page.js does not run. */
+/** A script that says why the page does not work where page.js does not run. */
 const guard = `
 function tell(text) { var status = document.getElementById('status'); status.textContent = text; status.className = 'error'; }
 if (location.protocol === 'file:') tell('Opened as a file, where browsers load no modules: serve this folder, for example with python3 -m http.server');
@@ -87,7 +87,7 @@ const choice = (key: 'gr' | 'grWarmup' | 'optimizer') => {
 const number = (key: keyof typeof LABELS, step = 'any') =>
   html`<label>${LABELS[key].label}<input id="${flagName(key)}" type="number" min="0" step="${step}" required></label>`;
 
-/** `chartStyle`: that of the library that draws the curves. */
+/** The page's text. `chartStyle` is the style sheet of uPlot, which draws the curves. */
 export function trainingPageHtml(chartStyle: string): string {
   const { text } = html`<!doctype html>
 <html lang="en">

@@ -1,14 +1,14 @@
-/** What the page calls the options of a run: in its form, and in messages. Pure. */
+/** The page's names of a run's options, for its form and for messages. Pure. */
 import { flagName, type OptionNames } from '../../option-names.ts';
 import type { TrainConfig } from '../../train/config.ts';
 
 interface Label<V extends string = string> {
   readonly label: string;
-  /** By value, in the order of the form. */
+  /** The labels of an option's values, in the order of the form. */
   readonly values?: Readonly<Record<V, string>>;
 }
 
-/** Those of the form; `device` is chosen there too, with words for what the browser has. */
+/** The labels of the form's options. Of `device` the form offers what the browser has, with labels of its own. */
 export const LABELS = {
   gr: {
     label: 'Regularization',
@@ -38,7 +38,7 @@ export const LABELS = {
 
 const TABLE: Readonly<Record<string, Label>> = LABELS;
 
-/** Messages quote values; an option that the form lacks has the words of its key. */
+/** The names for messages, which put labels of values in quotes. An option without a label has the words of its key. */
 export const PAGE_NAMES: OptionNames = {
   option: (key) => TABLE[key]?.label ?? flagName(key).replaceAll('-', ' '),
   value: (key, value) => {
@@ -47,7 +47,7 @@ export const PAGE_NAMES: OptionNames = {
   },
 };
 
-/** What the page trains, and how. `digits` says on which images. */
+/** A sentence on what the page trains, and how. `digits` names the images. */
 export function facts(digits: string): string {
   return `It learns from ${digits}. Regularization penalizes the norm of the gradient, so training differentiates twice. ortgrad writes the graphs in this page, and stock ONNX Runtime runs them: no server, no Python.`;
 }

@@ -1,4 +1,4 @@
-/** The page that trains: what it shows, and what it asks of its worker. */
+/** The page that trains. It shows the run and sends requests to its worker. */
 
 import { messageOf } from '../../errors.ts';
 import { formatDuration } from '../../train/duration.ts';
@@ -13,7 +13,7 @@ import { createSettings } from './settings.ts';
 
 const GRAPH = 'vit-micro-mnist';
 
-/** What a reader can do next. */
+/** The state of the page, which decides what a reader can do next. */
 type Phase = 'loading' | 'idle' | 'busy' | 'running' | 'paused' | 'done';
 
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
@@ -24,7 +24,7 @@ let answers: Answers | undefined;
 let run: RunInfo | undefined;
 let step = 0;
 let metrics: MetricsLine[] = [];
-/** Of the run before, to compare with. */
+/** The lines of the run before, to compare with. */
 let before: readonly MetricsLine[] = [];
 let isDrawn = true;
 
@@ -54,7 +54,7 @@ function enter(next: Phase): void {
   element('fields', HTMLFieldSetElement).disabled = next !== 'idle';
 }
 
-/** Shows what there is, once a frame at most. */
+/** Redraws the page, at most once a frame. */
 function draw(): void {
   if (!isDrawn) return;
   isDrawn = false;
@@ -201,7 +201,7 @@ save.addEventListener('click', () => ask({ kind: 'save' }));
 exported.addEventListener('click', () => ask({ kind: 'export' }));
 loader.addEventListener('change', () => {
   load([...(loader.files ?? [])]);
-  loader.value = ''; // the same file may be taken again
+  loader.value = ''; // or else the browser would not report the same file again
 });
 document.addEventListener('dragover', (event) => {
   event.preventDefault();

@@ -1,20 +1,20 @@
-/** What the page and its worker tell each other. */
+/** The messages between the page and its worker. */
 import type { TrainConfig } from '../../train/config.ts';
 import type { MetricsLine } from '../../train/metrics.ts';
 import type { BackendName } from './backend.ts';
 
-/** To the worker, which does one after the other, between steps of training. */
+/** A message to the worker. It handles them one after the other, between steps of training. */
 export type Request =
-  /** A new run, by options as in a `--config` file. */
+  /** Begins a new run, with options as in a `--config` file. */
   | { readonly kind: 'begin'; readonly settings: object; readonly backend: BackendName }
-  /** A run from files: an archive, or those of a checkpoint. */
+  /** Opens a run from an archive, or from the files of a checkpoint. */
   | { readonly kind: 'load'; readonly files: readonly File[]; readonly backend: BackendName }
   | { readonly kind: 'go' }
   | { readonly kind: 'pause' }
   | { readonly kind: 'reset' }
   | { readonly kind: 'save' }
   | { readonly kind: 'export' }
-  /** uint8 [height, width]. */
+  /** Asks for the logits of an image, uint8 [height, width]. */
   | { readonly kind: 'classify'; readonly pixels: Uint8Array };
 
 export interface RunInfo {
@@ -25,11 +25,11 @@ export interface RunInfo {
   readonly parameters: number;
   readonly step: number;
   readonly metrics: readonly MetricsLine[];
-  /** What the reader should know of it. */
+  /** A sentence that the reader should see; may be empty. */
   readonly note: string;
 }
 
-/** What there is to train, and to train with. */
+/** The images to train on, and the backends to train with. */
 export interface Offer {
   readonly backends: readonly { readonly name: BackendName; readonly label: string }[];
   readonly train: number;
@@ -38,10 +38,10 @@ export interface Offer {
   readonly classes: readonly string[];
 }
 
-/** From the worker. */
+/** A message from the worker. */
 export type Reply =
   | { readonly kind: 'ready'; readonly offer: Offer }
-  /** It is doing something that takes a while. */
+  /** The worker is doing something that takes a while. `text` says what. */
   | { readonly kind: 'busy'; readonly text: string }
   | { readonly kind: 'opened'; readonly run: RunInfo }
   | { readonly kind: 'running' }

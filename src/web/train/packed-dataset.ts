@@ -1,4 +1,4 @@
-/** A small dataset as one file that a page fetches: safetensors of its bytes, compressed. Pure; packed in node. */
+/** A small dataset as one file that a page fetches: compressed safetensors of its images. Pure; written in node. */
 import * as v from 'valibot';
 import type { DatasetInfo, ImageDataset, ImageSplit } from '../../datasets/dataset.ts';
 import { packedSplit } from '../../datasets/packed.ts';
@@ -8,9 +8,9 @@ import { Dataset } from '../../train/checkpoint.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../train/safetensors.ts';
 
 export interface PageDataset extends ImageDataset {
-  /** Share of all training images that `train` is, chosen as everywhere (datasets/subset.ts). */
+  /** The fraction of all training images that `train` has. datasets/subset.ts chooses them. */
   readonly fraction: number;
-  /** How many of all training images are of each class. */
+  /** The number of training images of each class, among all. */
   readonly classSizes: readonly number[];
 }
 
@@ -22,7 +22,7 @@ const Metadata = v.pipe(
   v.object({ info: Dataset, fraction: v.number(), classSizes: v.array(v.number()) }),
 );
 
-/** How many training images there are at a fraction of them. */
+/** The number of training images in a fraction of all. */
 export function trainingImages({ classSizes }: PageDataset, fraction: number): number {
   return classSizes.reduce((sum, size) => sum + shareOf(size, fraction), 0);
 }
@@ -54,7 +54,7 @@ async function splitTensors(name: PackedSplit, split: ImageSplit, info: DatasetI
   ];
 }
 
-/** Throws a UserError that names the file, `origin`, and its fault. */
+/** Reads a packed dataset. Throws a UserError that names the file, `origin`, and what is wrong in it. */
 export async function unpackDataset(packed: Blob, origin: string): Promise<PageDataset> {
   const bytes = await through(packed, new DecompressionStream('gzip')).catch(() => {
     throw new UserError(`${origin}: expected compressed images, got something else; copy the file again`);

@@ -1,11 +1,11 @@
-/** The form of the page: options of a run. */
+/** The form of the page, with the options of a run. */
 import { UserError } from '../../errors.ts';
 import { type GrKind, type GrWarmup, grSchedule } from '../../optim/gr-warmup.ts';
 import { parseConfig, type TrainConfig } from '../../train/config.ts';
 import { element } from '../dom.ts';
 import { PAGE_NAMES } from './labels.ts';
 
-/** What each optimizer does well with here. */
+/** The learning rate that the form suggests for each optimizer: one that trains this model well. */
 const LEARNING_RATES: Readonly<Record<TrainConfig['optimizer'], number>> = {
   adamw: 0.002,
   adam: 0.002,
@@ -14,17 +14,17 @@ const LEARNING_RATES: Readonly<Record<TrainConfig['optimizer'], number>> = {
 };
 
 const BATCH_SIZE = 64;
-/** What the page begins with: a few minutes. */
+/** The lengths that the form begins with. Such a run takes a few minutes. */
 const FIRST = { epochs: 10, warmupEpochs: 1 };
 
 export interface Settings {
-  /** Options as in a `--config` file; a field that holds no number gives NaN, which the check refuses. */
+  /** The options, as in a `--config` file. A field without a number gives NaN, which parseConfig() refuses. */
   read(): object;
-  /** Shows those of a run that was loaded. */
+  /** Shows the options of a run that was loaded. */
   show(config: TrainConfig): void;
 }
 
-/** Makes the form offer only what goes together. Where a change takes away what was chosen, it says why. */
+/** Makes the form offer only options that go together. Where a change rules out the chosen one, the form says why. */
 export function createSettings(graph: string, fraction: () => number): Settings {
   const gr = element('gr', HTMLSelectElement);
   const warmup = element('gr-warmup', HTMLSelectElement);
@@ -39,7 +39,7 @@ export function createSettings(graph: string, fraction: () => number): Settings 
     field('warmup-epochs'),
   ];
 
-  /** Switches off what does not apply. */
+  /** Disables the fields that do not apply. */
   const fit = (): void => {
     const kind = chosen(gr, KINDS);
     lambda.disabled = kind === 'none' || kind === 'sam';
@@ -89,7 +89,7 @@ export function createSettings(graph: string, fraction: () => number): Settings 
   return {
     show,
     read() {
-      // What is switched off is left out: the check would refuse what it still holds.
+      // A disabled field is left out: parseConfig() would refuse the value that it still holds.
       const given = (input: HTMLInputElement) => (input.disabled ? undefined : input.valueAsNumber);
       return {
         graph,
@@ -113,7 +113,7 @@ const KINDS = ['none', 'exact', 'fd', 'sam'] as const satisfies readonly GrKind[
 const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const satisfies readonly GrWarmup[];
 const OPTIMIZERS = ['adamw', 'adam', 'sgd', 'rmsprop'] as const satisfies readonly TrainConfig['optimizer'][];
 
-/** Why a warmup does not go with a regularizer; the trainer itself says so. */
+/** Why a warmup does not go with a regularizer, in the trainer's own words; undefined where it does. */
 function refusal(kind: GrKind, warmup: GrWarmup, warmupEpochs: number): string | undefined {
   const strength = kind === 'exact' ? { lambda: 1 } : { lambda: 1, r: 1, alpha: 1 };
   try {
@@ -125,7 +125,7 @@ function refusal(kind: GrKind, warmup: GrWarmup, warmupEpochs: number): string |
   }
 }
 
-/** The value of a menu, or of one of its items. */
+/** The value of a menu, or of an item of a menu. */
 function chosen<const T extends string>(
   { value }: HTMLSelectElement | HTMLOptionElement,
   values: readonly T[],

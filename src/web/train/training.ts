@@ -1,6 +1,6 @@
 /**
- * A training run in a page: node's trainer, engine, schedules, batches and checkpoints, on graphs that are written here
- * and images that came with the page.
+ * A training run in a page. The trainer, engine, schedules, batches and checkpoints are the same as in node. The graphs
+ * are written in the page, and the images come with it.
  */
 import { type BuiltGraphs, buildGraphs, type GraphName } from '../../artifacts/build.ts';
 import { describeGraphs } from '../../artifacts/manifest.ts';
@@ -33,26 +33,26 @@ import type { Backend } from './backend.ts';
 import { PAGE_NAMES } from './labels.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';
 
-/** Steps between measurements on the test images. */
+/** The number of steps between measurements on the test images. */
 const TEST_EVERY = 20;
 const TEST_BATCH = 100;
 
 export interface Training {
   readonly config: TrainConfig;
   readonly plan: Plan;
-  /** After how many steps it ends. */
+  /** The step after which the run ends. */
   readonly lastStep: number;
-  /** Numbers that are trained. */
+  /** The number of trained numbers, over all parameters. */
   readonly parameters: number;
-  /** Steps done. */
+  /** The number of steps done. */
   step(): number;
-  /** All lines so far. */
+  /** All lines of metrics so far. */
   metrics(): readonly MetricsLine[];
-  /** Takes a step, and measures where that is due. Returns the new lines. Throws UserError where the loss is not finite. */
+  /** Takes a step and measures when it is due. Returns the new lines. Throws UserError where the loss is not finite. */
   advance(): Promise<readonly MetricsLine[]>;
-  /** Logits for pixels as they come, uint8 [height, width]. */
+  /** The logits of an image, uint8 [height, width], which is normalised here. */
   classify(pixels: Uint8Array): Promise<Float32Array>;
-  /** The run as a file, in pieces: what `npm run train -- --resume` reads. */
+  /** The run as an archive that `npm run train -- --resume` reads, in pieces. */
   save(now: Date): Promise<NamedPieces>;
   /** The model as `npm run export` writes it. */
   export(): Promise<NamedPieces>;
@@ -80,7 +80,7 @@ export async function newTraining(
   return openTraining({ ...config, microBatch, memory: config.memory ?? 'fast' }, spec, options);
 }
 
-/** A run to be gone on with. Throws UserError where it is of other images, or broken; `origin` names its file. */
+/** Continues a saved run. Throws UserError where it is of other images, or broken. `origin` names its file. */
 export async function resumedTraining(
   run: ArchivedRun,
   origin: string,
@@ -93,10 +93,10 @@ export async function resumedTraining(
     `${of.channels}×${of.height}×${of.width}`;
   if (dataset.name !== own.name || size(spec.image) !== size(own) || spec.classes !== own.classes.length) {
     throw new UserError(
-      `${origin}: it was trained on ${dataset.name} of ${size(spec.image)} in ${spec.classes} classes, expected ${own.name} of ${size(own)} in ${own.classes.length}, the images that this page has; go on with it in node: npm run train -- --resume`,
+      `${origin}: it was trained on ${dataset.name} of ${size(spec.image)} in ${spec.classes} classes, expected ${own.name} of ${size(own)} in ${own.classes.length}, the images that this page has; continue it in node: npm run train -- --resume`,
     );
   }
-  // To go on here means to go on: where node was told to stop early does not count.
+  // A page trains to the end: a limit on steps that the run had in node does not count here.
   const whole = { ...parseConfig(config, `${origin}: config`, PAGE_NAMES), maxSteps: 0 };
   return openTraining(whole, spec, options, { run, origin });
 }
@@ -109,7 +109,7 @@ async function openTraining(
 ): Promise<Training> {
   if (holdOutOf(config) !== undefined) {
     throw new UserError(
-      `${resumed?.origin ?? 'settings'}: its run holds out validation images, which a page does not; train it in node: npm run train`,
+      `${resumed?.origin ?? 'settings'}: the run holds out validation images, and a page does not; train it in node: npm run train`,
     );
   }
   const saved = resumed?.run.checkpoint;
@@ -127,7 +127,7 @@ async function openTraining(
     augmentation: NO_AUGMENTATION,
     dropLast: false,
   });
-  // As many as where the run began: with other images than all of those, its schedules go on as they were.
+  // The number of images where the run began, not that of this page: so the schedules stay as they were.
   const plan = planRun(config, Math.floor(trainingImages(dataset, config.trainFraction) / config.batchSize));
   const lastStep = plan.totalSteps;
 
@@ -141,7 +141,7 @@ async function openTraining(
     }
   } else parameters.initialize(config.seed);
 
-  /** Steps are taken on the processor; or on the device, where what they train stays until it is pulled. */
+  /** Opens a trainer on the device or on the processor. On the device, parameters stay there until `pull`. */
   function openTrainer(): { trainer: Trainer; pull(): Promise<void>; release(): Promise<void> } {
     if (backend.open) {
       const target = { ...spec, target: 'webgpu' } as const;
@@ -182,7 +182,7 @@ async function openTraining(
     return metricsLine(record);
   };
 
-  /** After a pull. */
+  /** The run as a checkpoint. Call it after `pull`. */
   const checkpoint = async (): Promise<Checkpoint> => ({
     config,
     step,
@@ -195,7 +195,7 @@ async function openTraining(
       ),
     },
     generator: { seed: config.seed },
-    // The best weights are saved only where they are these: the page keeps no others.
+    // The page keeps no copy of the best weights, so `best` is saved only where it is the current step.
     best: best?.step === step ? best : null,
     graph: { name, hash: saved?.graph.hash ?? (await sha256(serialize(built.graphs['loss-grad']))), spec },
     dataset: saved?.dataset ?? infoOf(dataset),
@@ -230,7 +230,7 @@ async function openTraining(
     },
     async save(now) {
       await pull();
-      // As a name in an archive: short, and of letters that every system has.
+      // The archive's name: short, and of characters that every system allows.
       const folder = runName(config, now)
         .replaceAll(/[^\w.-]/g, '-')
         .slice(-44);

@@ -1,4 +1,4 @@
-/** The worker behind the page: data, graphs and steps, so that the page itself only draws. */
+/** The worker behind the page. It does the data, graphs and steps, so that the page itself only draws. */
 import digits from '../../../graphs/vit-micro-mnist/spec.json' with { type: 'json' };
 import { parseSpec } from '../../artifacts/spec.ts';
 import { messageOf } from '../../errors.ts';
@@ -26,7 +26,7 @@ function reply(message: Reply): void {
   postMessage(message);
 }
 
-/** Lets messages in, which wait while a step computes. */
+/** Lets waiting messages in. None comes in while a step computes. */
 function breathe(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
@@ -51,7 +51,7 @@ class Desk {
     this.#dataset = dataset;
   }
 
-  /** Never ends: does what it is told, and steps in between while a run goes on. */
+  /** Handles requests, and takes steps in between while a run is going. Never ends. */
   async work(): Promise<void> {
     for (;;) {
       const request = inbox.shift();
@@ -96,7 +96,7 @@ class Desk {
     const origin = files.length === 1 ? (files[0]?.name ?? '') : 'the files';
     reply({ kind: 'busy', text: `Reading ${origin} …` });
     this.#pause();
-    // The run at hand stays until another is open: a file that does not fit must not cost it.
+    // The current run is closed only after the other is open, so that a file that does not fit loses nothing.
     const run = await decodeRun(await namedFiles(files), origin);
     await this.#open(await resumedTraining(run, origin, this.#options(backend)));
   }
@@ -117,7 +117,7 @@ class Desk {
       note:
         config.trainFraction === fraction
           ? ''
-          : `It was trained on other images than the ${train.length.toLocaleString('en')} of this page, and goes on with these.`,
+          : `Until now it was trained on other images; from here on it trains on the ${train.length.toLocaleString('en')} of this page.`,
     };
     reply({ kind: 'opened', run });
   }
@@ -156,7 +156,7 @@ function send({ name, pieces }: NamedPieces): void {
   reply({ kind: 'file', name, content });
 }
 
-/** An archive's files, or those that were chosen. */
+/** The files in an archive, or the files that were chosen where there are several. */
 async function namedFiles(files: readonly File[]): Promise<NamedFile[]> {
   const read = await Promise.all(
     files.map(async (file): Promise<NamedFile> => {

@@ -6,7 +6,7 @@ import { type MetricsLine, metricsLine } from '../../../src/train/metrics.ts';
 import { testRecord, trainRecord } from '../../train/_records.ts';
 import { groupRecord, stepRecord } from '../../train/diagnostics/_records.ts';
 
-/** What is told of a made-up run; the rest follows. */
+/** The properties of a made-up run that a test may choose. */
 export interface Made {
   readonly model?: string;
   readonly fraction?: number;

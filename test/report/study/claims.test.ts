@@ -149,9 +149,9 @@ test('without learning-rate warmup, and under SGD, the harm is taken off seed by
   const warm = [...runs(NONE, [30, 30, 30]), ...runs(GR, [32, 32.1, 32.2])];
   const cold = { hasWarmup: false };
   const harmless = [...runs(NONE, [33, 33, 33], cold), ...runs(GR, [33, 33.1, 33.1], cold)];
-  t.is(judged([...warm, ...harmless], 'Without learning-rate warmup').verdict, 'agrees');
+  t.is(judged([...warm, ...harmless], 'with learning-rate warmup than without').verdict, 'agrees');
   const alike = [...runs(NONE, [33, 33, 33], cold), ...runs(GR, [35, 35.2, 35], cold)];
-  t.is(judged([...warm, ...alike], 'Without learning-rate warmup').verdict, 'cannot tell');
+  t.is(judged([...warm, ...alike], 'with learning-rate warmup than without').verdict, 'cannot tell');
 
   const sgd = { optimizer: 'sgd' } as const;
   const control = [...runs(NONE, [40, 40, 40], sgd), ...runs(GR, [40, 40.1, 40.1], sgd)];
@@ -162,9 +162,9 @@ test('without learning-rate warmup, and under SGD, the harm is taken off seed by
 
 test("GR's own warmups are compared with it, and zero-warmup with no GR", (t) => {
   const cells = [...runs(NONE, [30, 30, 30]), ...runs(GR, [32, 32, 32.1]), ...runs(ZERO, [29, 29, 29.2])];
-  t.is(judged(cells, 'zero-warmup lowers the test error against GR').verdict, 'agrees');
-  t.is(judged(cells, 'zero-warmup lowers the test error against no GR').verdict, 'agrees');
-  t.deepEqual(judged(cells, 'r-warmup lowers').evidence, []);
+  t.is(judged(cells, 'zero-warmup has a lower test error than GR').verdict, 'agrees');
+  t.is(judged(cells, 'zero-warmup has a lower test error than no GR').verdict, 'agrees');
+  t.deepEqual(judged(cells, 'GR with r-warmup').evidence, []);
 });
 
 test('a gain that grows with the model is told where the sizes are known', (t) => {
@@ -185,7 +185,7 @@ test('a restless gradient in the warmup is told from a calm one', (t) => {
     madeCell({ ...GR, seed, steps: 400, restlessness: 0.4 }),
     madeCell({ ...ZERO, seed, steps: 400, restlessness: 0.1 }),
   ]);
-  for (const words of ['more restless', 'vary more']) {
+  for (const words of ['more restless', 'varies more']) {
     const { verdict, evidence } = judged(cells, words);
     t.is(verdict, 'agrees', words);
     t.is(evidence[0]?.where, 'against zero-warmup, all runs');

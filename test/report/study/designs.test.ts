@@ -1,4 +1,4 @@
-/** Designs that no preset has: whatever is on their axes, no run is lost or counted twice. */
+/** Random designs: whatever is on their axes, no run is lost or counted twice. */
 import test from 'ava';
 import fc from 'fast-check';
 import { UserError } from '../../../src/errors.ts';

@@ -1,4 +1,4 @@
-/** The study in docs is judged by the rule of today. */
+/** The claims recorded in docs are judged by the current rule, in its current words. */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -224,7 +224,7 @@ test('a study says which images chose the best error', (t) => {
       ?.replace(/.*standard deviation\. /, '') ?? '';
   const [cell, split] = [madeCell({ steps: 80 }), madeCell({ steps: 80, seed: 1 })];
   const withSplit = { ...split, config: { ...split.config, validationImages: 500 } };
-  t.regex(note([cell]), /^Errors are of the test images\. No validation images were held out: /);
+  t.regex(note([cell]), /^Errors are of the test images\. No validation images were held out\. So /);
   t.regex(note([withSplit]), /^The best checkpoint of a run was chosen on validation images/);
-  t.regex(note([cell, withSplit]), /No validation images were held out in 1 of 2 runs: /);
+  t.regex(note([cell, withSplit]), /No validation images were held out in 1 of 2 runs\. So /);
 });

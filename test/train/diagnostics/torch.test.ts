@@ -32,7 +32,7 @@ const golden = v.parse(
 const relative = (got: number | null | undefined, expected: number | undefined): number =>
   Math.abs((got ?? Number.NaN) / (expected ?? Number.NaN) - 1);
 
-/** What goes through a square and a root or a logarithm, or is a difference of such. */
+/** Measures that go through a square and a root or a logarithm, or are a difference of such. */
 const LOOSE = /variance|std/;
 
 for (const microBatch of [network.batch, network.batch / 2]) {
