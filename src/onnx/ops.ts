@@ -4,6 +4,7 @@
  * operand, so that derivative rules need no special cases.
  */
 export { call } from './ops/composite.ts';
+export { einsum } from './ops/einsum.ts';
 export * from './ops/elementwise.ts';
 export { gather, gatherElements, oneHot, scatterElements } from './ops/indexing.ts';
 export * from './ops/layout.ts';
