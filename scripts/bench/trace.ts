@@ -1,5 +1,6 @@
 /** What ONNX Runtime's profile says of a graph: time by op and by part of the model. Pure. */
 import * as v from 'valibot';
+import { SCHEMAS } from '../../src/onnx/apply.ts';
 
 /** One node's kernel, once. */
 export interface KernelEvent {
@@ -69,7 +70,10 @@ function shapes(typed: readonly Readonly<Record<string, readonly number[]>>[] = 
   return typed.flatMap((entry) => Object.values(entry));
 }
 
-const PRODUCTS = ['Gemm', 'MatMul', 'FusedMatMul'];
+const PRODUCTS = [
+  'FusedMatMul',
+  ...Object.entries(SCHEMAS).flatMap(([op, { kind }]) => (kind === 'product' ? [op] : [])),
+];
 
 /** Of [.., M, K] × [.., K, N], whichever way they lie: 2·(elements of the output)·K, and M·K elements per matrix. */
 function productFlops(

@@ -1,5 +1,5 @@
 /** How much memory a run of a graph takes: a walk over its nodes, in order, adds up the values that are alive. */
-import { isEmittedNode, SCHEMAS } from '../onnx/apply.ts';
+import { isOfKind } from '../onnx/apply.ts';
 import { executionOrder, type Graph } from '../onnx/graph.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { type DType, isOp, type Node, operands, type Value } from '../onnx/value.ts';
@@ -43,17 +43,13 @@ export function peakBytes(graph: Graph): number {
 /** A Reshape, as every view, shares its operand's memory. */
 export function ownerOf(value: Value): Value {
   let owner = value;
-  while (isView(owner.node)) [owner = owner] = operands(owner.node);
+  while (isOfKind(owner.node, 'view')) [owner = owner] = operands(owner.node);
   return owner;
-}
-
-function isView(node: Node): boolean {
-  return isEmittedNode(node) && SCHEMAS[node.op].kind === 'view';
 }
 
 /** Whether a node's results take memory of their own. */
 export function isStored(node: Node): boolean {
-  return !isOp(node, 'Input') && !isOp(node, 'Constant') && !isView(node);
+  return !isOp(node, 'Input') && !isOp(node, 'Constant') && !isOfKind(node, 'view');
 }
 
 export function bytesOf({ dtype, shape }: Value): number {
