@@ -30,6 +30,11 @@ export function sizeOf(shape: Shape): number {
   return staticShape(shape).reduce((size, dim) => size * dim, 1);
 }
 
+/** The number of elements for each example of a symbolic batch; of a static shape, all of them. */
+export function sizePerExample(shape: Shape): number {
+  return parts(product(shape)).count;
+}
+
 /** The shape as numbers. Throws on a symbolic one: training graphs are static, only inference keeps `batch`. */
 export function staticShape(shape: Shape, op = 'shape'): readonly number[] {
   return shape.map((dim) => staticDim(dim, op, shape));

@@ -1,7 +1,7 @@
 /** How much memory a run of a graph takes: a walk over its nodes, in order, adds up the values that are alive. */
 import { isOfKind } from '../onnx/apply.ts';
 import { executionOrder, type Graph } from '../onnx/graph.ts';
-import { sizeOf } from '../onnx/shapes.ts';
+import { sizePerExample } from '../onnx/shapes.ts';
 import { type DType, isOp, type Node, operands, type Value } from '../onnx/value.ts';
 
 const BYTES: Readonly<Record<DType, number>> = {
@@ -15,7 +15,7 @@ const BYTES: Readonly<Record<DType, number>> = {
 
 /**
  * The most bytes of intermediate values and outputs that are alive at once when the nodes run in their order. Inputs
- * and constants, which exist anyway, are not counted. Static shapes only.
+ * and constants, which exist anyway, are not counted. Where the batch is symbolic, it is one example.
  */
 export function peakBytes(graph: Graph): number {
   const order = executionOrder(graph);
@@ -52,6 +52,7 @@ export function isStored(node: Node): boolean {
   return !isOp(node, 'Input') && !isOp(node, 'Constant') && !isOfKind(node, 'view');
 }
 
+/** Where the batch is symbolic, for one example. */
 export function bytesOf({ dtype, shape }: Value): number {
-  return BYTES[dtype] * sizeOf(shape);
+  return BYTES[dtype] * sizePerExample(shape);
 }
