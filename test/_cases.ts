@@ -207,6 +207,12 @@ export const CASES: { readonly [Op in Exclude<OpType, 'Input' | 'Constant' | 'Ca
   ],
   Gather: [
     { shapes: [[4, 3]], f: (x) => ops.gather(x, indices([2, 3], 0, 3, 3, 1, 0, 0)) },
+    // Rows counted from the last, and int64; then a table that is too tall for a product.
+    {
+      shapes: [[4, 3]],
+      f: (x) => ops.gather(x, ops.constant(BigInt64Array.of(-1n, 3n, -4n, 0n, 2n), [5])),
+    },
+    { shapes: [[40, 2]], f: (x) => ops.gather(x, indices([2, 3], 0, 39, -1, 1, 0, 0)) },
     { shapes: [[2, 4, 3]], f: (x) => ops.gather(x, indices([2], 2, 2), 1) },
     { shapes: [[2, 4]], f: (x) => ops.gather(x, indices([], 3), -1) },
   ],

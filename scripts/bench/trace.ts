@@ -1,5 +1,6 @@
 /** What ONNX Runtime's profile says about a graph: time by op and by part of the model. Pure. */
 import * as v from 'valibot';
+import { SCHEMAS } from '../../src/onnx/apply.ts';
 
 /** One execution of a node's kernel. */
 export interface KernelEvent {
@@ -69,7 +70,10 @@ function shapes(typed: readonly Readonly<Record<string, readonly number[]>>[] = 
   return typed.flatMap((entry) => Object.values(entry));
 }
 
-const PRODUCTS = ['Gemm', 'MatMul', 'FusedMatMul'];
+const PRODUCTS = [
+  'FusedMatMul',
+  ...Object.entries(SCHEMAS).flatMap(([op, { kind }]) => (kind === 'product' ? [op] : [])),
+];
 
 /** For [.., M, K] × [.., K, N], transposed or not: 2·(elements of the output)·K; `a` gives K by its M·K elements. */
 function productFlops(

@@ -1,7 +1,7 @@
 /** Makes nodes of the op set, checked against their descriptions. No other place makes them. */
 import { UserError } from '../errors.ts';
 import { OPS } from './opset/index.ts';
-import type { Arity, Schema } from './opset/schema.ts';
+import type { Arity, Kind, Schema } from './opset/schema.ts';
 import {
   type Attributes,
   type EmittedOp,
@@ -52,6 +52,16 @@ export function isEmitted(op: string): op is EmittedOp {
 
 export function isEmittedNode(node: Node): node is Node<EmittedOp> {
   return isEmitted(node.op);
+}
+
+/** The ops whose descriptions say that they are of a kind. */
+export type OpOfKind<K extends Kind> = {
+  [Op in EmittedOp]: (typeof OPS)[Op]['kind'] extends K ? Op : never;
+}[EmittedOp];
+export type NodeOfKind<K extends Kind> = { [Op in OpOfKind<K>]: Node<Op> }[OpOfKind<K>];
+
+export function isOfKind<K extends Kind>(node: Node, kind: K): node is NodeOfKind<K> {
+  return isEmittedNode(node) && SCHEMAS[node.op].kind === kind;
 }
 
 /** The ops that passes/portable.ts writes with other ops. */

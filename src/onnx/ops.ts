@@ -4,10 +4,11 @@
  * returns its operand, so that derivative rules need no special cases.
  */
 export { call } from './ops/composite.ts';
+export { einsum } from './ops/einsum.ts';
 export * from './ops/elementwise.ts';
 export { gather, gatherElements, oneHot, scatterElements } from './ops/indexing.ts';
 export * from './ops/layout.ts';
-export { constant, full, input, type Operand, scalar, uniformNumber } from './ops/operands.ts';
+export { constant, full, input, type Operand, range, scalar, uniformNumber } from './ops/operands.ts';
 export * from './ops/product.ts';
 export {
   argMax,

@@ -30,6 +30,11 @@ export function sizeOf(shape: Shape): number {
   return staticShape(shape).reduce((size, dim) => size * dim, 1);
 }
 
+/** The number of elements for each example of a symbolic batch; of a static shape, all of them. */
+export function sizePerExample(shape: Shape): number {
+  return parts(product(shape)).count;
+}
+
 /** The shape as numbers. Throws on a symbolic one: training graphs are static, only inference keeps `batch`. */
 export function staticShape(shape: Shape, op = 'shape'): readonly number[] {
   return shape.map((dim) => staticDim(dim, op, shape));
@@ -50,6 +55,9 @@ export function show(shape: Shape): string {
 
 /** The shape of an elementwise op on operands of these shapes (numpy's rule). */
 export function broadcast(op: string, ...shapes: readonly Shape[]): Shape {
+  const [first = []] = shapes;
+  // Most operands are of one shape, and a training graph asks ten thousand times.
+  if (shapes.every((shape) => sameShape(shape, first))) return first;
   const rank = Math.max(...shapes.map((shape) => shape.length));
   return Array.from({ length: rank }, (_, i) => {
     let dim: Dim = 1;

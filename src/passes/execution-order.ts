@@ -5,9 +5,10 @@
  * after all cotangents. And what the derivative of an activation function needs is computed early, so that the
  * function's operands need not be kept.
  */
+import { isOfKind } from '../onnx/apply.ts';
 import { type Graph, topologicalOrder } from '../onnx/graph.ts';
 import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
-import { isElementwise } from './elementwise.ts';
+import { isElementwise, isRearranged } from './elementwise.ts';
 import { bytesOf, isStored, ownerOf } from './memory.ts';
 
 /** The most nodes that are brought forward together, and the length of the chains of users that the search follows. */
@@ -46,9 +47,7 @@ class Scheduler {
   constructor(order: readonly Node[], outputs: readonly Value[]) {
     this.#order = order;
     this.#done = new Uint8Array(order.length);
-    this.#isLight = order.map(
-      (node) => isElementwise(node) || isOp(node, 'Reshape') || isOp(node, 'Transpose'),
-    );
+    this.#isLight = order.map((node) => isElementwise(node) || isRearranged(node));
     this.#users = order.map(() => []);
     const index = new Map(order.map((node, i) => [node, i]));
     const values = new Map<Value, number>();
@@ -182,7 +181,7 @@ function inevitable(outputs: readonly Value[]): Set<Value> {
     if (found.has(value)) continue;
     found.add(value);
     const { node } = value;
-    if (!isElementwise(node) && !isOp(node, 'Transpose') && !isOp(node, 'Split')) continue;
+    if (!isElementwise(node) && !isOfKind(node, 'permutation') && !isOp(node, 'Split')) continue;
     for (const operand of operands(node)) {
       const owner = ownerOf(operand);
       if (isStored(owner.node) && bytesOf(owner) >= bytesOf(value)) queue.push(owner);

@@ -1,7 +1,7 @@
 /** How much memory a run of a graph takes: a walk over its nodes, in order, adds up the values that are alive. */
-import { isEmittedNode, SCHEMAS } from '../onnx/apply.ts';
+import { isOfKind } from '../onnx/apply.ts';
 import { executionOrder, type Graph } from '../onnx/graph.ts';
-import { sizeOf } from '../onnx/shapes.ts';
+import { sizePerExample } from '../onnx/shapes.ts';
 import { type DType, isOp, type Node, operands, type Value } from '../onnx/value.ts';
 
 const BYTES: Readonly<Record<DType, number>> = {
@@ -15,7 +15,7 @@ const BYTES: Readonly<Record<DType, number>> = {
 
 /**
  * The most bytes of intermediate values and outputs that are alive at once when the nodes run in their order. Inputs
- * and constants are not counted, since they are there all the time. Static shapes only.
+ * and constants are not counted, since they are there all the time. Where the batch is symbolic, it is one example.
  */
 export function peakBytes(graph: Graph): number {
   const order = executionOrder(graph);
@@ -43,19 +43,16 @@ export function peakBytes(graph: Graph): number {
 /** The value whose memory this one shares: a view, such as a Reshape, has its operand's. */
 export function ownerOf(value: Value): Value {
   let owner = value;
-  while (isView(owner.node)) [owner = owner] = operands(owner.node);
+  while (isOfKind(owner.node, 'view')) [owner = owner] = operands(owner.node);
   return owner;
-}
-
-function isView(node: Node): boolean {
-  return isEmittedNode(node) && SCHEMAS[node.op].kind === 'view';
 }
 
 /** Whether a node's results take memory of their own. */
 export function isStored(node: Node): boolean {
-  return !isOp(node, 'Input') && !isOp(node, 'Constant') && !isView(node);
+  return !isOp(node, 'Input') && !isOp(node, 'Constant') && !isOfKind(node, 'view');
 }
 
+/** Where the batch is symbolic, for one example. */
 export function bytesOf({ dtype, shape }: Value): number {
-  return BYTES[dtype] * sizeOf(shape);
+  return BYTES[dtype] * sizePerExample(shape);
 }

@@ -7,8 +7,9 @@
  *
  * This pass comes after the one for common subexpressions, which would merge the copies with their originals.
  */
+import { isOfKind } from '../onnx/apply.ts';
 import { keep, topologicalOrder, withInputs } from '../onnx/graph.ts';
-import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
+import { type Node, operands, type Value } from '../onnx/value.ts';
 import { isElementwise } from './elementwise.ts';
 import { bytesOf, isStored, ownerOf } from './memory.ts';
 
@@ -34,7 +35,7 @@ export function recompute(outputs: readonly Value[], early: readonly Value[]): V
   const copy = (value: Value): Value => {
     const known = copies.get(value);
     if (known) return known;
-    const isView = isOp(value.node, 'Reshape') && recipes.has(ownerOf(value));
+    const isView = isOfKind(value.node, 'view') && recipes.has(ownerOf(value));
     if (!isView && !recipes.has(value)) return value;
     const inputs = operands(value.node).map(copy);
     const made = withInputs(value.node, inputs)[value.output] ?? value;

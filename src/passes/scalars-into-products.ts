@@ -6,12 +6,14 @@
  *
  * Reshape and Transpose may stand between; in the first case sums may, too.
  */
+import { isOfKind, type NodeOfKind } from '../onnx/apply.ts';
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { gemm, matmul, uniformNumber } from '../onnx/ops.ts';
 import { isOp, type Node, type Value } from '../onnx/value.ts';
+import { isRearranged } from './elementwise.ts';
 import { Users } from './users.ts';
 
-type Product = Node<'Gemm'> | Node<'MatMul'>;
+type Product = NodeOfKind<'product'>;
 
 export function foldScalarsIntoProducts(outputs: readonly Value[]): Value[] {
   const users = new Users(outputs);
@@ -68,8 +70,8 @@ function scaledBy({ inputs: [a, b], outputs: [y] }: Node<'Mul'>): { x: Value; by
 function productsAbove(value: Value, users: Users): Product[] | undefined {
   if (!users.isSingle(value)) return undefined;
   const { node } = value;
-  if (isOp(node, 'Gemm') || isOp(node, 'MatMul')) return [node];
-  if (isOp(node, 'Reshape') || isOp(node, 'Transpose')) return productsAbove(node.inputs[0], users);
+  if (isOfKind(node, 'product')) return [node];
+  if (isRearranged(node)) return productsAbove(node.inputs[0], users);
   if (!isOp(node, 'Add') && !isOp(node, 'Sub')) return undefined;
   const [a, b] = node.inputs.map((operand) => productsAbove(operand, users));
   return a && b && [...a, ...b];
@@ -80,13 +82,12 @@ function productsBelow(value: Value, users: Users): Product[] | undefined {
   if (users.isOutput(value)) return undefined;
   const found: Product[] = [];
   for (const user of users.of(value)) {
-    if (isOp(user, 'Gemm') || isOp(user, 'MatMul')) {
+    if (isOfKind(user, 'product')) {
       if (user.inputs[2] === value || user.inputs[0] === user.inputs[1]) return undefined;
       found.push(user);
       continue;
     }
-    const behind =
-      isOp(user, 'Reshape') || isOp(user, 'Transpose') ? productsBelow(user.outputs[0], users) : undefined;
+    const behind = isRearranged(user) ? productsBelow(user.outputs[0], users) : undefined;
     if (!behind) return undefined;
     found.push(...behind);
   }

@@ -5,10 +5,11 @@
  *
  *     slice(f(x)) → f(slice(x))
  */
+import type { OpOfKind } from '../onnx/apply.ts';
 import { keep, rewriteGraph, withInputs } from '../onnx/graph.ts';
 import { gemm, layerNormalization, matmul, reshape, slice, transpose } from '../onnx/ops.ts';
 import { product } from '../onnx/shapes.ts';
-import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
+import { type EmittedOp, isOp, type Node, operands, type Value } from '../onnx/value.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { isElementwise } from './elementwise.ts';
 import { Users } from './users.ts';
@@ -49,49 +50,84 @@ function rows(x: Value, range: Range, users: Users): Value {
   return (isShared ? undefined : above(x, range, users)) ?? slice(x, axis, start, end);
 }
 
+/** What an op's entry is asked: which rows of its result are wanted, and how to have rows of an operand. */
+interface Wanted {
+  /** The result. */
+  readonly x: Value;
+  readonly range: Range;
+  readonly users: Users;
+  /** The rows of an operand; along `axis` of it, where that is not the result's. */
+  readonly up: (operand: Value, axis?: number) => Value;
+}
+
+/** The wanted rows of the result, from rows of the operands; undefined where the op does not work row by row. */
+type Above<Op extends EmittedOp> = (node: Node<Op>, wanted: Wanted) => Value | undefined;
+
+const stays = (): undefined => undefined;
+
+/** Over one axis: its rows are those along every other one. */
+const overAxis: Above<'Softmax' | 'LogSoftmax'> = (node, { x, range, up }) =>
+  node.attributes.axis === range.axis ? undefined : withInputs(node, [up(node.inputs[0])])[x.output];
+
+/** Total: an op that is not elementwise does not compile without its entry. */
+const ABOVE: { readonly [Op in Exclude<EmittedOp, OpOfKind<'elementwise'>>]: Above<Op> } = {
+  Softmax: overAxis,
+  LogSoftmax: overAxis,
+  LayerNormalization: ({ inputs: [operand, scale], attributes: { epsilon } }, { x, range, up }) =>
+    range.axis === x.shape.length - 1 ? undefined : layerNormalization(up(operand), scale, epsilon)[x.output],
+  Transpose: ({ inputs: [operand], attributes: { perm } }, { range, up }) =>
+    transpose(up(operand, perm[range.axis]), perm),
+  MatMul: ({ inputs: [a, b], attributes }, { x, range: { axis }, up }) => {
+    const rank = x.shape.length;
+    if (axis !== rank - 2 || a.shape.length !== rank) return undefined;
+    return matmul(up(a, attributes.transA ? rank - 1 : axis), b, attributes);
+  },
+  Reshape: aboveReshape,
+  // Its rows are cut apart by the Reshape behind it.
+  Gemm: stays,
+  // These mix the rows, or no model has had the need to cut them.
+  Identity: stays,
+  ReduceSum: stays,
+  ReduceMean: stays,
+  ReduceMax: stays,
+  ArgMax: stays,
+  CumSum: stays,
+  Expand: stays,
+  Slice: stays,
+  Pad: stays,
+  Concat: stays,
+  Split: stays,
+  Gather: stays,
+  GatherElements: stays,
+  ScatterElements: stays,
+};
+
+function aboveBy<Op extends keyof typeof ABOVE>(node: Node<Op>, wanted: Wanted): Value | undefined {
+  return ABOVE[node.op](node, wanted);
+}
+
+function hasEntry(node: Node): node is Node<keyof typeof ABOVE> {
+  return Object.hasOwn(ABOVE, node.op);
+}
+
 /** The rows of `x`, sliced above the node that makes it; undefined where that node does not work row by row. */
 function above(x: Value, range: Range, users: Users): Value | undefined {
   const { node } = x;
-  const { axis, start, end } = range;
-  const up = (operand: Value, to = axis): Value => rows(operand, { axis: to, start, end }, users);
-  if (isElementwise(node)) {
-    const sliced = operands(node).map((operand) => {
-      const at = axis - x.shape.length + operand.shape.length;
-      return at < 0 || operand.shape[at] === 1 ? operand : up(operand, at);
-    });
-    return withInputs(node, sliced)[x.output];
-  }
-  if (isOp(node, 'Softmax') || isOp(node, 'LogSoftmax')) {
-    return node.attributes.axis === axis ? undefined : withInputs(node, [up(node.inputs[0])])[x.output];
-  }
-  if (isOp(node, 'LayerNormalization')) {
-    const [operand, scale] = node.inputs;
-    if (axis === x.shape.length - 1) return undefined;
-    return layerNormalization(up(operand), scale, node.attributes.epsilon)[x.output];
-  }
-  if (isOp(node, 'Transpose')) {
-    const { perm } = node.attributes;
-    return transpose(up(node.inputs[0], perm[axis]), perm);
-  }
-  if (isOp(node, 'MatMul')) {
-    const [a, b] = node.inputs;
-    const { transA } = node.attributes;
-    const rank = x.shape.length;
-    if (axis !== rank - 2 || a.shape.length !== rank) return undefined;
-    return matmul(up(a, transA ? rank - 1 : axis), b, node.attributes);
-  }
-  return isOp(node, 'Reshape') ? aboveReshape(node, range, up, users) : undefined;
+  const up = (operand: Value, axis = range.axis): Value => rows(operand, { ...range, axis }, users);
+  if (hasEntry(node)) return aboveBy(node, { x, range, users, up });
+  if (!isElementwise(node)) return undefined;
+  const sliced = operands(node).map((operand) => {
+    const at = range.axis - x.shape.length + operand.shape.length;
+    return at < 0 || operand.shape[at] === 1 ? operand : up(operand, at);
+  });
+  return withInputs(node, sliced)[x.output];
 }
 
 /** The rows of a Reshape's result. It must keep the axis, or cut the rows of a Gemm apart; undefined for others. */
 function aboveReshape(
-  node: Node<'Reshape'>,
-  { axis, start, end }: Range,
-  up: (operand: Value, axis: number) => Value,
-  users: Users,
+  { inputs: [operand], attributes: { shape } }: Node<'Reshape'>,
+  { range: { axis, start, end }, up, users }: Wanted,
 ): Value | undefined {
-  const [operand] = node.inputs;
-  const { shape } = node.attributes;
   const cut = shape.map((dim, i) => (i === axis ? end - start : dim));
   const before = product(shape.slice(0, axis));
   const same = operand.shape.findIndex(

@@ -26,6 +26,13 @@ const FUNCTIONS: Readonly<Record<string, readonly Case[]>> = {
     { shapes: [[3, 4], [4], [4]], f: (x = ops.scalar(0), s = x, b = x) => layerNorm(x, s, b, 1e-3) },
   ],
   dense: [{ shapes: [[2, 2, 3], [3, 4], [4]], f: (x = ops.scalar(0), k = x, b = x) => dense(x, k, b) }],
+  einsum: ['bij,bjk->kib', 'bij,kjb', 'jbi,kib->ik', 'ibj,bik->ijkb'].map((equation) => ({
+    shapes: equation
+      .split('->')
+      .flatMap((side, i) => (i === 0 ? side.split(',') : []))
+      .map((term) => [...term].map((letter) => ({ b: 2, i: 3, j: 2, k: 2 })[letter] ?? 1)),
+    f: (a = ops.scalar(0), b = a) => ops.einsum(equation, a, b),
+  })),
   'global norm': [{ shapes: [[2, 3], [4], [], [2], [4, 1, 2]], f: (...x) => globalNorm(x) }],
 };
 

@@ -35,7 +35,7 @@ export const layout = {
   Transpose: op({
     arity: 1,
     attributes: { perm: ints },
-    kind: 'other',
+    kind: 'permutation',
     webgpu: 'native',
     infer: ([x], { perm }, name): readonly [TensorType] => {
       const rank = x.shape.length;

@@ -31,9 +31,10 @@ type Fields<A> = { readonly [Name in keyof A]: Field<A[Name]> };
 
 /**
  * `elementwise`: each element of the result comes from the operands' elements at its place. `view`: the result shares
- * its operand's memory. `product`: a matrix product. `other`: none of these.
+ * its operand's memory. `permutation`: the operand's elements in another order. `product`: a matrix product, bilinear in
+ * the first two operands. `other`: none of these.
  */
-type Kind = 'elementwise' | 'view' | 'product' | 'other';
+export type Kind = 'elementwise' | 'view' | 'permutation' | 'product' | 'other';
 
 export interface Schema<A extends Arity, Attributes, Out> {
   readonly arity: A;
