@@ -10,6 +10,7 @@ body { margin: 0 auto; max-width: 1120px; padding: 40px 24px 64px; background: v
 h1 { margin: 0; font-size: 2rem; line-height: 1.2; letter-spacing: -.015em; overflow-wrap: anywhere; }
 h2 { margin: 48px 0 16px; font-size: 1.25rem; }
 h2:has(+ .note) { margin-bottom: 2px; }
+.numbers + .note { margin-top: 10px; }
 .note { margin: 0 0 16px; color: var(--soft); font-size: .9rem; }
 .note .sample { display: inline-block; vertical-align: -1px; margin-right: 4px; }
 h3 { margin: 0; font-size: 1rem; }
