@@ -181,6 +181,10 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     { ...graph, inputs: [x] },
     { target: 'cpu' },
   ],
+  'serialize: tiny: expected every input that the outputs need among `inputs`, got no layer/kernel; add it': [
+    serialize,
+    { ...graph, inputs: [x] },
+  ],
   'build: batch: expected an integer ≥ 1, got undefined': [buildGraphs, spec],
   'build: name: expected one of loss-grad, gr-exact, hvp, infer, got "loss"': [buildGraph, spec, 4, 'loss'],
   'openLoader: batchSize: expected an integer ≥ 1, got undefined': [

@@ -1,4 +1,5 @@
 /** A graph as a whole: its inputs and outputs, the order of its nodes, and how to rebuild it. */
+import { UserError } from '../errors.ts';
 import { applyTo, isEmittedNode } from './apply.ts';
 import { call, reshape, transpose } from './ops.ts';
 import { isOp, type Node, operands, type Value } from './value.ts';
@@ -16,6 +17,20 @@ export interface Graph {
 export function executionOrder(graph: Graph): Node[] {
   const first = (graph.order ?? []).flatMap(({ outputs: [value] }): Value[] => (value ? [value] : []));
   return topologicalOrder([...graph.inputs, ...first, ...Object.values(graph.outputs)]);
+}
+
+/**
+ * Throws UserError where an output needs an input that the graph does not list: its file would be invalid. `call` is
+ * what the caller called.
+ */
+export function expectInputs(call: string, { name, inputs, outputs }: Graph): void {
+  const given = new Set(inputs.map(({ node }) => node));
+  for (const node of topologicalOrder(Object.values(outputs))) {
+    if (!isOp(node, 'Input') || given.has(node)) continue;
+    throw new UserError(
+      `${call}: ${name}: expected every input that the outputs need among \`inputs\`, got no ${node.attributes.name}; add it`,
+    );
+  }
 }
 
 /** The graph without an order of its own, as it is read back from a file: files do not keep the order. */

@@ -3,7 +3,7 @@ import { VERSION } from '../version.ts';
 import { isEmittedNode, SCHEMAS } from './apply.ts';
 import { DATA_TYPES, IR_VERSION, MICROSOFT, OPSET } from './encoding.ts';
 import { fileOrderFor } from './execution-order.ts';
-import { type Graph, inlineCalls, mapOutputs } from './graph.ts';
+import { expectInputs, type Graph, inlineCalls, mapOutputs } from './graph.ts';
 import { type Names, nameGraph } from './names.ts';
 import { identity } from './ops.ts';
 import {
@@ -36,8 +36,12 @@ export interface SerializeOptions {
   readonly doc?: string;
 }
 
-/** The bytes of an ONNX model (opset 18, IR version 8). Composites are inlined; nothing else is changed. */
+/**
+ * The bytes of an ONNX model (opset 18, IR version 8). Composites are inlined; nothing else is changed. Throws UserError
+ * where an output needs an input that `graph.inputs` leaves out.
+ */
 export function serialize(graph: Graph, options: SerializeOptions = {}): Uint8Array {
+  expectInputs('serialize', graph);
   const flat = withDistinctOutputs(mapOutputs(graph, inlineCalls));
   const names = nameGraph(flat);
   const constants = new ConstantPool(names);

@@ -2,10 +2,9 @@
  * The passes that every graph goes through: the one place that says which run, and in which order. Some run before
  * differentiation, so that the cheaper graph is differentiated. The others run on the graph that is to be written.
  */
-import { UserError } from '../errors.ts';
 import { expectOneOf } from '../expect.ts';
-import { type Graph, inlineCalls, mapOutputs, topologicalOrder } from '../onnx/graph.ts';
-import { isOp, type Value } from '../onnx/value.ts';
+import { expectInputs, type Graph, inlineCalls, mapOutputs } from '../onnx/graph.ts';
+import type { Value } from '../onnx/value.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
@@ -68,7 +67,7 @@ export function finish(graph: Graph, { target, without = [], recomputeAfter = []
   expectOneOf('finish: target', target, TARGETS);
   for (const name of without) expectOneOf('finish: without', name, PASS_NAMES);
   for (const name of recomputeAfter) expectOneOf('finish: recomputeAfter', name, Object.keys(graph.outputs));
-  expectInputs(graph);
+  expectInputs('finish', graph);
   const flat = mapOutputs(graph, (outputs) => applied(AFTER, inlineCalls(outputs), without));
   if (target !== 'cpu') return mapOutputs(flat, toPortable);
   const order = (each: Graph): Graph => (without.includes('execution-order') ? each : orderExecution(each));
@@ -77,17 +76,6 @@ export function finish(graph: Graph, { target, without = [], recomputeAfter = []
   if (early.length === 0 || without.includes('recompute')) return ordered;
   const recomputed = order(mapOutputs(flat, (outputs) => recompute(outputs, early)));
   return peakBytes(recomputed) < peakBytes(ordered) ? recomputed : ordered;
-}
-
-/** Throws where an output needs an input that the graph does not list: its file would be invalid. */
-function expectInputs({ name, inputs, outputs }: Graph): void {
-  const given = new Set(inputs.map(({ node }) => node));
-  for (const node of topologicalOrder(Object.values(outputs))) {
-    if (!isOp(node, 'Input') || given.has(node)) continue;
-    throw new UserError(
-      `finish: ${name}: expected every input that the outputs need among \`inputs\`, got no ${node.attributes.name}; add it`,
-    );
-  }
 }
 
 function names<Name extends string>(passes: Readonly<Record<Name, Pass>>): Name[] {
