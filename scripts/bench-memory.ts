@@ -94,10 +94,14 @@ async function measure(run: string, folder: string, steps: number): Promise<Repo
     checkpointEvery: 1,
   };
   const subject = fileURLToPath(new URL('bench/memory-subject.ts', import.meta.url));
-  const child = spawnSync(process.execPath, [...process.execArgv, subject, JSON.stringify(config), folder], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawnSync(
+    process.execPath,
+    [...process.execArgv, subject, JSON.stringify(config), path.join(folder, 'run')],
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   if (child.status !== 0) throw new UserError(`--runs ${run}: ${child.stderr.trim().split('\n').at(-1)}`);
   return JSON.parse(child.stdout);
 }
