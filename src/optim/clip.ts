@@ -1,10 +1,4 @@
 import { expectNumber } from '../expect.ts';
-import { sumOfSquares } from './vectors.ts';
-
-/** The l2 norm over all arrays together, accumulated in float64. */
-export function globalNorm(arrays: readonly Float32Array[]): number {
-  return Math.sqrt(arrays.reduce((total, array) => total + sumOfSquares(array), 0));
-}
 
 /**
  * The factor that brings a gradient of this norm to at most `maxNorm` (as torch's `clip_grad_norm_`, which adds 1e-6).

@@ -1,5 +1,6 @@
 /** A run's report as one HTML page that needs nothing else: no script, no font, no network. */
 
+import { counted } from '../counted.ts';
 import { isBetter } from '../train/best.ts';
 import type { Confusion } from '../train/confusion.ts';
 import type { DiagnosticsLine } from '../train/diagnostics/log.ts';
@@ -121,11 +122,6 @@ function bestEvaluation(metrics: readonly MetricsLine[]): {
       undefined,
     );
   return { split, best };
-}
-
-/** `1 epoch`, `2 epochs`. */
-function counted(count: number, noun: string): string {
-  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function number(name: string, value: string, remark: string): Html {

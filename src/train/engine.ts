@@ -8,7 +8,7 @@ import { expectAt } from '../expect.ts';
 import type { GrKind, GrState } from '../optim/gr-warmup.ts';
 import { combine } from '../optim/vectors.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
-import { type Arrays, type HostDerivatives, planStep } from '../step/host.ts';
+import { type Arrays, type HostDerivatives, type HostPlan, planStep } from '../step/host.ts';
 import { type Regularizer, traceGradient } from '../step/program.ts';
 import { exact } from '../step/regularizers/exact.ts';
 import { finiteDifference, sam } from '../step/regularizers/finite-difference.ts';
@@ -110,13 +110,18 @@ export function createEngine({ manifest, parameters, kind, labelSmoothing, load 
   };
   const smoothing = scalarTensor(labelSmoothing);
   const graphs = { manifest, parameters, smoothing, session };
+  /** Of `gradient`: their loops are compiled once. */
+  const plans = new Map<string, HostPlan>();
   return {
     pass: (batch) => new BatchPass(graphs, batch),
     async gradient(batch, state, { withDot = false } = {}) {
       const pass = new BatchPass(graphs, batch);
       const regularizer = regularizerOf(kind, state);
       const isWhole = regularizer === exact && pass.derivatives.whole !== undefined;
-      const plan = planStep(traceGradient({ regularizer, observed: withDot, whole: isWhole }));
+      const key = `${regularizer.name} ${withDot} ${isWhole}`;
+      const plan =
+        plans.get(key) ?? planStep(traceGradient({ regularizer, observed: withDot, whole: isWhole }));
+      plans.set(key, plan);
       let gradients: Arrays = [];
       const { gradNorm, regularizedNorm, product } = await plan.run({
         derivatives: pass.derivatives,

@@ -110,10 +110,13 @@ export function createTrainer(
   const slots = Object.fromEntries(rule.slots.map((name) => [name, parameters.allocate()]));
   const views = Object.fromEntries(Object.entries(slots).map(([name, arrays]) => [name, arrays.views]));
   const theta = parameters.values.views;
+  /** Exact GR is one graph's work where that sees the whole batch. */
+  const isWhole = (regularizer: Regularizer): boolean =>
+    regularizer === exact && config.batchSize === microBatch;
   const plans = new Map<string, HostPlan>();
   const planOf = (regularizer: Regularizer, observed: boolean): HostPlan => {
     const key = `${regularizer.name} ${observed}`;
-    const whole = regularizer === exact && config.batchSize === microBatch;
+    const whole = isWhole(regularizer);
     const made = plans.get(key) ?? planStep(traceStep({ regularizer, rule, observed, whole }));
     plans.set(key, made);
     return made;
@@ -132,7 +135,7 @@ export function createTrainer(
     async step(step, batch, gauge) {
       const strength = plan.regularizer(step);
       const regularizer = regularizerOf(config.gr, strength);
-      if (regularizer === exact && config.batchSize === microBatch && !warmupEnded) {
+      if (isWhole(regularizer) && !warmupEnded) {
         warmupEnded = true;
         await engine.free('loss-grad'); // its memory is of more use elsewhere
       }
