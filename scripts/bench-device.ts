@@ -4,19 +4,19 @@
  */
 import { buildGraphs } from '../src/artifacts/build.ts';
 import { describeGraphs } from '../src/artifacts/manifest.ts';
-import { openGraph } from '../src/artifacts/store.ts';
+import { openGraph } from '../src/artifacts/store.node.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { configFor, type TrainConfig } from '../src/config/config.ts';
+import { choice, integer, type OptionTable, text } from '../src/config/options.ts';
 import { UserError } from '../src/errors.ts';
 import { median } from '../src/median.ts';
 import { Random } from '../src/random.ts';
+import { createDeviceTrainer } from '../src/run/device-trainer.ts';
+import { ParameterArrays } from '../src/run/parameters.ts';
+import { planRun } from '../src/run/trainer.ts';
 import { createResidentSession, expectDevice } from '../src/runtime/ort.node.ts';
 import { DEVICES } from '../src/runtime/session.ts';
-import { configFor, type TrainConfig } from '../src/train/config.ts';
-import { createDeviceTrainer } from '../src/train/device-trainer.ts';
-import { choice, integer, type OptionTable, text } from '../src/train/options.ts';
-import { ParameterArrays } from '../src/train/parameters.ts';
-import { planRun } from '../src/train/trainer.ts';
 import { machineLine } from './bench/machine.ts';
 
 const TABLE = {

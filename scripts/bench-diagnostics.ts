@@ -4,10 +4,10 @@
  */
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { configFor } from '../src/config/config.ts';
+import { integer, type OptionTable } from '../src/config/options.ts';
 import { median } from '../src/median.ts';
-import { configFor } from '../src/train/config.ts';
-import { integer, type OptionTable } from '../src/train/options.ts';
-import { prepareRun } from '../src/train/run.ts';
+import { prepareRun } from '../src/run/run.node.ts';
 import { RUN_FLAGS, timedRun } from './bench/training-run.ts';
 
 const TABLE = {

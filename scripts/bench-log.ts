@@ -9,9 +9,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
-import { type MetricsRecord, metricsText } from '../src/train/metrics.ts';
-import { integer, type OptionTable } from '../src/train/options.ts';
-import { CONFIG_FILE, METRICS_FILE } from '../src/train/run-archive.ts';
+import { integer, type OptionTable } from '../src/config/options.ts';
+import { type MetricsRecord, metricsText } from '../src/storage/metrics.ts';
+import { CONFIG_FILE, METRICS_FILE } from '../src/storage/run-archive.ts';
 
 const TABLE = {
   steps: integer({ min: 1 }, { group: 'Benchmark', help: 'Steps of the run.', default: 235_000 }),

@@ -5,17 +5,17 @@
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { createSession } from '#runtime';
-import { ensureArtifact } from '../src/artifacts/store.ts';
+import { ensureArtifact } from '../src/artifacts/store.node.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { configFor } from '../src/config/config.ts';
+import { integer, type OptionTable } from '../src/config/options.ts';
 import { median } from '../src/median.ts';
 import { Random } from '../src/random.ts';
-import { configFor } from '../src/train/config.ts';
-import { createEngine, engineGraphs } from '../src/train/engine.ts';
-import { integer, type OptionTable } from '../src/train/options.ts';
-import { ParameterArrays } from '../src/train/parameters.ts';
-import { prepareRun } from '../src/train/run.ts';
-import { createTrainer, type Plan } from '../src/train/trainer.ts';
+import { createEngine, engineGraphs } from '../src/run/engine.ts';
+import { ParameterArrays } from '../src/run/parameters.ts';
+import { prepareRun } from '../src/run/run.node.ts';
+import { createTrainer, type Plan } from '../src/run/trainer.ts';
 import { type Prepared, RUN_FLAGS, timedRun } from './bench/training-run.ts';
 
 const TABLE = {

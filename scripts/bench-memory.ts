@@ -7,12 +7,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openGraph } from '../src/artifacts/store.ts';
+import { openGraph } from '../src/artifacts/store.node.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { integer, type OptionTable, text } from '../src/config/options.ts';
 import { UserError } from '../src/errors.ts';
 import { Random } from '../src/random.ts';
-import { integer, type OptionTable, text } from '../src/train/options.ts';
 
 const USUAL = [
   'vit-micro-mnist:exact:64:64:fast',

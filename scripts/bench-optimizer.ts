@@ -3,16 +3,16 @@
  * turn.
  */
 import { buildGraphs } from '../src/artifacts/build.ts';
-import { openGraph } from '../src/artifacts/store.ts';
+import { openGraph } from '../src/artifacts/store.node.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
+import { integer, type OptionTable, text } from '../src/config/options.ts';
 import { median } from '../src/median.ts';
 import { sizeOf } from '../src/onnx/shapes.ts';
-import { updateOf } from '../src/optim/optimizer.ts';
 import { type Loop, plainLoop } from '../src/step/loops/loop.ts';
 import { type RunLoop, reserveArrays } from '../src/step/loops/memory.ts';
+import { updateOf } from '../src/step/optimizer.ts';
 import { adamw } from '../src/step/rules/adam.ts';
-import { integer, type OptionTable, text } from '../src/train/options.ts';
 
 const TABLE = {
   graphs: text({

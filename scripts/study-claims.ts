@@ -10,7 +10,7 @@ import { type JudgedClaim, weigh } from '../src/report/study/claims.ts';
 import { type Interval, type Spread, tQuantile } from '../src/report/study/statistics.ts';
 import { toCsv, toLatex, toMarkdown } from '../src/report/study/table.ts';
 import { claimsTable } from '../src/report/study/tables.ts';
-import { writeWhole } from '../src/whole-file.ts';
+import { writeWhole } from '../src/whole-file.node.ts';
 
 async function main([folder]: readonly string[]): Promise<void> {
   if (folder === undefined)

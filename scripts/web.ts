@@ -1,7 +1,7 @@
 /** `npm run web`: builds the page that trains, and serves it to this machine. */
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
-import { integer, type OptionTable, toggle } from '../src/train/options.ts';
+import { integer, type OptionTable, toggle } from '../src/config/options.ts';
 import { serve } from './web/serve.ts';
 import { buildSite, SITE } from './web/site.ts';
 

@@ -8,10 +8,10 @@ import { describeGraphs } from '../src/artifacts/manifest.ts';
 import { parseSpec } from '../src/artifacts/spec.ts';
 import { serialize } from '../src/onnx/serialize.ts';
 import { sizeOf } from '../src/onnx/shapes.ts';
+import { createEngine } from '../src/run/engine.ts';
+import { ParameterArrays } from '../src/run/parameters.ts';
 import { createSession } from '../src/runtime/ort.node.ts';
 import type { Session } from '../src/runtime/session.ts';
-import { createEngine } from '../src/train/engine.ts';
-import { ParameterArrays } from '../src/train/parameters.ts';
 
 const numbers = v.array(v.number());
 const Golden = v.object({

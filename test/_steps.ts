@@ -2,13 +2,13 @@
 import { buildGraphs } from '../src/artifacts/build.ts';
 import { describeGraphs } from '../src/artifacts/manifest.ts';
 import type { Spec } from '../src/artifacts/spec.ts';
+import { configFor, type TrainConfig } from '../src/config/config.ts';
 import { serialize } from '../src/onnx/serialize.ts';
+import { createDeviceTrainer, type DeviceTrainerOptions } from '../src/run/device-trainer.ts';
+import { createEngine } from '../src/run/engine.ts';
+import { ParameterArrays, type WeightArrays } from '../src/run/parameters.ts';
+import { createTrainer, planRun, type StepRecord, type TrainingBatch } from '../src/run/trainer.ts';
 import type { Session } from '../src/runtime/session.ts';
-import { configFor, type TrainConfig } from '../src/train/config.ts';
-import { createDeviceTrainer, type DeviceTrainerOptions } from '../src/train/device-trainer.ts';
-import { createEngine } from '../src/train/engine.ts';
-import { ParameterArrays, type WeightArrays } from '../src/train/parameters.ts';
-import { createTrainer, planRun, type StepRecord, type TrainingBatch } from '../src/train/trainer.ts';
 
 export interface Steps {
   readonly spec: Spec;

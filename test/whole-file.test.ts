@@ -2,8 +2,8 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { UserError } from '../src/errors.ts';
-import { writeJson, writeWhole } from '../src/whole-file.ts';
-import { temporaryFolder } from './train/_records.ts';
+import { writeJson, writeWhole } from '../src/whole-file.node.ts';
+import { temporaryFolder } from './storage/_records.ts';
 
 test('a file is written whole, over an older one', async (t) => {
   const folder = temporaryFolder(t);

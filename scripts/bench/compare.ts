@@ -1,7 +1,7 @@
 /** Checks that two subjects computed the same: times of different results must not be compared. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { decodeSafetensors } from '../../src/train/safetensors.ts';
+import { decodeSafetensors } from '../../src/storage/safetensors.ts';
 import type { Subject } from './protocol.ts';
 import { norm } from './statistics.ts';
 

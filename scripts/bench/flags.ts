@@ -2,9 +2,9 @@
 import { availableParallelism } from 'node:os';
 import { MEMORY_LEVELS } from '../../src/artifacts/build.ts';
 import { COMMON_FLAGS } from '../../src/cli/flags.ts';
+import { choice, integer, type OptionTable, suggestion, text, toggle } from '../../src/config/options.ts';
 import { UserError } from '../../src/errors.ts';
 import { PASS_NAMES } from '../../src/passes/finish.ts';
-import { choice, integer, type OptionTable, suggestion, text, toggle } from '../../src/train/options.ts';
 import { RUNTIMES, WORK } from './protocol.ts';
 
 /** With these batches, each network has about as much work as ViT-Ti with 32 images. */

@@ -1,13 +1,13 @@
 /** ortgrad's side of a piece of work, in a process of its own or in a page. Also for browsers. */
 import type { GraphName } from '../../src/artifacts/build.ts';
-import type { GrState } from '../../src/optim/gr-warmup.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { createEngine, type Engine, type GradientResult } from '../../src/run/engine.ts';
+import { infer } from '../../src/run/evaluate.ts';
+import { ParameterArrays } from '../../src/run/parameters.ts';
+import { createTrainer } from '../../src/run/trainer.ts';
 import type { Session, SessionOptions } from '../../src/runtime/session.ts';
-import { parseConfig } from '../../src/train/config.ts';
-import { createEngine, type Engine, type GradientResult } from '../../src/train/engine.ts';
-import { infer } from '../../src/train/evaluate.ts';
-import { ParameterArrays } from '../../src/train/parameters.ts';
-import type { NamedTensor } from '../../src/train/safetensors.ts';
-import { createTrainer } from '../../src/train/trainer.ts';
+import type { GrState } from '../../src/step/gr-warmup.ts';
+import type { NamedTensor } from '../../src/storage/safetensors.ts';
 import type { Job } from './protocol.ts';
 
 /** The content of the job's two files. */

@@ -1,7 +1,7 @@
 /** One real training run in a process of its own, from a JSON config. Prints the estimate and the memory it took. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { configFor } from '../../src/train/config.ts';
-import { prepareRun, trainRun } from '../../src/train/run.ts';
+import { configFor } from '../../src/config/config.ts';
+import { prepareRun, trainRun } from '../../src/run/run.node.ts';
 
 const [options = '{}', folder = ''] = process.argv.slice(2);
 const stages: Record<string, number> = {};

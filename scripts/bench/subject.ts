@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { gemm, input } from '../../src/onnx/ops.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../src/train/safetensors.ts';
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../src/storage/safetensors.ts';
 import { type Host, type Loaded, load } from './load.ts';
 import type { Job, Runtime } from './protocol.ts';
 

@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { integer, type OptionTable, text } from '../../src/train/options.ts';
-import { type prepareRun, trainRun } from '../../src/train/run.ts';
-import type { Plan } from '../../src/train/trainer.ts';
+import { integer, type OptionTable, text } from '../../src/config/options.ts';
+import { type prepareRun, trainRun } from '../../src/run/run.node.ts';
+import type { Plan } from '../../src/run/trainer.ts';
 
 /** What to train. */
 export const RUN_FLAGS = {

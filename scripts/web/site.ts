@@ -2,9 +2,9 @@
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { openDataset } from '../../src/datasets/open.ts';
-import { stratifiedSubset } from '../../src/datasets/subset.ts';
-import { webFiles } from '../../src/runtime/web-files.ts';
+import { openDataset } from '../../src/data/open.node.ts';
+import { stratifiedSubset } from '../../src/data/subset.ts';
+import { webFiles } from '../../src/runtime/web-files.node.ts';
 import { trainingPageHtml } from '../../src/web/train/html.ts';
 import { packDataset } from '../../src/web/train/packed-dataset.ts';
 import { bundlePage } from './bundle.ts';

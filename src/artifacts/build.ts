@@ -13,15 +13,15 @@
  * the mean over the batch. Every parameter is an input named by its path.
  */
 import { grad, hvp } from '../autodiff/grad.ts';
+import { globalNorm, penalizedGradient } from '../autodiff/gradient-norm.ts';
 import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
+import { type Parameter, Scope } from '../layers/scope.ts';
+import { decayMask } from '../layers/weight-decay.ts';
+import { crossEntropy } from '../losses/cross-entropy.ts';
 import { buildModel } from '../models/index.ts';
-import { type Parameter, Scope } from '../models/scope.ts';
-import { crossEntropy } from '../objective/cross-entropy.ts';
-import { globalNorm, penalizedGradient } from '../objective/gradient-norm.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
 import { add, concat, identity, input, mul, reshape, slice } from '../onnx/ops.ts';
 import { type Dim, isOp, type Value } from '../onnx/value.ts';
-import { decayMask } from '../optim/weight-decay.ts';
 import { finish, type PassName, prepare } from '../passes/finish.ts';
 import { FlatLayout } from '../step/flat.ts';
 import { graphStep } from '../step/graph.ts';

@@ -1,8 +1,8 @@
 /** manifest.json: what a trainer must know of a folder of graphs. It does not say how they were made. */
 import * as v from 'valibot';
 import { mismatch, UserError } from '../errors.ts';
+import { decayMask } from '../layers/weight-decay.ts';
 import { isOp, type Value } from '../onnx/value.ts';
-import { decayMask } from '../optim/weight-decay.ts';
 import { type BuiltGraphs, GRAPH_NAMES, type GraphName, MEMORY_LEVELS } from './build.ts';
 import type { Spec } from './spec.ts';
 

@@ -1,9 +1,9 @@
 /** graphs/<name>/spec.json: what a person edits or copies to get another trainable graph. */
 import * as v from 'valibot';
 import { mismatch, nearestName, UserError } from '../errors.ts';
+import { Scope } from '../layers/scope.ts';
 import { buildModel, modelSchema } from '../models/index.ts';
 import { size } from '../models/schema.ts';
-import { Scope } from '../models/scope.ts';
 import { input } from '../onnx/ops.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { TARGETS } from '../passes/finish.ts';
@@ -13,7 +13,7 @@ const MOST_NUMBERS = 2 ** 29;
 
 const specSchema = v.strictObject({
   $schema: v.optional(v.string()),
-  /** Which reader in src/datasets the images come from. */
+  /** Which reader in src/data the images come from. */
   dataset: v.picklist(['mnist', 'cifar10', 'cifar100', 'image-folder']),
   image: v.strictObject({ channels: size(1024), height: size(8192), width: size(8192) }),
   classes: v.pipe(size(100_000), v.minValue(2)),

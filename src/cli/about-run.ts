@@ -1,17 +1,18 @@
 /** What a run's report shows beyond the run's files: facts of its config, and its best model on the test images. */
-import { NO_AUGMENTATION, normalizationTable } from '../datasets/augment.ts';
-import { assembleBatch } from '../datasets/batches.ts';
-import { openDataset } from '../datasets/open.ts';
-import { encodePng } from '../datasets/picture.ts';
+
+import type { TrainConfig } from '../config/config.ts';
+import { NO_AUGMENTATION, normalizationTable } from '../data/augment.ts';
+import { assembleBatch } from '../data/batches.ts';
+import { openDataset } from '../data/open.node.ts';
+import { encodePng } from '../data/picture.node.ts';
 import { UserError } from '../errors.ts';
+import { argmax, type Confusion, countConfusion } from '../inference/confusion.ts';
+import { openInference, openModel, type TrainedModel } from '../inference/model.node.ts';
 import { permutation, Random } from '../random.ts';
-import type { ReportInput, Sample } from '../report/page.ts';
+import type { ReportInput, Sample } from '../report/page.node.ts';
+import { evaluate, infer } from '../run/evaluate.ts';
+import { openTestLoader } from '../run/run.node.ts';
 import type { Session } from '../runtime/session.ts';
-import type { TrainConfig } from '../train/config.ts';
-import { argmax, type Confusion, countConfusion } from '../train/confusion.ts';
-import { evaluate, infer } from '../train/evaluate.ts';
-import { openInference, openModel, type TrainedModel } from '../train/model.ts';
-import { openTestLoader } from '../train/run.ts';
 import { print } from './print.ts';
 
 /** Evaluates the run's best checkpoint on the test images. Returns only facts if the images or the model are missing. */

@@ -1,6 +1,6 @@
 /** A classifier's accuracy of each class, as lines for a terminal. */
 import { printable } from '../errors.ts';
-import { type ClassScore, type Confusion, classScores, worstClasses } from '../train/confusion.ts';
+import { type ClassScore, type Confusion, classScores, worstClasses } from '../inference/confusion.ts';
 
 const WIDTH = 100;
 const LONGEST_NAME = 24;

@@ -1,12 +1,13 @@
 /** `ortgrad evaluate`: a checkpoint's loss and accuracy on the test images. */
-import { expectDataFolder } from '../datasets/open.ts';
+
+import { choice, integer, type OptionTable, text } from '../config/options.ts';
+import { expectDataFolder } from '../data/open.node.ts';
 import { show, UserError } from '../errors.ts';
+import { countConfusion } from '../inference/confusion.ts';
+import { openInference, openModel } from '../inference/model.node.ts';
+import { evaluate as evaluateModel, hasTop5 } from '../run/evaluate.ts';
+import { openTestLoader } from '../run/run.node.ts';
 import { DEVICES } from '../runtime/session.ts';
-import { countConfusion } from '../train/confusion.ts';
-import { evaluate as evaluateModel, hasTop5 } from '../train/evaluate.ts';
-import { openInference, openModel } from '../train/model.ts';
-import { choice, integer, type OptionTable, text } from '../train/options.ts';
-import { openTestLoader } from '../train/run.ts';
 import { classLines } from './classes.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';

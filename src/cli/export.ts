@@ -1,14 +1,14 @@
 /** `ortgrad export`: a checkpoint as one ONNX file for inference, and as a page for the web. */
 import path from 'node:path';
+import { choice, type OptionTable, text, toggle } from '../config/options.ts';
 import { UserError } from '../errors.ts';
+import { inferenceModel, PRECISIONS, type Precision, throughFloat16 } from '../inference/inference-model.ts';
+import { openInference, openModel, type TrainedModel } from '../inference/model.node.ts';
+import { evaluate, type Scores } from '../run/evaluate.ts';
+import { openTestLoader } from '../run/run.node.ts';
 import type { Tensor } from '../runtime/session.ts';
-import { evaluate, type Scores } from '../train/evaluate.ts';
-import { inferenceModel, PRECISIONS, type Precision, throughFloat16 } from '../train/inference-model.ts';
-import { openInference, openModel, type TrainedModel } from '../train/model.ts';
-import { choice, type OptionTable, text, toggle } from '../train/options.ts';
-import { openTestLoader } from '../train/run.ts';
-import { createFolder } from '../train/run-folder.ts';
-import { writeWhole } from '../whole-file.ts';
+import { createFolder } from '../storage/run-folder.node.ts';
+import { writeWhole } from '../whole-file.node.ts';
 import { checkpointOf } from './evaluate.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';

@@ -1,6 +1,5 @@
 /** The command line, read by a table of options; see train/options.ts. */
-import { show, UserError } from '../errors.ts';
-import { flagName } from '../option-names.ts';
+
 import {
   checkOptions,
   type GivenOptions,
@@ -11,7 +10,9 @@ import {
   suggestion,
   toggle,
   withDefaults,
-} from '../train/options.ts';
+} from '../config/options.ts';
+import { show, UserError } from '../errors.ts';
+import { flagName } from '../option-names.ts';
 import { isScript, typed } from './typed.ts';
 
 /** Flags of every command. */

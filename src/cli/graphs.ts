@@ -1,8 +1,8 @@
 /** `ortgrad graphs`: writes the ONNX files of specs. */
 import { statSync } from 'node:fs';
 import { GRAPH_NAMES, MEMORY_LEVELS } from '../artifacts/build.ts';
-import { ensureArtifact, listGraphs, openGraph } from '../artifacts/store.ts';
-import { choice, integer, type OptionTable } from '../train/options.ts';
+import { ensureArtifact, listGraphs, openGraph } from '../artifacts/store.node.ts';
+import { choice, integer, type OptionTable } from '../config/options.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
 import { typed } from './typed.ts';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
+import { suggestion } from '../config/options.ts';
 /** The `ortgrad` command of the package. It does the same as the project's npm scripts. */
 import { show, UserError } from '../errors.ts';
-import { suggestion } from '../train/options.ts';
 import { VERSION } from '../version.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export.ts';

@@ -1,13 +1,13 @@
 /** `ortgrad report`: writes the report of a run or a study again. The run or study may still be going. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { parseConfig } from '../config/config.ts';
+import type { OptionTable } from '../config/options.ts';
 import { UserError } from '../errors.ts';
-import { writeStudyReport } from '../report/study/write.ts';
-import { writeReport } from '../report/write.ts';
-import { DESIGN_FILE, readStudy } from '../study/results.ts';
-import { documentFile, loadModel } from '../train/checkpoint-folder.ts';
-import { parseConfig } from '../train/config.ts';
-import type { OptionTable } from '../train/options.ts';
+import { writeStudyReport } from '../report/study/write.node.ts';
+import { writeReport } from '../report/write.node.ts';
+import { documentFile, loadModel } from '../storage/checkpoint-folder.node.ts';
+import { DESIGN_FILE, readStudy } from '../study/results.node.ts';
 import { aboutRun } from './about-run.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';

@@ -1,20 +1,25 @@
 /** `ortgrad train`: begins a run or resumes one, then writes its report. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { openGraph } from '../artifacts/store.ts';
+import { openGraph } from '../artifacts/store.node.ts';
+import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../config/config.ts';
+import { type GivenOptions, type OptionTable, text } from '../config/options.ts';
 import { UserError } from '../errors.ts';
-import { readJsonFile } from '../json-file.ts';
-import { REPORT_FILE, writeReport } from '../report/write.ts';
-import { documentFile, hasCheckpoint, loadCheckpoint, runFolderOf } from '../train/checkpoint-folder.ts';
-import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../train/config.ts';
-import { formatDuration } from '../train/duration.ts';
-import { type GivenOptions, type OptionTable, text } from '../train/options.ts';
-import { createProgress, type Progress } from '../train/progress.ts';
-import { type PreparedRun, prepareRun, type RunObserver, type RunResult, trainRun } from '../train/run.ts';
-import { CONFIG_FILE } from '../train/run-archive.ts';
-import { expectNewFolder } from '../train/run-folder.ts';
-import { lockRun, type RunLock } from '../train/run-lock.ts';
-import { unpackRun } from '../train/unpack-run.ts';
+import { readJsonFile } from '../json-file.node.ts';
+import { REPORT_FILE, writeReport } from '../report/write.node.ts';
+import { type PreparedRun, prepareRun, type RunObserver, type RunResult, trainRun } from '../run/run.node.ts';
+import {
+  documentFile,
+  hasCheckpoint,
+  loadCheckpoint,
+  runFolderOf,
+} from '../storage/checkpoint-folder.node.ts';
+import { CONFIG_FILE } from '../storage/run-archive.ts';
+import { expectNewFolder } from '../storage/run-folder.node.ts';
+import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
+import { unpackRun } from '../storage/unpack-run.node.ts';
+import { formatDuration } from '../terminal/duration.ts';
+import { createProgress, type Progress } from '../terminal/progress.node.ts';
 import { aboutRun } from './about-run.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';

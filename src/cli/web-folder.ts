@@ -2,16 +2,16 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { DatasetSource } from '../datasets/dataset.ts';
-import { openDataset } from '../datasets/open.ts';
-import { encodePng } from '../datasets/picture.ts';
+import type { DatasetSource } from '../data/dataset.ts';
+import { openDataset } from '../data/open.node.ts';
+import { encodePng } from '../data/picture.node.ts';
 import { UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
 import { permutation, Random } from '../random.ts';
-import { webFiles } from '../runtime/web-files.ts';
+import { webFiles } from '../runtime/web-files.node.ts';
 import { pageHtml } from '../web/html.ts';
 import type { ModelInfo } from '../web/model-info.ts';
-import { writeWhole } from '../whole-file.ts';
+import { writeWhole } from '../whole-file.node.ts';
 
 const SAMPLES = 24;
 

@@ -1,8 +1,8 @@
 /** Every model that a spec can name: its schema, and the function that writes it. */
 import * as v from 'valibot';
+import type { Scope } from '../layers/scope.ts';
 import type { Value } from '../onnx/value.ts';
 import { mlp, mlpSchema } from './mlp.ts';
-import type { Scope } from './scope.ts';
 import { vit, vitSchema } from './vit.ts';
 
 export const modelSchema = v.variant('kind', [vitSchema, mlpSchema]);

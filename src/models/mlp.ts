@@ -1,11 +1,11 @@
 /** A multilayer perceptron on flattened images: the smallest model, and the example of how a model is written. */
 import * as v from 'valibot';
 import { dense } from '../autodiff/functions.ts';
+import type { Scope } from '../layers/scope.ts';
 import { relu, reshape } from '../onnx/ops.ts';
 import { product, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import { checked, MOST_LAYERS, size } from './schema.ts';
-import type { Scope } from './scope.ts';
 
 export const mlpSchema = v.strictObject({
   kind: v.literal('mlp'),

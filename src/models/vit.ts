@@ -5,11 +5,11 @@
  */
 import * as v from 'valibot';
 import { dense, gelu, geluTanh, layerNorm } from '../autodiff/functions.ts';
+import type { Scope } from '../layers/scope.ts';
 import { add, matmul, pad, reduceMean, reshape, slice, softmax, transpose } from '../onnx/ops.ts';
 import { product, show, staticDim } from '../onnx/shapes.ts';
 import type { Dim, Value } from '../onnx/value.ts';
 import { checked, MOST_LAYERS, size } from './schema.ts';
-import type { Scope } from './scope.ts';
 
 /** Width, depth, heads; the MLP is four times as wide. */
 export const VIT_VARIANTS = {

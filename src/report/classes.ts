@@ -1,5 +1,5 @@
 /** A classifier's result class by class, as a section of a page. */
-import { type ClassScore, type Confusion, classScores, worstClasses } from '../train/confusion.ts';
+import { type ClassScore, type Confusion, classScores, worstClasses } from '../inference/confusion.ts';
 import { type Html, html } from './html.ts';
 
 /** The most classes of a confusion matrix that can be read. With more, those of the lowest accuracy are listed. */

@@ -1,6 +1,6 @@
 /** The charts of one run, each a function of its metrics, for the run's report or for a page that compares runs. */
-import type { MetricsLine } from '../train/metrics.ts';
-import type { Chart, Line } from './chart.ts';
+import type { MetricsLine } from '../storage/metrics.ts';
+import type { Chart, Line } from './chart.node.ts';
 import { type Point, series, smooth, thin } from './series.ts';
 
 type Metrics = readonly MetricsLine[];

@@ -1,6 +1,6 @@
 /** The charts of a run's diagnostics, each a function of the lines of `diagnostics.jsonl`. */
-import type { DiagnosticsLine, GroupLine, HessianLine, StepLine } from '../train/diagnostics/log.ts';
-import type { Chart, Line } from './chart.ts';
+import type { DiagnosticsLine, GroupLine, HessianLine, StepLine } from '../storage/diagnostics-log.node.ts';
+import type { Chart, Line } from './chart.node.ts';
 import { type Point, thin } from './series.ts';
 
 /** The charts that have something to show; none without diagnostics. */

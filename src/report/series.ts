@@ -2,7 +2,7 @@
  * Series of a run, and how to thin out a long one: a hundred thousand points are too many for a page and for the eye.
  * A null is a gap: the number was not finite, or the method has none.
  */
-import type { MetricsLine } from '../train/metrics.ts';
+import type { MetricsLine } from '../storage/metrics.ts';
 
 export interface Point {
   /** The place on the horizontal axis, mostly a step. */

@@ -4,7 +4,7 @@
  * what a reader looks for: every test, every spike, every step that was not finite, and the last step. And it has the
  * lowest and the highest of each measurement in each of at most 256 stretches of the run.
  */
-import type { MetricsLine } from '../train/metrics.ts';
+import type { MetricsLine } from '../storage/metrics.ts';
 
 /** The most stretches. When they are reached, each two become one, and n doubles. */
 const STRETCHES = 256;

@@ -18,9 +18,9 @@
  * cell that is in several grids is run once.
  */
 import * as v from 'valibot';
+import { graphName, OPTIONS, optionsInEffect, parseConfig, type TrainConfig } from '../config/config.ts';
+import { checkOptions, type GivenOptions, type OptionTable } from '../config/options.ts';
 import { mismatch, nearestName, show, UserError } from '../errors.ts';
-import { graphName, OPTIONS, optionsInEffect, parseConfig, type TrainConfig } from '../train/config.ts';
-import { checkOptions, type GivenOptions, type OptionTable } from '../train/options.ts';
 
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
 const options = v.record(v.string(), scalar);

@@ -10,8 +10,8 @@ import {
 import path from 'node:path';
 import test from 'ava';
 import { parseManifest } from '../../src/artifacts/manifest.ts';
-import { ensureArtifact, openGraph } from '../../src/artifacts/store.ts';
-import { temporaryFolder } from '../train/_records.ts';
+import { ensureArtifact, openGraph } from '../../src/artifacts/store.node.ts';
+import { temporaryFolder } from '../storage/_records.ts';
 
 const SPEC = {
   dataset: 'mnist',

@@ -4,7 +4,7 @@ import { elementwiseComposite } from '../../src/autodiff/composite.ts';
 import { gelu, stopGradient } from '../../src/autodiff/functions.ts';
 import { grad, hvp, jvp, vjp } from '../../src/autodiff/grad.ts';
 import { normJacobian, softmaxJacobian } from '../../src/autodiff/jacobians.ts';
-import { softmaxCrossEntropy } from '../../src/objective/cross-entropy.ts';
+import { softmaxCrossEntropy } from '../../src/losses/cross-entropy.ts';
 import { inlineCalls, topologicalOrder, unordered } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { print } from '../../src/onnx/print.ts';

@@ -4,7 +4,7 @@
 import test from 'ava';
 import { dense, gelu, geluTanh, layerNorm, leakyRelu, silu, softplus } from '../../src/autodiff/functions.ts';
 import { grad, jvp } from '../../src/autodiff/grad.ts';
-import { globalNorm } from '../../src/objective/gradient-norm.ts';
+import { globalNorm } from '../../src/autodiff/gradient-norm.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { serialize } from '../../src/onnx/serialize.ts';

@@ -19,7 +19,7 @@
 import test from 'ava';
 import { gelu, geluTanh, layerNorm } from '../../src/autodiff/functions.ts';
 import { grad, hvp } from '../../src/autodiff/grad.ts';
-import { crossEntropy } from '../../src/objective/cross-entropy.ts';
+import { crossEntropy } from '../../src/losses/cross-entropy.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import type { Value } from '../../src/onnx/value.ts';

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { COMMON_FLAGS, helpText, parseFlags } from '../../src/cli/flags.ts';
+import { OPTIONS } from '../../src/config/config.ts';
+import { integer, text, toggle } from '../../src/config/options.ts';
 import { UserError } from '../../src/errors.ts';
-import { OPTIONS } from '../../src/train/config.ts';
-import { integer, text, toggle } from '../../src/train/options.ts';
 
 const TABLE = { ...OPTIONS, ...COMMON_FLAGS };
 const given = (...argv: string[]) => parseFlags(argv, TABLE).given;

@@ -14,10 +14,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { createSession } from '../../src/runtime/ort.node.ts';
-import { loadModel } from '../../src/train/checkpoint-folder.ts';
-import { readDiagnostics } from '../../src/train/diagnostics/log.ts';
-import { readMetrics } from '../../src/train/metrics-log.ts';
-import { decodeSafetensors } from '../../src/train/safetensors.ts';
+import { loadModel } from '../../src/storage/checkpoint-folder.node.ts';
+import { readDiagnostics } from '../../src/storage/diagnostics-log.node.ts';
+import { readMetrics } from '../../src/storage/metrics-log.node.ts';
+import { decodeSafetensors } from '../../src/storage/safetensors.ts';
 import { program, start, workspace } from './_program.ts';
 
 const space = workspace();

@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import registerTest from 'ava';
-import { readMetrics } from '../../src/train/metrics-log.ts';
+import { readMetrics } from '../../src/storage/metrics-log.node.ts';
 import { start, workspace } from './_program.ts';
 
 const CHROMIUM = '/usr/lib/chromium';

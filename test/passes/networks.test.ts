@@ -4,9 +4,9 @@ import { buildGraph, MEMORY_LEVELS, type MemoryLevel } from '../../src/artifacts
 import { parseSpec } from '../../src/artifacts/spec.ts';
 import { dense, gelu, layerNorm } from '../../src/autodiff/functions.ts';
 import { grad } from '../../src/autodiff/grad.ts';
-import { Scope } from '../../src/models/scope.ts';
-import { crossEntropy } from '../../src/objective/cross-entropy.ts';
-import { globalNorm, penalizedGradient } from '../../src/objective/gradient-norm.ts';
+import { globalNorm, penalizedGradient } from '../../src/autodiff/gradient-norm.ts';
+import { Scope } from '../../src/layers/scope.ts';
+import { crossEntropy } from '../../src/losses/cross-entropy.ts';
 import { executionOrder, type Graph } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import type { Value } from '../../src/onnx/value.ts';

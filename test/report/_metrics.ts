@@ -1,4 +1,4 @@
-import { type MetricsLine, metricsLine } from '../../src/train/metrics.ts';
+import { type MetricsLine, metricsLine } from '../../src/storage/metrics.ts';
 
 /** A small run's lines, with an evaluation after every tenth step; `regularized` by finite differences or not at all. */
 export function syntheticRun(steps: number, { regularized = true } = {}): MetricsLine[] {

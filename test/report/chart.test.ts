@@ -1,6 +1,6 @@
 import test from 'ava';
 import { parseHTML } from 'linkedom';
-import { type Chart, type Line, renderChart } from '../../src/report/chart.ts';
+import { type Chart, type Line, renderChart } from '../../src/report/chart.node.ts';
 
 const line = (values: readonly (number | null)[], changes: Partial<Line> = {}): Line => ({
   name: 'train',

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { parseHTML } from 'linkedom';
-import { type ReportInput, renderReport, type Sample } from '../../src/report/page.ts';
-import { groupRecord, hessianRecord, stepRecord } from '../train/diagnostics/_records.ts';
+import { type ReportInput, renderReport, type Sample } from '../../src/report/page.node.ts';
+import { groupRecord, hessianRecord, stepRecord } from '../run/diagnostics/_records.ts';
 import { syntheticRun } from './_metrics.ts';
 
 const SAMPLES: readonly Sample[] = [

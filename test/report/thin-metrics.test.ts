@@ -1,7 +1,7 @@
 import test from 'ava';
 import { thinMetrics } from '../../src/report/thin-metrics.ts';
-import { type MetricsLine, metricsLine } from '../../src/train/metrics.ts';
-import { testRecord, trainRecord } from '../train/_records.ts';
+import { type MetricsLine, metricsLine } from '../../src/storage/metrics.ts';
+import { testRecord, trainRecord } from '../storage/_records.ts';
 
 /** A run of `steps` whose loss falls, with a test every 1,000 steps, a spike, a step that was not finite and two peaks. */
 function* run(steps: number): Generator<MetricsLine> {

@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/errors.ts';
-import { renderReport } from '../../src/report/page.ts';
-import { writeReport } from '../../src/report/write.ts';
-import { temporaryFolder } from '../train/_records.ts';
+import { renderReport } from '../../src/report/page.node.ts';
+import { writeReport } from '../../src/report/write.node.ts';
+import { temporaryFolder } from '../storage/_records.ts';
 import { syntheticRun } from './_metrics.ts';
 
 /** A run's folder with these two files. */

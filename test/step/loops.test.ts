@@ -1,7 +1,6 @@
 /** Fused loops in WebAssembly against the plain loop: the same to the last bit, whatever the expression. */
 import test from 'ava';
 import * as fc from 'fast-check';
-import { combine, dot, sumOfSquares } from '../../src/optim/vectors.ts';
 import { Random } from '../../src/random.ts';
 import { type LoopWork, loopOf, plainLoop } from '../../src/step/loops/loop.ts';
 import { compileLoops, reserveArrays } from '../../src/step/loops/memory.ts';
@@ -22,6 +21,7 @@ import {
   sub,
   type Vec,
 } from '../../src/step/program.ts';
+import { combine, dot, sumOfSquares } from '../../src/step/vectors.ts';
 
 const random = new Random(0, 'sample');
 const normals = (length: number, scale = 1): Float32Array =>

@@ -1,6 +1,6 @@
 /** A study of a few seconds, on the program tests' small graph and data. */
 import { expandDesign, parseDesign } from '../../src/study/design.ts';
-import { type PlannedCell, planCells } from '../../src/study/plan.ts';
+import { type PlannedCell, planCells } from '../../src/study/plan.node.ts';
 import { workspace } from '../cli/_program.ts';
 
 export function smallDesign(): { folder: string; graph: string; data: string; design: object } {

@@ -19,7 +19,7 @@ test('images held out for validation are not trained on', async (t) => {
 
 test('a dataset that is not there counts as a whole where only the time is asked for', async (t) => {
   const { expandDesign, parseDesign } = await import('../../src/study/design.ts');
-  const { planCells } = await import('../../src/study/plan.ts');
+  const { planCells } = await import('../../src/study/plan.node.ts');
   const design = parseDesign(
     { base: { graph: 'vit-micro-cifar10', trainFraction: 0.5 }, axes: { validation: [0.1], seed: [0] } },
     'test',

@@ -1,11 +1,11 @@
 import { Writable } from 'node:stream';
 import test from 'ava';
-import type { CellOutcome } from '../../src/study/outcome.ts';
-import type { PlannedCell } from '../../src/study/plan.ts';
-import { createStudyProgress } from '../../src/study/progress.ts';
-import { parseConfig } from '../../src/train/config.ts';
-import { metricsLine } from '../../src/train/metrics.ts';
-import { testRecord } from '../train/_records.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { metricsLine } from '../../src/storage/metrics.ts';
+import type { CellOutcome } from '../../src/study/outcome.node.ts';
+import type { PlannedCell } from '../../src/study/plan.node.ts';
+import { createStudyProgress } from '../../src/study/progress.node.ts';
+import { testRecord } from '../storage/_records.ts';
 
 function cell(id: string, gr: 'none' | 'fd', flops: number, seed = 0): PlannedCell {
   const config = parseConfig({ gr, seed }, 'test');

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { readStudy } from '../../src/study/results.ts';
-import { cellFolder, runStudy, type StudyObserver } from '../../src/study/runner.ts';
+import { readStudy } from '../../src/study/results.node.ts';
+import { cellFolder, runStudy, type StudyObserver } from '../../src/study/runner.node.ts';
 import { program, start } from '../cli/_program.ts';
 import { plannedCells, smallDesign } from './_study.ts';
 

@@ -13,7 +13,7 @@ import { input, logSoftmax } from '../../src/onnx/ops.ts';
 import { decodeModel } from '../../src/onnx/proto.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
-import { webFiles } from '../../src/runtime/web-files.ts';
+import { webFiles } from '../../src/runtime/web-files.node.ts';
 import { traceStep } from '../../src/step/program.ts';
 import { exact } from '../../src/step/regularizers/exact.ts';
 import { finiteDifference, sam } from '../../src/step/regularizers/finite-difference.ts';

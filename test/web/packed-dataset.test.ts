@@ -1,7 +1,7 @@
 import test from 'ava';
-import type { ImageSplit } from '../../src/datasets/dataset.ts';
-import { packedSplit } from '../../src/datasets/packed.ts';
-import { stratifiedSubset } from '../../src/datasets/subset.ts';
+import type { ImageSplit } from '../../src/data/dataset.ts';
+import { packedSplit } from '../../src/data/packed.ts';
+import { stratifiedSubset } from '../../src/data/subset.ts';
 import { UserError } from '../../src/errors.ts';
 import {
   type PageDataset,

@@ -6,12 +6,12 @@ import registerTest from 'ava';
 import type { Browser, Page } from 'playwright-core';
 import { serve } from '../../scripts/web/serve.ts';
 import { buildSite } from '../../scripts/web/site.ts';
-import { loadCheckpoint } from '../../src/train/checkpoint-folder.ts';
-import type { MetricsLine } from '../../src/train/metrics.ts';
-import { readMetrics } from '../../src/train/metrics-log.ts';
-import { type ArchivedRun, decodeRun, encodeRun } from '../../src/train/run-archive.ts';
-import { untar } from '../../src/train/tar.ts';
-import { unpackRun } from '../../src/train/unpack-run.ts';
+import { loadCheckpoint } from '../../src/storage/checkpoint-folder.node.ts';
+import type { MetricsLine } from '../../src/storage/metrics.ts';
+import { readMetrics } from '../../src/storage/metrics-log.node.ts';
+import { type ArchivedRun, decodeRun, encodeRun } from '../../src/storage/run-archive.ts';
+import { untar } from '../../src/storage/tar.ts';
+import { unpackRun } from '../../src/storage/unpack-run.node.ts';
 import { program } from '../cli/_program.ts';
 import { hasBrowser, startBrowser } from './_browser.ts';
 

@@ -1,13 +1,13 @@
 /** The page's run, in node: all of it but the browser. */
 import test from 'ava';
 import { parseSpec } from '../../src/artifacts/spec.ts';
-import { openDataset } from '../../src/datasets/open.ts';
-import { stratifiedSubset } from '../../src/datasets/subset.ts';
+import { openDataset } from '../../src/data/open.node.ts';
+import { stratifiedSubset } from '../../src/data/subset.ts';
 import { UserError } from '../../src/errors.ts';
 import { createResidentSession, createSession } from '../../src/runtime/ort.node.ts';
-import type { MetricsLine } from '../../src/train/metrics.ts';
-import { type ArchivedRun, decodeRun } from '../../src/train/run-archive.ts';
-import { untar } from '../../src/train/tar.ts';
+import type { MetricsLine } from '../../src/storage/metrics.ts';
+import { type ArchivedRun, decodeRun } from '../../src/storage/run-archive.ts';
+import { untar } from '../../src/storage/tar.ts';
 import type { Backend } from '../../src/web/train/backend.ts';
 import type { PageDataset } from '../../src/web/train/packed-dataset.ts';
 import { newTraining, resumedTraining, type Training } from '../../src/web/train/training.ts';

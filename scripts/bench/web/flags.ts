@@ -1,8 +1,8 @@
 /** The flags of `npm run bench:web`. */
 import { availableParallelism } from 'node:os';
 import { COMMON_FLAGS } from '../../../src/cli/flags.ts';
+import { integer, type OptionTable, text, toggle } from '../../../src/config/options.ts';
 import { UserError } from '../../../src/errors.ts';
-import { integer, type OptionTable, text, toggle } from '../../../src/train/options.ts';
 import { OUTPUT_FLAGS } from '../flags.ts';
 import type { Work } from '../protocol.ts';
 

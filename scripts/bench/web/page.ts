@@ -1,5 +1,5 @@
 /** What the benchmark calls in a subject's page: load the work, time it, return its numbers. */
-import { decodeSafetensors, type NamedTensor } from '../../../src/train/safetensors.ts';
+import { decodeSafetensors, type NamedTensor } from '../../../src/storage/safetensors.ts';
 import type { Tensors } from '../load.ts';
 import type { Job } from '../protocol.ts';
 

@@ -2,7 +2,7 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { webFiles } from '../../../src/runtime/web-files.ts';
+import { webFiles } from '../../../src/runtime/web-files.node.ts';
 import { bundle } from '../../web/bundle.ts';
 import type { WebPeer } from './peers.ts';
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { webFiles } from '../../../src/runtime/web-files.ts';
+import { webFiles } from '../../../src/runtime/web-files.node.ts';
 import { bundle } from '../../web/bundle.ts';
 import type { Section } from '../section.ts';
 import { WEB_PEERS_FOLDER, type WebPeer } from './peers.ts';

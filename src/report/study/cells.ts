@@ -1,7 +1,8 @@
 /** The options of a study's cells, and groups of cells by their options. */
-import type { CellResult } from '../../study/results.ts';
-import { isInEffect, OPTIONS } from '../../train/config.ts';
-import type { OptionTable } from '../../train/options.ts';
+
+import { isInEffect, OPTIONS } from '../../config/config.ts';
+import type { OptionTable } from '../../config/options.ts';
+import type { CellResult } from '../../study/results.node.ts';
 
 /** Keys of the options in which the cells differ. */
 export function varyingOptions(cells: readonly CellResult[]): readonly string[] {

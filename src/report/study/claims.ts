@@ -2,7 +2,7 @@
  * The claims of Zhao, Zhang & Hu, *When Will Gradient Regularization Be Harmful?* (ICML 2024, arXiv 2406.09723),
  * each judged by this study's numbers alone.
  */
-import type { TrainConfig } from '../../train/config.ts';
+import type { TrainConfig } from '../../config/config.ts';
 import { WARMUP_NAMES } from './conditions.ts';
 import { armOf, type Facets, sameBut, variantsOf } from './facets.ts';
 import { type BySeed, bySeed, finalError, minus, rateVariance, restlessness } from './measures.ts';

@@ -1,7 +1,8 @@
 /** Conditions: the variants of a run that a study compares, each a line in its figures. */
+
+import type { TrainConfig } from '../../config/config.ts';
 import type { Axis } from '../../study/design.ts';
-import type { CellResult } from '../../study/results.ts';
-import type { TrainConfig } from '../../train/config.ts';
+import type { CellResult } from '../../study/results.node.ts';
 import { distinct, grouped, optionText, optionTexts, varyingOptions } from './cells.ts';
 import { FACET_OPTIONS } from './settings.ts';
 

@@ -1,5 +1,5 @@
 /** All that a study's report shows, before it is laid out. The page and the files are made from it. */
-import type { StudyResults } from '../../study/results.ts';
+import type { StudyResults } from '../../study/results.node.ts';
 import { type JudgedClaim, judgeClaims } from './claims.ts';
 import { type Facets, facetsOf } from './facets.ts';
 import {

@@ -3,9 +3,10 @@
  * regularization, or in a design with one regularization the last axis. A *setting* is all else that the design varies,
  * except the seed.
  */
+
+import type { TrainConfig } from '../../config/config.ts';
 import type { Axis } from '../../study/design.ts';
-import type { StudyResults } from '../../study/results.ts';
-import type { TrainConfig } from '../../train/config.ts';
+import type { StudyResults } from '../../study/results.node.ts';
 import { distinct, grouped, optionTexts, varyingOptions } from './cells.ts';
 import {
   type Condition,

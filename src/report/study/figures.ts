@@ -1,8 +1,9 @@
 /** The study's figures: each a chart with the name of its files. */
-import type { CellResult } from '../../study/results.ts';
-import type { DiagnosticsLine, HessianLine, StepLine } from '../../train/diagnostics/log.ts';
-import type { MetricsLine } from '../../train/metrics.ts';
-import type { Chart, Line } from '../chart.ts';
+
+import type { DiagnosticsLine, HessianLine, StepLine } from '../../storage/diagnostics-log.node.ts';
+import type { MetricsLine } from '../../storage/metrics.ts';
+import type { CellResult } from '../../study/results.node.ts';
+import type { Chart, Line } from '../chart.node.ts';
 import { chosenOn, errorPercent, type Point, series } from '../series.ts';
 import { meanWithBand, overRuns } from './bands.ts';
 import { type Condition, WARMUPS } from './conditions.ts';

@@ -1,5 +1,5 @@
 /** Numbers that the report takes from a run, and their differences between runs of one seed. */
-import type { CellResult } from '../../study/results.ts';
+import type { CellResult } from '../../study/results.node.ts';
 import { chosenOn, errorPercent, quantile, series, smooth } from '../series.ts';
 import type { Arm } from './settings.ts';
 import { type Spread, spread } from './statistics.ts';

@@ -1,9 +1,10 @@
 /** Settings: all that a design varies besides the conditions and the seed. */
+
+import type { TrainConfig } from '../../config/config.ts';
 import { counted } from '../../counted.ts';
-import type { DatasetName } from '../../datasets/dataset.ts';
+import type { DatasetName } from '../../data/dataset.ts';
 import type { Axis } from '../../study/design.ts';
-import type { CellResult } from '../../study/results.ts';
-import type { TrainConfig } from '../../train/config.ts';
+import type { CellResult } from '../../study/results.node.ts';
 import { distinct, grouped, hasEffect, known, optionText, shared } from './cells.ts';
 import type { Condition } from './conditions.ts';
 

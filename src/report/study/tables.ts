@@ -1,5 +1,5 @@
 /** The study's tables. */
-import type { CellResult, StudyResults } from '../../study/results.ts';
+import type { CellResult, StudyResults } from '../../study/results.node.ts';
 import { hasEffect, optionText, varyingOptions } from './cells.ts';
 import type { JudgedClaim } from './claims.ts';
 import { armOf, type Facets } from './facets.ts';

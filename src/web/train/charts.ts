@@ -1,7 +1,7 @@
 /** The curves of a run, drawn while it trains. Only this file imports uPlot. */
 import uPlot from 'uplot';
 import { type Point, series, smooth } from '../../report/series.ts';
-import type { MetricsLine } from '../../train/metrics.ts';
+import type { MetricsLine } from '../../storage/metrics.ts';
 
 type Metrics = readonly MetricsLine[];
 

@@ -1,6 +1,7 @@
 /** The page's names of a run's options, for its form and for messages. Pure. */
+
+import type { TrainConfig } from '../../config/config.ts';
 import { flagName, type OptionNames } from '../../option-names.ts';
-import type { TrainConfig } from '../../train/config.ts';
 
 interface Label<V extends string = string> {
   readonly label: string;

@@ -1,8 +1,8 @@
 /** The page that trains. It shows the run and sends requests to its worker. */
 
 import { messageOf } from '../../errors.ts';
-import { formatDuration } from '../../train/duration.ts';
-import type { MetricsLine } from '../../train/metrics.ts';
+import type { MetricsLine } from '../../storage/metrics.ts';
+import { formatDuration } from '../../terminal/duration.ts';
 import { element, say } from '../dom.ts';
 import { type Answers, createAnswers } from './answers.ts';
 import { type BackendName, whatIsMissing } from './backend.ts';

@@ -1,6 +1,6 @@
 /** The messages between the page and its worker. */
-import type { TrainConfig } from '../../train/config.ts';
-import type { MetricsLine } from '../../train/metrics.ts';
+import type { TrainConfig } from '../../config/config.ts';
+import type { MetricsLine } from '../../storage/metrics.ts';
 import type { BackendName } from './backend.ts';
 
 /** A message to the worker. It handles them one after the other, between steps of training. */

@@ -1,11 +1,11 @@
 /** A small dataset as one file that a page fetches: compressed safetensors of its images. Pure; written in node. */
 import * as v from 'valibot';
-import type { DatasetInfo, ImageDataset, ImageSplit } from '../../datasets/dataset.ts';
-import { packedSplit } from '../../datasets/packed.ts';
-import { shareOf } from '../../datasets/subset.ts';
+import type { DatasetInfo, ImageDataset, ImageSplit } from '../../data/dataset.ts';
+import { packedSplit } from '../../data/packed.ts';
+import { shareOf } from '../../data/subset.ts';
 import { UserError } from '../../errors.ts';
-import { Dataset } from '../../train/checkpoint.ts';
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../train/safetensors.ts';
+import { Dataset } from '../../storage/checkpoint.ts';
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../storage/safetensors.ts';
 
 export interface PageDataset extends ImageDataset {
   /** The fraction of all training images that `train` has. datasets/subset.ts chooses them. */

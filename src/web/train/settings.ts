@@ -1,7 +1,8 @@
 /** The form of the page, with the options of a run. */
+
+import { parseConfig, type TrainConfig } from '../../config/config.ts';
 import { UserError } from '../../errors.ts';
-import { type GrKind, type GrWarmup, grSchedule } from '../../optim/gr-warmup.ts';
-import { parseConfig, type TrainConfig } from '../../train/config.ts';
+import { type GrKind, type GrWarmup, grSchedule } from '../../step/gr-warmup.ts';
 import { element } from '../dom.ts';
 import { PAGE_NAMES } from './labels.ts';
 

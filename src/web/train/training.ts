@@ -5,30 +5,30 @@
 import { type BuiltGraphs, buildGraphs, type GraphName } from '../../artifacts/build.ts';
 import { describeGraphs } from '../../artifacts/manifest.ts';
 import { parseSpec, type Spec } from '../../artifacts/spec.ts';
+import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import {
   augmentationOf,
   IN_PLACE,
   NO_AUGMENTATION,
   normalizationTable,
   writeNormalized,
-} from '../../datasets/augment.ts';
-import { type Batch, type Batches, batchesOf } from '../../datasets/batches.ts';
+} from '../../data/augment.ts';
+import { type Batch, type Batches, batchesOf } from '../../data/batches.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
+import { inferenceModel } from '../../inference/inference-model.ts';
 import { serialize } from '../../onnx/serialize.ts';
 import { setting } from '../../option-names.ts';
-import { isBetter } from '../../train/best.ts';
-import type { Checkpoint } from '../../train/checkpoint.ts';
-import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../train/config.ts';
-import { createDeviceTrainer } from '../../train/device-trainer.ts';
-import { createSpikeMarks } from '../../train/diagnostics/spikes.ts';
-import { createEngine } from '../../train/engine.ts';
-import { evaluate, infer } from '../../train/evaluate.ts';
-import { inferenceModel } from '../../train/inference-model.ts';
-import { type EvaluationRecord, type MetricsLine, metricsLine } from '../../train/metrics.ts';
-import { ParameterArrays } from '../../train/parameters.ts';
-import { type ArchivedRun, encodeRun } from '../../train/run-archive.ts';
-import { createTrainer, expectFiniteScores, type Plan, planRun, type Trainer } from '../../train/trainer.ts';
+import { isBetter } from '../../run/best.ts';
+import { createDeviceTrainer } from '../../run/device-trainer.ts';
+import { createSpikeMarks } from '../../run/diagnostics/spikes.ts';
+import { createEngine } from '../../run/engine.ts';
+import { evaluate, infer } from '../../run/evaluate.ts';
+import { ParameterArrays } from '../../run/parameters.ts';
+import { createTrainer, expectFiniteScores, type Plan, planRun, type Trainer } from '../../run/trainer.ts';
+import type { Checkpoint } from '../../storage/checkpoint.ts';
+import { type EvaluationRecord, type MetricsLine, metricsLine } from '../../storage/metrics.ts';
+import { type ArchivedRun, encodeRun } from '../../storage/run-archive.ts';
 import type { Backend } from './backend.ts';
 import { PAGE_NAMES } from './labels.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';

@@ -2,8 +2,8 @@
 import digits from '../../../graphs/vit-micro-mnist/spec.json' with { type: 'json' };
 import { parseSpec } from '../../artifacts/spec.ts';
 import { messageOf } from '../../errors.ts';
-import { decodeRun } from '../../train/run-archive.ts';
-import { type NamedFile, untar } from '../../train/tar.ts';
+import { decodeRun } from '../../storage/run-archive.ts';
+import { type NamedFile, untar } from '../../storage/tar.ts';
 import { fetched } from '../fetched.ts';
 import { expectSimd } from '../support.ts';
 import { availableBackends, BACKENDS, type BackendName } from './backend.ts';

@@ -1,10 +1,10 @@
+import { configFor } from '../../../src/config/config.ts';
 import { Random } from '../../../src/random.ts';
-import type { CellResult, StudyResults } from '../../../src/study/results.ts';
-import { configFor } from '../../../src/train/config.ts';
-import type { DiagnosticsLine } from '../../../src/train/diagnostics/log.ts';
-import { type MetricsLine, metricsLine } from '../../../src/train/metrics.ts';
-import { testRecord, trainRecord } from '../../train/_records.ts';
-import { groupRecord, stepRecord } from '../../train/diagnostics/_records.ts';
+import type { DiagnosticsLine } from '../../../src/storage/diagnostics-log.node.ts';
+import { type MetricsLine, metricsLine } from '../../../src/storage/metrics.ts';
+import type { CellResult, StudyResults } from '../../../src/study/results.node.ts';
+import { groupRecord, stepRecord } from '../../run/diagnostics/_records.ts';
+import { testRecord, trainRecord } from '../../storage/_records.ts';
 
 /** The properties of a made-up run that a test may choose. */
 export interface Made {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { type JudgedClaim, judge, judgeClaims, summarize } from '../../../src/report/study/claims.ts';
 import { facetsOf } from '../../../src/report/study/facets.ts';
-import type { CellResult } from '../../../src/study/results.ts';
+import type { CellResult } from '../../../src/study/results.node.ts';
 import { type Made, madeCell, SEEDS, studyOf } from './_study.ts';
 
 const interval = (low: number | null, high: number | null, n = 3) => ({ mean: 0, low, high, n });

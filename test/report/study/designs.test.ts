@@ -3,11 +3,11 @@ import test from 'ava';
 import fc from 'fast-check';
 import { UserError } from '../../../src/errors.ts';
 import { studyContent } from '../../../src/report/study/content.ts';
-import { renderStudy } from '../../../src/report/study/page.ts';
+import { renderStudy } from '../../../src/report/study/page.node.ts';
+import { metricsLine } from '../../../src/storage/metrics.ts';
 import { expandDesign, parseDesign } from '../../../src/study/design.ts';
-import type { CellResult, StudyResults } from '../../../src/study/results.ts';
-import { metricsLine } from '../../../src/train/metrics.ts';
-import { testRecord } from '../../train/_records.ts';
+import type { CellResult, StudyResults } from '../../../src/study/results.node.ts';
+import { testRecord } from '../../storage/_records.ts';
 
 /** The study of a design, each run with an error of its own; `diverges` says which have none. */
 function studyFrom(design: object, diverges: (index: number) => boolean = () => false): StudyResults {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { bestError, finalError } from '../../../src/report/study/measures.ts';
 import { thinMetrics } from '../../../src/report/thin-metrics.ts';
-import { metricsLine } from '../../../src/train/metrics.ts';
+import { metricsLine } from '../../../src/storage/metrics.ts';
 import { syntheticRun } from '../_metrics.ts';
 import { madeCell } from './_study.ts';
 

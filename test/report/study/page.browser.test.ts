@@ -2,8 +2,8 @@
 import { pathToFileURL } from 'node:url';
 import registerTest from 'ava';
 import { startBrowser } from '../../../scripts/web/browser.ts';
-import { writeStudyReport } from '../../../src/report/study/write.ts';
-import { temporaryFolder } from '../../train/_records.ts';
+import { writeStudyReport } from '../../../src/report/study/write.node.ts';
+import { temporaryFolder } from '../../storage/_records.ts';
 import { hasBrowser } from '../../web/_browser.ts';
 import { wholeStudy } from './_study.ts';
 

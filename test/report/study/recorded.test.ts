@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { temporaryFolder } from '../../train/_records.ts';
+import { temporaryFolder } from '../../storage/_records.ts';
 
 test('the recorded claims are what the rule says of the recorded differences', (t) => {
   const folder = temporaryFolder(t);

@@ -4,10 +4,10 @@ import test from 'ava';
 import { parseHTML } from 'linkedom';
 import { UserError } from '../../../src/errors.ts';
 import { studyContent } from '../../../src/report/study/content.ts';
-import { renderStudy } from '../../../src/report/study/page.ts';
-import { writeStudyReport } from '../../../src/report/study/write.ts';
-import type { StudyResults } from '../../../src/study/results.ts';
-import { temporaryFolder } from '../../train/_records.ts';
+import { renderStudy } from '../../../src/report/study/page.node.ts';
+import { writeStudyReport } from '../../../src/report/study/write.node.ts';
+import type { StudyResults } from '../../../src/study/results.node.ts';
+import { temporaryFolder } from '../../storage/_records.ts';
 import { madeCell, studyOf, wholeStudy } from './_study.ts';
 
 function page(study: StudyResults) {

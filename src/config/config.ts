@@ -1,0 +1,506 @@
+/** Everything that determines a training run, in one table. Pure: also for browsers. */
+import { MEMORY_LEVELS } from '../artifacts/build.ts';
+import type { HoldOut } from '../data/dataset.ts';
+import { show, UserError } from '../errors.ts';
+import { jsonText } from '../json-text.ts';
+import { FLAGS, type OptionNames, setting } from '../option-names.ts';
+import { DEVICES } from '../runtime/session.ts';
+import { grSchedule } from '../step/gr-warmup.ts';
+import { VERSION } from '../version.ts';
+import {
+  checkOptions,
+  choice,
+  type GivenOptions,
+  integer,
+  number,
+  type OptionInfo,
+  type OptionTable,
+  type OptionValues,
+  optionLabel,
+  text,
+  toggle,
+  withDefaults,
+} from './options.ts';
+
+const ADAM = ['optimizer', ['adamw', 'adam']] as const;
+const DECAYING = ['schedule', ['step', 'exponential']] as const;
+const REGULARIZED = ['gr', ['exact', 'fd', 'sam']] as const;
+const PERTURBED = ['gr', ['fd', 'sam']] as const;
+
+const OPTIMIZERS = ['adamw', 'adam', 'sgd', 'rmsprop'] as const;
+
+/**
+ * The defaults. AdamW subtracts the decay from the weights. The other adaptive optimizers add it to the gradient before
+ * they normalize that, and AdamW's value then stops training.
+ */
+const WEIGHT_DECAY = { adamw: 0.05, adam: 0, sgd: 0, rmsprop: 0 } as const satisfies Record<
+  (typeof OPTIMIZERS)[number],
+  number
+>;
+
+/** The options of a run. Keys are those of a `--config` file; `flagName` gives the flags. */
+export const OPTIONS = {
+  graph: text({
+    group: 'Run',
+    help: 'What to train: a folder under graphs/, or the path of a folder with a spec.json.',
+    placeholder: 'NAME',
+    default: 'vit-micro-mnist',
+  }),
+  out: text({
+    group: 'Run',
+    help: 'Run folder to create, for checkpoints, metrics and the report.',
+    placeholder: 'FOLDER',
+    default: undefined,
+    unset: 'runs/<graph>-<gr>-<time>',
+  }),
+  seed: integer(
+    { min: 0, max: 2 ** 32 - 1 },
+    {
+      group: 'Run',
+      help: 'Determines initial parameters, order of images and augmentation.',
+      default: 0,
+    },
+  ),
+  device: choice(DEVICES, { group: 'Run', help: 'Where to compute.', default: 'cpu', resumable: true }),
+  threads: integer(
+    { min: 0, max: 1024 },
+    { group: 'Run', help: 'CPU threads; 0 uses all cores.', default: 0, resumable: true },
+  ),
+  epochs: integer({ min: 1 }, { group: 'Run', help: 'Passes over the training images.', default: 3 }),
+  maxSteps: integer(
+    { min: 0 },
+    {
+      group: 'Run',
+      help: 'Stop after so many optimizer steps; schedules still span all epochs. 0 never stops early.',
+      default: 0,
+      resumable: true,
+    },
+  ),
+
+  data: text({
+    group: 'Data',
+    help: 'Folder of the dataset that the graph names.',
+    placeholder: 'FOLDER',
+    default: undefined,
+    unset: 'the MNIST that comes with the project',
+  }),
+  trainFraction: number(
+    { above: 0, max: 1 },
+    { group: 'Data', help: 'Share of the training images to use.', default: 1 },
+  ),
+  validation: number(
+    { above: 0, below: 1 },
+    {
+      group: 'Data',
+      help: 'Share of the training images in use to hold out, drawn by the seed, the same share of each class. Evaluations between epochs measure them, and best is picked by them; the test images are measured once, at the end.',
+      default: undefined,
+      unset: "an image folder's val/ beside test/; otherwise best is picked on the test images",
+    },
+  ),
+  validationImages: integer(
+    { min: 1 },
+    { group: 'Data', help: 'The same, as a number of images.', default: undefined },
+  ),
+  augment: choice(['auto', 'none', 'crop', 'crop-flip'], {
+    group: 'Data',
+    help: 'Random crop, random mirroring; auto takes what suits the dataset.',
+    default: 'auto',
+  }),
+  batchSize: integer({ min: 1 }, { group: 'Data', help: 'Images per optimizer step.', default: 64 }),
+  microBatch: integer(
+    { min: 0 },
+    {
+      group: 'Data',
+      help: 'Images per run of the graph, a divisor of the batch size: bounds memory. 0 chooses it.',
+      default: 0,
+    },
+  ),
+  memory: choice(MEMORY_LEVELS, {
+    group: 'Data',
+    help: 'How much time to trade for memory: fast trades none, lean computes some values twice, remat keeps nothing between the passes of exact regularization.',
+    default: undefined,
+    unset: 'the fastest that fits',
+  }),
+
+  optimizer: choice(OPTIMIZERS, {
+    group: 'Optimizer',
+    help: 'Update rule.',
+    default: 'adamw',
+  }),
+  learningRate: number(
+    { above: 0 },
+    { group: 'Optimizer', help: 'Peak learning rate.', default: 2e-3, alias: 'lr' },
+  ),
+  beta1: number(
+    { min: 0, below: 1 },
+    { group: 'Optimizer', help: 'Decay of the mean of gradients.', default: 0.9, only: ADAM },
+  ),
+  beta2: number(
+    { min: 0, below: 1 },
+    { group: 'Optimizer', help: 'Decay of the mean of squared gradients.', default: 0.999, only: ADAM },
+  ),
+  epsilon: number(
+    { above: 0 },
+    {
+      group: 'Optimizer',
+      help: 'Added to the root of the mean of squares.',
+      default: 1e-8,
+      only: ['optimizer', ['adamw', 'adam', 'rmsprop']],
+    },
+  ),
+  momentum: number(
+    { min: 0, below: 1 },
+    { group: 'Optimizer', help: 'Momentum.', default: 0.9, only: ['optimizer', ['sgd', 'rmsprop']] },
+  ),
+  nesterov: toggle({
+    group: 'Optimizer',
+    help: 'Nesterov momentum.',
+    default: false,
+    only: ['optimizer', ['sgd']],
+  }),
+  decay: number(
+    { min: 0, below: 1 },
+    {
+      group: 'Optimizer',
+      help: 'Decay of the mean of squared gradients.',
+      default: 0.99,
+      only: ['optimizer', ['rmsprop']],
+    },
+  ),
+  weightDecay: number(
+    { min: 0 },
+    {
+      group: 'Optimizer',
+      help: 'Weight decay. adamw applies it to the weights; the others add it to the gradient.',
+      default: WEIGHT_DECAY.adamw,
+      unset: Object.entries(WEIGHT_DECAY)
+        .map(([optimizer, decay]) => `${decay} for ${optimizer}`)
+        .join(', '),
+    },
+  ),
+  clip: number(
+    { min: 0 },
+    {
+      group: 'Optimizer',
+      help: 'Largest global norm of the (regularized) gradient; 0 does not clip.',
+      default: 1,
+    },
+  ),
+  labelSmoothing: number(
+    { min: 0, below: 1 },
+    { group: 'Optimizer', help: 'Share of the label spread over all classes.', default: 0 },
+  ),
+
+  schedule: choice(['cosine', 'constant', 'step', 'exponential'], {
+    group: 'Schedule',
+    help: 'Course of the learning rate after warmup.',
+    default: 'cosine',
+  }),
+  warmupEpochs: number(
+    { min: 0 },
+    {
+      group: 'Schedule',
+      help: 'Epochs, or a fraction of one, in which the learning rate grows linearly from 0. --gr-warmup acts in the same epochs.',
+      default: 0.3,
+    },
+  ),
+  stepEpochs: number(
+    { above: 0 },
+    {
+      group: 'Schedule',
+      help: 'Epochs until the learning rate has decayed by gamma.',
+      default: 30,
+      only: DECAYING,
+    },
+  ),
+  gamma: number(
+    { above: 0, max: 1 },
+    { group: 'Schedule', help: 'Factor of each decay.', default: 0.1, only: DECAYING },
+  ),
+
+  gr: choice(['none', 'exact', 'fd', 'sam'], {
+    group: 'Gradient regularization',
+    help: 'Penalty on the norm of the gradient: exact differentiates twice, fd by a finite difference.',
+    default: 'exact',
+  }),
+  grWarmup: choice(['none', 'lambda', 'r', 'zero'], {
+    group: 'Gradient regularization',
+    help: 'What warmup does to the penalty: lambda lets lambda grow from 0, r lets r grow from 0, zero leaves the penalty out until warmup ends.',
+    default: 'zero',
+    unset: 'zero; none without warmup',
+    only: REGULARIZED,
+  }),
+  lambda: number(
+    { min: 0 },
+    {
+      group: 'Gradient regularization',
+      help: 'Weight of the penalty.',
+      default: undefined,
+      unset: 'alpha × r; 0.01 for exact',
+      only: REGULARIZED,
+    },
+  ),
+  r: number(
+    { above: 0 },
+    {
+      group: 'Gradient regularization',
+      help: 'Distance at which the second gradient is taken.',
+      default: undefined,
+      unset: 'lambda / alpha; 0.1 if none of the three is given',
+      only: PERTURBED,
+    },
+  ),
+  alpha: number(
+    { min: 0 },
+    {
+      group: 'Gradient regularization',
+      help: 'Share of the second gradient in the mixture.',
+      default: undefined,
+      unset: 'lambda / r; 0.5 for fd if none of the three is given, always 1 for sam',
+      only: PERTURBED,
+    },
+  ),
+
+  checkpointEvery: integer(
+    { min: 0 },
+    {
+      group: 'Output',
+      help: 'Steps between checkpoints; 0 saves at the end of each epoch only.',
+      default: 0,
+      resumable: true,
+    },
+  ),
+  keep: integer(
+    { min: 1 },
+    { group: 'Output', help: 'Newest checkpoints to keep, beside the best.', default: 2, resumable: true },
+  ),
+  evalEvery: integer(
+    { min: 1 },
+    {
+      group: 'Output',
+      help: 'Epochs between evaluations on the validation images or, without any, on the test images.',
+      default: 1,
+    },
+  ),
+  samples: integer(
+    { min: 0 },
+    { group: 'Output', help: 'Test images to show with their predictions.', default: 16 },
+  ),
+
+  diagnosticsEvery: integer(
+    { min: 0 },
+    {
+      group: 'Diagnostics',
+      help: 'Steps between records of diagnostics.jsonl: norms and the second moment by group of parameters, and the angle of regularization. 0 takes none.',
+      default: 0,
+      resumable: true,
+    },
+  ),
+  hessianEvery: integer(
+    { min: 0 },
+    {
+      group: 'Diagnostics',
+      help: "Steps between measurements of the Hessian's largest eigenvalue and trace on a fixed batch, each of up to 50 products with a vector. 0 takes none.",
+      default: 0,
+      resumable: true,
+    },
+  ),
+} as const satisfies OptionTable;
+
+/** A value for each of `OPTIONS`. */
+export type TrainConfig = OptionValues<typeof OPTIONS>;
+
+/** The defaults if none of lambda, r and alpha is given. r = 0.1 is the value of both papers, on fd and on sam. */
+const REGULARIZATION = {
+  none: {},
+  exact: { lambda: 0.01 },
+  fd: { r: 0.1, alpha: 0.5 },
+  sam: { r: 0.1 },
+} as const satisfies Record<TrainConfig['gr'], GivenOptions>;
+
+/**
+ * A config from one JSON value. Errors name the option at fault by its key in the file `origin` (`--config a.json`) or,
+ * without a file, as `names` says. `names` also names the other options in an error. Throws a UserError.
+ */
+export function parseConfig(input: unknown, origin?: string, names: OptionNames = FLAGS): TrainConfig {
+  const label = (key: string) => optionLabel(key, origin, names);
+  return resolve(checkOptions(OPTIONS, withoutVersion(input), origin, names), label, names);
+}
+
+/** The text of a run's `config.json`, which also names the version of ortgrad that wrote it. */
+export function configText(config: GivenOptions): string {
+  return jsonText({ version: VERSION, ...config });
+}
+
+/** The options without `version`, which `configText` adds. Old files have none. */
+function withoutVersion(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || !('version' in input)) return input;
+  const { version: _, ...options } = input;
+  return options;
+}
+
+/** The config of a new run: defaults, overridden by the `--config` file, overridden by flags. Throws a UserError. */
+export function configFor(
+  flags: GivenOptions,
+  file?: { readonly values: unknown; readonly origin: string },
+): TrainConfig {
+  const fromFlags = checkOptions(OPTIONS, flags);
+  const fromFile = file === undefined ? {} : checkOptions(OPTIONS, withoutVersion(file.values), file.origin);
+  return resolve({ ...fromFile, ...fromFlags }, (key) =>
+    optionLabel(
+      key,
+      Object.hasOwn(fromFlags, key) || !Object.hasOwn(fromFile, key) ? undefined : file?.origin,
+    ),
+  );
+}
+
+/**
+ * The config of a resumed run: that of its checkpoint, which `origin` names, with flags. Flags may change only options
+ * that do not enter the computation. Throws a UserError.
+ */
+export function resumedConfig(saved: unknown, origin: string, flags: GivenOptions): TrainConfig {
+  const config = parseConfig(saved, origin);
+  const values: GivenOptions = config;
+  const changed = checkOptions(OPTIONS, flags);
+  const changeable = Object.entries<OptionTable[string]>(OPTIONS).filter(([, { info }]) => info.resumable);
+  for (const [key, value] of Object.entries(changed)) {
+    if (value === values[key] || changeable.some(([name]) => name === key)) continue;
+    const before = values[key] === undefined ? 'without it' : `with ${show(values[key])}`;
+    throw new UserError(
+      `${optionLabel(key)}: the run was begun ${before}, and --resume cannot change that; ` +
+        `with --resume only ${alternatives(
+          changeable.map(([name]) => optionLabel(name)),
+          'and',
+        )} can change`,
+    );
+  }
+  return resolve({ ...config, ...changed }, FLAGS.option);
+}
+
+/** The default name of a run's folder: `vit-micro-mnist-exact-20240131-235959`. */
+export function runName({ graph, gr }: TrainConfig, now: Date): string {
+  return `${graphName(graph)}-${gr === 'none' ? 'plain' : gr}-${timestamp(now)}`;
+}
+
+/** The name of a graph, from its name or from the path of its folder. */
+export function graphName(graph: string): string {
+  return graph.split(/[\\/]/).findLast((part) => part !== '' && part !== '.' && part !== '..') ?? 'graph';
+}
+
+/** `20240131-235959`, local time. */
+export function timestamp(now: Date): string {
+  const two = (n: number) => String(n).padStart(2, '0');
+  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  return `${day}-${[now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('')}`;
+}
+
+/** Fills in defaults and checks options against each other; in errors, `label` names the option at fault. */
+function resolve(
+  given: GivenOptions,
+  label: (key: string) => string,
+  names: OptionNames = FLAGS,
+): TrainConfig {
+  const unforced = { ...withDefaults(OPTIONS, {}), ...derivedDefaults(given) };
+  const config = withDefaults(OPTIONS, { ...unforced, ...given });
+  checkUsed(config, unforced, label, names);
+  checkTogether(config, label, names);
+  return config;
+}
+
+/** Defaults that depend on other options. */
+function derivedDefaults(given: GivenOptions): GivenOptions {
+  const { gr, warmupEpochs, optimizer } = withDefaults(OPTIONS, given);
+  // With sam, alpha is always 1, so an alpha that is given does not set the strength.
+  const strengths = gr === 'sam' ? ['lambda', 'r'] : ['lambda', 'r', 'alpha'];
+  const isStrengthGiven = strengths.some((key) => given[key] !== undefined);
+  return {
+    ...(isStrengthGiven ? {} : REGULARIZATION[gr]),
+    ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),
+    weightDecay: WEIGHT_DECAY[optimizer],
+  };
+}
+
+/** The given options that have an effect beside the other options, given or default. */
+export function optionsInEffect(given: GivenOptions): GivenOptions {
+  const all = { ...withDefaults(OPTIONS, {}), ...given };
+  const options: OptionTable = OPTIONS;
+  return Object.fromEntries(
+    Object.entries(given).filter(([key]) => {
+      const option = Object.hasOwn(options, key) ? options[key] : undefined;
+      return option === undefined || isInEffect(option.info, all);
+    }),
+  );
+}
+
+/** The options that determine what a run computes. */
+export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOptions {
+  const options: OptionTable = OPTIONS;
+  return Object.fromEntries(
+    Object.entries(optionsInEffect(config)).filter(([key]) => {
+      const info = options[key]?.info;
+      return !info?.resumable && info?.group !== 'Output';
+    }),
+  );
+}
+
+/** Which training images a run holds out for validation; undefined where it asks for none. */
+export function holdOutOf({ validation, validationImages, seed }: TrainConfig): HoldOut | undefined {
+  if (validation !== undefined) return { fraction: validation, seed };
+  return validationImages === undefined ? undefined : { images: validationImages, seed };
+}
+
+/** Whether the other options let this one have an effect. */
+export function isInEffect({ only }: OptionInfo, config: GivenOptions): boolean {
+  return only === undefined || only[1].includes(String(config[only[0]]));
+}
+
+/** Throws a UserError for an option that has no effect beside the others: it must not be ignored silently. */
+function checkUsed(
+  config: GivenOptions,
+  unforced: GivenOptions,
+  label: (key: string) => string,
+  { option, value }: OptionNames,
+): void {
+  for (const [key, { info }] of Object.entries<OptionTable[string]>(OPTIONS)) {
+    if (info.only === undefined || config[key] === unforced[key] || isInEffect(info, config)) continue;
+    const [other, values] = info.only;
+    const named = values.map((each) => value(other, each));
+    throw new UserError(
+      `${label(key)}: has an effect only with ${option(other)} ${alternatives(named, 'or')}, but ${option(other)} is ${value(other, config[other])}`,
+    );
+  }
+}
+
+function checkTogether(config: TrainConfig, label: (key: string) => string, names: OptionNames): void {
+  const { batchSize, microBatch, warmupEpochs, epochs, nesterov, momentum, validation, validationImages } =
+    config;
+  if (validation !== undefined && validationImages !== undefined) {
+    throw new UserError(
+      `${label('validationImages')}: ${names.option('validation')} holds out a share of the images already; give one of the two`,
+    );
+  }
+  if (microBatch > 0 && batchSize % microBatch !== 0) {
+    const below = Math.min(microBatch, batchSize);
+    const divisor = Array.from({ length: below }, (_, i) => below - i).find((n) => batchSize % n === 0);
+    throw new UserError(
+      `${label('microBatch')}: ${microBatch} does not divide ${setting(names, 'batchSize', batchSize)}; ` +
+        `take ${divisor}, or 0 to have it chosen`,
+    );
+  }
+  if (warmupEpochs > epochs) {
+    throw new UserError(
+      `${label('warmupEpochs')}: ${warmupEpochs} is longer than the run of ${setting(names, 'epochs', epochs)}`,
+    );
+  }
+  if (nesterov && momentum === 0) {
+    throw new UserError(`${label('nesterov')}: needs a momentum, but ${names.option('momentum')} is 0`);
+  }
+  // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.
+  const { gr, grWarmup, lambda, r, alpha } = config;
+  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, lambda, r, alpha }, names);
+}
+
+/** `a, b or c`. */
+function alternatives(names: readonly string[], conjunction: 'and' | 'or'): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} ${conjunction} ${names.at(-1)}`;
+}

@@ -1,0 +1,78 @@
+/**
+ * Estimates the memory of a run at its peak, before anything is loaded: what the graphs hold while they run, counted node
+ * by node, and the arrays around them. `npm run bench:memory` compares it with real runs. Also for browsers.
+ */
+import { type BuiltGraphs, buildInference, type GraphName, type Variant } from '../artifacts/build.ts';
+import type { Spec } from '../artifacts/spec.ts';
+import type { TrainConfig } from '../config/config.ts';
+import type { DatasetName } from '../data/dataset.ts';
+import { sizeOf } from '../onnx/shapes.ts';
+import { peakBytes } from '../passes/memory.ts';
+import { createOptimizer } from '../step/optimizer.ts';
+
+/** The program, ONNX Runtime and the two threads that read images. */
+const BASE = 255e6;
+
+/** What each of the two threads holds of a dataset of its usual size. An image folder's files are read when needed. */
+const DATASET: Readonly<Record<DatasetName, number>> = {
+  mnist: 55e6,
+  cifar10: 155e6,
+  cifar100: 155e6,
+  'image-folder': 0,
+};
+
+/** What ONNX Runtime takes beyond the values of a graph: copies packed for its products, and sizes rounded up. */
+const OVERHEAD = { factor: 1.1, bytes: 60e6 };
+
+/** Batches of images that are ready or being made, pixels and normalised. */
+const BATCHES = 4;
+
+/** Vectors as large as the weights while the Hessian is measured: three of the iteration, a product and its parts. */
+const HESSIAN_VECTORS = 5;
+
+/** Bytes at the peak of training or evaluation, whichever takes more. */
+export function estimateMemory(
+  spec: Spec,
+  { parameters, graphs }: BuiltGraphs,
+  {
+    batchSize,
+    gr,
+    optimizer,
+    diagnosticsEvery = 0,
+    hessianEvery,
+  }: Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'> &
+    Partial<Pick<TrainConfig, 'diagnosticsEvery'>>,
+  { microBatch, memory }: Variant,
+  testBatch: number,
+): number {
+  const inOneRun = microBatch === batchSize;
+  const weights = 4 * parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const running = (graph: GraphName) => OVERHEAD.factor * peakBytes(graphs[graph]) + OVERHEAD.bytes;
+  const evaluating = OVERHEAD.factor * peakBytes(buildInference(spec, testBatch)) + OVERHEAD.bytes;
+
+  const state = 1 + createOptimizer({ optimizer }).slots.length;
+  // Fast sessions keep their memory between runs, and fast checkpoints are copies, written while training continues.
+  const keepsMemory = memory === 'fast';
+  const always =
+    BASE +
+    2 * DATASET[spec.dataset] +
+    BATCHES * (4 + 1) * batchSize * sizeOf([spec.image.channels, spec.image.height, spec.image.width]) +
+    (keepsMemory ? 2 : 1) * state * weights;
+  const sum = inOneRun ? 1 : 2; // the gradient of a run, and that of the runs before it
+  if (gr === 'exact' && !inOneRun) {
+    const [first, second] = [running('loss-grad'), running('hvp')];
+    const phases = keepsMemory ? [first + second + 3 * weights] : [first + 2 * weights, second + 3 * weights];
+    const measuring = hessianEvery > 0 ? (keepsMemory ? first : 0) + second + HESSIAN_VECTORS * weights : 0;
+    return always + Math.max(...phases, keepsMemory ? first + second + evaluating : evaluating, measuring);
+  }
+  const plain = () => running('loss-grad');
+  // Where one graph does exact regularization, diagnostics compute the plain gradient as well.
+  const step =
+    gr === 'exact' ? running('gr-exact') + (diagnosticsEvery > 0 ? plain() + weights : 0) : plain();
+  // fd and sam also hold the perturbed parameters and the first gradient.
+  const arrays = gr === 'fd' || gr === 'sam' ? sum + 2 : sum;
+  const measuring = hessianEvery > 0 ? running('hvp') + HESSIAN_VECTORS * weights : 0;
+  return (
+    always + Math.max(step + arrays * weights, (keepsMemory ? step : 0) + Math.max(evaluating, measuring))
+  );
+}

@@ -1,0 +1,103 @@
+/** What a study's cells will take, known before any of them runs. */
+import { buildForSpec, type GraphFolder, openGraph } from '../artifacts/store.node.ts';
+import type { TrainConfig } from '../config/config.ts';
+import type { DatasetName } from '../data/dataset.ts';
+import { openDataset } from '../data/open.node.ts';
+import { heldOutCount } from '../data/subset.ts';
+import { UserError } from '../errors.ts';
+import { matmulFlops } from '../passes/flops.ts';
+import { datasetSource } from '../run/run.node.ts';
+import { planRun } from '../run/trainer.ts';
+import type { Cell } from './design.ts';
+
+export interface PlannedCell extends Cell {
+  readonly dataset: DatasetName;
+  /** The graph's name without the dataset. */
+  readonly model: string;
+  /** Floating-point operations of one image's gradient, in matrix products. */
+  readonly gradientFlops: number;
+  /** Training images in an epoch. */
+  readonly trainImages: number;
+  readonly totalSteps: number;
+  /** Floating-point operations of the matrix products of the whole run, without evaluation. */
+  readonly flops: number;
+}
+
+/**
+ * The cost of a regularized gradient in plain ones. A tangent costs two more; a finite difference needs a second one.
+ */
+const GRADIENTS: Readonly<Record<TrainConfig['gr'], number>> = { none: 1, exact: 3, fd: 2, sam: 2 };
+
+/** The training images of official datasets, for an estimate of time without the data. */
+const OFFICIAL: Readonly<Partial<Record<DatasetName, number>>> = {
+  mnist: 60_000,
+  cifar10: 50_000,
+  cifar100: 50_000,
+};
+
+/**
+ * Opens the cells' graphs and datasets. `data` is the folder of datasets that do not come with the project. With
+ * `officialSizes`, a dataset without a folder is taken to have its official number of images. Throws a UserError where
+ * a file is missing or does not fit.
+ */
+export async function planCells(
+  cells: readonly Cell[],
+  { data, officialSizes = false }: { readonly data: string | undefined; readonly officialSizes?: boolean },
+): Promise<PlannedCell[]> {
+  const graphs = new Map<string, ReturnType<typeof open>>();
+  const sizes = new Map<string, Promise<number>>();
+  const planned: PlannedCell[] = [];
+  for (const cell of cells) {
+    const { id, config: given } = cell;
+    const { graph, gradientFlops } = await once(graphs, given.graph, () => open(given.graph));
+    const { spec } = graph;
+    const folder = given.data ?? (spec.dataset === 'mnist' ? undefined : data);
+    const config: TrainConfig = { ...given, data: folder };
+    // The number of images held out does not depend on the seed, so one dataset serves all seeds.
+    const source = datasetSource({ ...config, seed: 0 }, graph);
+    const trainImages = await once(sizes, JSON.stringify(source), async () => {
+      const official = OFFICIAL[spec.dataset];
+      if (!officialSizes || folder !== undefined || official === undefined)
+        return (await openDataset(source)).train.length;
+      const inUse = Math.round(official * config.trainFraction);
+      return source.holdOut === undefined ? inUse : inUse - heldOutCount(inUse, source.holdOut);
+    });
+    const { totalSteps, regularizer } = planRun(config, Math.floor(trainImages / config.batchSize));
+    if (totalSteps === 0) {
+      throw new UserError(
+        `${id}: ${trainImages} training images are fewer than one batch of ${config.batchSize}; lower batchSize or raise trainFraction`,
+      );
+    }
+    let gradients = 0;
+    for (let step = 0; step < totalSteps; step++)
+      gradients += regularizer(step).active ? GRADIENTS[config.gr] : 1;
+    planned.push({
+      ...cell,
+      config,
+      dataset: spec.dataset,
+      model: modelName(graph.name, spec.dataset),
+      gradientFlops,
+      trainImages,
+      totalSteps,
+      flops: gradients * config.batchSize * gradientFlops,
+    });
+  }
+  return planned;
+}
+
+/** `vit-micro` of the graph `vit-micro-mnist`. */
+export function modelName(graph: string, dataset: DatasetName): string {
+  return graph.endsWith(`-${dataset}`) ? graph.slice(0, -dataset.length - 1) : graph;
+}
+
+async function open(name: string): Promise<{ graph: GraphFolder; gradientFlops: number }> {
+  const graph = await openGraph(name);
+  const { graphs } = buildForSpec(graph, { microBatch: 1, memory: 'fast' });
+  return { graph, gradientFlops: matmulFlops(graphs['loss-grad']) };
+}
+
+function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  const made = known.get(key) ?? make();
+  known.set(key, made);
+  return made;
+}

@@ -1,0 +1,33 @@
+import test from 'ava';
+import { buildGraphs } from '../../../src/artifacts/build.ts';
+import { parseSpec } from '../../../src/artifacts/spec.ts';
+import { groupIndices, groupOf } from '../../../src/run/diagnostics/groups.ts';
+
+const pathsOf = (model: object): string[] => {
+  const image = { channels: 1, height: 8, width: 8 };
+  const spec = parseSpec({ dataset: 'mnist', image, classes: 3, model, microBatch: 2 }, 'spec');
+  return buildGraphs(spec, 2).parameters.map(({ path }) => path);
+};
+
+test('a Vision Transformer has five groups, which hold every parameter once', (t) => {
+  const paths = pathsOf({ kind: 'vit', patch: 4, width: 8, layers: 2, heads: 2 });
+  const groups = groupIndices(paths);
+  t.deepEqual([...groups.keys()], ['embedding', 'norms', 'attention', 'mlp', 'head']);
+  t.deepEqual(
+    [...groups.values()].flat().sort((a, b) => a - b),
+    [...paths.keys()],
+  );
+  t.is(groupOf('block11/attn/key/bias'), 'attention');
+  t.is(groupOf('block11/norm2/scale'), 'norms');
+  t.is(groupOf('norm/bias'), 'norms');
+  t.deepEqual(
+    (groups.get('embedding') ?? []).map((i) => paths[i]),
+    ['embed/kernel', 'embed/bias', 'cls', 'positions'],
+  );
+});
+
+test('any other model has groups, too: the parts at its top, without their numbers', (t) => {
+  const paths = pathsOf({ kind: 'mlp', hidden: [4, 4] });
+  t.deepEqual([...groupIndices(paths).keys()], ['fc', 'head']);
+  t.deepEqual(['stage3/conv/kernel', 'scale', '7/kernel', ''].map(groupOf), ['stage', 'scale', '7', '']);
+});

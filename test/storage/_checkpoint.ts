@@ -1,0 +1,30 @@
+import { parseConfig } from '../../src/config/config.ts';
+import type { Checkpoint } from '../../src/storage/checkpoint.ts';
+
+/** A checkpoint after `step` steps whose `elements` parameters all are `step`. */
+export function checkpointAt(step: number, best: Checkpoint['best'] = null, elements = 8): Checkpoint {
+  const tensors = (value: number) => [
+    { name: 'block0/kernel', shape: [elements / 2, 2], data: new Float32Array(elements).fill(value) },
+    { name: 'head/bias', shape: [1], data: Float32Array.of(-value) },
+  ];
+  return {
+    config: parseConfig({ epochs: 3, gr: 'none' }, 'test'),
+    step,
+    epoch: Math.floor(step / 10),
+    generator: { seed: 7 },
+    best,
+    graph: { name: 'tiny', hash: 'abc', spec: { model: 'mlp', widths: [2] } },
+    dataset: {
+      name: 'mnist',
+      channels: 1,
+      height: 28,
+      width: 28,
+      classes: ['0', '1'],
+      mean: [0.13],
+      std: [0.31],
+      found: '2 images',
+    },
+    parameters: tensors(step),
+    optimizer: { name: 'adamw', slots: { mu: tensors(step + 0.5), nu: tensors(step + 0.25) } },
+  };
+}

@@ -1,7 +1,0 @@
-/** Locks a run's folder, says so, and stays until it is killed. */
-import { lockRun } from '../../src/train/run-lock.ts';
-
-const [folder = ''] = process.argv.slice(2);
-await lockRun(folder);
-process.stdout.write('locked\n');
-setInterval(() => {}, 1000);
