@@ -3,7 +3,7 @@
  * time of a step once it is warm, and of making one ready.
  */
 import { buildGraphs } from '../src/artifacts/build.ts';
-import { describeGraphs } from '../src/artifacts/manifest.ts';
+import { describeGraphs } from '../src/artifacts/image-manifest.ts';
 import { openGraph } from '../src/artifacts/store.node.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
@@ -12,9 +12,9 @@ import { choice, integer, type OptionTable, text } from '../src/config/options.t
 import { UserError } from '../src/errors.ts';
 import { median } from '../src/median.ts';
 import { Random } from '../src/random.ts';
-import { createDeviceTrainer } from '../src/run/device-trainer.ts';
-import { ParameterArrays } from '../src/run/parameters.ts';
-import { planRun } from '../src/run/trainer.ts';
+import { createDeviceTrainer } from '../src/run/images/device-trainer.ts';
+import { ParameterArrays } from '../src/run/images/parameters.ts';
+import { planRun } from '../src/run/images/trainer.ts';
 import { createResidentSession, expectDevice } from '../src/runtime/ort.node.ts';
 import { DEVICES } from '../src/runtime/session.ts';
 import { machineLine } from './bench/machine.ts';

@@ -12,10 +12,10 @@ import { configFor } from '../src/config/config.ts';
 import { integer, type OptionTable } from '../src/config/options.ts';
 import { median } from '../src/median.ts';
 import { Random } from '../src/random.ts';
-import { createEngine, engineGraphs } from '../src/run/engine.ts';
-import { ParameterArrays } from '../src/run/parameters.ts';
+import { createEngine, engineGraphs } from '../src/run/images/engine.ts';
+import { ParameterArrays } from '../src/run/images/parameters.ts';
+import { createTrainer, type Plan } from '../src/run/images/trainer.ts';
 import { prepareRun } from '../src/run/run.node.ts';
-import { createTrainer, type Plan } from '../src/run/trainer.ts';
 import { type Prepared, RUN_FLAGS, timedRun } from './bench/training-run.ts';
 
 const TABLE = {

@@ -28,7 +28,7 @@ export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
 export { UserError } from './errors.ts';
 export { inferenceModel } from './inference/inference-model.ts';
-export { type Init, initialize, type Parameter, Scope } from './layers/scope.ts';
+export { type Init, initialize, type Role, Scope, type Variable } from './layers/scope.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
 export { crossEntropy } from './losses/cross-entropy.ts';
 export { mlp } from './models/mlp.ts';

@@ -8,7 +8,15 @@ import { expectOneOf } from './expect.ts';
 import type { OwnedIndices } from './owned-array.ts';
 
 /** Independent uses of one seed; each gets its own key. */
-export const STREAMS = { init: 1, shuffle: 2, augment: 3, sample: 4, probe: 5, validation: 6 } as const;
+export const STREAMS = {
+  init: 1,
+  shuffle: 2,
+  augment: 3,
+  sample: 4,
+  probe: 5,
+  validation: 6,
+  mask: 7,
+} as const;
 export type Stream = keyof typeof STREAMS;
 const STREAM_NAMES = Object.keys(STREAMS);
 

@@ -4,12 +4,12 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { buildGraphs, type GraphName } from '../src/artifacts/build.ts';
-import { describeGraphs } from '../src/artifacts/manifest.ts';
+import { describeGraphs } from '../src/artifacts/image-manifest.ts';
 import { parseSpec } from '../src/artifacts/spec.ts';
 import { serialize } from '../src/onnx/serialize.ts';
 import { sizeOf } from '../src/onnx/shapes.ts';
-import { createEngine } from '../src/run/engine.ts';
-import { ParameterArrays } from '../src/run/parameters.ts';
+import { createEngine } from '../src/run/images/engine.ts';
+import { ParameterArrays } from '../src/run/images/parameters.ts';
 import { createSession } from '../src/runtime/ort.node.ts';
 import type { Session } from '../src/runtime/session.ts';
 

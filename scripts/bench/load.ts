@@ -1,10 +1,10 @@
 /** ortgrad's side of a piece of work, in a process of its own or in a page. Also for browsers. */
 import type { GraphName } from '../../src/artifacts/build.ts';
 import { parseConfig } from '../../src/config/config.ts';
-import { createEngine, type Engine, type GradientResult } from '../../src/run/engine.ts';
 import { infer } from '../../src/run/evaluate.ts';
-import { ParameterArrays } from '../../src/run/parameters.ts';
-import { createTrainer } from '../../src/run/trainer.ts';
+import { createEngine, type Engine, type GradientResult } from '../../src/run/images/engine.ts';
+import { ParameterArrays } from '../../src/run/images/parameters.ts';
+import { createTrainer } from '../../src/run/images/trainer.ts';
 import type { Session, SessionOptions } from '../../src/runtime/session.ts';
 import type { GrState } from '../../src/step/gr-warmup.ts';
 import type { NamedTensor } from '../../src/storage/safetensors.ts';

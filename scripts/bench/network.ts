@@ -2,17 +2,17 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Variant } from '../../src/artifacts/build.ts';
-import type { Manifest } from '../../src/artifacts/manifest.ts';
+import type { Manifest } from '../../src/artifacts/image-manifest.ts';
 import type { Spec } from '../../src/artifacts/spec.ts';
 import { openGraph } from '../../src/artifacts/store.node.ts';
 import { UserError } from '../../src/errors.ts';
-import { initialize, type Parameter, Scope } from '../../src/layers/scope.ts';
+import { initialize, Scope, type Variable } from '../../src/layers/scope.ts';
 import { decayMask } from '../../src/layers/weight-decay.ts';
 import { crossEntropy } from '../../src/losses/cross-entropy.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { VIT_VARIANTS } from '../../src/models/vit.ts';
 import { type Graph, inlineCalls } from '../../src/onnx/graph.ts';
-import { input } from '../../src/onnx/ops.ts';
+import { input, reduceMean } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { finish, PASS_NAMES } from '../../src/passes/finish.ts';
 import { matmulFlops } from '../../src/passes/flops.ts';
@@ -68,7 +68,7 @@ export function forwardFlops(spec: Spec, batch: number): number {
 export function lossGraph(spec: Spec, batch: number): Graph {
   const { images, logits, parameters } = forward(spec, batch);
   const [labels, smoothing] = [input('labels', [batch], 'int32'), input('label_smoothing', [])];
-  const outputs = { loss: crossEntropy(logits, labels, smoothing) };
+  const outputs = { loss: reduceMean(crossEntropy(logits, labels, { smoothing })) };
   const inputs = [images, labels, smoothing, ...parameters.map(({ value }) => value)];
   return finish({ name: 'loss', inputs, outputs }, { target: 'webgpu', without: PASS_NAMES });
 }
@@ -126,7 +126,7 @@ export function writeInputs(
 function manifestOf(
   { dataset, image, classes }: Spec,
   variant: Variant,
-  parameters: readonly Parameter[],
+  parameters: readonly Variable[],
 ): Manifest {
   const decay = decayMask(parameters.map(({ path: name }) => name));
   const none = { file: '', inputs: [], outputs: [] };

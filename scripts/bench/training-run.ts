@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { integer, type OptionTable, text } from '../../src/config/options.ts';
+import type { Plan } from '../../src/run/images/trainer.ts';
 import { type prepareRun, trainRun } from '../../src/run/run.node.ts';
-import type { Plan } from '../../src/run/trainer.ts';
 
 /** What to train. */
 export const RUN_FLAGS = {

@@ -15,12 +15,12 @@
 import { grad, hvp } from '../autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../autodiff/gradient-norm.ts';
 import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
-import { type Parameter, Scope } from '../layers/scope.ts';
+import { Scope, type Variable } from '../layers/scope.ts';
 import { decayMask } from '../layers/weight-decay.ts';
 import { crossEntropy } from '../losses/cross-entropy.ts';
 import { buildModel } from '../models/index.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
-import { add, concat, identity, input, mul, reshape, slice } from '../onnx/ops.ts';
+import { add, concat, identity, input, mul, reduceMean, reshape, slice } from '../onnx/ops.ts';
 import { type Dim, isOp, type Value } from '../onnx/value.ts';
 import { finish, type PassName, prepare } from '../passes/finish.ts';
 import { FlatLayout } from '../step/flat.ts';
@@ -70,7 +70,7 @@ export interface BuildOptions {
 /** The graphs of a spec by name, and the model's parameters in the order of the graphs' inputs. */
 export interface BuiltGraphs {
   readonly memory: MemoryLevel;
-  readonly parameters: readonly Parameter[];
+  readonly parameters: readonly Variable[];
   readonly graphs: Readonly<Record<GraphName, Graph>>;
 }
 
@@ -130,7 +130,7 @@ interface Loss {
 }
 
 class Builder {
-  readonly parameters: readonly Parameter[];
+  readonly parameters: readonly Variable[];
   readonly #spec: Spec;
   readonly #batch: number;
   readonly #memory: MemoryLevel;
@@ -290,7 +290,10 @@ class Builder {
     const scope = new Scope();
     const logits = buildModel(scope, some, this.#spec.classes, this.#spec.model);
     const known = new Map(scope.parameters.map(({ value }, i) => [value, expectAt(this.#values, i)]));
-    const parts = substitute([crossEntropy(logits, labels, this.#smoothing), logits], known);
+    const parts = substitute(
+      [reduceMean(crossEntropy(logits, labels, { smoothing: this.#smoothing })), logits],
+      known,
+    );
     const first = prepare(parts, [...this.#without, ...without]);
     const results = Array.from({ length: slices }, (_, i) => {
       const range = [i * size, (i + 1) * size] as const;

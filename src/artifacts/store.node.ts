@@ -11,7 +11,7 @@ import { serialize } from '../onnx/serialize.ts';
 import { fileError } from '../system-error.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
 import { type BuiltGraphs, buildGraphs, GRAPH_NAMES, type GraphName, type Variant } from './build.ts';
-import { describeGraphs, type Manifest, parseManifest } from './manifest.ts';
+import { describeGraphs, type Manifest, parseManifest } from './image-manifest.ts';
 import { parseSpec, type Spec } from './spec.ts';
 
 export interface GraphFolder {

@@ -12,6 +12,7 @@ import {
   log,
   mul,
   neg,
+  reduceSum,
   relu,
   reshape,
   sigmoid,
@@ -90,4 +91,14 @@ export function dense(x: Value, kernel: Value, bias: Value): Value {
   }
   const leading = x.shape.slice(0, -1);
   return reshape(gemm(reshape(x, [product(leading), width]), kernel, bias), [...leading, columns]);
+}
+
+/**
+ * The sum of all elements: a float32 scalar. It adds axis by axis, the last first: ONNX Runtime adds a whole tensor up
+ * one element after the other, and four million of them to three digits only.
+ */
+export function total(x: Value): Value {
+  let sum = x;
+  while (sum.shape.length > 0) sum = reduceSum(sum, { axes: [-1] });
+  return sum;
 }

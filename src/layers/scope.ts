@@ -1,9 +1,9 @@
-/** Parameters by path: the one thing that a model passes around besides values. */
+/** Variables by path, random inputs, state: what a model and its loss hand around besides values. */
 import { UserError } from '../errors.ts';
 import { expectNumber, expectOneOf } from '../expect.ts';
-import { input } from '../onnx/ops.ts';
-import { show, sizeOf } from '../onnx/shapes.ts';
-import type { Value } from '../onnx/value.ts';
+import { input, scalar } from '../onnx/ops.ts';
+import { sameShape, show, sizeOf } from '../onnx/shapes.ts';
+import type { Shape, Value } from '../onnx/value.ts';
 import { Random } from '../random.ts';
 
 /** How a parameter starts. `xavier-uniform` (Glorot & Bengio 2010) is of a kernel [in, out]. */
@@ -15,42 +15,170 @@ export type Init =
 
 const INITS = ['zeros', 'ones', 'normal', 'xavier-uniform'] as const satisfies readonly Init['kind'][];
 
-/** A trainable parameter of a model. */
-export interface Parameter {
+/**
+ * What becomes of a variable. `trainable`: the optimizer changes it. `frozen`: it stays. `state`: the model itself says
+ * what follows (`Scope.next`), as the running mean of batch normalization does.
+ */
+export const ROLES = ['trainable', 'frozen', 'state'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** A float32 tensor that a model keeps: an input of its graphs, named by its path. */
+export interface Variable {
   readonly path: string;
   readonly shape: readonly number[];
   readonly init: Init;
+  readonly role: Role;
   readonly value: Value;
 }
 
-/** Names parameters under a path and collects them in the order they are first asked for. */
-export class Scope {
-  readonly #path: string;
-  readonly #parameters: Map<string, Parameter>;
+/** Kept or dropped, at random: a bool input that is true with chance `keep`. */
+export interface RandomMask {
+  /** The input's name: `random/` and its path. */
+  readonly name: string;
+  /** With `example`, its first axis is the batch: every example has a mask of its own. */
+  readonly per: 'example' | 'step';
+  readonly keep: number;
+  readonly value: Value;
+}
 
-  constructor(path = '', parameters = new Map<string, Parameter>()) {
+/** A number that a run may choose, and that evaluation and inference leave at its default: label smoothing. */
+export interface TaskScalar {
+  readonly name: string;
+  readonly default: number;
+  readonly value: Value;
+}
+
+/** What a model has asked for, in the order of asking. */
+class Collected {
+  readonly variables = new Map<string, Variable>();
+  /** By the path of a state variable, what it becomes. */
+  readonly next = new Map<string, Value>();
+  readonly masks = new Map<string, RandomMask>();
+  readonly scalars = new Map<string, TaskScalar>();
+  examplesAreCoupled = false;
+}
+
+export interface ScopeOptions {
+  /** Whether the pass trains, with dropout and statistics of the batch; false for evaluation and inference. */
+  readonly training?: boolean;
+}
+
+/**
+ * A part of a model, by its path: names variables under it and hands out what else a model needs besides its inputs.
+ * One scope and those below it collect what all of them were asked for.
+ */
+export class Scope {
+  readonly training: boolean;
+  readonly #path: string;
+  readonly #collected: Collected;
+
+  constructor({ training = true }: ScopeOptions = {}, path = '', collected = new Collected()) {
+    this.training = training;
     this.#path = path;
-    this.#parameters = parameters;
+    this.#collected = collected;
   }
 
   /** The scope of a part of the model. */
   sub(name: string): Scope {
-    return new Scope(this.#join(name), this.#parameters);
+    return new Scope({ training: this.training }, this.#join(name), this.#collected);
   }
 
-  /** A trainable float32 parameter of this shape. Throws where the path is taken or `init` is not known. */
+  /** A trainable float32 parameter. Throws when the path is taken. */
   param(name: string, shape: readonly number[], init: Init): Value {
-    const path = this.#join(name);
-    if (this.#parameters.has(path)) throw new Error(`scope: expected a new path, got "${path}" again`);
-    expectInit(`scope: ${path}: init`, init);
-    const value = input(path, shape);
-    this.#parameters.set(path, { path, shape, init, value });
+    return this.#variable(name, shape, init, 'trainable');
+  }
+
+  /** A float32 variable that the model changes itself, by `next`. Throws when the path is taken. */
+  state(name: string, shape: readonly number[], init: Init): Value {
+    return this.#variable(name, shape, init, 'state');
+  }
+
+  /**
+   * What a state variable of this model becomes when a training step is taken. Once for each; of the variable's shape.
+   * While not training it does nothing.
+   */
+  next(variable: Value, value: Value): void {
+    const { variables, next } = this.#collected;
+    const state = [...variables.values()].find((each) => each.value === variable);
+    if (state?.role !== 'state') throw new Error('scope: expected a state variable of this model in next');
+    if (next.has(state.path)) throw new Error(`scope: expected one next for ${state.path}, got another`);
+    if (!sameShape(value.shape, state.shape)) {
+      throw new Error(
+        `scope: expected ${show(state.shape)} to follow ${state.path}, got ${show(value.shape)}`,
+      );
+    }
+    if (this.training) next.set(state.path, value);
+  }
+
+  /** Random inputs. They are made from (seed, step, example, path), so that passes over one batch see the same. */
+  get random(): { mask(name: string, shape: Shape, keep: number, per?: RandomMask['per']): Value } {
+    return {
+      /**
+       * A bool value of this shape, each element true with chance `keep`. With `per` 'example' (the default) the first
+       * axis is the batch.
+       */
+      mask: (name, shape, keep, per = 'example') => {
+        const path = `random/${this.#join(name)}`;
+        if (this.#collected.masks.has(path))
+          throw new Error(`scope: expected a new name, got "${path}" again`);
+        if (!(keep > 0 && keep <= 1)) {
+          throw new Error(`scope: ${path}: expected a chance above 0 and at most 1 to keep, got ${keep}`);
+        }
+        const value = input(path, shape, 'bool');
+        this.#collected.masks.set(path, { name: path, per, keep, value });
+        return value;
+      },
+    };
+  }
+
+  /** A float32 scalar that a run chooses by this name; `standard` in evaluation and inference. */
+  scalar(name: string, standard: number): Value {
+    const known = this.#collected.scalars.get(name);
+    if (known) return known.value;
+    const value = this.training ? input(`scalar/${name}`, []) : scalar(standard);
+    this.#collected.scalars.set(name, { name, default: standard, value });
     return value;
   }
 
-  /** In the order in which they were first asked for. */
-  get parameters(): readonly Parameter[] {
-    return [...this.#parameters.values()];
+  /** Says that examples of a batch see each other (batch normalization): a batch is then not cut into slices. */
+  couplesExamples(): void {
+    this.#collected.examplesAreCoupled = true;
+  }
+
+  /** The trainable variables, in the order in which they were first asked for. */
+  get parameters(): readonly Variable[] {
+    return this.variables.filter(({ role }) => role === 'trainable');
+  }
+
+  get variables(): readonly Variable[] {
+    return [...this.#collected.variables.values()];
+  }
+
+  /** What the state variables become, by path. */
+  get nextState(): ReadonlyMap<string, Value> {
+    return this.#collected.next;
+  }
+
+  get masks(): readonly RandomMask[] {
+    return [...this.#collected.masks.values()];
+  }
+
+  get scalars(): readonly TaskScalar[] {
+    return [...this.#collected.scalars.values()];
+  }
+
+  get examplesAreCoupled(): boolean {
+    return this.#collected.examplesAreCoupled;
+  }
+
+  #variable(name: string, shape: readonly number[], init: Init, role: Role): Value {
+    const path = this.#join(name);
+    if (this.#collected.variables.has(path))
+      throw new Error(`scope: expected a new path, got "${path}" again`);
+    expectInit(`scope: ${path}: init`, init);
+    const value = input(path, shape);
+    this.#collected.variables.set(path, { path, shape, init, role, value });
+    return value;
   }
 
   #join(name: string): string {
@@ -102,7 +230,7 @@ export function initialize(
 }
 
 /** FNV-1a over the UTF-16 code units. */
-function hash(text: string): number {
+export function hash(text: string): number {
   let state = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193);
   return state >>> 0;

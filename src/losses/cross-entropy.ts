@@ -1,18 +1,6 @@
 import { lift, sum } from '../autodiff/linear.ts';
-import {
-  add,
-  call,
-  logSoftmax,
-  mul,
-  neg,
-  oneHot,
-  reduceMean,
-  reduceSum,
-  reshape,
-  softmax,
-  sub,
-} from '../onnx/ops.ts';
-import { show, staticShape } from '../onnx/shapes.ts';
+import { add, call, logSoftmax, mul, neg, oneHot, reduceSum, reshape, softmax, sub } from '../onnx/ops.ts';
+import { sameShape, show } from '../onnx/shapes.ts';
 import type { Composite, Value } from '../onnx/value.ts';
 
 const rowSum = (x: Value): Value => reduceSum(x, { axes: [-1] });
@@ -60,18 +48,34 @@ export function softmaxCrossEntropy(logits: Value, target: Value): Value {
   return loss;
 }
 
+export interface CrossEntropyOptions {
+  /** Label smoothing s (Szegedy et al. 2016): the target is 1 − s + s/classes for the label and s/classes elsewhere. */
+  readonly smoothing?: Value | number;
+}
+
 /**
- * Mean softmax cross-entropy with label smoothing s (Szegedy et al. 2016): the target is 1 − s + s/classes for the
- * label and s/classes elsewhere. logits float32 [batch, classes], labels int32 [batch], smoothing a float32
- * scalar → float32 scalar.
+ * Softmax cross-entropy of every row: logits float32 [..., classes] → float32 [...]. The target is a label, int32 or
+ * int64 [...], or a distribution over the classes, float32 of the logits' shape. Throws where they do not fit.
  */
-export function crossEntropy(logits: Value, labels: Value, smoothing: Value): Value {
-  const [batch, classes] = staticShape(logits.shape, 'crossEntropy');
-  if (batch === undefined || classes === undefined || labels.dtype !== 'int32' || labels.shape[0] !== batch) {
+export function crossEntropy(
+  logits: Value,
+  target: Value,
+  { smoothing = 0 }: CrossEntropyOptions = {},
+): Value {
+  const classes = logits.shape.at(-1);
+  const isLabels = target.dtype === 'int32' || target.dtype === 'int64';
+  const wanted = isLabels ? logits.shape.slice(0, -1) : logits.shape;
+  if (
+    typeof classes !== 'number' ||
+    logits.dtype !== 'float32' ||
+    !(isLabels || target.dtype === 'float32') ||
+    !sameShape(target.shape, wanted)
+  ) {
     throw new Error(
-      `crossEntropy: expected logits [batch, classes] and int32 labels [batch], got ${show(logits.shape)} and ${labels.dtype} ${show(labels.shape)}`,
+      `crossEntropy: expected float32 logits [..., classes] and int32 labels [...] or a float32 distribution [..., classes], got ${logits.dtype} ${show(logits.shape)} and ${target.dtype} ${show(target.shape)}`,
     );
   }
-  const target = add(mul(oneHot(labels, classes), sub(1, smoothing)), mul(smoothing, 1 / classes));
-  return reduceMean(softmaxCrossEntropy(logits, target));
+  const distribution = isLabels ? oneHot(target, classes) : target;
+  const smoothed = add(mul(distribution, sub(1, smoothing)), mul(smoothing, 1 / classes));
+  return softmaxCrossEntropy(logits, smoothing === 0 ? distribution : smoothed);
 }

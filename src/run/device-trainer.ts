@@ -1,183 +1,163 @@
 /**
- * The training step on the device: parameters and the optimizer's slots stay there, one graph takes them through gradient,
- * regularizer, clipping and update, and five numbers come back. Also for browsers.
+ * Steps on a device: parameters, state and slots stay there, one graph takes them through derivatives, regularizer,
+ * clipping and update, and a few numbers come back. Also for browsers.
  */
-import { buildStep, parameterLayout } from '../artifacts/build.ts';
+import { type GraphName, groupRates, type ParameterRates, type TaskGraphs } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
-import type { Spec } from '../artifacts/spec.ts';
-import type { TrainConfig } from '../config/config.ts';
-import { UserError } from '../errors.ts';
+import type { Variable } from '../layers/scope.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { FLAGS, type OptionNames, setting } from '../option-names.ts';
-import type { DeviceState, NextState, ResidentSession, Tensor } from '../runtime/session.ts';
-import { ruleOf } from '../step/optimizer.ts';
-import { type Regularizer, traceStep, type UpdateRule } from '../step/program.ts';
-import { regularizerOf, strengthsOf } from './engine.ts';
-import type { ParameterArrays, WeightArrays } from './parameters.ts';
-import {
-  expectFinite,
-  type Measured,
-  type Plan,
-  stepNumbers,
-  stepRecord,
-  type Trainer,
-  type TrainingBatch,
-} from './trainer.ts';
+import { sizeOf } from '../onnx/shapes.ts';
+import type { DeviceState, NextState, ResidentSession, Session, Tensor } from '../runtime/session.ts';
+import type { Arrays } from '../step/host.ts';
+import { traceStep } from '../step/program.ts';
+import { none } from '../step/regularizers/none.ts';
+import { batchFeeds, floatsOf, scalarTensor } from './engine.ts';
+import { expectFinite, type StepPlan, type StepTold, type Trainer } from './trainer.ts';
+import { VariableArrays } from './variables.ts';
 
-export interface DeviceTrainer extends Trainer {
-  /** Copies the state from the device into `parameters.values` and `slots`. */
-  pull(): Promise<void>;
-  release(): Promise<void>;
-}
+/** Stands for no clipping: its quotient by a norm is still a float32. */
+const NO_CLIP = 1e30;
 
 export interface DeviceTrainerOptions {
-  /** Its target must suit the device. */
-  readonly spec: Spec;
+  readonly manifest: Manifest;
+  /** For the device's target; its micro-batch is the batch. */
+  readonly graphs: TaskGraphs;
+  readonly plan: StepPlan;
+  readonly seed: number;
   /** Loads a graph of which the outputs in `next` stay on the device. */
   readonly open: (model: Uint8Array, next: NextState) => Promise<ResidentSession>;
-  /** How errors name options; by their flags by default. */
-  readonly names?: OptionNames;
+  /** Loads a graph that runs beside the steps: that of the weights. */
+  readonly load: (graph: GraphName) => Promise<Session>;
+}
+
+export interface DeviceTrainer extends Trainer {
+  readonly variables: VariableArrays;
 }
 
 /**
- * A trainer whose steps begin with what `parameters` and `slots` hold at the first of them; later they hold what was
- * last pulled. Throws UserError for options that such a step does not have.
+ * A trainer whose steps begin with what its arrays hold at the first of them; later they hold what was last pulled.
+ * The batch goes through in one pass, and what is stepped along cannot be looked at.
  */
-export function createDeviceTrainer(
-  config: TrainConfig,
-  plan: Plan,
-  manifest: Pick<Manifest, 'parameters' | 'image'>,
-  parameters: ParameterArrays,
-  { spec, open, names = FLAGS }: DeviceTrainerOptions,
-): DeviceTrainer {
-  expectDeviceOptions(config, names);
-  const memory = config.memory ?? 'fast';
-  const rule = ruleOf(config);
-  const layout = parameterLayout(manifest.parameters);
-  const slots = Object.fromEntries(rule.slots.map((slot) => [slot, parameters.allocate()]));
-  const arrays: Readonly<Record<string, WeightArrays>> = { theta: parameters.values, ...slots };
-  const next = Object.fromEntries(Object.keys(arrays).map((name) => [name, `${name}_next`]));
-  const sessions = new Map<string, Promise<ResidentSession>>();
+export function createDeviceTrainer(options: DeviceTrainerOptions): DeviceTrainer {
+  const { manifest, graphs, plan, seed, open, load } = options;
+  const variables = new VariableArrays(manifest, plan.rule.slots.length);
+  const rates = ({ path }: Pick<Variable, 'path'>): ParameterRates => {
+    const { learningRate, weightDecay } = expectFound(
+      variables.parameters.find((each) => each.path === path),
+    );
+    return { learningRate, weightDecay };
+  };
+  const { layout } = groupRates(graphs.parameters, rates);
+  const slots = Object.fromEntries(plan.rule.slots.map((slot) => [slot, variables.allocate()]));
+  const vectors: Readonly<Record<string, Arrays>> = { theta: variables.theta, ...slots };
+  const next = Object.fromEntries([
+    ...Object.keys(vectors).map((name) => [name, `${name}_next`]),
+    ...manifest.state.map((path) => [path, `state/${path}_next`]),
+  ]);
+  const sessions = new Map<boolean, Promise<ResidentSession>>();
+  const weights = new Map<string, Promise<Session>>();
   let state: DeviceState | undefined;
 
-  const session = (regularizer: Regularizer): Promise<ResidentSession> => {
-    const write = (): Uint8Array =>
-      serialize(buildStep(spec, config.batchSize, traceStep({ regularizer, rule }), { memory }));
-    const loaded = sessions.get(regularizer.name) ?? open(write(), next);
-    sessions.set(regularizer.name, loaded);
+  const session = (active: boolean): Promise<ResidentSession> => {
+    const regularizer = active ? plan.regularizer : none;
+    const program = traceStep({ regularizer, rule: plan.rule });
+    const loaded = sessions.get(active) ?? open(serialize(graphs.step(program, rates)), next);
+    sessions.set(active, loaded);
     return loaded;
   };
-  const free = async (kinds: Iterable<string>): Promise<void> => {
+  const free = async (kinds: Iterable<boolean>): Promise<void> => {
     for (const kind of [...kinds]) {
       const loaded = sessions.get(kind);
       sessions.delete(kind);
       await (await loaded)?.release();
     }
   };
+  const upload = (to: ResidentSession): DeviceState =>
+    to.upload({
+      ...Object.fromEntries(
+        Object.entries(vectors).map(([name, arrays]): [string, Tensor] => {
+          const data = layout.pack(arrays);
+          return [name, { dtype: 'float32', shape: [data.length], data }];
+        }),
+      ),
+      ...Object.fromEntries(manifest.state.map((path) => [path, expectFound(variables.feeds[path])])),
+    });
+  const fixed = Object.fromEntries(
+    manifest.variables
+      .filter(({ role, path }) => role !== 'trainable' && !manifest.state.includes(path))
+      .map(({ path }) => [path, expectFound(variables.feeds[path])]),
+  );
 
   return {
-    rule,
+    variables,
     slots,
     async step(step, batch) {
-      const regularizer = regularizerOf(config.gr, plan.regularizer(step));
-      const current = await session(regularizer);
-      state ??= current.upload(
-        Object.fromEntries(
-          Object.entries(arrays).map(([name, { views }]) => [name, vector(layout.pack(views))]),
-        ),
-      );
+      const { active, scalars } = plan.strength(step);
+      const current = await session(active);
+      state ??= upload(current);
+      const numbers = {
+        ...(active ? scalars : {}),
+        ...plan.rule.scalars(step + 1),
+        learningRate: plan.learningRate(step),
+        weightDecay: plan.weightDecay,
+        clip: plan.clip > 0 ? plan.clip : NO_CLIP,
+      };
+      const about = { seed, step, ...(plan.scalars && { scalars: plan.scalars }) };
       const result = await current.run(state, {
-        ...batchFeeds(batch, manifest),
-        ...stepScalars(config, plan, step, rule, regularizer),
+        ...(await batchFeeds(manifest, batch, about, (graph) => {
+          const loaded = weights.get(graph) ?? load(graph);
+          weights.set(graph, loaded);
+          return loaded;
+        })),
+        ...fixed,
+        ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, scalarTensor(value)])),
       });
-      const measured = measuredOf(result.outputs);
+      const told = toldBy(result.outputs, manifest);
       try {
-        expectFinite(config, step, batch, measured, names);
+        expectFinite(step, batch, told);
       } catch (error) {
         result.state.dispose(); // the state of before the step is the better one
         throw error;
       }
       state.dispose();
       state = result.state;
-      // Warmup is over, and the memory of its graph is of more use elsewhere.
-      await free([...sessions.keys()].filter((other) => other !== regularizer.name));
-      return stepRecord(config, plan, step, batch, measured);
+      // Warmup is over: its graph's memory is better used.
+      await free([...sessions.keys()].filter((other) => other !== active));
+      return told;
     },
     async pull() {
       const tensors = (await state?.read()) ?? {};
       for (const [name, { data }] of Object.entries(tensors)) {
-        const to = arrays[name];
-        if (!to || !(data instanceof Float32Array)) throw new Error(`internal: a state with ${name}`);
-        layout.unpack(data, to.views);
+        if (!(data instanceof Float32Array)) throw new Error(`internal: a state with ${name}`);
+        const arrays = vectors[name];
+        if (arrays) layout.unpack(data, arrays);
+        else variables.array(name).set(data);
       }
     },
     async release() {
       state?.dispose();
       state = undefined;
       await free(sessions.keys());
+      for (const loaded of weights.values()) await (await loaded).release();
+      weights.clear();
     },
   };
 }
 
-function batchFeeds(
-  { images, labels }: TrainingBatch,
-  { image }: Pick<Manifest, 'image'>,
-): Record<string, Tensor> {
-  const shape = [labels.length, image.channels, image.height, image.width];
-  return {
-    images: { dtype: 'float32', shape, data: images },
-    labels: { dtype: 'int32', shape: [labels.length], data: labels },
-  };
+/** The numbers that a step's graph tells, in its order: loss, two norms, and the metrics' sums. */
+function toldBy(outputs: Readonly<Record<string, Tensor>>, { sums }: Manifest): StepTold {
+  const told = floatsOf(outputs, 'told');
+  let end = 3;
+  const entries = Object.entries(sums.training).map(([name, shape]): [string, Float64Array] => {
+    const begin = end;
+    end += sizeOf(shape);
+    return [name, Float64Array.from(told.subarray(begin, end))];
+  });
+  const [loss = Number.NaN, gradNorm = Number.NaN, regularizedNorm = Number.NaN] = told;
+  return { loss, gradNorm, regularizedNorm, sums: Object.fromEntries(entries) };
 }
 
-/** The inputs of a step's graph that are numbers. */
-function stepScalars(
-  config: TrainConfig,
-  plan: Plan,
-  step: number,
-  rule: UpdateRule,
-  regularizer: Regularizer,
-): Record<string, Tensor> {
-  const strengths = strengthsOf(plan.regularizer(step));
-  const numbers = {
-    label_smoothing: config.labelSmoothing,
-    learningRate: plan.learningRate(step),
-    weightDecay: config.weightDecay,
-    ...stepNumbers(config, rule, step),
-    ...Object.fromEntries(regularizer.scalars.map((name) => [name, strengths[name] ?? 0])),
-  };
-  return Object.fromEntries(
-    Object.entries(numbers).map(([name, value]): [string, Tensor] => [
-      name,
-      { dtype: 'float32', shape: [], data: Float32Array.of(value) },
-    ]),
-  );
-}
-
-function measuredOf({ scores }: Readonly<Record<string, Tensor>>): Measured {
-  if (!(scores?.data instanceof Float32Array)) throw new Error('internal: the graph gave no scores');
-  const [loss = Number.NaN, gradNorm = Number.NaN, grGradNorm = Number.NaN, top1 = 0, top5 = 0] = scores.data;
-  return { loss, gradNorm, grGradNorm, top1, top5 };
-}
-
-function vector(data: Float32Array): Tensor {
-  return { dtype: 'float32', shape: [data.length], data };
-}
-
-/** Throws UserError for options that a step on the device does not have. */
-export function expectDeviceOptions(config: TrainConfig, names: OptionNames = FLAGS): void {
-  const { batchSize, microBatch, diagnosticsEvery, hessianEvery } = config;
-  const elsewhere = setting(names, 'device', 'cpu');
-  if (microBatch !== 0 && microBatch !== batchSize) {
-    throw new UserError(
-      `${setting(names, 'microBatch', microBatch)}: a step on the device takes the whole batch of ${batchSize} at once; leave it out, lower ${names.option('batchSize')}, or take ${elsewhere}`,
-    );
-  }
-  for (const [key, every] of Object.entries({ diagnosticsEvery, hessianEvery })) {
-    if (every > 0) {
-      throw new UserError(
-        `${setting(names, key, every)}: the gradient of a step on the device stays there, where diagnostics cannot read it; leave it out, or take ${elsewhere}`,
-      );
-    }
-  }
+function expectFound<T>(found: T | undefined): T {
+  if (found === undefined) throw new Error('internal: a variable that the manifest does not have');
+  return found;
 }

@@ -1,303 +1,318 @@
 /**
- * Computes the loss of a batch and its derivatives: chooses the graphs, and runs them as often as needed. Knows parameters
- * by path and graphs by their contract (artifacts/build.ts), no models and no optimizers. Also for browsers.
+ * A batch → its loss and derivatives, by whichever graphs and however many runs that takes: micro-batches only add, since
+ * what the loss is divided by is known before the pass. Knows variables by path and graphs by their contract
+ * (artifacts/graphs.ts), and nothing of models, regularizers or optimizers. Also for browsers.
  */
-import type { GraphName } from '../artifacts/build.ts';
+import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
-import type { TrainConfig } from '../config/config.ts';
-import { expectAt } from '../expect.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
-import type { GrKind, GrState } from '../step/gr-warmup.ts';
-import { type Arrays, type HostDerivatives, type HostPlan, planStep } from '../step/host.ts';
-import { type Regularizer, traceGradient } from '../step/program.ts';
-import { exact } from '../step/regularizers/exact.ts';
-import { finiteDifference, sam } from '../step/regularizers/finite-difference.ts';
-import { none } from '../step/regularizers/none.ts';
+import type { Arrays, HostDerivatives } from '../step/host.ts';
 import { combine } from '../step/vectors.ts';
-import type { ParameterArrays } from './parameters.ts';
+import { type Batch, cutFields, type FieldData } from './batch.ts';
+import { drawMask } from './masks.ts';
+import type { VariableArrays } from './variables.ts';
 
-/** Labelled images: float32 [n, channels, height, width], normalised, and int32 [n]. */
-export interface LabelledImages {
-  readonly images: Float32Array;
-  readonly labels: Int32Array;
-}
+type Feeds = Readonly<Record<string, Tensor>>;
+type Outputs = Readonly<Record<string, Tensor>>;
 
-/** What the clean pass over a batch tells. */
-export interface CleanResult {
-  /** The clean loss, the mean over the batch. */
+/** What the first pass over a batch tells. */
+export interface PassResult {
+  /** The clean loss of the whole batch. */
   readonly loss: number;
-  /** Clean logits, float32 [n, classes]. */
-  readonly logits: Float32Array;
+  /** Of the metrics, by `<metric>/<sum>`, added over the batch in float64. */
+  readonly sums: Readonly<Record<string, Float64Array>>;
+  /** What the state variables become, by path. */
+  readonly state: Readonly<Record<string, Float32Array>>;
 }
 
-export interface GradientResult extends CleanResult {
-  /** ‖∇L‖ over all parameters, clean. */
-  readonly gradNorm: number;
-  /** The norm of what `gradients` holds. */
-  readonly grGradNorm: number;
-  /** The inner product of the clean gradient and `gradients`; null where it was not asked for. */
-  readonly grDot: number | null;
-  /** The regularized gradient, one array per parameter in the manifest's order. The caller may overwrite them. */
-  readonly gradients: Arrays;
-}
-
-/** The derivatives of a batch's loss, and what the first of them tells. */
-export interface Pass {
+export interface BatchPass {
   readonly derivatives: HostDerivatives;
-  /** Once the first derivative was taken. */
-  clean(): CleanResult;
+  /** Of the first derivative, once that has been taken. */
+  result(): PassResult;
 }
 
 export interface Engine {
-  /** A pass over a batch, whose size is a multiple of the micro-batch. */
-  pass(batch: LabelledImages): Pass;
-  /** The regularized gradient of such a batch, for the regularizer of a step. */
-  gradient(
-    batch: LabelledImages,
-    regularizer: GrState,
-    /** Whether `grDot` is wanted: a pass over the weights, and another run where one graph gives the rest. */
-    options?: { readonly withDot?: boolean },
-  ): Promise<GradientResult>;
-  /** The Hessian of L times a vector, on such a batch. The caller may overwrite the arrays. */
-  hessianTimes(batch: LabelledImages, vector: Arrays): Promise<Arrays>;
-  /** Releases a graph; it is loaded again when it is next needed. */
-  free(graph: GraphName): Promise<void>;
+  /** The passes over a batch, whose size is a multiple of the micro-batch. `scalars` by name; others have defaults. */
+  pass(batch: Batch, about: { step: number; scalars?: Readonly<Record<string, number>> }): Promise<BatchPass>;
+  /** Lets go of graphs, to be loaded again when they are next needed. */
+  free(graphs: readonly GraphName[]): Promise<void>;
   release(): Promise<void>;
 }
 
 export interface EngineOptions {
   readonly manifest: Manifest;
-  readonly parameters: ParameterArrays;
-  readonly kind: GrKind;
-  readonly labelSmoothing: number;
+  readonly variables: VariableArrays;
+  /** Of the masks. */
+  readonly seed: number;
   /** Loads one of the graphs; called when it is first needed. */
   readonly load: (graph: GraphName) => Promise<Session>;
 }
 
-/** The graphs that a run of a config loads. */
-export function engineGraphs({
-  gr,
-  grWarmup,
-  lambda,
-  batchSize,
-  microBatch,
-  diagnosticsEvery,
-  hessianEvery,
-}: Pick<
-  TrainConfig,
-  'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch' | 'diagnosticsEvery' | 'hessianEvery'
->): GraphName[] {
-  const curvature: readonly GraphName[] = hessianEvery > 0 ? ['hvp'] : [];
-  if (gr !== 'exact') return ['loss-grad', ...curvature];
-  if (microBatch !== batchSize) return ['loss-grad', 'hvp'];
-  // The plain gradient is needed while warmup leaves the penalty out, and for diagnostics beside the regularized one.
-  const steps: readonly GraphName[] =
-    grWarmup === 'none' && lambda !== 0 && diagnosticsEvery === 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
-  return [...steps, ...curvature];
-}
-
-export function createEngine({ manifest, parameters, kind, labelSmoothing, load }: EngineOptions): Engine {
+export function createEngine({ manifest, variables, seed, load }: EngineOptions): Engine {
   const sessions = new Map<GraphName, Promise<Session>>();
   const session = (graph: GraphName): Promise<Session> => {
     const loaded = sessions.get(graph) ?? load(graph);
     sessions.set(graph, loaded);
     return loaded;
   };
-  const free = async (graph: GraphName): Promise<void> => {
-    const loaded = sessions.get(graph);
-    sessions.delete(graph);
-    await (await loaded)?.release();
+  const free = async (graphs: readonly GraphName[]): Promise<void> => {
+    for (const graph of graphs) {
+      const loaded = sessions.get(graph);
+      sessions.delete(graph);
+      await (await loaded)?.release();
+    }
   };
-  const smoothing = scalarTensor(labelSmoothing);
-  const graphs = { manifest, parameters, smoothing, session };
-  /** Of `gradient`: their loops are compiled once. */
-  const plans = new Map<string, HostPlan>();
   return {
-    pass: (batch) => new BatchPass(graphs, batch),
-    async gradient(batch, state, { withDot = false } = {}) {
-      const pass = new BatchPass(graphs, batch);
-      const regularizer = regularizerOf(kind, state);
-      const isWhole = regularizer === exact && pass.derivatives.whole !== undefined;
-      const key = `${regularizer.name} ${withDot} ${isWhole}`;
-      const plan =
-        plans.get(key) ?? planStep(traceGradient({ regularizer, observed: withDot, whole: isWhole }));
-      plans.set(key, plan);
-      let gradients: Arrays = [];
-      const { gradNorm, regularizedNorm, product } = await plan.run({
-        derivatives: pass.derivatives,
-        state: { theta: parameters.values.views },
-        scratch: () => parameters.allocate().views,
-        scalars: { uniform: strengthsOf(state), grouped: {} },
-        beforeUpdate: (_reports, regularized) => {
-          gradients = regularized ?? [];
-        },
-      });
-      return {
-        ...pass.clean(),
-        ...{ gradNorm, grGradNorm: regularizedNorm, grDot: withDot ? product : null, gradients },
-      };
+    async pass(batch, { step, scalars = {} }) {
+      const weights = await weightsOf(manifest, batch, session);
+      return new Pass(
+        { manifest, variables, session, batch, fixed: { ...weights, ...scalarFeeds(manifest, scalars) } },
+        { seed, step },
+      );
     },
-    hessianTimes: (batch, vector) => new BatchPass(graphs, batch).derivatives.hessianTimes(vector),
     free,
-    async release() {
-      for (const graph of [...sessions.keys()]) await free(graph);
-    },
+    release: () => free([...sessions.keys()]),
   };
 }
 
-const REGULARIZERS: Readonly<Record<GrKind, Regularizer>> = { none, exact, fd: finiteDifference, sam };
-
-/** The regularizer of a step: none while it is not active. */
-export function regularizerOf(kind: GrKind, { active }: GrState): Regularizer {
-  return active ? REGULARIZERS[kind] : none;
+/** What the graph of a whole step takes of its batch, which goes through in one pass. */
+export async function batchFeeds(
+  manifest: Manifest,
+  batch: Batch,
+  { scalars = {}, ...random }: { seed: number; step: number; scalars?: Readonly<Record<string, number>> },
+  session: (graph: GraphName) => Promise<Session>,
+): Promise<Record<string, Tensor>> {
+  return {
+    ...(await weightsOf(manifest, batch, session)),
+    ...scalarFeeds(manifest, scalars),
+    ...fieldFeeds(manifest, batch.fields, batch.examples),
+    ...maskFeeds(manifest, { ...random, first: 0, count: batch.examples }),
+  };
 }
 
-/** The numbers that regularizers ask for. */
-export function strengthsOf({ lambda, r, alpha }: GrState): Readonly<Record<string, number>> {
-  return { lambda, r, alpha };
+function maskFeeds({ masks }: Manifest, about: Parameters<typeof drawMask>[1]): Feeds {
+  return Object.fromEntries(masks.map((mask): [string, Tensor] => [mask.name, drawMask(mask, about)]));
 }
 
-interface Graphs {
+/** What the terms of the loss are divided by, for the whole batch: 1 where nothing has a weight. */
+async function weightsOf(
+  manifest: Manifest,
+  batch: Batch,
+  session: (graph: GraphName) => Promise<Session>,
+): Promise<Feeds> {
+  const parts = batch.examples / manifest.microBatch;
+  const weighted = manifest.terms.some((term) => term.weighted);
+  const outputs = weighted
+    ? await runOn(await session('weights'), fieldFeeds(manifest, batch.fields, batch.examples))
+    : {};
+  return Object.fromEntries(
+    manifest.terms.map((term) => {
+      const mean = term.perExample === 0 ? parts : term.perExample * batch.examples;
+      const total = term.weighted ? numberOf(outputs, `weight/${term.name}`) : mean;
+      return [`weight/${term.name}`, scalarTensor(total === 0 ? 1 : total)];
+    }),
+  );
+}
+
+interface PassOptions {
   readonly manifest: Manifest;
-  readonly parameters: ParameterArrays;
-  readonly smoothing: Tensor;
+  readonly variables: VariableArrays;
   readonly session: (graph: GraphName) => Promise<Session>;
+  readonly batch: Batch;
+  /** Scalars and weights. */
+  readonly fixed: Feeds;
 }
 
-type Weights = Readonly<Record<string, Tensor>>;
-
-/** A batch, micro-batch by micro-batch: the mean of what these give. */
-class BatchPass implements Pass {
+class Pass implements BatchPass {
   readonly derivatives: HostDerivatives;
-  readonly #graphs: Graphs;
-  readonly #parts: readonly LabelledImages[];
-  #clean: CleanResult | undefined;
+  readonly #options: PassOptions;
+  readonly #random: { readonly seed: number; readonly step: number };
+  readonly #parts: number;
+  /** Masks, kept for the second pass where the batch goes through in one. */
+  #masks: Feeds | undefined;
+  /** What each micro-batch of the clean pass read of the state, which a pass that goes over it again reads, too. */
+  readonly #stateRead: Feeds[] = [];
+  #result: PassResult | undefined;
 
-  constructor(graphs: Graphs, batch: LabelledImages) {
-    this.#graphs = graphs;
-    this.#parts = microBatches(batch, graphs.manifest);
+  constructor(options: PassOptions, random: { readonly seed: number; readonly step: number }) {
+    const { manifest, batch } = options;
+    if (batch.examples === 0 || batch.examples % manifest.microBatch !== 0) {
+      throw new Error(
+        `internal: a batch of ${batch.examples} is no multiple of the micro-batch ${manifest.microBatch}`,
+      );
+    }
+    this.#options = options;
+    this.#random = random;
+    this.#parts = batch.examples / manifest.microBatch;
     this.derivatives = {
       gradient: (at) => this.#gradient(at),
-      hessianTimes: (vector) => this.#hessianTimes(vector),
-      // Exact GR is one graph's work where that sees the whole batch: 9 units of work instead of 12 in two phases.
-      ...(this.#parts.length === 1 && {
-        whole: (_: string, [lambda = 0]: readonly number[]) => this.#exact(lambda),
+      hessianTimes: (v) => this.#hessianTimes(v),
+      // One graph does everything where it sees the whole batch.
+      ...(this.#parts === 1 && {
+        whole: (_name: string, scalars: readonly number[]) => this.#exact(scalars),
       }),
     };
   }
 
-  clean(): CleanResult {
-    if (!this.#clean) throw new Error('internal: a pass that took no derivative');
-    return this.#clean;
+  result(): PassResult {
+    if (!this.#result) throw new Error('internal: a pass that was not begun');
+    return this.#result;
   }
 
-  /** ∇L of the whole batch: the mean over its micro-batches. */
   async #gradient(at: Arrays | undefined): Promise<Arrays> {
-    const { parameters, session } = this.#graphs;
-    const lossGrad = await session('loss-grad');
+    const { manifest, variables, session } = this.#options;
+    const graph = await session('loss-grad');
+    const weights = at ? variables.feedsAt(at) : variables.feeds;
+    const isClean = this.#result === undefined;
     const outputs: Outputs[] = [];
-    const gradients = await this.#mean('grad', async (part) => {
-      const out = await lossGrad.run(this.#feeds(part, at ? parameters.feedsAt(at) : parameters.feeds));
-      outputs.push(out);
-      return out;
-    });
-    this.#clean ??= cleanResult(outputs);
+    let gradients: Float32Array[] = [];
+    for (let k = 0; k < this.#parts; k++) {
+      const out = await graph.run({ ...weights, ...this.#feeds(k) });
+      if (isClean) {
+        this.#readState(k + 1, out);
+        outputs.push(out);
+      }
+      gradients = accumulate(gradients, arraysOf(out, 'grad', manifest));
+    }
+    if (isClean) this.#result = this.#resultOf(outputs);
     return gradients;
   }
 
   async #hessianTimes(vector: Arrays): Promise<Arrays> {
-    const { manifest, parameters, session } = this.#graphs;
-    const along = manifest.parameters.map(({ path, shape }, i): [string, Tensor] => [
+    const { manifest, variables, session } = this.#options;
+    const graph = await session('hvp');
+    const along = variables.parameters.map(({ path, shape }, k): [string, Tensor] => [
       `vector/${path}`,
-      { dtype: 'float32', shape, data: expectAt(vector, i) },
+      { dtype: 'float32', shape, data: vector[k] ?? new Float32Array() },
     ]);
-    const feeds = { ...parameters.feeds, ...Object.fromEntries(along) };
-    const hvp = await session('hvp');
-    return this.#mean('hvp', (part) => hvp.run(this.#feeds(part, feeds)));
-  }
-
-  async #exact(lambda: number): Promise<{ gradient: Arrays; gradNorm: number }> {
-    const { manifest, parameters, session } = this.#graphs;
-    const [part] = this.#parts;
-    if (!part) throw new Error('internal: a batch without a micro-batch');
-    const feeds = { ...this.#feeds(part, parameters.feeds), lambda: scalarTensor(lambda) };
-    const out = await (await session('gr-exact')).run(feeds);
-    this.#clean ??= cleanResult([out]);
-    return { gradient: collect(out, manifest, 'grad'), gradNorm: number(out, 'grad_norm') };
-  }
-
-  async #mean(prefix: string, run: (part: LabelledImages) => Promise<Outputs>): Promise<Arrays> {
-    let sums: Float32Array[] = [];
-    for (const part of this.#parts) {
-      sums = accumulate(sums, collect(await run(part), this.#graphs.manifest, prefix));
+    const feeds = { ...variables.feeds, ...Object.fromEntries(along) };
+    let products: Float32Array[] = [];
+    for (let k = 0; k < this.#parts; k++) {
+      const out = await graph.run({ ...feeds, ...this.#feeds(k) });
+      products = accumulate(products, arraysOf(out, 'hvp', manifest));
     }
-    const count = this.#parts.length;
-    if (count > 1) for (const sum of sums) combine(sum, 1 / count, sum, 0, sum);
-    return sums;
+    return products;
   }
 
-  #feeds({ images, labels }: LabelledImages, weights: Weights): Record<string, Tensor> {
-    const { image, microBatch } = this.#graphs.manifest;
-    const shape = [microBatch, image.channels, image.height, image.width];
+  async #exact([lambda = 0]: readonly number[]): Promise<{ gradient: Arrays; gradNorm: number }> {
+    const { manifest, variables, session } = this.#options;
+    const graph = await session('gr-exact');
+    const out = await graph.run({ ...variables.feeds, ...this.#feeds(0), lambda: scalarTensor(lambda) });
+    this.#result = this.#resultOf([out]);
+    return { gradient: arraysOf(out, 'grad', manifest), gradNorm: numberOf(out, 'grad_norm') };
+  }
+
+  /** The inputs of a micro-batch beside the parameters. */
+  #feeds(k: number): Feeds {
+    const { manifest, batch, fixed } = this.#options;
+    const size = manifest.microBatch;
+    const fields = cutFields(batch.fields, manifest.fields, k * size, (k + 1) * size);
+    return { ...fixed, ...fieldFeeds(manifest, fields, size), ...this.#masksOf(k), ...this.#stateRead[k] };
+  }
+
+  #masksOf(k: number): Feeds {
+    if (this.#masks) return this.#masks;
+    const { manifest } = this.#options;
+    const count = manifest.microBatch;
+    const feeds = maskFeeds(manifest, { ...this.#random, first: k * count, count });
+    if (this.#parts === 1) this.#masks = feeds;
+    return feeds;
+  }
+
+  /** Clean micro-batches update the state in sequence: number `k` reads what the one before has left. */
+  #readState(k: number, out: Outputs): void {
+    const { manifest } = this.#options;
+    if (manifest.state.length === 0) return;
+    this.#stateRead[k] = Object.fromEntries(
+      manifest.state.map((path) => [path, tensorOf(out, `state/${path}`)]),
+    );
+  }
+
+  #resultOf(outputs: readonly Outputs[]): PassResult {
+    const { manifest } = this.#options;
+    const last = outputs.at(-1) ?? {};
     return {
-      ...weights,
-      images: { dtype: 'float32', shape, data: images },
-      labels: { dtype: 'int32', shape: [microBatch], data: labels },
-      label_smoothing: this.#graphs.smoothing,
+      loss: outputs.reduce((sum, out) => sum + numberOf(out, 'loss'), 0),
+      sums: Object.fromEntries(
+        Object.keys(manifest.sums.training).map((name) => [name, addUp(outputs, `sums/${name}`)]),
+      ),
+      state: Object.fromEntries(manifest.state.map((path) => [path, floatsOf(last, `state/${path}`)])),
     };
   }
 }
 
-function microBatches({ images, labels }: LabelledImages, { microBatch, image }: Manifest): LabelledImages[] {
-  if (labels.length === 0 || labels.length % microBatch !== 0) {
-    throw new Error(`internal: a batch of ${labels.length} is no multiple of the micro-batch ${microBatch}`);
-  }
-  const size = microBatch * image.channels * image.height * image.width;
-  return Array.from({ length: labels.length / microBatch }, (_, k) => ({
-    images: images.subarray(k * size, (k + 1) * size),
-    labels: labels.subarray(k * microBatch, (k + 1) * microBatch),
-  }));
+/** A batch's fields as inputs of a graph. */
+export function fieldFeeds(
+  { fields }: Pick<Manifest, 'fields'>,
+  data: Readonly<Record<string, FieldData>>,
+  examples: number,
+): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, { dtype, shape }]) => {
+      const values = data[name];
+      if (!values) throw new Error(`internal: a batch without ${name}`);
+      return [name, { dtype, shape: [examples, ...shape], data: values }];
+    }),
+  );
 }
 
-type Outputs = Readonly<Record<string, Tensor>>;
-
-function cleanResult(outputs: readonly Outputs[]): CleanResult {
-  const parts = outputs.map((out) => floats(out, 'logits'));
-  const logits = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let end = 0;
-  for (const part of parts) {
-    logits.set(part, end);
-    end += part.length;
-  }
-  return {
-    loss: outputs.reduce((sum, out) => sum + number(out, 'loss') / outputs.length, 0),
-    logits,
-  };
+/** Runs a graph that may take fewer inputs than there are. */
+export function runOn(session: Session, feeds: Feeds): Promise<Record<string, Tensor>> {
+  return session.run(
+    Object.fromEntries(Object.entries(feeds).filter(([name]) => session.inputs.includes(name))),
+  );
 }
 
-function scalarTensor(value: number): Tensor {
+function scalarFeeds({ scalars }: Manifest, given: Readonly<Record<string, number>>): Feeds {
+  return Object.fromEntries(
+    scalars.map(({ name, default: standard }) => [`scalar/${name}`, scalarTensor(given[name] ?? standard)]),
+  );
+}
+
+export function scalarTensor(value: number): Tensor {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
 }
 
-function floats(outputs: Outputs, name: string): Float32Array {
-  const data = outputs[name]?.data;
+/** The sums of an output over several runs, in float64. */
+export function addUp(outputs: readonly Outputs[], name: string): Float64Array {
+  const [first] = outputs;
+  const total = Float64Array.from(first ? floatsOf(first, name) : []);
+  for (const out of outputs.slice(1)) {
+    const values = floatsOf(out, name);
+    for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (values[i] ?? 0);
+  }
+  return total;
+}
+
+function tensorOf(outputs: Outputs, name: string): Tensor {
+  const tensor = outputs[name];
+  if (!tensor) throw new Error(`internal: the graph gave no ${name}`);
+  return tensor;
+}
+
+export function floatsOf(outputs: Outputs, name: string): Float32Array {
+  const { data } = tensorOf(outputs, name);
   if (!(data instanceof Float32Array)) throw new Error(`internal: the graph gave no float32 ${name}`);
   return data;
 }
 
-function number(outputs: Outputs, name: string): number {
-  return floats(outputs, name)[0] ?? Number.NaN;
+export function numberOf(outputs: Outputs, name: string): number {
+  return floatsOf(outputs, name)[0] ?? Number.NaN;
 }
 
-function collect(outputs: Outputs, { parameters }: Manifest, prefix: string): Float32Array[] {
-  return parameters.map(({ path }) => floats(outputs, `${prefix}/${path}`));
+function arraysOf(outputs: Outputs, prefix: string, { variables }: Manifest): Float32Array[] {
+  return variables
+    .filter(({ role }) => role === 'trainable')
+    .map(({ path }) => floatsOf(outputs, `${prefix}/${path}`));
 }
 
-/** The sum, in the arrays given first, which are outputs of a session and so nobody else's. */
+/** The sum, in the first arrays given: a session's outputs are nobody else's. */
 function accumulate(sums: Float32Array[], terms: Float32Array[]): Float32Array[] {
   if (sums.length === 0) return terms;
-  sums.forEach((sum, i) => {
-    combine(sum, 1, sum, 1, expectAt(terms, i));
+  sums.forEach((sum, k) => {
+    const term = terms[k];
+    if (!term) throw new Error('internal: gradients of different parameters');
+    combine(sum, 1, sum, 1, term);
   });
   return sums;
 }

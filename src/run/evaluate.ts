@@ -1,7 +1,7 @@
 /** Loss and accuracy from logits, and a pass over a test set. Also for browsers. */
-import type { Manifest } from '../artifacts/manifest.ts';
+import type { Manifest } from '../artifacts/image-manifest.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
-import type { LabelledImages } from './engine.ts';
+import type { LabelledImages } from './images/engine.ts';
 
 export interface Scores {
   /** Mean cross-entropy, without label smoothing. */

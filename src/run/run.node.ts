@@ -29,16 +29,22 @@ import { createRunFolder, emptyRunFolder, writeConfig } from '../storage/run-fol
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
 import { openTensorBoard } from '../storage/tensorboard.node.ts';
 import { type Best, isBetter } from './best.ts';
-import { createDeviceTrainer, expectDeviceOptions } from './device-trainer.ts';
 import { createGauges } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { createSpikeMarks, SPIKE_WINDOW } from './diagnostics/spikes.ts';
-import { createEngine, engineGraphs, type LabelledImages } from './engine.ts';
 import { evaluate, type Scores } from './evaluate.ts';
+import { createDeviceTrainer, expectDeviceOptions } from './images/device-trainer.ts';
+import { createEngine, engineGraphs, type LabelledImages } from './images/engine.ts';
+import { ParameterArrays, type WeightArrays } from './images/parameters.ts';
+import {
+  createTrainer,
+  expectFiniteScores,
+  expectFiniteState,
+  type Plan,
+  planRun,
+} from './images/trainer.ts';
 import { estimateMemory } from './memory-estimate.ts';
 import { chooseMemory, gigabytes } from './micro-batch.ts';
-import { ParameterArrays, type WeightArrays } from './parameters.ts';
-import { createTrainer, expectFiniteScores, expectFiniteState, type Plan, planRun } from './trainer.ts';
 
 /** How many test images one run of the inference graph holds. */
 export const TEST_BATCH = 100;

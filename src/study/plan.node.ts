@@ -6,8 +6,8 @@ import { openDataset } from '../data/open.node.ts';
 import { heldOutCount } from '../data/subset.ts';
 import { UserError } from '../errors.ts';
 import { matmulFlops } from '../passes/flops.ts';
+import { planRun } from '../run/images/trainer.ts';
 import { datasetSource } from '../run/run.node.ts';
-import { planRun } from '../run/trainer.ts';
 import type { Cell } from './design.ts';
 
 export interface PlannedCell extends Cell {

@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { createSession, expectDevice } from '#runtime';
 import { ensureArtifact } from '../artifacts/store.node.ts';
-import { createEngine } from '../run/engine.ts';
-import { ParameterArrays } from '../run/parameters.ts';
+import { createEngine } from '../run/images/engine.ts';
+import { ParameterArrays } from '../run/images/parameters.ts';
 import { prepareRun } from '../run/run.node.ts';
 import type { PlannedCell } from './plan.node.ts';
 

@@ -65,7 +65,7 @@ const buildMixer: Build = (name, memory, without = []) => {
   const [labels, lambda] = [ops.input('labels', [BATCH], 'int32'), ops.input('lambda', [])];
   const scope = new Scope();
   const forward = mixer(scope, images);
-  const parts = [crossEntropy(forward, labels, ops.scalar(0.1)), forward];
+  const parts = [ops.reduceMean(crossEntropy(forward, labels, { smoothing: 0.1 })), forward];
   const [loss = forward, logits = forward] = prepare(parts, without);
   const values = scope.parameters.map(({ value }) => value);
   const plain = grad(loss, values);

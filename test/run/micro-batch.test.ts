@@ -3,7 +3,7 @@ import { buildGraphs, type Variant } from '../../src/artifacts/build.ts';
 import { parseSpec } from '../../src/artifacts/spec.ts';
 import { configFor } from '../../src/config/config.ts';
 import { UserError } from '../../src/errors.ts';
-import { engineGraphs } from '../../src/run/engine.ts';
+import { engineGraphs } from '../../src/run/images/engine.ts';
 import { estimateMemory } from '../../src/run/memory-estimate.ts';
 import { chooseMemory } from '../../src/run/micro-batch.ts';
 

@@ -3,7 +3,7 @@
  * are written in the page, and the images come with it.
  */
 import { type BuiltGraphs, buildGraphs, type GraphName } from '../../artifacts/build.ts';
-import { describeGraphs } from '../../artifacts/manifest.ts';
+import { describeGraphs } from '../../artifacts/image-manifest.ts';
 import { parseSpec, type Spec } from '../../artifacts/spec.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import {
@@ -20,12 +20,18 @@ import { inferenceModel } from '../../inference/inference-model.ts';
 import { serialize } from '../../onnx/serialize.ts';
 import { setting } from '../../option-names.ts';
 import { isBetter } from '../../run/best.ts';
-import { createDeviceTrainer } from '../../run/device-trainer.ts';
 import { createSpikeMarks } from '../../run/diagnostics/spikes.ts';
-import { createEngine } from '../../run/engine.ts';
 import { evaluate, infer } from '../../run/evaluate.ts';
-import { ParameterArrays } from '../../run/parameters.ts';
-import { createTrainer, expectFiniteScores, type Plan, planRun, type Trainer } from '../../run/trainer.ts';
+import { createDeviceTrainer } from '../../run/images/device-trainer.ts';
+import { createEngine } from '../../run/images/engine.ts';
+import { ParameterArrays } from '../../run/images/parameters.ts';
+import {
+  createTrainer,
+  expectFiniteScores,
+  type Plan,
+  planRun,
+  type Trainer,
+} from '../../run/images/trainer.ts';
 import type { Checkpoint } from '../../storage/checkpoint.ts';
 import { type EvaluationRecord, type MetricsLine, metricsLine } from '../../storage/metrics.ts';
 import { type ArchivedRun, encodeRun } from '../../storage/run-archive.ts';

@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { configFor } from '../../../src/config/config.ts';
 import { createGauges } from '../../../src/run/diagnostics/gauge.ts';
 import { measureHessian } from '../../../src/run/diagnostics/hessian.ts';
-import { createTrainer } from '../../../src/run/trainer.ts';
+import { createTrainer } from '../../../src/run/images/trainer.ts';
 import { batch, golden as network, openGolden } from '../../_golden-vit.ts';
 
 const Group = v.record(v.string(), v.number());

@@ -1,14 +1,14 @@
 /** The arrays of a training run: the parameters and what the optimizer keeps of each. Also for browsers. */
 
-import type { Manifest, ManifestParameter } from '../artifacts/manifest.ts';
-import { UserError } from '../errors.ts';
-import { expectAt } from '../expect.ts';
-import { initialize } from '../layers/scope.ts';
-import { sizeOf } from '../onnx/shapes.ts';
-import type { OwnedFloats } from '../owned-array.ts';
-import type { Tensor } from '../runtime/session.ts';
-import { reserveArrays } from '../step/loops/memory.ts';
-import type { NamedTensor } from '../storage/safetensors.ts';
+import type { Manifest, ManifestParameter } from '../../artifacts/image-manifest.ts';
+import { UserError } from '../../errors.ts';
+import { expectAt } from '../../expect.ts';
+import { initialize } from '../../layers/scope.ts';
+import { sizeOf } from '../../onnx/shapes.ts';
+import type { OwnedFloats } from '../../owned-array.ts';
+import type { Tensor } from '../../runtime/session.ts';
+import { reserveArrays } from '../../step/loops/memory.ts';
+import type { NamedTensor } from '../../storage/safetensors.ts';
 
 /** One number per parameter element: an array for each parameter, in the manifest's order. */
 export interface WeightArrays {

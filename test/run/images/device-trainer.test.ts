@@ -1,10 +1,18 @@
 /** Steps whose state stays on the device are the trainer's: on CPU the same numbers, but for float32 in between. */
 import test, { type ExecutionContext } from 'ava';
-import { parseSpec } from '../../src/artifacts/spec.ts';
-import { UserError } from '../../src/errors.ts';
-import { createDeviceTrainer } from '../../src/run/device-trainer.ts';
-import { createResidentSession, createSession } from '../../src/runtime/ort.node.ts';
-import { batchOf, differences, noise, type Steps, start, stepsInTrainer, stepsOnDevice } from '../_steps.ts';
+import { parseSpec } from '../../../src/artifacts/spec.ts';
+import { UserError } from '../../../src/errors.ts';
+import { createDeviceTrainer } from '../../../src/run/images/device-trainer.ts';
+import { createResidentSession, createSession } from '../../../src/runtime/ort.node.ts';
+import {
+  batchOf,
+  differences,
+  noise,
+  type Steps,
+  start,
+  stepsInTrainer,
+  stepsOnDevice,
+} from '../../_steps.ts';
 
 const device = { device: 'cpu', threads: 1 } as const;
 const image = { channels: 1, height: 8, width: 8 };

@@ -1,7 +1,7 @@
 /** λ, r, α and the learning rate together, as a run's plan gives them: design and paper ramp them over the same steps. */
 import test from 'ava';
-import { configFor } from '../../src/config/config.ts';
-import { planRun } from '../../src/run/trainer.ts';
+import { configFor } from '../../../src/config/config.ts';
+import { planRun } from '../../../src/run/images/trainer.ts';
 
 /** A warmup of 2 epochs of 10 steps: first, middle and last step, the first after it, and half-way through the rest. */
 const STEPS = [0, 10, 19, 20, 60];

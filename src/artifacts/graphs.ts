@@ -1,0 +1,452 @@
+/**
+ * Task → the graphs that training, evaluation and inference run. Their inputs and outputs are the contract between the
+ * graphs and whoever runs them:
+ *
+ * | graph     | inputs beside the variables and the fields | outputs |
+ * |-----------|--------------------------------------------|---------|
+ * | loss-grad | random/…, scalar/…, weight/<term>          | loss, sums/…, grad/<path>, state/<path> |
+ * | gr-exact  | the same, lambda                           | the same (grad/<path> of L + λ‖∇L‖), grad_norm |
+ * | hvp       | the same as loss-grad, vector/<path>       | hvp/<path>: the Hessian of L times the vector |
+ * | evaluate  |                                            | total/<term>, weight/<term>, sums/… |
+ * | weights   | no variables                               | weight/<term> |
+ * | infer     |                                            | what the task predicts |
+ *
+ * Every variable is an input named by its path; `grad` and `hvp` are of the trainable ones. The loss is Σ total/W over
+ * its terms, with W = weight/<term> of the whole batch: what several micro-batches give adds up, without a mean. The
+ * first three are of static size, the others take any number of examples.
+ */
+import { grad, hvp } from '../autodiff/grad.ts';
+import { globalNorm, penalizedGradient } from '../autodiff/gradient-norm.ts';
+import type { Role, Variable } from '../layers/scope.ts';
+import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
+import { add, concat, div, identity, input, mul, reshape, slice } from '../onnx/ops.ts';
+import { sizeOf } from '../onnx/shapes.ts';
+import { type Dim, isOp, type Value } from '../onnx/value.ts';
+import { finish, type PassName, prepare, type Target } from '../passes/finish.ts';
+import { FlatLayout } from '../step/flat.ts';
+import { graphStep } from '../step/graph.ts';
+import { type Program, usesHessian } from '../step/program.ts';
+import type { Task, Values } from '../tasks/task.ts';
+import { type TracedTask, tracePrediction, traceTask } from '../tasks/trace.ts';
+
+export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'evaluate', 'weights', 'infer'] as const;
+export type GraphName = (typeof GRAPH_NAMES)[number];
+
+/**
+ * What to trade time for memory:
+ *
+ * - `fast`: plain gradients go through the model in slices of the batch, which is faster too; exact GR in one.
+ * - `lean`: exact GR in slices too, and activation functions are computed again in the second derivative.
+ * - `remat`: exact GR goes through the model twice, slice by slice, and keeps nothing in between: 12 units of work
+ *   instead of 9, in the memory of a slice.
+ */
+export const MEMORY_LEVELS = ['fast', 'lean', 'remat'] as const;
+export type MemoryLevel = (typeof MEMORY_LEVELS)[number];
+
+/** The fewest rows that a slice's matrix products should have: products of fewer are slower. */
+const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly exact: number }>> = {
+  fast: { gradient: 1000, exact: Number.POSITIVE_INFINITY },
+  lean: { gradient: 500, exact: 1000 },
+  remat: { gradient: 250, exact: 250 },
+};
+const MOST_SLICES = 4;
+
+export interface GraphOptions {
+  /** Examples that one run of a training graph holds. */
+  readonly batch: number;
+  readonly memory?: MemoryLevel;
+  readonly target?: Target;
+  /** Roles of variables other than the model gives them. */
+  readonly roles?: (variable: Variable) => Role;
+  /** Passes to leave out, to see what they are worth. */
+  readonly without?: readonly PassName[];
+}
+
+/** The rates of a parameter in its update: factors of the run's. */
+export interface ParameterRates {
+  readonly learningRate: number;
+  readonly weightDecay: number;
+}
+
+/** The graphs of a task, each written when it is asked for. */
+export class TaskGraphs {
+  readonly memory: MemoryLevel;
+  readonly batch: number;
+  readonly target: Target;
+  /** One training pass over a batch: what its graphs take and give. */
+  readonly pass: TracedTask;
+  readonly parameters: readonly Variable[];
+  readonly #task: Task;
+  readonly #options: GraphOptions;
+  readonly #without: readonly PassName[];
+  /** The most rows that a product of the forward pass has. */
+  readonly #rows: number;
+  /** Of each term, by its name: what its total is divided by. */
+  readonly #weights: Values;
+  readonly #written = new Map<GraphName, Graph>();
+
+  /** Throws an Error that names what in the task is not right. */
+  constructor(task: Task, options: GraphOptions) {
+    const { batch, memory = 'fast', target = 'cpu', roles, without = [] } = options;
+    this.memory = memory;
+    this.batch = batch;
+    this.target = target;
+    this.#task = task;
+    this.#options = options;
+    this.#without = without;
+    this.pass = traceTask(task, { batch, training: true, ...(roles && { roles }) });
+    this.parameters = this.pass.variables.filter(({ role }) => role === 'trainable');
+    this.#weights = Object.fromEntries(
+      this.pass.terms.map(({ name }) => [name, input(`weight/${name}`, [])]),
+    );
+    this.#rows = mostRows(this.pass.terms.map(({ total }) => total));
+    this.#expectReached();
+  }
+
+  graph(name: GraphName): Graph {
+    const graph = this.#written.get(name) ?? this.#write(name);
+    this.#written.set(name, graph);
+    return graph;
+  }
+
+  /**
+   * A whole step as one graph, its state flat vectors (step/flat.ts):
+   *
+   * | inputs                                              | outputs |
+   * |-----------------------------------------------------|---------|
+   * | fields, random/…, scalar/…, weight/…, frozen variables | theta_next, <slot>_next |
+   * | theta, and the slots of the update rule             | told: loss, gradNorm, regularizedNorm, then the sums, flat |
+   * | state/<path>, the program's scalars, learningRate, weightDecay | state/<path>_next |
+   */
+  step(program: Program, rates: (parameter: Variable) => ParameterRates): Graph {
+    const { layout, groups } = groupRates(this.parameters, rates);
+    const state = Object.fromEntries(
+      Object.keys(program.next).map((slot) => [slot, input(slot, [layout.length])]),
+    );
+    const given = { learningRate: input('learningRate', []), weightDecay: input('weightDecay', []) };
+    const scaled = (rate: keyof ParameterRates): (Value | undefined)[] =>
+      groups.map((factors) => (factors[rate] === 0 ? undefined : mul(given[rate], factors[rate])));
+    const slices = this.#slices(usesHessian(program) ? 'exact' : 'gradient');
+    const { loss, sums, nextState } = this.#forward(slices);
+    const gradient = grad(loss, this.#values);
+    const { next, reports, scalars, places } = graphStep(program, {
+      ...{ layout, state, gradient },
+      parameters: this.#values,
+      differentiated: this.#secondTime(gradient, slices),
+      grouped: { learningRate: scaled('learningRate'), weightDecay: scaled('weightDecay') },
+    });
+    const told = [loss, reports.gradNorm, reports.regularizedNorm, ...Object.values(sums)];
+    const outputs = {
+      ...suffixed(next, '_next'),
+      told: concat(
+        told.map((value) => reshape(value, [sizeOf(value.shape)])),
+        0,
+      ),
+      ...suffixed(prefixed('state', nextState), '_next'),
+    };
+    const values = substitute(Object.values(outputs), places);
+    return this.#finish('step', {
+      inputs: [
+        ...this.#inputs,
+        ...this.#others,
+        ...Object.values({ ...state, ...given }),
+        ...scalars.values(),
+      ],
+      outputs: Object.fromEntries(Object.keys(outputs).map((name, i) => [name, at(values, i)])),
+    });
+  }
+
+  #write(name: GraphName): Graph {
+    switch (name) {
+      case 'loss-grad':
+        return this.#lossGrad();
+      case 'gr-exact':
+        return this.#grExact();
+      case 'hvp':
+        return this.#hvp();
+      case 'evaluate':
+        return evaluationGraph(this.#task);
+      case 'weights':
+        return weightsGraph(this.#task);
+      case 'infer':
+        return inferenceGraph(this.#task);
+    }
+  }
+
+  #lossGrad(): Graph {
+    const slices = this.#slices('gradient');
+    const { loss, sums, nextState } = this.#forward(slices);
+    const outputs = {
+      loss,
+      ...prefixed('sums', sums),
+      ...this.#named('grad', grad(loss, this.#values)),
+      ...prefixed('state', nextState),
+    };
+    return this.#finish('loss-grad', { outputs }, slices, ['loss', ...Object.keys(prefixed('sums', sums))]);
+  }
+
+  #grExact(): Graph {
+    const slices = this.#slices('exact');
+    const { loss, sums, nextState } = this.#forward(slices);
+    const gradient = grad(loss, this.#values);
+    const norm = globalNorm(gradient);
+    const lambda = input('lambda', []);
+    const second = this.#secondTime(gradient, slices);
+    const regularized = penalizedGradient(gradient, this.#values, norm, lambda, second);
+    const outputs = {
+      loss,
+      grad_norm: norm,
+      ...prefixed('sums', sums),
+      ...this.#named('grad', regularized),
+      ...prefixed('state', nextState),
+    };
+    const inputs = [...this.#inputs, lambda, ...this.#variables];
+    return this.#finish('gr-exact', { inputs, outputs }, slices, [
+      'grad_norm',
+      ...Object.keys(prefixed('sums', sums)),
+    ]);
+  }
+
+  #hvp(): Graph {
+    const vector = this.parameters.map(({ path, shape }) => input(`vector/${path}`, shape));
+    // A scale folded into a linear layer is a factor of its weights: its tangent would need the gradient of these, which
+    // nothing else here does, and which is as much work again as the forward pass.
+    const { loss } = this.#forward(this.#slices('gradient'), (field) => field, ['norm-into-linear']);
+    const gradient = grad(loss, this.#values);
+    const outputs = this.#named('hvp', hvp(gradient, this.#values, vector));
+    return this.#finish('hvp', { inputs: [...this.#inputs, ...this.#variables, ...vector], outputs });
+  }
+
+  /** The trainable variables' values, in their order. */
+  get #values(): Value[] {
+    return this.parameters.map(({ value }) => value);
+  }
+
+  get #variables(): Value[] {
+    return this.pass.variables.map(({ value }) => value);
+  }
+
+  get #others(): Value[] {
+    return this.pass.variables.filter(({ role }) => role !== 'trainable').map(({ value }) => value);
+  }
+
+  /** The inputs of a pass beside its variables: fields, masks, scalars, weights. */
+  get #inputs(): Value[] {
+    const { fields, masks, scalars } = this.pass;
+    return [
+      ...Object.values(fields),
+      ...masks.map(({ value }) => value),
+      ...scalars.map(({ value }) => value),
+      ...Object.values(this.#weights),
+    ];
+  }
+
+  /** The gradient to be differentiated for exact GR. */
+  #secondTime(gradient: readonly Value[], slices: number): readonly Value[] {
+    if (this.memory !== 'remat' || slices === 1) return gradient;
+    // Through the model again: of equal but other values, so that nothing is shared with the first time.
+    return grad(this.#forward(slices, identity).loss, this.#values);
+  }
+
+  #finish(
+    name: string,
+    graph: { readonly inputs?: readonly Value[]; readonly outputs: Values },
+    slices = 1,
+    early: readonly string[] = [],
+  ): Graph {
+    const inputs = graph.inputs ?? [...this.#inputs, ...this.#variables];
+    // In one slice, remat would keep as much as fast.
+    const recomputes = this.memory === 'lean' || (this.memory === 'remat' && slices === 1);
+    return finish(
+      { name, inputs, outputs: graph.outputs },
+      { target: this.target, without: this.#without, ...(recomputes && { recomputeAfter: early }) },
+    );
+  }
+
+  #named(prefix: string, of: readonly Value[]): Values {
+    return Object.fromEntries(this.parameters.map(({ path }, i) => [`${prefix}/${path}`, at(of, i)]));
+  }
+
+  /** Into how many slices to cut the batch: the most that it divides into with enough rows each. */
+  #slices(work: 'gradient' | 'exact'): number {
+    if (this.pass.coupled || this.pass.nextState.size > 0) return 1;
+    // On a GPU fewer and larger operations are faster: it takes slices only to save memory.
+    if (this.target === 'webgpu' && this.memory === 'fast') return 1;
+    const rows = ROWS[this.memory][work];
+    let slices = 1;
+    for (let count = 2; count <= MOST_SLICES; count++) {
+      if (this.batch % count === 0 && this.#rows / count >= rows) slices = count;
+    }
+    return slices;
+  }
+
+  /**
+   * The loss and the sums, of slices of the batch that go through the model one after the other: each is small enough
+   * for the caches, and the next can use the memory that one leaves. `copy` stands between a field and the model.
+   */
+  #forward(
+    slices: number,
+    copy: (field: Value) => Value = (field) => field,
+    without: readonly PassName[] = [],
+  ): Forward {
+    const { roles } = this.#options;
+    const size = this.batch / slices;
+    // Variables and scalars are those of the first time, found by their names.
+    const traced = traceTask(this.#task, { batch: size, training: true, ...(roles && { roles }) });
+    const known = new Map<Value, Value>();
+    traced.variables.forEach(({ value }, i) => {
+      known.set(value, at(this.#variables, i));
+    });
+    traced.scalars.forEach(({ value }, i) => {
+      known.set(
+        value,
+        at(
+          this.pass.scalars.map((scalar) => scalar.value),
+          i,
+        ),
+      );
+    });
+    const totals = traced.terms.map(({ total }) => total);
+    const sums = Object.values(traced.sums);
+    const states = [...traced.nextState.values()];
+    const parts = prepare(substitute([...totals, ...sums, ...states], known), [...this.#without, ...without]);
+    const results = Array.from({ length: slices }, (_, k) => {
+      const cut = (value: Value): Value => slice(value, 0, k * size, (k + 1) * size);
+      const places = new Map<Value, Value>();
+      for (const [name, value] of Object.entries(traced.fields)) {
+        places.set(value, cut(copy(fieldOf(this.pass.fields, name))));
+      }
+      traced.masks.forEach(({ value, per }, i) => {
+        const whole = at(
+          this.pass.masks.map((mask) => mask.value),
+          i,
+        );
+        places.set(value, per === 'example' ? cut(whole) : whole);
+      });
+      return substitute(parts, places);
+    });
+    const added = parts.map((_, i) => results.map((each) => at(each, i)).reduce((a, b) => add(a, b)));
+    const losses = traced.terms.map(({ name }, i) => div(at(added, i), fieldOf(this.#weights, name)));
+    const names = Object.keys(traced.sums);
+    return {
+      loss: losses.reduce((a, b) => add(a, b)),
+      sums: Object.fromEntries(names.map((name, i) => [name, at(added, totals.length + i)])),
+      nextState: Object.fromEntries(
+        [...traced.nextState.keys()].map((path, i) => [path, at(added, totals.length + sums.length + i)]),
+      ),
+    };
+  }
+
+  #expectReached(): void {
+    const inputs = new Set(
+      topologicalOrder(this.pass.terms.map(({ total }) => total)).flatMap(({ outputs }) => [...outputs]),
+    );
+    if (this.parameters.length === 0) {
+      throw new Error('task: expected at least one trainable variable, got none; freeze fewer');
+    }
+    if (!this.parameters.some(({ value }) => inputs.has(value))) {
+      throw new Error('loss: it depends on no trainable variable, so that there is nothing to learn');
+    }
+  }
+}
+
+interface Forward {
+  readonly loss: Value;
+  readonly sums: Values;
+  readonly nextState: Values;
+}
+
+/** What a whole set is measured with, for any number of examples, in standard ONNX so that it runs wherever ONNX does. */
+function evaluationGraph(task: Task): Graph {
+  const { fields, variables, terms, sums } = traceTask(task, { batch: 'batch', training: false });
+  const weights = terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : []));
+  const outputs = {
+    ...Object.fromEntries(terms.map(({ name, total }) => [`total/${name}`, total])),
+    ...Object.fromEntries(weights),
+    ...prefixed('sums', sums),
+  };
+  const inputs = [...Object.values(fields), ...variables.map(({ value }) => value)];
+  return portable('evaluate', inputs, outputs);
+}
+
+/** The sums of a batch's weights, before its pass. */
+function weightsGraph(task: Task): Graph {
+  const { fields, terms } = traceTask(task, { batch: 'batch', training: true });
+  const weights = terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : []));
+  if (weights.length === 0) throw new Error('internal: a task without weights needs no graph of them');
+  return portable(
+    'weights',
+    reached(
+      Object.values(fields),
+      weights.map(([, value]) => value),
+    ),
+    Object.fromEntries(weights),
+  );
+}
+
+/** What the task predicts, in standard ONNX so that it runs wherever ONNX does. */
+export function inferenceGraph(task: Task, batch: Dim = 'batch'): Graph {
+  const { fields, outputs, variables } = tracePrediction(task, batch);
+  const inputs = [
+    ...reached(Object.values(fields), Object.values(outputs)),
+    ...variables.map(({ value }) => value),
+  ];
+  return portable('infer', inputs, outputs);
+}
+
+function portable(name: string, inputs: readonly Value[], outputs: Values): Graph {
+  const prepared = prepare(Object.values(outputs));
+  const named = Object.fromEntries(Object.keys(outputs).map((output, i) => [output, at(prepared, i)]));
+  return finish({ name, inputs, outputs: named }, { target: 'webgpu' });
+}
+
+/** The inputs that some values depend on. */
+function reached(inputs: readonly Value[], values: readonly Value[]): Value[] {
+  const nodes = new Set(topologicalOrder(values));
+  return inputs.filter(({ node }) => nodes.has(node));
+}
+
+/** Parameters of the same rates together. */
+export function groupRates(
+  parameters: readonly Variable[],
+  rates: (parameter: Variable) => ParameterRates,
+): { readonly layout: FlatLayout; readonly groups: readonly ParameterRates[] } {
+  const groups: ParameterRates[] = [];
+  const placed = parameters.map((parameter) => {
+    const own = rates(parameter);
+    const known = groups.findIndex(
+      ({ learningRate, weightDecay }) => learningRate === own.learningRate && weightDecay === own.weightDecay,
+    );
+    if (known >= 0) return { shape: parameter.shape, group: known };
+    return { shape: parameter.shape, group: groups.push(own) - 1 };
+  });
+  return { layout: new FlatLayout(placed), groups };
+}
+
+function mostRows(values: readonly Value[]): number {
+  let most = 0;
+  for (const node of topologicalOrder(values)) {
+    if (isOp(node, 'Gemm')) most = Math.max(most, Number(node.outputs[0].shape[0]));
+  }
+  return most;
+}
+
+function prefixed(prefix: string, values: Values): Values {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
+}
+
+function suffixed(values: Values, suffix: string): Values {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${name}${suffix}`, value]));
+}
+
+function fieldOf(values: Values, name: string): Value {
+  const value = values[name];
+  if (!value) throw new Error(`internal: no ${name}`);
+  return value;
+}
+
+function at(values: readonly Value[], index: number): Value {
+  const value = values[index];
+  if (!value) throw new Error(`internal: no value ${index}`);
+  return value;
+}

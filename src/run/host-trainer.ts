@@ -1,0 +1,91 @@
+/** Steps on the host: sessions for the derivatives, fused loops over the arrays in between. Also for browsers. */
+import type { GraphName } from '../artifacts/graphs.ts';
+import type { Manifest } from '../artifacts/manifest.ts';
+import type { Session } from '../runtime/session.ts';
+import { type HostPlan, planStep } from '../step/host.ts';
+import { traceStep } from '../step/program.ts';
+import { exact } from '../step/regularizers/exact.ts';
+import { none } from '../step/regularizers/none.ts';
+import { createEngine } from './engine.ts';
+import { expectFinite, ratesAt, type StepPlan, type StepTold, type Trainer } from './trainer.ts';
+import { VariableArrays } from './variables.ts';
+
+export interface HostTrainerOptions {
+  readonly manifest: Manifest;
+  readonly plan: StepPlan;
+  /** Examples of a step, a multiple of the manifest's micro-batch. */
+  readonly batchSize: number;
+  /** Of the masks. */
+  readonly seed: number;
+  /** Loads one of the graphs; called when it is first needed. */
+  readonly load: (graph: GraphName) => Promise<Session>;
+}
+
+export interface HostTrainer extends Trainer {
+  readonly variables: VariableArrays;
+}
+
+export function createHostTrainer({
+  manifest,
+  plan,
+  batchSize,
+  seed,
+  load,
+}: HostTrainerOptions): HostTrainer {
+  const plans = new Map<string, HostPlan>();
+  /** Exact GR is one graph's work where that sees the whole batch: 9 units of work, and 12 in two phases. */
+  const isWhole = plan.regularizer === exact && manifest.microBatch === batchSize;
+  const planOf = (active: boolean, observed: boolean): HostPlan => {
+    const key = `${active} ${observed}`;
+    const regularizer = active ? plan.regularizer : none;
+    const made =
+      plans.get(key) ??
+      planStep(traceStep({ regularizer, rule: plan.rule, observed, whole: active && isWhole && !observed }));
+    plans.set(key, made);
+    return made;
+  };
+  const scratch = Math.max(...[false, true].map((active) => planOf(active, false).scratch));
+  const variables = new VariableArrays(manifest, plan.rule.slots.length + scratch);
+  const slots = Object.fromEntries(plan.rule.slots.map((slot) => [slot, variables.allocate()]));
+  const state = { theta: variables.theta, ...slots };
+  const engine = createEngine({ manifest, variables, seed, load });
+  let wasActive = false;
+
+  return {
+    variables,
+    slots,
+    async step(step, batch, gauge) {
+      const { active, scalars } = plan.strength(step);
+      // Warmup is over: its graph's memory is better used.
+      if (active && !wasActive && isWhole) await engine.free(['loss-grad']);
+      wasActive = active;
+      const pass = await engine.pass(batch, { step, ...(plan.scalars && { scalars: plan.scalars }) });
+      let told: StepTold | undefined;
+      await planOf(active, gauge !== undefined).run({
+        derivatives: pass.derivatives,
+        state,
+        scratch: (index) => variables.scratch(index),
+        scalars: {
+          uniform: {
+            ...scalars,
+            ...plan.rule.scalars(step + 1),
+            clip: plan.clip > 0 ? plan.clip : Number.POSITIVE_INFINITY,
+          },
+          grouped: ratesAt(variables.parameters, plan, step),
+        },
+        beforeUpdate({ product, ...norms }, gradient) {
+          const { loss, sums } = pass.result();
+          told = { loss, sums, ...norms };
+          expectFinite(step, batch, told);
+          if (gauge && gradient) gauge.before({ gradient, theta: variables.theta, told, product });
+        },
+      });
+      gauge?.after({ theta: variables.theta, slots });
+      for (const [path, values] of Object.entries(pass.result().state)) variables.array(path).set(values);
+      if (!told) throw new Error('internal: a step that told nothing');
+      return told;
+    },
+    pull: async () => {},
+    release: () => engine.release(),
+  };
+}

@@ -1,0 +1,31 @@
+/** Telling classes apart: logits against labels. */
+import type { Scope } from '../layers/scope.ts';
+import { crossEntropy } from '../losses/cross-entropy.ts';
+import { accuracy, confusionMatrix, topK } from '../metrics/classification.ts';
+import type { Value } from '../onnx/value.ts';
+import type { Fields, Task, Values } from './task.ts';
+
+export interface ClassificationOptions {
+  /** What the model reads; the field `labels`, int32, is added. */
+  readonly fields: Fields;
+  readonly classes: number;
+  /** Fields → logits float32 [batch, classes]. */
+  readonly model: (scope: Scope, fields: Values) => Value;
+}
+
+/** Cross-entropy with label smoothing that a run chooses, accuracy, and with more than five classes top-5. */
+export function classification({ fields, classes, model }: ClassificationOptions): Task {
+  return {
+    fields: { ...fields, labels: { dtype: 'int32', shape: [] } },
+    predict: (scope, given) => ({ logits: model(scope, given) }),
+    loss: ({ logits }, { labels }, scope) => {
+      if (!logits || !labels) throw new Error('internal: a classification without logits or labels');
+      return crossEntropy(logits, labels, { smoothing: scope.scalar('labelSmoothing', 0) });
+    },
+    metrics: {
+      accuracy: accuracy(),
+      ...(classes > 5 ? { top5: topK(5) } : {}),
+      confusion: confusionMatrix(),
+    },
+  };
+}
