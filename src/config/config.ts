@@ -1,7 +1,7 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
 import { MEMORY_LEVELS } from '../artifacts/build.ts';
 import type { HoldOut } from '../data/dataset.ts';
-import { show, UserError } from '../errors.ts';
+import { messageOf, show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
@@ -45,6 +45,13 @@ export const OPTIONS = {
     help: 'What to train: a folder under graphs/, or the path of a folder with a spec.json.',
     placeholder: 'NAME',
     default: 'vit-micro-mnist',
+  }),
+  model: text({
+    group: 'Run',
+    help: 'A module of your own that exports a task, in place of a graph.',
+    placeholder: 'FILE.js',
+    default: undefined,
+    unset: 'the model of the graph',
   }),
   out: text({
     group: 'Run',
@@ -186,9 +193,36 @@ export const OPTIONS = {
       default: 1,
     },
   ),
+  ema: number(
+    { min: 0, below: 1 },
+    {
+      group: 'Optimizer',
+      help: 'Share that an average of the weights keeps of itself at each step, near 1: 0.9999. The average is saved, evaluated and exported beside the weights. 0 keeps none.',
+      default: 0,
+    },
+  ),
   labelSmoothing: number(
     { min: 0, below: 1 },
     { group: 'Optimizer', help: 'Share of the label spread over all classes.', default: 0 },
+  ),
+
+  initFrom: text({
+    group: 'Weights',
+    help: "Weights to begin from, a .safetensors file: ortgrad's, or a ViT of timm or Hugging Face. A head of another size begins anew.",
+    placeholder: 'FILE',
+    default: undefined,
+    unset: 'random weights',
+  }),
+  freeze: text({
+    group: 'Weights',
+    help: 'Regular expression: weights whose path it finds stay as they are. For example ^(embed|block[0-7])/',
+    placeholder: 'PATTERN',
+    default: undefined,
+    unset: 'all are trained',
+  }),
+  headLrScale: number(
+    { above: 0 },
+    { group: 'Weights', help: "Factor of the learning rate for the head's weights.", default: 1 },
   ),
 
   schedule: choice(['cosine', 'constant', 'step', 'exponential'], {
@@ -364,6 +398,10 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
   const changed = checkOptions(OPTIONS, flags);
   const changeable = Object.entries<OptionTable[string]>(OPTIONS).filter(([, { info }]) => info.resumable);
   for (const [key, value] of Object.entries(changed)) {
+    if (key === 'epochs') {
+      expectExtension(config, value, optionLabel(key));
+      continue;
+    }
     if (value === values[key] || changeable.some(([name]) => name === key)) continue;
     const before = values[key] === undefined ? 'without it' : `with ${show(values[key])}`;
     throw new UserError(
@@ -375,6 +413,20 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
     );
   }
   return resolve({ ...config, ...changed }, FLAGS.option);
+}
+
+/** Throws a UserError where a run cannot be given another number of epochs: the steps taken must stay as they were. */
+function expectExtension({ epochs, schedule }: TrainConfig, value: unknown, label: string): void {
+  if (value === epochs || typeof value !== 'number') return;
+  if (value < epochs) {
+    throw new UserError(
+      `${label}: ${value} is fewer than the ${epochs} epochs that the run was begun with; to end it early, give --max-steps`,
+    );
+  }
+  if (schedule !== 'cosine') return;
+  throw new UserError(
+    `${label}: the cosine schedule spans the ${epochs} epochs that the run was begun with, so more epochs would change the steps that are taken; begin a new run with --init-from, or with --schedule constant, step or exponential, which can be extended`,
+  );
 }
 
 /** The default name of a run's folder: `vit-micro-mnist-exact-20240131-235959`. */
@@ -495,9 +547,18 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
   if (nesterov && momentum === 0) {
     throw new UserError(`${label('nesterov')}: needs a momentum, but ${names.option('momentum')} is 0`);
   }
+  if (config.freeze !== undefined) expectPattern(label('freeze'), config.freeze);
   // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.
   const { gr, grWarmup, lambda, r, alpha } = config;
   grSchedule({ kind: gr, warmup: grWarmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, lambda, r, alpha }, names);
+}
+
+function expectPattern(label: string, pattern: string): void {
+  try {
+    new RegExp(pattern);
+  } catch (error) {
+    throw new UserError(`${label}: expected a regular expression, got ${show(pattern)}: ${messageOf(error)}`);
+  }
 }
 
 /** `a, b or c`. */

@@ -12,11 +12,8 @@ import type { Arrays } from '../step/host.ts';
 import { traceStep } from '../step/program.ts';
 import { none } from '../step/regularizers/none.ts';
 import { batchFeeds, floatsOf, scalarTensor } from './engine.ts';
-import { expectFinite, type StepPlan, type StepTold, type Trainer } from './trainer.ts';
+import { expectFinite, type StepPlan, type StepTold, stepNumbers, type Trainer } from './trainer.ts';
 import { VariableArrays } from './variables.ts';
-
-/** Stands for no clipping: its quotient by a norm is still a float32. */
-const NO_CLIP = 1e30;
 
 export interface DeviceTrainerOptions {
   readonly manifest: Manifest;
@@ -30,15 +27,11 @@ export interface DeviceTrainerOptions {
   readonly load: (graph: GraphName) => Promise<Session>;
 }
 
-export interface DeviceTrainer extends Trainer {
-  readonly variables: VariableArrays;
-}
-
 /**
  * A trainer whose steps begin with what its arrays hold at the first of them; later they hold what was last pulled.
  * The batch goes through in one pass, and what is stepped along cannot be looked at.
  */
-export function createDeviceTrainer(options: DeviceTrainerOptions): DeviceTrainer {
+export function createDeviceTrainer(options: DeviceTrainerOptions): Trainer {
   const { manifest, graphs, plan, seed, open, load } = options;
   const variables = new VariableArrays(manifest, plan.rule.slots.length);
   const rates = ({ path }: Pick<Variable, 'path'>): ParameterRates => {
@@ -90,17 +83,19 @@ export function createDeviceTrainer(options: DeviceTrainerOptions): DeviceTraine
 
   return {
     variables,
+    rule: plan.rule,
     slots,
     async step(step, batch) {
       const { active, scalars } = plan.strength(step);
       const current = await session(active);
       state ??= upload(current);
       const numbers = {
-        ...(active ? scalars : {}),
-        ...plan.rule.scalars(step + 1),
+        ...(active
+          ? Object.fromEntries(plan.regularizer.scalars.map((name) => [name, scalars[name] ?? 0]))
+          : {}),
+        ...stepNumbers(plan, step),
         learningRate: plan.learningRate(step),
         weightDecay: plan.weightDecay,
-        clip: plan.clip > 0 ? plan.clip : NO_CLIP,
       };
       const about = { seed, step, ...(plan.scalars && { scalars: plan.scalars }) };
       const result = await current.run(state, {
@@ -114,7 +109,7 @@ export function createDeviceTrainer(options: DeviceTrainerOptions): DeviceTraine
       });
       const told = toldBy(result.outputs, manifest);
       try {
-        expectFinite(step, batch, told);
+        expectFinite(step, batch, told, plan.remedies);
       } catch (error) {
         result.state.dispose(); // the state of before the step is the better one
         throw error;
@@ -125,6 +120,10 @@ export function createDeviceTrainer(options: DeviceTrainerOptions): DeviceTraine
       await free([...sessions.keys()].filter((other) => other !== active));
       return told;
     },
+    hessianTimes: () => {
+      throw new Error('internal: derivatives of a step on a device stay there');
+    },
+    freeHessian: async () => {},
     async pull() {
       const tensors = (await state?.read()) ?? {};
       for (const [name, { data }] of Object.entries(tensors)) {

@@ -1,13 +1,22 @@
 /** Steps on the host: sessions for the derivatives, fused loops over the arrays in between. Also for browsers. */
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
+import { expectAt } from '../expect.ts';
 import type { Session } from '../runtime/session.ts';
-import { type HostPlan, planStep } from '../step/host.ts';
+import { type Arrays, type HostPlan, planStep } from '../step/host.ts';
 import { traceStep } from '../step/program.ts';
 import { exact } from '../step/regularizers/exact.ts';
 import { none } from '../step/regularizers/none.ts';
 import { createEngine } from './engine.ts';
-import { expectFinite, ratesAt, type StepPlan, type StepTold, type Trainer } from './trainer.ts';
+import {
+  expectFinite,
+  ratesAt,
+  type StepPlan,
+  type StepTold,
+  stepNumbers,
+  type Trainer,
+  type UpdateArrays,
+} from './trainer.ts';
 import { VariableArrays } from './variables.ts';
 
 export interface HostTrainerOptions {
@@ -21,17 +30,7 @@ export interface HostTrainerOptions {
   readonly load: (graph: GraphName) => Promise<Session>;
 }
 
-export interface HostTrainer extends Trainer {
-  readonly variables: VariableArrays;
-}
-
-export function createHostTrainer({
-  manifest,
-  plan,
-  batchSize,
-  seed,
-  load,
-}: HostTrainerOptions): HostTrainer {
+export function createHostTrainer({ manifest, plan, batchSize, seed, load }: HostTrainerOptions): Trainer {
   const plans = new Map<string, HostPlan>();
   /** Exact GR is one graph's work where that sees the whole batch: 9 units of work, and 12 in two phases. */
   const isWhole = plan.regularizer === exact && manifest.microBatch === batchSize;
@@ -50,9 +49,17 @@ export function createHostTrainer({
   const state = { theta: variables.theta, ...slots };
   const engine = createEngine({ manifest, variables, seed, load });
   let wasActive = false;
+  let regularized: Arrays = [];
+  const arraysOf = (k: number, count: number): UpdateArrays => ({
+    param: expectAt(variables.theta, k),
+    grad: expectAt(regularized, k),
+    slots: Object.fromEntries(Object.entries(slots).map(([name, arrays]) => [name, expectAt(arrays, k)])),
+    count,
+  });
 
   return {
     variables,
+    rule: plan.rule,
     slots,
     async step(step, batch, gauge) {
       const { active, scalars } = plan.strength(step);
@@ -66,24 +73,31 @@ export function createHostTrainer({
         state,
         scratch: (index) => variables.scratch(index),
         scalars: {
-          uniform: {
-            ...scalars,
-            ...plan.rule.scalars(step + 1),
-            clip: plan.clip > 0 ? plan.clip : Number.POSITIVE_INFINITY,
-          },
+          uniform: { ...scalars, ...stepNumbers(plan, step) },
           grouped: ratesAt(variables.parameters, plan, step),
         },
-        beforeUpdate({ product, ...norms }, gradient) {
+        beforeUpdate({ product, ...norms }, gradients = []) {
           const { loss, sums } = pass.result();
           told = { loss, sums, ...norms };
-          expectFinite(step, batch, told);
-          if (gauge && gradient) gauge.before({ gradient, theta: variables.theta, told, product });
+          expectFinite(step, batch, told, plan.remedies);
+          gauge?.gradient({ product, ...norms });
+          regularized = gradients;
         },
+        ...(gauge && {
+          aroundUpdate: (k: number, apply: () => void) => gauge.update(k, arraysOf(k, step + 1), apply),
+        }),
       });
-      gauge?.after({ theta: variables.theta, slots });
       for (const [path, values] of Object.entries(pass.result().state)) variables.array(path).set(values);
       if (!told) throw new Error('internal: a step that told nothing');
       return told;
+    },
+    async hessianTimes(batch, vector) {
+      const pass = await engine.pass(batch, { step: 0, ...(plan.scalars && { scalars: plan.scalars }) });
+      return pass.derivatives.hessianTimes(vector);
+    },
+    async freeHessian() {
+      // Exact GR in two phases uses its graph, too.
+      if (plan.regularizer !== exact || isWhole) await engine.free(['hvp']);
     },
     pull: async () => {},
     release: () => engine.release(),

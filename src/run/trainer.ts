@@ -1,10 +1,12 @@
 /** Training steps: what they are asked for and what they tell, whoever takes them. Also for browsers. */
 import type { ManifestVariable } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
-import type { Arrays } from '../step/host.ts';
+import { expectAt } from '../expect.ts';
+import type { Arrays, Reports } from '../step/host.ts';
 import type { Regularizer, UpdateRule } from '../step/program.ts';
 import type { Schedule } from '../step/schedule.ts';
 import type { Batch } from './batch.ts';
+import type { VariableArrays } from './variables.ts';
 
 /** How strong a regularizer is at a step. */
 export interface Strength {
@@ -25,6 +27,8 @@ export interface StepPlan {
   readonly clip: number;
   /** Scalars of the task, by name; others have their defaults. */
   readonly scalars?: Readonly<Record<string, number>>;
+  /** What to try when it diverges, at the end of the error's line. */
+  readonly remedies?: string;
 }
 
 /** What a step tells of its batch. */
@@ -39,44 +43,75 @@ export interface StepTold {
   readonly sums: Readonly<Record<string, Float64Array>>;
 }
 
-/** Looks on while a step is taken. */
+/** Measures a step. */
 export interface StepGauge {
-  /** Before the update: what is stepped along, the parameters, and the inner product of the two gradients. */
-  before(seen: {
-    readonly gradient: Arrays;
-    readonly theta: Arrays;
-    readonly told: StepTold;
-    readonly product: number;
-  }): void;
-  /** After it. */
-  after(seen: { readonly theta: Arrays; readonly slots: Readonly<Record<string, Arrays>> }): void;
+  /** Called before the update, with the norms of the clean and the regularized gradient and their inner product. */
+  gradient(reports: Reports): void;
+  /** Called in place of each parameter's update, which is `apply`; `count` steps are taken with it. */
+  update(index: number, arrays: UpdateArrays, apply: () => void): void;
+}
+
+/** What an update of a parameter reads and changes. */
+export interface UpdateArrays {
+  readonly param: Float32Array;
+  /** Of the regularized gradient. */
+  readonly grad: Float32Array;
+  readonly slots: Readonly<Record<string, Float32Array>>;
+  readonly count: number;
 }
 
 export interface Trainer {
+  readonly variables: VariableArrays;
+  readonly rule: UpdateRule;
   /** What the update rule keeps of each parameter, by slot. */
   readonly slots: Readonly<Record<string, Arrays>>;
-  /** Updates parameters and state with the batch of step `step`, counted from 0. Throws DivergedError before any change. */
+  /**
+   * Updates parameters and state with the batch of step `step`, counted from 0. Throws DivergedError before any change.
+   * A trainer on a device takes no gauge.
+   */
   step(step: number, batch: Batch, gauge?: StepGauge): Promise<StepTold>;
-  /** Brings what lies on a device into the arrays of `slots` and of the variables. */
+  /** The Hessian of L times a vector, on the batch. Throws on a device. */
+  hessianTimes(batch: Batch, vector: Arrays): Promise<Arrays>;
+  /** Releases a graph that the next steps do not need, where one is held for something else. */
+  freeHessian(): Promise<void>;
+  /** Copies what lies on a device into the arrays of `slots` and of the variables. */
   pull(): Promise<void>;
   release(): Promise<void>;
 }
 
-/** The loss or the gradient is not finite: there is nothing to go on from. Nothing was changed. */
+/** The loss, a gradient, a parameter or an evaluation is not finite: there is nothing to go on from. */
 export class DivergedError extends UserError {}
 
 export function expectFinite(
   step: number,
   batch: Pick<Batch, 'epoch' | 'step'>,
   { loss, gradNorm, regularizedNorm }: Pick<StepTold, 'loss' | 'gradNorm' | 'regularizedNorm'>,
+  remedies = '',
 ): void {
   if (Number.isFinite(loss) && Number.isFinite(regularizedNorm)) return;
   const what = Number.isFinite(loss)
     ? `gradient norm ${Number.isFinite(gradNorm) ? regularizedNorm : gradNorm}`
     : `loss ${loss}`;
   throw new DivergedError(
-    `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}`,
+    `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}${remedies}`,
   );
+}
+
+/** Stands for no clipping: its quotient by a norm is still a float32. */
+const NO_CLIP = 1e30;
+
+/** The numbers of a step that are the same for all parameters. */
+export function stepNumbers({ rule, clip }: StepPlan, step: number): Record<string, number> {
+  return { ...rule.scalars(step + 1), clip: clip > 0 ? clip : NO_CLIP };
+}
+
+/** The slots of a rule before the first step: zeros, or the parameters themselves where the rule says so. */
+export function beginSlots({ rule, slots, variables }: Pick<Trainer, 'rule' | 'slots' | 'variables'>): void {
+  for (const slot of rule.copies ?? []) {
+    slots[slot]?.forEach((array, k) => {
+      array.set(expectAt(variables.theta, k));
+    });
+  }
 }
 
 /** The rates of every parameter at a step. */

@@ -1,0 +1,80 @@
+/** A run's length, and what varies over its steps, from its options. Also for browsers. */
+import type { TrainConfig } from '../config/config.ts';
+import { type GrSchedule, type GrState, grSchedule } from '../step/gr-warmup.ts';
+import { ruleOf } from '../step/optimizer.ts';
+import type { Regularizer } from '../step/program.ts';
+import { exact } from '../step/regularizers/exact.ts';
+import { finiteDifference, sam } from '../step/regularizers/finite-difference.ts';
+import { none } from '../step/regularizers/none.ts';
+import { ema } from '../step/rules/ema.ts';
+import { learningRateSchedule, type Schedule } from '../step/schedule.ts';
+import type { StepPlan } from './trainer.ts';
+
+/** The length of a run, and what varies in it as functions of the step. */
+export interface Plan {
+  readonly stepsPerEpoch: number;
+  readonly totalSteps: number;
+  /** Of the learning rate and of the regularizer alike. */
+  readonly warmupSteps: number;
+  readonly learningRate: Schedule;
+  readonly regularizer: GrSchedule;
+}
+
+export function planRun(config: TrainConfig, stepsPerEpoch: number): Plan {
+  const totalSteps = config.epochs * stepsPerEpoch;
+  const warmupSteps = Math.round(config.warmupEpochs * stepsPerEpoch);
+  return {
+    stepsPerEpoch,
+    totalSteps,
+    warmupSteps,
+    learningRate: learningRateSchedule({
+      kind: config.schedule,
+      peak: config.learningRate,
+      warmupSteps,
+      totalSteps,
+      stepSize: Math.max(1, Math.round(config.stepEpochs * stepsPerEpoch)),
+      gamma: config.gamma,
+    }),
+    regularizer: grSchedule({
+      kind: config.gr,
+      warmup: config.grWarmup,
+      warmupSteps,
+      lambda: config.lambda,
+      r: config.r,
+      alpha: config.alpha,
+    }),
+  };
+}
+
+const REGULARIZERS: Readonly<Record<TrainConfig['gr'], Regularizer>> = {
+  none,
+  exact,
+  fd: finiteDifference,
+  sam,
+};
+
+/** What the trainer is asked for in a run of these options. */
+export function stepPlanOf(config: TrainConfig, { learningRate, regularizer }: Plan): StepPlan {
+  const rule = ruleOf(config);
+  return {
+    regularizer: REGULARIZERS[config.gr],
+    strength(step) {
+      const { active, ...scalars } = regularizer(step);
+      return { active, scalars };
+    },
+    rule: config.ema > 0 ? ema(rule, config.ema) : rule,
+    learningRate,
+    weightDecay: config.weightDecay,
+    clip: config.clip,
+    scalars: { labelSmoothing: config.labelSmoothing },
+  };
+}
+
+/** What of the regularizer is in force at a step, as a record tells it: null where the method has no such number. */
+export function inForce(
+  kind: TrainConfig['gr'],
+  { lambda, r, alpha }: Omit<GrState, 'active'>,
+): { readonly lambda: number | null; readonly r: number | null; readonly alpha: number | null } {
+  if (kind === 'none') return { lambda: null, r: null, alpha: null };
+  return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
+}
