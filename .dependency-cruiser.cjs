@@ -7,6 +7,7 @@ const LAYERS = [
   ['autodiff'],
   ['passes', 'step', 'losses', 'layers'],
   ['models'],
+  ['metrics', 'tasks'],
   ['artifacts'],
   ['runtime', 'data'],
   ['config'],

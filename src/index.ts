@@ -12,7 +12,6 @@ export {
   GRAPH_NAMES,
   type GraphName,
 } from './artifacts/build.ts';
-export { parseSpec, type Spec } from './artifacts/spec.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
 export {
   dense,
@@ -46,3 +45,4 @@ export { clipScale } from './step/clip.ts';
 export { type GrState, grSchedule } from './step/gr-warmup.ts';
 export { createOptimizer, type Optimizer } from './step/optimizer.ts';
 export { learningRateSchedule, type Schedule } from './step/schedule.ts';
+export { parseSpec, type Spec } from './tasks/spec.ts';

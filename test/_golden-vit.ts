@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { buildGraphs, type GraphName } from '../src/artifacts/build.ts';
 import { describeGraphs } from '../src/artifacts/image-manifest.ts';
-import { parseSpec } from '../src/artifacts/spec.ts';
 import { serialize } from '../src/onnx/serialize.ts';
 import { sizeOf } from '../src/onnx/shapes.ts';
 import { createEngine } from '../src/run/images/engine.ts';
 import { ParameterArrays } from '../src/run/images/parameters.ts';
 import { createSession } from '../src/runtime/ort.node.ts';
 import type { Session } from '../src/runtime/session.ts';
+import { parseSpec } from '../src/tasks/spec.ts';
 
 const numbers = v.array(v.number());
 const Golden = v.object({

@@ -1,7 +1,6 @@
 /** A few steps of training from a seed, by the engine and optimizer of node or on a device; also runs in a page. */
 import { buildGraphs } from '../src/artifacts/build.ts';
 import { describeGraphs } from '../src/artifacts/image-manifest.ts';
-import type { Spec } from '../src/artifacts/spec.ts';
 import { configFor, type TrainConfig } from '../src/config/config.ts';
 import { serialize } from '../src/onnx/serialize.ts';
 import { createDeviceTrainer, type DeviceTrainerOptions } from '../src/run/images/device-trainer.ts';
@@ -9,6 +8,7 @@ import { createEngine } from '../src/run/images/engine.ts';
 import { ParameterArrays, type WeightArrays } from '../src/run/images/parameters.ts';
 import { createTrainer, planRun, type StepRecord, type TrainingBatch } from '../src/run/images/trainer.ts';
 import type { Session } from '../src/runtime/session.ts';
+import type { Spec } from '../src/tasks/spec.ts';
 
 export interface Steps {
   readonly spec: Spec;

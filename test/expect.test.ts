@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import test from 'ava';
 import { createSession } from '#runtime';
 import { buildGraph, buildGraphs } from '../src/artifacts/build.ts';
-import { parseSpec } from '../src/artifacts/spec.ts';
 import { openLoader } from '../src/data/loader.node.ts';
 import { openDataset } from '../src/data/open.node.ts';
 import { UserError } from '../src/errors.ts';
@@ -20,6 +19,7 @@ import { grSchedule } from '../src/step/gr-warmup.ts';
 import { createOptimizer } from '../src/step/optimizer.ts';
 import { learningRateSchedule } from '../src/step/schedule.ts';
 import { saveCheckpoint } from '../src/storage/checkpoint-folder.node.ts';
+import { parseSpec } from '../src/tasks/spec.ts';
 import { checkpointAt } from './storage/_checkpoint.ts';
 import { temporaryFolder } from './storage/_records.ts';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import type { BuildOptions, GraphName } from '../../src/artifacts/build.ts';
-import type { Spec } from '../../src/artifacts/spec.ts';
+import type { Spec } from '../../src/tasks/spec.ts';
 
 export interface GenerateRequest {
   readonly spec: Spec;

@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { buildGraph } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { median } from '../../src/median.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 import type { GenerateRequest } from './generate.ts';
 import { lossGraph } from './network.ts';
 

@@ -3,7 +3,6 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Variant } from '../../src/artifacts/build.ts';
 import type { Manifest } from '../../src/artifacts/image-manifest.ts';
-import type { Spec } from '../../src/artifacts/spec.ts';
 import { openGraph } from '../../src/artifacts/store.node.ts';
 import { UserError } from '../../src/errors.ts';
 import { initialize, Scope, type Variable } from '../../src/layers/scope.ts';
@@ -18,6 +17,7 @@ import { finish, PASS_NAMES } from '../../src/passes/finish.ts';
 import { matmulFlops } from '../../src/passes/flops.ts';
 import { Random } from '../../src/random.ts';
 import { encodeSafetensors } from '../../src/storage/safetensors.ts';
+import type { Spec } from '../../src/tasks/spec.ts';
 import type { Job } from './protocol.ts';
 
 type VitModel = Extract<Spec['model'], { readonly kind: 'vit' }>;

@@ -26,7 +26,7 @@ import { finish, type PassName, prepare } from '../passes/finish.ts';
 import { FlatLayout } from '../step/flat.ts';
 import { graphStep } from '../step/graph.ts';
 import { type Program, usesHessian } from '../step/program.ts';
-import type { Spec } from './spec.ts';
+import type { Spec } from '../tasks/spec.ts';
 import { topCounts } from './top-counts.ts';
 
 /** The graphs of a spec; their inputs and outputs are in the table above. */

@@ -3,8 +3,8 @@ import * as v from 'valibot';
 import { mismatch, UserError } from '../errors.ts';
 import { decayMask } from '../layers/weight-decay.ts';
 import { isOp, type Value } from '../onnx/value.ts';
+import type { Spec } from '../tasks/spec.ts';
 import { type BuiltGraphs, GRAPH_NAMES, type GraphName, MEMORY_LEVELS } from './build.ts';
-import type { Spec } from './spec.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const tensor = v.object({

@@ -3,7 +3,7 @@
  * of how they were made.
  */
 import * as v from 'valibot';
-import { UserError } from '../errors.ts';
+import { mismatch, UserError } from '../errors.ts';
 import { ROLES, type Variable } from '../layers/scope.ts';
 import { staticShape } from '../onnx/shapes.ts';
 import { isOp, type Value } from '../onnx/value.ts';
@@ -18,7 +18,13 @@ const tensor = v.object({
   dtype: v.string(),
   shape: v.array(v.union([count, v.string()])),
 });
-const graph = v.object({ file: v.string(), inputs: v.array(tensor), outputs: v.array(tensor) });
+const graph = v.object({
+  file: v.string(),
+  inputs: v.array(tensor),
+  outputs: v.array(tensor),
+  /** Of the file's bytes, once it is written. */
+  sha256: v.optional(v.string()),
+});
 
 const init = v.variant('kind', [
   v.object({ kind: v.literal('zeros') }),
@@ -150,7 +156,7 @@ export function parseManifest(json: unknown, origin: string): Manifest {
   if (result.success) return result.output;
   const [issue] = result.issues;
   throw new UserError(
-    `${origin}: ${v.getDotPath(issue) ?? 'file'}: ${issue.message}; run \`npm run graphs\` to write it anew`,
+    `${origin}: ${v.getDotPath(issue) ?? 'file'}: ${mismatch(issue)}; delete it to have it written anew`,
   );
 }
 

@@ -7,12 +7,17 @@ import { fileURLToPath } from 'node:url';
 import { isIntact, sha256, withDigest } from '../digest.ts';
 import { nearestName, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
+import { print } from '../onnx/print.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { fileError } from '../system-error.ts';
+import { importTask } from '../tasks/module.node.ts';
+import { taskOf } from '../tasks/own.ts';
+import { isModuleSpec, type ModuleSpec, parseSpec, type Spec } from '../tasks/spec.ts';
+import type { Task } from '../tasks/task.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
-import { type BuiltGraphs, buildGraphs, GRAPH_NAMES, type GraphName, type Variant } from './build.ts';
-import { describeGraphs, type Manifest, parseManifest } from './image-manifest.ts';
-import { parseSpec, type Spec } from './spec.ts';
+import { GRAPH_NAMES, type GraphName, type MemoryLevel, TaskGraphs } from './graphs.ts';
+import { describeTask, type Manifest, parseManifest } from './manifest.ts';
+import { decays, frozenRoles } from './roles.ts';
 
 export interface GraphFolder {
   readonly name: string;
@@ -21,6 +26,17 @@ export interface GraphFolder {
   /** Where the graphs are written: the spec's folder, or `graphs/<name>` here for a spec of the installed package. */
   readonly output: string;
   readonly spec: Spec;
+  /** What the spec describes, or what its module exports. */
+  readonly task: Task;
+}
+
+/** What a spec does not say of its graphs. */
+export interface Variant {
+  /** Examples that one run of a training graph holds. */
+  readonly microBatch: number;
+  readonly memory: MemoryLevel;
+  /** Variables whose path this regular expression finds are not trained. */
+  readonly freeze?: string | undefined;
 }
 
 export interface Artifact {
@@ -63,7 +79,26 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
   const name = path.basename(folder);
   const isInstalled = folder.split(path.sep).includes('node_modules');
   const output = isInstalled ? path.resolve('graphs', name) : folder;
-  return { name, folder, output, spec: parseSpec(await readJsonFile(file), file) };
+  const spec = parseSpec(await readJsonFile(file), file);
+  return { name, folder, output, spec, task: await openTask(spec, folder) };
+}
+
+/**
+ * A user's module as a graph: `module` is the path of a file that exports a task. Its graphs are written to
+ * `graphs/<name>` here. Throws UserError.
+ */
+export async function openModule(
+  module: string,
+  about: Omit<ModuleSpec, 'task' | 'target'>,
+): Promise<GraphFolder> {
+  const spec = { ...about, target: 'cpu', task: { module: path.resolve(module), export: 'task' } } as const;
+  const name = path.basename(module, path.extname(module));
+  const output = path.resolve('graphs', name);
+  return { name, folder: path.dirname(path.resolve(module)), output, spec, task: await openTask(spec, '') };
+}
+
+function openTask(spec: Spec, folder: string): Promise<Task> {
+  return isModuleSpec(spec) ? importTask(spec, folder) : Promise.resolve(taskOf(spec));
 }
 
 /**
@@ -77,7 +112,8 @@ export async function ensureArtifact(
   names: readonly GraphName[] = GRAPH_NAMES,
 ): Promise<Artifact> {
   const folder = path.join(graph.output, variantFolder(graph.spec, variant));
-  const hash = hashOf(graph.spec, variant);
+  const built = once(() => graphsOf(graph, variant));
+  const hash = hashOf(graph, variant, built);
   const file = (name: GraphName): string => path.join(folder, `${name}.onnx`);
   const current = await currentManifest(folder, hash);
   const states = await Promise.all(
@@ -86,15 +122,13 @@ export async function ensureArtifact(
   const damaged = states.flatMap(({ name, state }) => (state === 'damaged' ? [name] : []));
   const missing = states.flatMap(({ name, state }) => (state === 'intact' ? [] : [name]));
   if (current && missing.length === 0) return { manifest: current, file, written: [], damaged };
-  const built = buildForSpec(graph, variant);
-  const { graphs, ...rest } = describeGraphs(
-    graph.name,
-    graph.spec,
-    built,
-    variant.microBatch,
+  const graphs = built();
+  const { graphs: described, ...rest } = describeTask(graph.task, graphs, {
+    name: graph.name,
     hash,
-    missing,
-  );
+    rates: (variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 }),
+    graphs: missing,
+  });
   await mkdir(folder, { recursive: true });
   if (!current) {
     await rm(path.join(folder, 'manifest.json'), { force: true });
@@ -102,10 +136,10 @@ export async function ensureArtifact(
   }
   const all: Manifest['graphs'] = { ...current?.graphs };
   for (const name of missing) {
-    const bytes = serialize(built.graphs[name]);
+    const bytes = serialize(graphs.graph(name));
     await writeWhole(file(name), bytes);
-    const described = graphs[name];
-    if (described) all[name] = { ...described, sha256: await sha256(bytes) };
+    const about = described[name];
+    if (about) all[name] = { ...about, sha256: await sha256(bytes) };
   }
   // The manifest goes last: its hashes vouch for the files that it names.
   const manifest = { ...rest, graphs: all };
@@ -125,18 +159,34 @@ async function stateOf(
   return (await sha256(bytes)) === expected ? 'intact' : 'damaged';
 }
 
-/** `batch-16`, `lean`, `batch-16-lean`; nothing where both are the spec's own. */
-function variantFolder(spec: Spec, { microBatch, memory }: Variant): string {
+/** `batch-16`, `lean`, `batch-16-lean-frozen-1a2b3c4d`; nothing where all are the spec's own. */
+function variantFolder(spec: Spec, { microBatch, memory, freeze }: Variant): string {
   const parts = [
     ...(microBatch === spec.microBatch ? [] : [`batch-${microBatch}`]),
     ...(memory === 'fast' ? [] : [memory]),
+    ...(freeze === undefined
+      ? []
+      : [`frozen-${createHash('sha256').update(freeze).digest('hex').slice(0, 8)}`]),
   ];
   return parts.join('-');
 }
 
-/** The graphs of a folder's spec. */
-export function buildForSpec({ spec }: GraphFolder, { microBatch, memory }: Variant): BuiltGraphs {
-  return buildGraphs(spec, microBatch, { memory });
+/** The graphs of a folder's task. Throws UserError for a task that is not right, and a pattern that finds nothing. */
+export function graphsOf({ spec, task }: GraphFolder, { microBatch, memory, freeze }: Variant): TaskGraphs {
+  return new TaskGraphs(task, {
+    batch: microBatch,
+    memory,
+    target: spec.target,
+    roles: frozenRoles(task, freeze),
+  });
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 async function currentManifest(folder: string, hash: string): Promise<Manifest | undefined> {
@@ -152,11 +202,17 @@ async function currentManifest(folder: string, hash: string): Promise<Manifest |
   }
 }
 
-function hashOf(spec: Spec, { microBatch, memory }: Variant): string {
+/** Of all that graphs are made from. Of a module's code nothing is known, so that its graph itself is printed. */
+function hashOf(
+  { spec }: GraphFolder,
+  { microBatch, memory, freeze = '' }: Variant,
+  built: () => TaskGraphs,
+): string {
   return createHash('sha256')
     .update(generatorSource())
     .update(JSON.stringify(spec))
-    .update(`${microBatch} ${memory}`)
+    .update(`${microBatch} ${memory} ${freeze}`)
+    .update(isModuleSpec(spec) ? print(built().graph('loss-grad')) : '')
     .digest('hex');
 }
 
@@ -164,7 +220,18 @@ let cachedSource: string | undefined;
 
 /** The generator's own code, so that a change to it makes every graph stale without anybody bumping a version. */
 function generatorSource(): string {
-  cachedSource ??= ['onnx', 'autodiff', 'passes', 'layers', 'losses', 'models', 'step', 'artifacts']
+  cachedSource ??= [
+    'onnx',
+    'autodiff',
+    'passes',
+    'layers',
+    'losses',
+    'metrics',
+    'models',
+    'tasks',
+    'step',
+    'artifacts',
+  ]
     .flatMap((part) => sourceFiles(fileURLToPath(new URL(`../${part}`, import.meta.url))))
     .map((file) => readFileSync(file, 'utf8'))
     .join('\0');

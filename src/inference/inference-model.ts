@@ -1,6 +1,5 @@
 /** A checkpoint as one ONNX file: weights inside, any batch size, and what a caller must know in its metadata. */
 import { buildInference } from '../artifacts/build.ts';
-import type { Spec } from '../artifacts/spec.ts';
 import { UserError } from '../errors.ts';
 import { FLOAT16_MAX, fromFloat16, toFloat16 } from '../onnx/float16.ts';
 import { type Graph, mapOutputs, substitute } from '../onnx/graph.ts';
@@ -8,6 +7,7 @@ import { add, cast, constant, input, mul, transpose } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { staticShape } from '../onnx/shapes.ts';
 import { type ConstantData, isOp, type Value } from '../onnx/value.ts';
+import type { Spec } from '../tasks/spec.ts';
 
 export const PRECISIONS = ['fp32', 'fp16'] as const;
 export type Precision = (typeof PRECISIONS)[number];

@@ -2,13 +2,13 @@
 
 import { createSession } from '#runtime';
 import { buildInference } from '../artifacts/build.ts';
-import { parseSpec, type Spec } from '../artifacts/spec.ts';
 import { parseConfig } from '../config/config.ts';
 import type { DatasetSource } from '../data/dataset.ts';
 import { serialize } from '../onnx/serialize.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { ModelCheckpoint } from '../storage/checkpoint.ts';
 import { documentFile, loadModel } from '../storage/checkpoint-folder.node.ts';
+import { parseSpec, type Spec } from '../tasks/spec.ts';
 
 export interface TrainedModel {
   readonly checkpoint: ModelCheckpoint;

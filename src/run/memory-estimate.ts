@@ -3,12 +3,12 @@
  * by node, and the arrays around them. `npm run bench:memory` compares it with real runs. Also for browsers.
  */
 import { type BuiltGraphs, buildInference, type GraphName, type Variant } from '../artifacts/build.ts';
-import type { Spec } from '../artifacts/spec.ts';
 import type { TrainConfig } from '../config/config.ts';
 import type { DatasetName } from '../data/dataset.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { peakBytes } from '../passes/memory.ts';
 import { createOptimizer } from '../step/optimizer.ts';
+import type { Spec } from '../tasks/spec.ts';
 
 /** The program, ONNX Runtime and the two threads that read images. */
 const BASE = 255e6;

@@ -1,8 +1,8 @@
 /** How many images a graph run holds and how it saves memory: the fastest way that fits. Also for browsers. */
 import { MEMORY_LEVELS, type Variant } from '../artifacts/build.ts';
-import type { Spec } from '../artifacts/spec.ts';
 import type { TrainConfig } from '../config/config.ts';
 import { UserError } from '../errors.ts';
+import type { Spec } from '../tasks/spec.ts';
 
 /** A run's estimate may take this share of the free memory: estimates are not exact, and other programs need some. */
 const SHARE = 0.8;

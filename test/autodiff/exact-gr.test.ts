@@ -1,7 +1,6 @@
 /** Gradients of a small Vision Transformer against PyTorch's double backward in float64 (scripts/peers/golden_vit.py). */
 import test from 'ava';
 import { buildGraphs } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { globalNorm } from '../../src/autodiff/gradient-norm.ts';
 import { topologicalOrder } from '../../src/onnx/graph.ts';
 import { input } from '../../src/onnx/ops.ts';
@@ -9,6 +8,7 @@ import { serialize } from '../../src/onnx/serialize.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import type { Tensor } from '../../src/runtime/session.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 import { batch, golden, openGolden, spec } from '../_golden-vit.ts';
 import { run } from '../_run.ts';
 

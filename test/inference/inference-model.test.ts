@@ -1,7 +1,6 @@
 /** Exported files against the plain one, in ONNX Runtime. */
 import test from 'ava';
 import { buildGraphs } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { IN_PLACE, normalizationTable, writeNormalized } from '../../src/data/augment.ts';
 import { UserError } from '../../src/errors.ts';
 import { inferenceModel, throughFloat16 } from '../../src/inference/inference-model.ts';
@@ -9,6 +8,7 @@ import { read } from '../../src/onnx/read.ts';
 import { Random } from '../../src/random.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import type { Tensor } from '../../src/runtime/session.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 
 const spec = parseSpec(
   {

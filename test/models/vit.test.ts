@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import * as v from 'valibot';
 import { buildGraphs } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { initialize, Scope } from '../../src/layers/scope.ts';
 import { VIT_VARIANTS, vit, vitSchema } from '../../src/models/vit.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 
 type Variant = keyof typeof VIT_VARIANTS;
 

@@ -1,7 +1,6 @@
 /** Graphs to ONNX and back, names, and the checks that ops make. */
 import test from 'ava';
 import { buildGraphs, buildInference } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { grad } from '../../src/autodiff/grad.ts';
 import { unordered } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
@@ -14,6 +13,7 @@ import { isOp, type Value } from '../../src/onnx/value.ts';
 import { finish } from '../../src/passes/finish.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import type { Tensor } from '../../src/runtime/session.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 import { graphOf, run } from '../_run.ts';
 
 const spec = parseSpec(

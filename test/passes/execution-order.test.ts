@@ -5,7 +5,6 @@ import test from 'ava';
 import * as ort from 'onnxruntime-node';
 import * as v from 'valibot';
 import { buildGraph, type GraphName } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { executionOrder, type Graph } from '../../src/onnx/graph.ts';
 import { nameGraph } from '../../src/onnx/names.ts';
 import * as ops from '../../src/onnx/ops.ts';
@@ -14,6 +13,7 @@ import { staticShape } from '../../src/onnx/shapes.ts';
 import { isOp, operands } from '../../src/onnx/value.ts';
 import { orderExecution } from '../../src/passes/execution-order.ts';
 import { bytesOf, peakBytes } from '../../src/passes/memory.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 import { graphOf } from '../_run.ts';
 import { equalInOrt, feedsOf } from './_graphs.ts';
 

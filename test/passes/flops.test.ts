@@ -1,8 +1,8 @@
 import test from 'ava';
 import { buildGraph } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import type { PassName } from '../../src/passes/finish.ts';
 import { matmulFlops } from '../../src/passes/flops.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 import { graphOf } from '../_run.ts';
 
 test('the forward pass of ViT-Ti on 32 CIFAR images is 23.4 GFLOP of matrix products', (t) => {

@@ -1,7 +1,6 @@
 /** The passes on whole networks that they were not written for: results stay the same, and costs fall. */
 import test, { type ExecutionContext } from 'ava';
 import { buildGraph, MEMORY_LEVELS, type MemoryLevel } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { dense, gelu, layerNorm } from '../../src/autodiff/functions.ts';
 import { grad } from '../../src/autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../../src/autodiff/gradient-norm.ts';
@@ -13,6 +12,7 @@ import type { Value } from '../../src/onnx/value.ts';
 import { finish, PASS_NAMES, type PassName, prepare } from '../../src/passes/finish.ts';
 import { matmulFlops } from '../../src/passes/flops.ts';
 import { bytesOf, isStored, peakBytes } from '../../src/passes/memory.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 import { run } from '../_run.ts';
 import { feedsOf } from './_graphs.ts';
 

@@ -1,12 +1,12 @@
 import test from 'ava';
 import { buildGraph } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { executionOrder, type Graph, topologicalOrder } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { operands, type Value } from '../../src/onnx/value.ts';
 import type { PassName } from '../../src/passes/finish.ts';
 import { bytesOf, isStored, ownerOf, peakBytes } from '../../src/passes/memory.ts';
 import { recompute } from '../../src/passes/recompute.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 import { printAfter, sameResults, unchanged } from './_graphs.ts';
 
 /** The pass with the first output early. */

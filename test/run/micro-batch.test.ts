@@ -1,11 +1,11 @@
 import test from 'ava';
 import { buildGraphs, type Variant } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { configFor } from '../../src/config/config.ts';
 import { UserError } from '../../src/errors.ts';
 import { engineGraphs } from '../../src/run/images/engine.ts';
 import { estimateMemory } from '../../src/run/memory-estimate.ts';
 import { chooseMemory } from '../../src/run/micro-batch.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 
 const SPEC = { microBatch: 32 };
 const FACTOR = { fast: 4, lean: 3, remat: 1.5 };

@@ -1,8 +1,8 @@
 /** What device.browser.test.ts has a worker of a page do. Models come as base64. */
 import * as ort from 'onnxruntime-web/webgpu';
-import type { Spec } from '../../src/artifacts/spec.ts';
 import { createResidentSession, createSession } from '../../src/runtime/ort.web.ts';
 import type { Device } from '../../src/runtime/session.ts';
+import type { Spec } from '../../src/tasks/spec.ts';
 import { gradient, type Steps, stepsOnDevice, type Taken } from '../_steps.ts';
 
 export type Task =

@@ -1,6 +1,5 @@
 /** The page's run, in node: all of it but the browser. */
 import test from 'ava';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { stratifiedSubset } from '../../src/data/subset.ts';
 import { UserError } from '../../src/errors.ts';
@@ -8,6 +7,7 @@ import { createResidentSession, createSession } from '../../src/runtime/ort.node
 import type { MetricsLine } from '../../src/storage/metrics.ts';
 import { type ArchivedRun, decodeRun } from '../../src/storage/run-archive.ts';
 import { untar } from '../../src/storage/tar.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 import type { Backend } from '../../src/web/train/backend.ts';
 import type { PageDataset } from '../../src/web/train/packed-dataset.ts';
 import { newTraining, resumedTraining, type Training } from '../../src/web/train/training.ts';

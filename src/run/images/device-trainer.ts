@@ -4,7 +4,6 @@
  */
 import { buildStep, parameterLayout } from '../../artifacts/build.ts';
 import type { Manifest } from '../../artifacts/image-manifest.ts';
-import type { Spec } from '../../artifacts/spec.ts';
 import type { TrainConfig } from '../../config/config.ts';
 import { UserError } from '../../errors.ts';
 import { serialize } from '../../onnx/serialize.ts';
@@ -12,6 +11,7 @@ import { FLAGS, type OptionNames, setting } from '../../option-names.ts';
 import type { DeviceState, NextState, ResidentSession, Tensor } from '../../runtime/session.ts';
 import { ruleOf } from '../../step/optimizer.ts';
 import { type Regularizer, traceStep, type UpdateRule } from '../../step/program.ts';
+import type { Spec } from '../../tasks/spec.ts';
 import { regularizerOf, strengthsOf } from './engine.ts';
 import type { ParameterArrays, WeightArrays } from './parameters.ts';
 import {

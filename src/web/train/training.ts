@@ -4,7 +4,6 @@
  */
 import { type BuiltGraphs, buildGraphs, type GraphName } from '../../artifacts/build.ts';
 import { describeGraphs } from '../../artifacts/image-manifest.ts';
-import { parseSpec, type Spec } from '../../artifacts/spec.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import {
   augmentationOf,
@@ -35,6 +34,7 @@ import {
 import type { Checkpoint } from '../../storage/checkpoint.ts';
 import { type EvaluationRecord, type MetricsLine, metricsLine } from '../../storage/metrics.ts';
 import { type ArchivedRun, encodeRun } from '../../storage/run-archive.ts';
+import { parseSpec, type Spec } from '../../tasks/spec.ts';
 import type { Backend } from './backend.ts';
 import { PAGE_NAMES } from './labels.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';

@@ -1,9 +1,9 @@
 /** The worker behind the page. It does the data, graphs and steps, so that the page itself only draws. */
 import digits from '../../../graphs/vit-micro-mnist/spec.json' with { type: 'json' };
-import { parseSpec } from '../../artifacts/spec.ts';
 import { messageOf } from '../../errors.ts';
 import { decodeRun } from '../../storage/run-archive.ts';
 import { type NamedFile, untar } from '../../storage/tar.ts';
+import { parseSpec } from '../../tasks/spec.ts';
 import { fetched } from '../fetched.ts';
 import { expectSimd } from '../support.ts';
 import { availableBackends, BACKENDS, type BackendName } from './backend.ts';

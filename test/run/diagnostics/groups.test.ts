@@ -1,7 +1,7 @@
 import test from 'ava';
 import { buildGraphs } from '../../../src/artifacts/build.ts';
-import { parseSpec } from '../../../src/artifacts/spec.ts';
 import { groupIndices, groupOf } from '../../../src/run/diagnostics/groups.ts';
+import { parseSpec } from '../../../src/tasks/spec.ts';
 
 const pathsOf = (model: object): string[] => {
   const image = { channels: 1, height: 8, width: 8 };

@@ -1,9 +1,9 @@
 /** Steps whose state stays on the device are the trainer's: on CPU the same numbers, but for float32 in between. */
 import test, { type ExecutionContext } from 'ava';
-import { parseSpec } from '../../../src/artifacts/spec.ts';
 import { UserError } from '../../../src/errors.ts';
 import { createDeviceTrainer } from '../../../src/run/images/device-trainer.ts';
 import { createResidentSession, createSession } from '../../../src/runtime/ort.node.ts';
+import { parseSpec } from '../../../src/tasks/spec.ts';
 import {
   batchOf,
   differences,

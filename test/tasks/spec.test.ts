@@ -1,6 +1,6 @@
 import test from 'ava';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { UserError } from '../../src/errors.ts';
+import { parseSpec } from '../../src/tasks/spec.ts';
 
 const IMAGE = { channels: 3, height: 32, width: 32 };
 const VIT = { kind: 'vit', patch: 4, width: 8, layers: 1, heads: 2 };

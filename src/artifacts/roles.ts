@@ -1,0 +1,54 @@
+/** Roles and rates of variables, from a run's options and from their names. */
+import { UserError } from '../errors.ts';
+import type { Role, Variable } from '../layers/scope.ts';
+import { DECAY_RULES } from '../layers/weight-decay.ts';
+import type { Task } from '../tasks/task.ts';
+import { tracePrediction } from '../tasks/trace.ts';
+import type { Manifest } from './manifest.ts';
+
+/**
+ * Roles in which the variables that a regular expression finds in their path are frozen. Throws UserError where it finds
+ * none that could be trained.
+ */
+export function frozenRoles(task: Task, freeze: string | undefined): (variable: Variable) => Role {
+  if (freeze === undefined) return ({ role }) => role;
+  const pattern = new RegExp(freeze);
+  const paths = tracePrediction(task, 1).variables.flatMap(({ path, role }) =>
+    role === 'trainable' ? [path] : [],
+  );
+  const found = paths.filter((path) => pattern.test(path));
+  if (found.length === 0) {
+    throw new UserError(
+      `--freeze ${freeze}: finds none of the ${paths.length} parameters; their paths are ${examples(paths)}`,
+    );
+  }
+  if (found.length === paths.length) {
+    throw new UserError(
+      `--freeze ${freeze}: finds all ${paths.length} parameters, so that none is left to train`,
+    );
+  }
+  return ({ path, role }) => (role === 'trainable' && pattern.test(path) ? 'frozen' : role);
+}
+
+function examples(paths: readonly string[]): string {
+  const shown = paths.slice(0, 6).join(', ');
+  return paths.length > 6 ? `${shown}, …` : shown;
+}
+
+/** Whether weight decay applies: as DECAY_RULES say or, for another name, to matrices and above. */
+export function decays({ path, shape }: Pick<Variable, 'path' | 'shape'>): boolean {
+  return DECAY_RULES.find(([pattern]) => pattern.test(path))?.[1] ?? shape.length > 1;
+}
+
+/** The variables of a manifest with the learning rate of a head (`head/…`) scaled. Throws UserError without a head. */
+export function withHeadRate(manifest: Manifest, scale: number): Manifest {
+  if (scale === 1) return manifest;
+  const isHead = ({ path }: { readonly path: string }) => /(^|\/)head\//.test(path);
+  if (!manifest.variables.some((variable) => isHead(variable) && variable.role === 'trainable')) {
+    throw new UserError('--head-lr-scale: the model has no trained parameters under head/');
+  }
+  const variables = manifest.variables.map((variable) =>
+    isHead(variable) ? { ...variable, learningRate: scale * variable.learningRate } : variable,
+  );
+  return { ...manifest, variables };
+}
