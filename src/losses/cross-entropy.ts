@@ -1,4 +1,5 @@
 import { lift, sum } from '../autodiff/linear.ts';
+import { UserError } from '../errors.ts';
 import { add, call, logSoftmax, mul, neg, oneHot, reduceSum, reshape, softmax, sub } from '../onnx/ops.ts';
 import { sameShape, show } from '../onnx/shapes.ts';
 import type { Composite, Value } from '../onnx/value.ts';
@@ -71,11 +72,21 @@ export function crossEntropy(
     !(isLabels || target.dtype === 'float32') ||
     !sameShape(target.shape, wanted)
   ) {
-    throw new Error(
+    throw new UserError(
       `crossEntropy: expected float32 logits [..., classes] and int32 labels [...] or a float32 distribution [..., classes], got ${logits.dtype} ${show(logits.shape)} and ${target.dtype} ${show(target.shape)}`,
     );
   }
   const distribution = isLabels ? oneHot(target, classes) : target;
-  const smoothed = add(mul(distribution, sub(1, smoothing)), mul(smoothing, 1 / classes));
-  return softmaxCrossEntropy(logits, smoothing === 0 ? distribution : smoothed);
+  return softmaxCrossEntropy(logits, smoothed(distribution, smoothing, classes));
+}
+
+function smoothed(distribution: Value, smoothing: Value | number, classes: number): Value {
+  if (smoothing === 0) return distribution;
+  if (typeof smoothing !== 'number') {
+    return add(mul(distribution, sub(1, smoothing)), mul(smoothing, 1 / classes));
+  }
+  if (!(smoothing > 0 && smoothing <= 1)) {
+    throw new UserError(`crossEntropy: expected a smoothing from 0 to 1, got ${smoothing}`);
+  }
+  return add(mul(distribution, 1 - smoothing), smoothing / classes);
 }

@@ -1,4 +1,5 @@
 /** Losses of numbers: one for each element of a prediction, which the loss of a task averages. */
+import { UserError } from '../errors.ts';
 import { abs, greater, mul, reshape, sub, where } from '../onnx/ops.ts';
 import { sameShape, show } from '../onnx/shapes.ts';
 import type { Shape, Value } from '../onnx/value.ts';
@@ -19,7 +20,7 @@ export function mae(prediction: Value, target: Value): Value {
  * `huber_loss`.
  */
 export function huber(prediction: Value, target: Value, { delta = 1 }: { delta?: number } = {}): Value {
-  if (!(delta > 0)) throw new Error(`huber: expected a delta above 0, got ${delta}`);
+  if (!(delta > 0)) throw new UserError(`huber: expected a delta above 0, got ${delta}`);
   const error = difference('huber', prediction, target);
   const size = abs(error);
   return where(greater(size, delta), mul(sub(size, delta / 2), delta), mul(mul(error, error), 0.5));
@@ -40,7 +41,7 @@ function alike(op: string, prediction: Value, target: Value): Value {
     target.dtype !== 'float32' ||
     !sameShape(bare(prediction.shape), bare(target.shape))
   ) {
-    throw new Error(
+    throw new UserError(
       `${op}: expected a float32 target of the prediction's shape ${show(prediction.shape)}, got ${target.dtype} ${show(target.shape)}`,
     );
   }

@@ -1,0 +1,308 @@
+/** Small tasks of every kind, data for them, and steps that they are trained by. */
+import { type GraphOptions, TaskGraphs } from '../../src/artifacts/graphs.ts';
+import { describeTask, type Manifest } from '../../src/artifacts/manifest.ts';
+import { dense } from '../../src/autodiff/functions.ts';
+import { expectAt } from '../../src/expect.ts';
+import type { Scope } from '../../src/layers/scope.ts';
+import { crossEntropy } from '../../src/losses/cross-entropy.ts';
+import { mse } from '../../src/losses/regression.ts';
+import { add, cast, mul, reduceMean, reduceSum, reshape, sub, tanh, where } from '../../src/onnx/ops.ts';
+import { serialize } from '../../src/onnx/serialize.ts';
+import { sizeOf } from '../../src/onnx/shapes.ts';
+import type { Value } from '../../src/onnx/value.ts';
+import { Random } from '../../src/random.ts';
+import { type Batch, emptyField, type FieldData } from '../../src/run/batch.ts';
+import { createDeviceTrainer } from '../../src/run/device-trainer.ts';
+import { createHostTrainer } from '../../src/run/host-trainer.ts';
+import type { StepPlan, StepTold, Trainer } from '../../src/run/trainer.ts';
+import type { VariableArrays } from '../../src/run/variables.ts';
+import { createResidentSession, createSession } from '../../src/runtime/ort.node.ts';
+import type { Session } from '../../src/runtime/session.ts';
+import type { Regularizer } from '../../src/step/program.ts';
+import { exact } from '../../src/step/regularizers/exact.ts';
+import { finiteDifference, sam } from '../../src/step/regularizers/finite-difference.ts';
+import { none } from '../../src/step/regularizers/none.ts';
+import { adamw } from '../../src/step/rules/adam.ts';
+import type { Task, Values } from '../../src/tasks/task.ts';
+
+const CPU = { device: 'cpu', threads: 1 } as const;
+export const load = (graphs: TaskGraphs, name: Parameters<TaskGraphs['graph']>[0]): Promise<Session> =>
+  createSession(serialize(graphs.graph(name)), CPU);
+
+/** x·kernel + bias with parameters of a scope. */
+export function linear(scope: Scope, x: Value, columns: number): Value {
+  const width = Number(x.shape.at(-1));
+  return dense(
+    x,
+    scope.param('kernel', [width, columns], { kind: 'xavier-uniform' }),
+    scope.param('bias', [columns], { kind: 'normal', std: 0.1 }),
+  );
+}
+
+export function named(values: Values, name: string): Value {
+  const value = values[name];
+  if (!value) throw new Error(`no ${name}`);
+  return value;
+}
+
+const hidden = (scope: Scope, x: Value, width = 8): Value => tanh(linear(scope.sub('hidden'), x, width));
+
+const countOf = (value: Value): Value => reduceSum(add(mul(value, 0), 1));
+
+/** A perceptron and its mean squared error. */
+export const perceptron: Task = {
+  fields: { x: { dtype: 'float32', shape: [5] }, y: { dtype: 'float32', shape: [2] } },
+  predict: (scope, fields) => ({ output: linear(scope.sub('out'), hidden(scope, named(fields, 'x')), 2) }),
+  loss: ({ output }, { y }) => mse(expectValue(output), expectValue(y)),
+  metrics: {
+    error: {
+      sums: ({ output }, { y }) => {
+        const error = sub(expectValue(output), expectValue(y));
+        return { squares: reduceSum(mul(error, error)), count: countOf(error) };
+      },
+      finish: ({ squares, count }) => (squares?.[0] ?? Number.NaN) / (count?.[0] ?? 0),
+      better: 'lower',
+    },
+  },
+};
+
+/**
+ * Labels of tokens, of which a mask counts, and a number with a weight of its own: two inputs, two outputs, two terms
+ * with two masks.
+ */
+export const tokens: Task = {
+  fields: {
+    x: { dtype: 'float32', shape: [6, 5] },
+    z: { dtype: 'float32', shape: [3] },
+    labels: { dtype: 'int32', shape: [6] },
+    isToken: { dtype: 'bool', shape: [6] },
+    y: { dtype: 'float32', shape: [] },
+    known: { dtype: 'float32', shape: [] },
+  },
+  predict(scope, fields) {
+    const x = hidden(scope, named(fields, 'x'));
+    const z = tanh(linear(scope.sub('other'), named(fields, 'z'), 8));
+    const both = add(x, reshape(z, [z.shape[0] ?? 0, 1, 8]));
+    return {
+      logits: linear(scope.sub('tokens'), both, 4),
+      number: linear(scope.sub('number'), reduceMean(both, { axes: [1] }), 1),
+    };
+  },
+  loss: (outputs, fields) => ({
+    tokens: {
+      each: crossEntropy(named(outputs, 'logits'), named(fields, 'labels')),
+      weight: cast(named(fields, 'isToken'), 'float32'),
+    },
+    number: {
+      each: mse(reshape(named(outputs, 'number'), named(fields, 'y').shape), named(fields, 'y')),
+      weight: named(fields, 'known'),
+    },
+  }),
+  metrics: {},
+};
+
+/** The perceptron with dropout for each example and one for the whole step. */
+export const dropped: Task = {
+  ...perceptron,
+  predict(scope, fields) {
+    let x = hidden(scope, named(fields, 'x'));
+    if (scope.training) {
+      x = where(scope.random.mask('drop', x.shape, 0.8), mul(x, 1 / 0.8), 0);
+      x = where(scope.random.mask('units', [8], 0.9, 'step'), mul(x, 1 / 0.9), 0);
+    }
+    return { output: linear(scope.sub('out'), x, 2) };
+  },
+};
+
+/** Inputs less a running mean, which moves by a tenth with every micro-batch; training subtracts both. */
+export const running: Task = {
+  ...perceptron,
+  predict(scope, fields) {
+    const x = named(fields, 'x');
+    const mean = scope.state('mean', [5], { kind: 'zeros' });
+    scope.couplesExamples();
+    const ofBatch = reduceMean(x, { axes: [0] });
+    if (scope.training) scope.next(mean, add(mul(mean, 0.9), mul(ofBatch, 0.1)));
+    const centered = scope.training ? sub(sub(x, mul(mean, 0.5)), mul(ofBatch, 0.5)) : sub(x, mean);
+    return { output: linear(scope.sub('out'), hidden(scope, centered), 2) };
+  },
+};
+
+/** A loss of the whole batch at once. */
+export const scalarLoss: Task = {
+  ...perceptron,
+  loss: ({ output }, { y }) => {
+    const error = sub(expectValue(output), expectValue(y));
+    return reduceMean(mul(error, error));
+  },
+};
+
+function expectValue(value: Value | undefined): Value {
+  if (!value) throw new Error('a value is missing');
+  return value;
+}
+
+/** A batch of random numbers; labels below 4; a third of what is bool or `known` is not set, and none of the first quarter. */
+export function batchOf(task: Task, examples: number, step: number): Batch {
+  const fields = Object.entries(task.fields).map(([name, { dtype, shape }]): [string, FieldData] => {
+    const size = sizeOf(shape);
+    const random = new Random(11 + name.length, 'sample', step);
+    const data = emptyField(dtype, examples * size);
+    const isMask = dtype === 'bool' || name === 'known';
+    for (let i = 0; i < data.length; i++) {
+      const isEarly = i < (examples / 4) * size;
+      const drawn = random.normal();
+      if (data instanceof BigInt64Array) data[i] = BigInt(random.integer(4));
+      else if (isMask) data[i] = isEarly || drawn < -0.4 ? 0 : name === 'known' ? Math.abs(drawn) : 1;
+      else data[i] = dtype === 'float32' ? drawn : random.integer(4);
+    }
+    return [name, data];
+  });
+  return { fields: Object.fromEntries(fields), examples, epoch: 0, step };
+}
+
+/** Starting values by formula. */
+export function wave(path: string, values: Float32Array): void {
+  values.forEach((_, i) => {
+    values[i] = 0.5 * Math.sin(1.3 * i + path.length);
+  });
+}
+
+/** A batch by formula: waves, labels one after the other; what is bool or `known` is where waves are positive, and after two examples. */
+export function waves(task: Task, examples: number, step: number): Batch {
+  const fields = Object.entries(task.fields).map(([name, { dtype, shape }]): [string, FieldData] => {
+    const size = sizeOf(shape);
+    const data = emptyField(dtype, examples * size);
+    for (let i = 0; i < data.length; i++) {
+      const height = Math.sin(0.7 * i + name.length + step);
+      if (data instanceof BigInt64Array) data[i] = BigInt((i + step) % 4);
+      else if (dtype === 'bool') data[i] = Number(i >= 2 * size && height > 0);
+      else if (name === 'known') data[i] = i >= 2 * size ? Math.max(0, height) : 0;
+      else data[i] = dtype === 'float32' ? height : (i + step) % 4;
+    }
+    return [name, data];
+  });
+  return { fields: Object.fromEntries(fields), examples, epoch: 0, step };
+}
+
+export const STRENGTHS: Readonly<
+  Record<string, { regularizer: Regularizer; scalars: Record<string, number> }>
+> = {
+  none: { regularizer: none, scalars: {} },
+  exact: { regularizer: exact, scalars: { lambda: 0.05 } },
+  fd: { regularizer: finiteDifference, scalars: { r: 0.1, alpha: 0.5 } },
+  sam: { regularizer: sam, scalars: { r: 0.1 } },
+};
+
+export function planOf(kind: string, more: Partial<StepPlan> = {}): StepPlan {
+  const { regularizer = none, scalars = {} } = STRENGTHS[kind] ?? {};
+  return {
+    regularizer,
+    strength: () => ({ active: kind !== 'none', scalars }),
+    rule: adamw(),
+    learningRate: (step) => 0.01 / (1 + step),
+    weightDecay: 0.1,
+    clip: 1,
+    ...more,
+  };
+}
+
+export interface Training extends Omit<GraphOptions, 'batch'> {
+  readonly task: Task;
+  readonly kind?: string;
+  readonly batchSize?: number;
+  readonly microBatch?: number;
+  readonly steps?: number;
+  readonly plan?: Partial<StepPlan>;
+  readonly data?: (step: number) => Batch;
+  /** Starting values in place of drawn ones. */
+  readonly start?: (path: string, values: Float32Array) => void;
+}
+
+export interface Trained {
+  readonly told: readonly StepTold[];
+  readonly variables: Readonly<Record<string, Float32Array>>;
+  readonly slots: Readonly<Record<string, readonly Float32Array[]>>;
+}
+
+export function described(task: Task, graphs: TaskGraphs): Manifest {
+  return describeTask(task, graphs, {
+    name: 'test',
+    hash: '',
+    rates: ({ path }) => ({
+      learningRate: path.startsWith('out') ? 2 : 1,
+      weightDecay: path.endsWith('kernel') ? 1 : 0,
+    }),
+  });
+}
+
+export function graphsOf({ task, batchSize = 8, microBatch = batchSize, ...options }: Training): TaskGraphs {
+  return new TaskGraphs(task, { batch: microBatch, ...options });
+}
+
+async function train(
+  { task, batchSize = 8, steps = 3, data = (step) => batchOf(task, batchSize, step), start }: Training,
+  trainer: Trainer & { readonly variables: VariableArrays },
+  manifest: Manifest,
+): Promise<Trained> {
+  trainer.variables.initialize(5);
+  for (const { path } of start ? manifest.variables : []) start?.(path, trainer.variables.array(path));
+  const told: StepTold[] = [];
+  for (let step = 0; step < steps; step++) told.push(await trainer.step(step, data(step)));
+  await trainer.pull();
+  await trainer.release();
+  const variables = manifest.variables.map(({ path }): [string, Float32Array] => [
+    path,
+    Float32Array.from(trainer.variables.array(path)),
+  ]);
+  return { told, variables: Object.fromEntries(variables), slots: trainer.slots };
+}
+
+export function onHost(training: Training): Promise<Trained> {
+  const { task, kind = 'none', batchSize = 8, plan } = training;
+  const graphs = graphsOf(training);
+  const manifest = described(task, graphs);
+  const trainer = createHostTrainer({
+    manifest,
+    plan: planOf(kind, plan),
+    batchSize,
+    seed: 3,
+    load: (name) => load(graphs, name),
+  });
+  return train(training, trainer, manifest);
+}
+
+export function onDevice(training: Training): Promise<Trained> {
+  const { task, kind = 'none', plan } = training;
+  const graphs = graphsOf(training);
+  const manifest = described(task, graphs);
+  const trainer = createDeviceTrainer({
+    manifest,
+    graphs,
+    plan: planOf(kind, plan),
+    seed: 3,
+    open: (model, next) => createResidentSession(model, CPU, next),
+    load: (name) => load(graphs, name),
+  });
+  return train(training, trainer, manifest);
+}
+
+/** The largest relative difference between two trainings: of the numbers told, and of each variable by its norm. */
+export function difference(got: Trained, wanted: Trained): number {
+  const numbers = wanted.told.flatMap(({ loss, gradNorm, regularizedNorm, sums }, i) => {
+    const other = expectAt(got.told, i);
+    return [
+      [other.loss, loss],
+      [other.gradNorm, gradNorm],
+      [other.regularizedNorm, regularizedNorm],
+      ...Object.entries(sums).flatMap(([name, values]) =>
+        [...values].map((x, k) => [other.sums[name]?.[k], x]),
+      ),
+    ].map(([a = Number.NaN, b = Number.NaN]) => Math.abs(a - b) / Math.max(Math.abs(b), 1e-30));
+  });
+  const arrays = Object.entries(wanted.variables).map(([path, values]) => {
+    const error = Math.hypot(...values.map((x, i) => x - (got.variables[path]?.[i] ?? Number.NaN)));
+    return error / Math.max(Math.hypot(...values), 1e-30);
+  });
+  return Math.max(...numbers, ...arrays);
+}
