@@ -10,6 +10,7 @@ import { DATASETS, type DatasetInfo } from '../data/dataset.ts';
 import { isIntact, withDigest } from '../digest.ts';
 import { show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
+import type { MetricInfo, MetricInfos } from '../metrics/info.ts';
 import { sumOfSquares } from '../step/vectors.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
@@ -38,6 +39,39 @@ export const Dataset = v.object({
 
 const FileSum = v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
 
+const better = v.picklist(['higher', 'lower']);
+
+/** `MetricInfo` as it is in files. */
+const Info = v.object({
+  name: v.string(),
+  label: v.string(),
+  short: v.exactOptional(v.string()),
+  isShare: v.boolean(),
+  unit: v.exactOptional(v.string()),
+  better,
+  isMinor: v.exactOptional(v.boolean()),
+}) satisfies v.GenericSchema<unknown, MetricInfo>;
+
+const Best = v.pipe(
+  v.object({
+    /** The metric that judged. Without one the loss did. */
+    metric: v.exactOptional(v.string()),
+    /** Missing where it was not finite. */
+    value: v.exactOptional(v.number()),
+    better: v.exactOptional(better),
+    /** In old checkpoints, instead of metric, value and better. */
+    top1: v.exactOptional(v.number()),
+    step: count,
+    /** Missing where it was not finite, and in old checkpoints from when it did not decide. */
+    loss: v.exactOptional(v.number()),
+    /** What was evaluated. Old checkpoints from when that was always the test set do not say so. */
+    split: v.exactOptional(v.picklist(['validation', 'test']), 'test'),
+  }),
+  v.transform(({ top1, ...best }) =>
+    top1 === undefined ? best : { ...best, metric: 'top1', value: top1, better: 'higher' as const },
+  ),
+);
+
 /** `checkpoint.json`. */
 const Document = v.object({
   version: v.literal(VERSION),
@@ -47,16 +81,9 @@ const Document = v.object({
   epoch: count,
   generator: v.object({ seed: count }),
   /** The best evaluation so far (best.ts), and the step after which it was taken. */
-  best: v.nullable(
-    v.object({
-      top1: v.number(),
-      step: count,
-      /** Missing in old checkpoints, from when only accuracy decided. */
-      loss: v.exactOptional(v.number()),
-      /** The images that were evaluated. Missing in old checkpoints, which always evaluated the test images. */
-      split: v.exactOptional(v.picklist(['validation', 'test'])),
-    }),
-  ),
+  best: v.nullable(Best),
+  /** How the run's metrics are shown. Missing in old checkpoints, of runs that all measured the same (metrics/info.ts). */
+  metrics: v.exactOptional(v.array(Info)),
   /** As `parseConfig` reads it. */
   config: v.record(v.string(), v.unknown()),
   /** `spec` as in the graph's spec.json; `hash` tells whether a graph is still the same. */
@@ -75,6 +102,7 @@ export interface ModelCheckpoint
   extends Pick<CheckpointDocument, 'step' | 'epoch' | 'generator' | 'best' | 'graph'> {
   readonly config: Readonly<Record<string, unknown>>;
   readonly dataset: DatasetInfo;
+  readonly metrics?: MetricInfos;
   readonly parameters: readonly NamedTensor[];
 }
 
@@ -195,9 +223,10 @@ export function decodeModel(
   model: Uint8Array,
   origin: string,
 ): ModelCheckpoint {
-  const { step, epoch, generator, best, config, graph, dataset } = document;
+  const { step, epoch, generator, best, config, graph, dataset, metrics } = document;
   const parameters = finiteTensors(model, origin);
-  return { step, epoch, generator, best, config, graph, dataset, parameters };
+  const told = metrics === undefined ? {} : { metrics };
+  return { step, epoch, generator, best, ...told, config, graph, dataset, parameters };
 }
 
 /** The tensors of a file. They are checked because older versions of ortgrad also saved runs that had diverged. */

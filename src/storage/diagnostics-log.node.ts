@@ -35,18 +35,23 @@ const Step = v.object({
   seconds: measurement,
 });
 
-const Hessian = v.object({
-  kind: v.literal('hessian'),
-  step: v.number(),
-  epoch: v.number(),
-  top_eigenvalue: measurement,
-  top_error: measurement,
-  trace: measurement,
-  trace_error: measurement,
-  products: v.number(),
-  images: v.number(),
-  seconds: measurement,
-});
+const Hessian = v.pipe(
+  v.object({
+    kind: v.literal('hessian'),
+    step: v.number(),
+    epoch: v.number(),
+    top_eigenvalue: measurement,
+    top_error: measurement,
+    trace: measurement,
+    trace_error: measurement,
+    products: v.number(),
+    examples: v.optional(v.number()),
+    /** In old files, instead of `examples`. */
+    images: v.optional(v.number(), 0),
+    seconds: measurement,
+  }),
+  v.transform(({ images, examples = images, ...line }) => ({ ...line, examples })),
+);
 
 const Line = v.variant('kind', [Step, Hessian]);
 

@@ -56,7 +56,8 @@ export interface HessianRecord {
   readonly trace_error: number;
   /** Products of the Hessian with a vector. */
   readonly products: number;
-  readonly images: number;
+  /** In the fixed batch. */
+  readonly examples: number;
   readonly seconds: number;
 }
 

@@ -4,7 +4,7 @@ import { MetricsLine, metricsText, type RecordSink } from './metrics.ts';
 
 /**
  * Opens a run's metrics file for writing; see `openLines`. After a resume the file reads as if the run had never stopped,
- * except for `images_per_second`.
+ * except for `examples_per_second`.
  *
  * @throws UserError if a new run finds a file, or a resumed run a broken line at its end
  */

@@ -3,6 +3,7 @@
  * the report draws from; TensorBoard's file and the terminal show the same records. Pure: also for browsers.
  */
 import * as v from 'valibot';
+import type { RECORD_KEYS } from '../metrics/info.ts';
 import { parseLines } from './parse-lines.ts';
 
 /** Where a measurement was taken: after `step` updates (1 is the first), in epoch `epoch` (1 is the first). */
@@ -11,14 +12,16 @@ interface Position {
   readonly epoch: number;
 }
 
+/** By the names that the task gives its metrics. In a file they stand between the loss and what follows it. */
+export type MetricValues = Readonly<Record<string, number>>;
+
 /** One optimizer step. */
 export interface TrainRecord extends Position {
   readonly split: 'train';
   /** The clean loss of the batch: before any perturbation, without the penalty. */
   readonly loss: number;
-  /** Fractions of the batch, 0 to 1. */
-  readonly top1: number;
-  readonly top5: number;
+  /** Of the batch. */
+  readonly metrics: MetricValues;
   /** ‖∇L‖ at the unperturbed parameters. */
   readonly grad_norm: number;
   /** Norm of the regularized gradient, before clipping; null without regularization. */
@@ -33,23 +36,23 @@ export interface TrainRecord extends Position {
    * norm's ratio, whichever is larger. Null at other steps.
    */
   readonly spike: number | null;
-  readonly images_per_second: number;
+  readonly examples_per_second: number;
 }
 
 /**
- * What was evaluated. `validation`: the validation images. `test`: the test images. `test_best`: the test images too, but
- * with the best checkpoint so far instead of the parameters after `step` updates.
+ * What was evaluated. `validation`: the validation set. `test`: the test set. `test_best`: the test set too, but with the
+ * best checkpoint so far instead of the parameters after `step` updates. `…_ema`: with the averaged parameters after
+ * `step` updates, beside the raw ones; these choose no checkpoint.
  */
-const EVALUATIONS = ['validation', 'test', 'test_best'] as const;
+export const EVALUATIONS = ['validation', 'test', 'test_best', 'validation_ema', 'test_ema'] as const;
+export type EvaluationSplit = (typeof EVALUATIONS)[number];
 
-/** One pass over all images of a split. */
+/** One pass over a whole split. */
 export interface EvaluationRecord extends Position {
-  readonly split: (typeof EVALUATIONS)[number];
-  /** Mean over the images. */
+  readonly split: EvaluationSplit;
   readonly loss: number;
-  readonly top1: number;
-  readonly top5: number;
-  readonly images_per_second: number;
+  readonly metrics: MetricValues;
+  readonly examples_per_second: number;
 }
 
 export type MetricsRecord = TrainRecord | EvaluationRecord;
@@ -63,14 +66,12 @@ export interface RecordSink {
 
 const measurement = v.nullable(v.number());
 
-/** A line as it is in the file. JSON has no NaN or infinity: a number that was not finite is null there. */
-export const MetricsLine = v.object({
+/** The keys of a line that are not metrics. A training step has them all, an evaluation null for what it has not. */
+const FIXED = {
   step: v.number(),
   epoch: v.number(),
   split: v.picklist(['train', ...EVALUATIONS]),
   loss: measurement,
-  top1: measurement,
-  top5: measurement,
   grad_norm: measurement,
   gr_grad_norm: measurement,
   lr: measurement,
@@ -79,17 +80,40 @@ export const MetricsLine = v.object({
   alpha: measurement,
   /** Missing in old files. */
   spike: v.optional(measurement, null),
-  images_per_second: measurement,
-});
+  examples_per_second: v.optional(measurement),
+  /** In old files, instead of `examples_per_second`. */
+  images_per_second: v.optional(measurement),
+} satisfies Record<(typeof RECORD_KEYS)[number], v.GenericSchema>;
+
+/** A line of the file. JSON has no NaN or infinity: a number that was not finite is null there. */
+export const MetricsLine = v.pipe(
+  v.objectWithRest(FIXED, measurement),
+  v.transform((line) => {
+    const { step, epoch, split, loss, grad_norm, gr_grad_norm, lr, lambda, r, alpha, spike, ...rest } = line;
+    const { examples_per_second, images_per_second = null, ...metrics } = rest;
+    return {
+      ...{ step, epoch, split, loss, metrics, grad_norm, gr_grad_norm, lr, lambda, r, alpha, spike },
+      examples_per_second: examples_per_second ?? images_per_second,
+    };
+  }),
+);
 export type MetricsLine = Readonly<v.InferOutput<typeof MetricsLine>>;
 
-/** Every key, in the order of the file. */
-const KEYS = Object.keys(MetricsLine.entries);
-const NOTHING = Object.fromEntries(KEYS.map((key) => [key, null]));
+/** What an evaluation does not have. */
+const NOTHING = {
+  grad_norm: null,
+  gr_grad_norm: null,
+  lr: null,
+  lambda: null,
+  r: null,
+  alpha: null,
+  spike: null,
+};
 
-/** A record as the text of its line; what is not finite in it becomes null. */
+/** A record as the text of its line, whose keys are in the order of the file; what is not finite becomes null. */
 export function metricsText(record: MetricsRecord | MetricsLine): string {
-  return JSON.stringify({ ...NOTHING, ...record }, KEYS);
+  const { step, epoch, split, loss, metrics, examples_per_second, ...rest } = record;
+  return JSON.stringify({ step, epoch, split, loss, ...metrics, ...NOTHING, ...rest, examples_per_second });
 }
 
 /** All complete lines of a metrics file. Throws a UserError that names the file, `path`, and the broken line. */

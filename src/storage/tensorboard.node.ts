@@ -18,7 +18,7 @@ type Hyperparameters = Readonly<Record<string, unknown>>;
 
 /**
  * Opens a new event file in `folder`, for `tensorboard --logdir`. Each measurement of a record becomes a scalar such as
- * `train/loss` or `test/top1`. Diagnostics become scalars such as `diagnostics/head/update_ratio` or `hessian/trace`. The
+ * `train/loss`, and each metric one under its name (`test/mae`). Diagnostics become scalars such as `diagnostics/head/update_ratio` or `hessian/trace`. The
  * HParams tab shows the `hyperparameters`. A resumed run adds a second file, whose first event tells TensorBoard to
  * forget what the first file holds past `resumeAtStep`.
  *
@@ -52,10 +52,13 @@ export function openTensorBoard(
   };
 
   return {
-    write({ step, epoch: _, split, ...measurements }) {
+    write({ step, epoch: _, split, loss, metrics, ...measurements }) {
       scalars(
         step,
-        Object.entries(measurements).map(([key, value]) => [`${split}/${key}`, value]),
+        Object.entries({ loss, ...metrics, ...measurements }).map(([key, value]) => [
+          `${split}/${key}`,
+          value,
+        ]),
       );
     },
     diagnose(record) {

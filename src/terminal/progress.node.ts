@@ -1,7 +1,14 @@
 /** What a training run shows while it runs: a live bar in a terminal, a plain line now and then elsewhere. */
 import pc from 'picocolors';
 import { printable } from '../errors.ts';
-import { hasTop5 } from '../run/evaluate.ts';
+import {
+  type MetricInfo,
+  type MetricInfos,
+  metricText,
+  namedMetrics,
+  OLD_METRICS,
+  shortNumber,
+} from '../metrics/info.ts';
 import type { EvaluationRecord, TrainRecord } from '../storage/metrics.ts';
 import { formatDuration } from './duration.ts';
 import { openLiveLine } from './live-line.node.ts';
@@ -12,8 +19,8 @@ export interface ProgressOptions {
   /** Steps done before this process, in a resumed run. */
   readonly startStep?: number;
   readonly stepsPerEpoch: number;
-  /** How many classes the dataset has: with five or fewer, top-5 is not shown. By default it is shown. */
-  readonly classes?: number;
+  /** How the run's metrics are shown; by default those of a classifier. */
+  readonly metrics?: MetricInfos;
   /** Seconds between two plain lines where `stream` is not a terminal. */
   readonly everySeconds?: number;
   /** By default: in a terminal, unless NO_COLOR is set. */
@@ -38,15 +45,17 @@ const MAX_BAR = 30;
 const QUIET_STEPS = 20;
 
 /** How an evaluation's line names what was evaluated. */
-const IMAGES: Readonly<Record<EvaluationRecord['split'], string>> = {
+const EVALUATED: Readonly<Record<EvaluationRecord['split'], string>> = {
   validation: 'validation',
   test: 'test',
   test_best: 'best checkpoint: test',
+  validation_ema: 'averaged weights: validation',
+  test_ema: 'averaged weights: test',
 };
 
 /** In order of appearance. If they do not fit the width, those in `EXPENDABLE` are left out, from its first on. */
-type Field = 'epoch' | 'step' | 'loss' | 'accuracy' | 'norm' | 'lambda' | 'speed' | 'left';
-const EXPENDABLE: readonly Field[] = ['speed', 'norm', 'step', 'lambda', 'accuracy', 'left'];
+type Field = 'epoch' | 'step' | 'loss' | 'metric' | 'norm' | 'lambda' | 'speed' | 'left';
+const EXPENDABLE: readonly Field[] = ['speed', 'norm', 'step', 'lambda', 'metric', 'left'];
 
 export function createProgress(options: ProgressOptions): Progress {
   const {
@@ -54,7 +63,7 @@ export function createProgress(options: ProgressOptions): Progress {
     totalSteps,
     startStep = 0,
     stepsPerEpoch,
-    classes = Number.POSITIVE_INFINITY,
+    metrics = OLD_METRICS,
     everySeconds = 10,
     now = () => performance.now(),
   } = options;
@@ -62,6 +71,7 @@ export function createProgress(options: ProgressOptions): Progress {
   const colors = pc.createColors(options.color ?? (live && !process.env.NO_COLOR));
   const epochs = Math.ceil(totalSteps / stepsPerEpoch);
   const stepTime = runningMean();
+  const infos = namedMetrics(metrics);
   const means = createEpochMeans();
   let last: TrainRecord | undefined;
   const isFirstSpike = createSpikeFilter();
@@ -80,7 +90,7 @@ export function createProgress(options: ProgressOptions): Progress {
       ['epoch', epoch],
       ['step', step],
     ];
-    if (last) all.push(...measuredFields(last, means));
+    if (last) all.push(...measuredFields(last, means, infos));
     const left = stepTime.mean() * (totalSteps - done);
     if (Number.isFinite(left)) all.push(['left', `${formatDuration(left / 1000)} left`]);
     return new Map(all);
@@ -117,8 +127,11 @@ export function createProgress(options: ProgressOptions): Progress {
     evaluated(record) {
       // The next step's time must not include the evaluation.
       lastStepAt = undefined;
-      const result = `${IMAGES[record.split]} loss ${short(record.loss, 3)}  acc ${percent(record.top1, 2)}${hasTop5(classes) ? `  top-5 ${percent(record.top5, 2)}` : ''}`;
-      note([...position(record.step), colors.green(result)].join('  '));
+      const result = [
+        `${EVALUATED[record.split]} loss ${shortNumber(record.loss, 3)}`,
+        ...infos.flatMap((info) => metricField(info, record.metrics[info.name], 2)),
+      ];
+      note([...position(record.step), colors.green(result.join('  '))].join('  '));
     },
     note: (text) => note(printable(text)),
     stop() {
@@ -127,16 +140,23 @@ export function createProgress(options: ProgressOptions): Progress {
   };
 }
 
-/** What was measured, as means over the epoch or in the last step. */
-function measuredFields(last: TrainRecord, means: EpochMeans): [Field, string][] {
-  const { grad_norm, lambda, images_per_second: speed } = last;
+/** What was measured, as means over the epoch or in the last step. Of the metrics it is the first that a step has. */
+function measuredFields(last: TrainRecord, means: EpochMeans, infos: MetricInfos): [Field, string][] {
+  const { grad_norm, lambda, examples_per_second: speed } = last;
+  const first = infos.find(({ name }) => last.metrics[name] !== undefined);
+  const metric = first ? metricField(first, means.metric(first.name), 1) : [];
   return [
-    ['loss', `loss ${short(means.loss(), 3)}`],
-    ['accuracy', `acc ${percent(means.top1(), 1)}`],
-    ['norm', `‖g‖ ${short(grad_norm)}`],
-    ...(lambda === null ? [] : [['lambda', `λ ${short(lambda)}`] satisfies [Field, string]]),
-    ['speed', `${speed.toFixed(speed < 10 ? 1 : 0)} img/s`],
+    ['loss', `loss ${shortNumber(means.loss(), 3)}`],
+    ...metric.map((text): [Field, string] => ['metric', text]),
+    ['norm', `‖g‖ ${shortNumber(grad_norm)}`],
+    ...(lambda === null ? [] : [['lambda', `λ ${shortNumber(lambda)}`] satisfies [Field, string]]),
+    ['speed', `${speed.toFixed(speed < 10 ? 1 : 0)} ex/s`],
   ];
+}
+
+/** A metric as it is shown; nothing where it was not measured. */
+function metricField(info: MetricInfo, value: number | undefined, digits: number): [] | [string] {
+  return value === undefined ? [] : [`${info.short ?? info.label} ${metricText(info, value, digits)}`];
 }
 
 interface BarStyle {
@@ -170,16 +190,21 @@ type EpochMeans = ReturnType<typeof createEpochMeans>;
 /** Means over the epoch's steps so far, as far as this process took them. They are steadier than one batch. */
 function createEpochMeans() {
   let epoch = Number.NaN;
-  let [steps, loss, top1] = [0, 0, 0];
+  let [steps, loss] = [0, 0];
+  let metrics = new Map<string, number>();
   return {
     add(record: TrainRecord): void {
-      if (Math.ceil(record.epoch) !== epoch) [epoch, steps, loss, top1] = [Math.ceil(record.epoch), 0, 0, 0];
+      if (Math.ceil(record.epoch) !== epoch) {
+        epoch = Math.ceil(record.epoch);
+        [steps, loss, metrics] = [0, 0, new Map()];
+      }
       steps++;
       loss += record.loss;
-      top1 += record.top1;
+      for (const [name, value] of Object.entries(record.metrics))
+        metrics.set(name, (metrics.get(name) ?? 0) + value);
     },
     loss: (): number => loss / steps,
-    top1: (): number => top1 / steps,
+    metric: (name: string): number => (metrics.get(name) ?? Number.NaN) / steps,
   };
 }
 
@@ -195,8 +220,8 @@ function createSpikeFilter(): (record: TrainRecord) => boolean {
 }
 
 function spikeText({ grad_norm, gr_grad_norm, spike }: TrainRecord, position: readonly string[]): string {
-  const regularized = gr_grad_norm === null ? '' : `, regularized ${short(gr_grad_norm)}`;
-  return `${position.join('  ')}  spike: gradient norm ${short(grad_norm)}${regularized}, ${short(spike ?? 0, 1)} times its running median`;
+  const regularized = gr_grad_norm === null ? '' : `, regularized ${shortNumber(gr_grad_norm)}`;
+  return `${position.join('  ')}  spike: gradient norm ${shortNumber(grad_norm)}${regularized}, ${shortNumber(spike ?? 0, 1)} times its running median`;
 }
 
 /** A plain mean at first, which settles quickly; later an exponential mean, which follows a machine that slows down. */
@@ -214,16 +239,4 @@ function runningMean(): { add(value: number): void; mean(): number } {
 
 function pad(n: number, widest: number): string {
   return String(n).padStart(String(widest).length);
-}
-
-/** Few characters, whatever the magnitude: 2.30, 0.010, 1.2e-5, 1840. */
-function short(x: number, decimals = 2): string {
-  const size = Math.abs(x);
-  if (!Number.isFinite(x) || size === 0) return String(x);
-  if (size >= 1e6 || size < 1e-3) return x.toExponential(1);
-  return x.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? decimals : 3);
-}
-
-function percent(fraction: number, digits: number): string {
-  return `${(100 * fraction).toFixed(digits)}%`;
 }
