@@ -52,7 +52,7 @@ function writeRun(path: string, steps: number): void {
   for (let step = 1; step <= steps; step++) {
     const where = { step, epoch: step / 1000 };
     const [loss, top1, grad_norm] = [1 + Math.sin(step) ** 2, Math.cos(step) ** 2, 2 + Math.sin(step / 7)];
-    const scores = { loss, top1, top5: 1, images_per_second: 600 + 40 * Math.sin(step) };
+    const scores = { loss, metrics: { top1, top5: 1 }, examples_per_second: 600 + 40 * Math.sin(step) };
     const gradient = { grad_norm, gr_grad_norm: 1.1 * grad_norm, lr: 1e-3 * top1 };
     const records: MetricsRecord[] = [
       { split: 'train', ...where, ...scores, ...gradient, lambda: 0.1, r: null, alpha: null, spike: null },

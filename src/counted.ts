@@ -3,6 +3,11 @@ export function counted(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${inNumber(count, noun)}`;
 }
 
+/** With a large first letter, for a title. */
+export function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** The noun alone, in the form that the number asks for. */
 export function inNumber(count: number, noun: string): string {
   return count === 1 ? noun : `${noun}s`;

@@ -125,8 +125,8 @@ async function sayAccuracy(trained: TrainedModel, precision: Precision): Promise
     if (!(error instanceof UserError)) throw error;
     print(`accuracy not measured: ${error.message}`);
     const { best, step } = trained.checkpoint;
-    const isOfTest = best?.step === step && best.split !== 'validation';
-    return precision === 'fp32' && isOfTest ? best.top1 : undefined;
+    const isOfTest = best?.step === step && best.split === 'test';
+    return precision === 'fp32' && isOfTest && best.metric === 'top1' ? best.value : undefined;
   }
 }
 

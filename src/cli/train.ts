@@ -6,6 +6,7 @@ import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '..
 import { type GivenOptions, type OptionTable, text } from '../config/options.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
+import { classifierMetrics, isLoss, judgeOf, metricText, metricValue } from '../metrics/info.ts';
 import { REPORT_FILE, writeReport } from '../report/write.node.ts';
 import { type PreparedRun, prepareRun, type RunObserver, type RunResult, trainRun } from '../run/run.node.ts';
 import {
@@ -144,7 +145,7 @@ async function watched(
           stream: process.stdout,
           totalSteps: last,
           stepsPerEpoch,
-          classes: graph.spec.classes,
+          metrics: classifierMetrics(graph.spec.classes),
           startStep: step,
         });
       },
@@ -163,7 +164,7 @@ async function watched(
 
 async function conclude(
   folder: string,
-  { config, plan, step, outcome, best, testOfBest, seconds }: RunResult,
+  { config, plan, step, outcome, best, testOfBest, metrics, seconds }: RunResult,
   firstStep: number,
 ): Promise<void> {
   if (outcome === 'interrupted') {
@@ -186,10 +187,13 @@ async function conclude(
   const done = isOld
     ? `nothing is left to do: ${endOf(step, plan.totalSteps, folder)}`
     : `${step - firstStep} steps in ${formatDuration(seconds)}`;
-  const share = (top1: number): string => `${(100 * top1).toFixed(2)}%`;
-  const onTest = testOfBest ? `, test accuracy of that checkpoint ${share(testOfBest.top1)}` : '';
+  const judge = judgeOf(metrics);
+  const judged = (value: number | null | undefined): string => metricText(judge, value ?? Number.NaN, 2);
+  const onTest = testOfBest
+    ? `, test ${judge.label} of that checkpoint ${judged(metricValue(judge, testOfBest))}`
+    : '';
   const result = best
-    ? `; best ${best.split ?? 'test'} accuracy ${share(best.top1)} at step ${best.step}${onTest}`
+    ? `; best ${best.split} ${judge.label} ${judged(isLoss(judge) ? best.loss : best.value)} at step ${best.step}${onTest}`
     : '';
   print(done + result);
   print(`report: ${report}`);

@@ -1,26 +1,39 @@
 /** The charts of one run, each a function of its metrics, for the run's report or for a page that compares runs. */
+import { capitalized } from '../counted.ts';
+import {
+  labelWithUnit,
+  lossInfo,
+  type MetricInfo,
+  type MetricInfos,
+  namedMetrics,
+  shownValue,
+} from '../metrics/info.ts';
 import type { MetricsLine } from '../storage/metrics.ts';
 import type { Chart, Line } from './chart.node.ts';
 import { type Point, series, smooth, thin } from './series.ts';
 
 type Metrics = readonly MetricsLine[];
 
-export function lossChart(metrics: Metrics): Chart {
-  const train = series(metrics, 'train', (line) => line.loss);
+export function lossChart(metrics: Metrics, infos: MetricInfos): Chart {
+  return { ...metricChart(metrics, lossInfo(infos)), title: 'Loss' };
+}
+
+/** A metric over the run: of every batch where it is measured there, and of what was evaluated. */
+export function metricChart(metrics: Metrics, info: MetricInfo): Chart {
+  const shown = (line: MetricsLine): number | null => shownValue(info, line);
   return {
-    title: 'Loss',
-    yLabel: 'cross-entropy (nats)',
-    lines: [...noisy('train', train), ...evaluated(metrics, (line) => line.loss)],
+    title: capitalized(info.label),
+    yLabel: labelWithUnit(info),
+    lines: [...noisy('train', series(metrics, 'train', shown)), ...evaluated(metrics, shown)],
   };
 }
 
-export function accuracyChart(metrics: Metrics): Chart {
-  const percent = ({ top1 }: MetricsLine): number | null => (top1 === null ? null : 100 * top1);
-  return {
-    title: 'Accuracy',
-    yLabel: 'accuracy (%)',
-    lines: [...noisy('train', series(metrics, 'train', percent)), ...evaluated(metrics, percent)],
-  };
+/** The charts of the metrics that have a curve of their own. */
+export function metricCharts(metrics: Metrics, infos: MetricInfos): Chart[] {
+  return namedMetrics(infos)
+    .filter(({ isMinor }) => !isMinor)
+    .map((info) => metricChart(metrics, info))
+    .filter(({ lines }) => lines.some(({ points }) => points.some(({ value }) => value !== null)));
 }
 
 /** The norm of the clean gradient, and that of the regularized gradient where there is one. */
@@ -58,8 +71,8 @@ export function regularizationCharts(metrics: Metrics): Chart[] {
 }
 
 export function speedChart(metrics: Metrics): Chart {
-  const speed = series(metrics, 'train', (line) => line.images_per_second);
-  return { title: 'Speed', yLabel: 'images/s', lines: noisy('training', speed) };
+  const speed = series(metrics, 'train', (line) => line.examples_per_second);
+  return { title: 'Speed', yLabel: 'examples/s', lines: noisy('training', speed) };
 }
 
 function inForce(
@@ -79,10 +92,18 @@ function noisy(name: string, points: readonly Point[]): Line[] {
   ];
 }
 
-/** The evaluations during the run. Where there are validation images, the test images are measured once, at the end. */
+/** The evaluations during the run. Where there is a validation set, the test set is measured once, at the end. */
 function evaluated(metrics: Metrics, of: (line: MetricsLine) => number | null): Line[] {
   return [
     { name: 'validation', points: thin(series(metrics, 'validation', of)), color: 'green', stroke: 'dotted' },
     { name: 'test', points: thin(series(metrics, 'test', of)), color: 'orange', stroke: 'dotted' },
+    ...(['validation_ema', 'test_ema'] as const).map(
+      (split): Line => ({
+        name: `${split === 'test_ema' ? 'test' : 'validation'}, averaged weights`,
+        points: thin(series(metrics, split, of)),
+        color: 'purple',
+        stroke: split === 'test_ema' ? 'dotted' : 'dashed',
+      }),
+    ),
   ];
 }

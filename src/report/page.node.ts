@@ -2,17 +2,26 @@
 
 import { counted } from '../counted.ts';
 import type { Confusion } from '../inference/confusion.ts';
-import { isBetter } from '../run/best.ts';
+import {
+  judgeOf,
+  type MetricInfo,
+  type MetricInfos,
+  metricText,
+  metricValue,
+  namedMetrics,
+  OLD_METRICS,
+} from '../metrics/info.ts';
+import { asBest, isBetter } from '../run/best.ts';
 import type { DiagnosticsLine } from '../storage/diagnostics-log.node.ts';
 import type { MetricsLine } from '../storage/metrics.ts';
 import { formatDuration } from '../terminal/duration.ts';
 import { type Chart, renderChart, warmupSample } from './chart.node.ts';
 import { classesSection } from './classes.ts';
 import {
-  accuracyChart,
   gradientNormChart,
   learningRateChart,
   lossChart,
+  metricCharts,
   regularizationCharts,
   speedChart,
 } from './curves.ts';
@@ -34,6 +43,8 @@ export interface Sample {
 export interface ReportInput {
   readonly name: string;
   readonly metrics: readonly MetricsLine[];
+  /** How they are shown; by default those of a classifier. */
+  readonly infos?: MetricInfos;
   readonly diagnostics?: readonly DiagnosticsLine[];
   /** Any JSON object. The keys of nested objects are shown as `outer.inner`. */
   readonly config: object;
@@ -53,6 +64,7 @@ export function renderReport(input: ReportInput): string {
   const {
     name,
     metrics,
+    infos = OLD_METRICS,
     config,
     warmupSteps = 0,
     facts = {},
@@ -69,10 +81,10 @@ export function renderReport(input: ReportInput): string {
 <main>
 ${warning(metrics)}
 ${spikes(metrics)}
-${numbers(input)}
+${numbers(input, infos)}
 <h2>Curves</h2>
 ${warmupSteps > 0 ? html`<p class="note">${warmupSample} warmup: the first ${warmupSteps.toLocaleString('en')} steps</p>` : ''}
-${grid(metricsCharts(metrics), warmupSteps)}
+${grid(metricsCharts(metrics, infos), warmupSteps)}
 ${diagnosticsSection(diagnosticsCharts(diagnostics), warmupSteps)}
 ${confusion ? classesSection(confusion) : ''}
 ${samples.length > 0 ? gallery(samples) : ''}
@@ -82,41 +94,54 @@ ${samples.length > 0 ? gallery(samples) : ''}
   return renderDocument(`${name}: training report`, body);
 }
 
-function numbers({ metrics, seconds }: ReportInput): Html {
-  const { split: chooser, best } = bestEvaluation(metrics);
-  const on = (split: MetricsLine['split']) =>
-    metrics.findLast((line) => line.split === split && line.top1 !== null);
-  const accuracy = (line: MetricsLine) => `${(100 * (line.top1 ?? 0)).toFixed(2)}\u202f%`;
+function numbers({ metrics, seconds }: ReportInput, infos: MetricInfos): Html {
+  const judge = judgeOf(infos);
+  const { split: chooser, best } = bestEvaluation(metrics, judge);
+  const on = (split: MetricsLine['split'], info: MetricInfo) =>
+    metrics.findLast((line) => line.split === split && metricValue(info, line) !== null);
+  const shown = (info: MetricInfo, line: MetricsLine) => {
+    const unit = info.unit === undefined || info.isShare ? '' : ` ${info.unit}`;
+    return `${metricText(info, metricValue(info, line) ?? Number.NaN, 2, '\u202f%')}${unit}`;
+  };
   const at = (line: MetricsLine) => `at step ${line.step.toLocaleString('en')}`;
-  const final = on('test');
-  const testOfBest = on('test_best');
+  const finals = (split: MetricsLine['split'], before: string) =>
+    namedMetrics(infos)
+      .concat(judge)
+      .filter((info, i, all) => !info.isMinor && all.indexOf(info) === i)
+      .flatMap((info) => {
+        const line = on(split, info);
+        return line ? [number(`${before} ${info.label}`, shown(info, line), at(line))] : [];
+      });
+  const testOfBest = on('test_best', judge);
   const last = metrics.at(-1);
   const speed = quantile(
-    series(metrics, 'train', (line) => line.images_per_second),
+    series(metrics, 'train', (line) => line.examples_per_second),
     0.5,
   );
   return html`<dl class="numbers">
-${final ? number('final test accuracy', accuracy(final), at(final)) : ''}
-${best ? number(`best ${chooser} accuracy`, accuracy(best), at(best)) : ''}
-${testOfBest ? number('test accuracy of that best', accuracy(testOfBest), best ? at(best) : '') : ''}
+${finals('test', 'final test')}
+${best ? number(`best ${chooser} ${judge.label}`, shown(judge, best), at(best)) : ''}
+${testOfBest ? number(`test ${judge.label} of that best`, shown(judge, testOfBest), best ? at(best) : '') : ''}
+${finals('test_ema', 'averaged weights: test')}
 ${last ? number('steps', last.step.toLocaleString('en'), counted(Number(last.epoch.toFixed(2)), 'epoch')) : ''}
 ${seconds === undefined ? '' : number('time', formatDuration(seconds), 'evaluation included')}
-${speed === undefined ? '' : number('images/s', Number(speed.toPrecision(3)).toLocaleString('en'), 'in training, median')}
+${speed === undefined ? '' : number('examples/s', Number(speed.toPrecision(3)).toLocaleString('en'), 'in training, median')}
 </dl>
-${best && chooser === 'test' ? html`<p class="note">The best checkpoint was picked on the test images, so its test accuracy is optimistic; --validation holds out training images to pick it on.</p>` : ''}`;
+${best && chooser === 'test' ? html`<p class="note">The best checkpoint was picked on the test set, so its test ${judge.label} is optimistic; --validation holds out training examples to pick it on.</p>` : ''}`;
 }
 
-/**
- * The evaluation of the best checkpoint, on the images that the run chose it on: validation images where there are any.
- */
-function bestEvaluation(metrics: readonly MetricsLine[]): {
+/** The evaluation of the best checkpoint, on what the run chose it on: the validation set where there is one. */
+function bestEvaluation(
+  metrics: readonly MetricsLine[],
+  judge: MetricInfo,
+): {
   split: 'validation' | 'test';
   best: MetricsLine | undefined;
 } {
   const split = chosenOn(metrics);
-  const scores = ({ top1, loss }: MetricsLine) => ({ top1: top1 ?? 0, loss: loss ?? Number.NaN });
+  const scores = (line: MetricsLine) => asBest(judge, line, { step: line.step, split });
   const best = metrics
-    .filter((line) => line.split === split && line.top1 !== null)
+    .filter((line) => line.split === split && metricValue(judge, line) !== null)
     .reduce<MetricsLine | undefined>(
       (a, b) => (isBetter(scores(b), a ? scores(a) : null) ? b : a),
       undefined,
@@ -149,14 +174,18 @@ interface Charts {
   readonly rest: readonly Chart[];
 }
 
-function metricsCharts(metrics: readonly MetricsLine[]): Charts {
+function metricsCharts(metrics: readonly MetricsLine[], infos: MetricInfos): Charts {
+  // Two of these fill a row. One that is left over goes to the rest.
+  const measured = [lossChart(metrics, infos), ...metricCharts(metrics, infos)];
+  const pairs = measured.length - (measured.length % 2);
   const rest = [
+    ...measured.slice(pairs),
     gradientNormChart(metrics),
     learningRateChart(metrics),
     ...regularizationCharts(metrics),
     speedChart(metrics),
   ];
-  return { large: [lossChart(metrics), accuracyChart(metrics)], rest };
+  return { large: measured.slice(0, pairs), rest };
 }
 
 function diagnosticsSection(all: readonly Chart[], warmupSteps: number): Html | '' {

@@ -13,12 +13,7 @@ export interface Point {
   readonly high?: number;
 }
 
-/** The error in percent, on the images of a line. */
-export function errorPercent({ top1 }: MetricsLine): number | null {
-  return top1 === null ? null : 100 * (1 - top1);
-}
-
-/** The images that a run was evaluated on as it went, and chose its best checkpoint on. */
+/** What a run was evaluated on as it went, and chose its best checkpoint on. */
 export function chosenOn(metrics: readonly MetricsLine[]): 'validation' | 'test' {
   return metrics.some((line) => line.split === 'validation') ? 'validation' : 'test';
 }

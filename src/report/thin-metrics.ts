@@ -10,7 +10,9 @@ import type { MetricsLine } from '../storage/metrics.ts';
 const STRETCHES = 256;
 /** The number of every-nth steps in a stretch. */
 const SAMPLES = 64;
-const MEASURES = ['loss', 'top1', 'grad_norm', 'gr_grad_norm', 'images_per_second'] as const;
+const MEASURES = ['loss', 'grad_norm', 'gr_grad_norm', 'examples_per_second'] as const;
+
+type Measure = (line: MetricsLine) => number | null;
 
 /**
  * The sample of the lines, in their order: about 20,000 at most, and all tests, spikes and steps that were not finite.
@@ -37,7 +39,20 @@ function inPairs(stretches: readonly MetricsLine[][]): MetricsLine[][] {
 
 /** The lines that are kept of a stretch. */
 function shown(stretch: readonly MetricsLine[], every: number): MetricsLine[] {
-  const kept = new Set(MEASURES.flatMap((measure) => extremes(stretch, measure)));
+  const names = new Set(stretch.flatMap(({ metrics }) => Object.keys(metrics)));
+  const measures: Measure[] = [
+    ...MEASURES.map(
+      (key): Measure =>
+        (line) =>
+          line[key],
+    ),
+    ...[...names].map(
+      (name): Measure =>
+        ({ metrics }) =>
+          metrics[name] ?? null,
+    ),
+  ];
+  const kept = new Set(measures.flatMap((measure) => extremes(stretch, measure)));
   const last = stretch.at(-1);
   if (last) kept.add(last);
   return stretch.filter(
@@ -51,12 +66,12 @@ function shown(stretch: readonly MetricsLine[], every: number): MetricsLine[] {
 }
 
 /** The training steps with the lowest and the highest value; none where there is no value. */
-function extremes(stretch: readonly MetricsLine[], measure: (typeof MEASURES)[number]): MetricsLine[] {
+function extremes(stretch: readonly MetricsLine[], measure: Measure): MetricsLine[] {
   let [lowest, highest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   let [low, high]: (MetricsLine | undefined)[] = [];
   for (const line of stretch) {
-    const value = line[measure];
-    if (line.split !== 'train' || value === null) continue;
+    const value = line.split === 'train' ? measure(line) : null;
+    if (value === null) continue;
     if (value < lowest) [lowest, low] = [value, line];
     if (value > highest) [highest, high] = [value, line];
   }

@@ -11,11 +11,6 @@ export interface Scores {
   readonly top5: number;
 }
 
-/** Whether top-5 accuracy says something: with five classes or fewer it is always 1. */
-export function hasTop5(classes: number): boolean {
-  return classes > 5;
-}
-
 /**
  * Sums over images, so that batches of any size add up. logits: float32 [n, classes]; labels: int32 [n]. Of equal logits
  * the one of the lower class ranks first, as in argmax. An image with a logit that is not finite has loss NaN and is

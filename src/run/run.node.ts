@@ -16,6 +16,7 @@ import { type Loader, openLoader } from '../data/loader.node.ts';
 import { expectDataFolder } from '../data/open.node.ts';
 import { UserError } from '../errors.ts';
 import { openModel, type TrainedModel } from '../inference/model.node.ts';
+import { classifierMetrics, judgeOf, type MetricInfos } from '../metrics/info.ts';
 import type { Session } from '../runtime/session.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import { saveCheckpoint } from '../storage/checkpoint-folder.node.ts';
@@ -28,11 +29,11 @@ import { METRICS_FILE } from '../storage/run-archive.ts';
 import { createRunFolder, emptyRunFolder, writeConfig } from '../storage/run-folder.node.ts';
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
 import { openTensorBoard } from '../storage/tensorboard.node.ts';
-import { type Best, isBetter } from './best.ts';
+import { asBest, type Best, isBetter } from './best.ts';
 import { createGauges } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { createSpikeMarks, SPIKE_WINDOW } from './diagnostics/spikes.ts';
-import { evaluate, type Scores } from './evaluate.ts';
+import { evaluate } from './evaluate.ts';
 import { createDeviceTrainer, expectDeviceOptions } from './images/device-trainer.ts';
 import { createEngine, engineGraphs, type LabelledImages } from './images/engine.ts';
 import { ParameterArrays, type WeightArrays } from './images/parameters.ts';
@@ -70,7 +71,9 @@ export interface RunResult {
   readonly outcome: 'done' | 'interrupted';
   readonly best: Checkpoint['best'];
   /** On the test images, of the best checkpoint, where validation images chose it; null elsewhere. */
-  readonly testOfBest: Scores | null;
+  readonly testOfBest: EvaluationRecord | null;
+  /** How the metrics are shown; the first decides what is best. */
+  readonly metrics: MetricInfos;
   readonly seconds: number;
 }
 
@@ -196,6 +199,7 @@ async function train(
       outcome: 'done',
       best: resumed.best,
       testOfBest: null,
+      metrics: classifierMetrics(graph.spec.classes),
       seconds: 0,
     };
   }
@@ -239,7 +243,9 @@ async function train(
 
   let step = resumed?.step ?? 0;
   let best = resumed?.best ?? null;
-  let testOfBest: Scores | null = null;
+  let testOfBest: EvaluationRecord | null = null;
+  const infos = classifierMetrics(graph.spec.classes);
+  const judge = judgeOf(infos);
   const at = resumed ? { resumeAtStep: step } : {};
   const metrics = path.join(folder, METRICS_FILE);
   const board = openTensorBoard(path.join(folder, 'tensorboard'), {
@@ -282,6 +288,7 @@ async function train(
       },
       generator: { seed: config.seed },
       best,
+      metrics: infos,
       graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
       dataset: train.info,
     };
@@ -301,14 +308,20 @@ async function train(
     const start = performance.now();
     // Released after each measurement, so that the graphs of the next steps can use its memory.
     const inference = await load('infer');
-    const { images, ...scores } = await evaluate(inference, manifest, weights, loader.batches({ epoch: 0 }));
+    const { images, loss, ...metrics } = await evaluate(
+      inference,
+      manifest,
+      weights,
+      loader.batches({ epoch: 0 }),
+    );
     await inference.release();
     return tell({
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
       split,
-      ...scores,
-      images_per_second: (1000 * images) / (performance.now() - start),
+      loss,
+      metrics,
+      examples_per_second: (1000 * images) / (performance.now() - start),
     });
   };
 
@@ -323,9 +336,9 @@ async function train(
   const assess = async (): Promise<boolean> => {
     await resident?.pull();
     const split = validation ? 'validation' : 'test';
-    const { top1, loss } = await measure(split, validation ?? test);
-    const isBest = isBetter({ top1, loss, split }, best);
-    if (isBest) best = { top1, loss, split, step };
+    const measured = asBest(judge, await measure(split, validation ?? test), { step, split });
+    const isBest = isBetter(measured, best);
+    if (isBest) best = measured;
     return isBest;
   };
 
@@ -359,7 +372,7 @@ async function train(
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
       ...measured,
-      images: images.labels.length,
+      examples: images.labels.length,
       seconds: (performance.now() - start) / 1000,
     });
   };
@@ -371,6 +384,7 @@ async function train(
     outcome,
     best,
     testOfBest,
+    metrics: infos,
     seconds: (performance.now() - start) / 1000,
   });
 
@@ -388,7 +402,7 @@ async function train(
         const record: TrainRecord = {
           ...taken,
           spike: spikeOf(taken),
-          images_per_second: (1000 * config.batchSize) / (now - previous),
+          examples_per_second: (1000 * config.batchSize) / (now - previous),
         };
         previous = now;
         for (const sink of sinks) sink.write(record);

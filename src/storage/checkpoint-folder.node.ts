@@ -17,6 +17,7 @@ import { basename, dirname, isAbsolute, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
 import { readJsonFile } from '../json-file.node.ts';
+import { type MetricInfos, OLD_METRICS } from '../metrics/info.ts';
 import { fileError, systemErrorMeaning } from '../system-error.ts';
 import {
   CHECKPOINTS,
@@ -231,6 +232,19 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
 export async function loadModel(path: string): Promise<ModelCheckpoint> {
   const folder = await findCheckpoint(path);
   return readModel(folder, await readDocument(folder));
+}
+
+/** How a run's metrics are shown, as its last checkpoint says that can be read; without one, or where it is old, as those of old runs. */
+export async function readMetricInfos(run: string): Promise<MetricInfos> {
+  for (const { name } of await listCheckpoints(run)) {
+    try {
+      return (await readDocument(join(run, CHECKPOINTS, name))).metrics ?? OLD_METRICS;
+    } catch (error) {
+      // One that is damaged is told of where it is used; an older one says the same.
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return OLD_METRICS;
 }
 
 /** The file with the options of a checkpoint, to be named in errors; `path` as for `loadCheckpoint`. */

@@ -21,7 +21,7 @@ type Config = Pick<TrainConfig, 'optimizer' | 'beta2' | 'epsilon' | 'decay' | 'g
 
 export interface Gauge extends StepGauge {
   /** The measurements, after the step. */
-  record(taken: Omit<TrainRecord, 'images_per_second' | 'spike'>): StepRecord;
+  record(taken: Omit<TrainRecord, 'examples_per_second' | 'spike'>): StepRecord;
 }
 
 /** Squared norms of one parameter, or of several together. */

@@ -85,7 +85,7 @@ export interface UpdateArrays {
   readonly count: number;
 }
 
-export type StepRecord = Omit<TrainRecord, 'images_per_second' | 'spike'>;
+export type StepRecord = Omit<TrainRecord, 'examples_per_second' | 'spike'>;
 
 export interface Trainer {
   readonly rule: UpdateRule;
@@ -198,8 +198,7 @@ export function stepRecord(
     epoch: batch.epoch + 1,
     split: 'train',
     loss,
-    top1: top1 / images,
-    top5: top5 / images,
+    metrics: { top1: top1 / images, top5: top5 / images },
     grad_norm: gradNorm,
     gr_grad_norm: config.gr === 'none' ? null : grGradNorm,
     lr: plan.learningRate(step),

@@ -1,5 +1,6 @@
 /** The curves of a run, drawn while it trains. Only this file imports uPlot. */
 import uPlot from 'uplot';
+import { classifierMetrics, judgeOf, shownValue } from '../../metrics/info.ts';
 import { type Point, series, smooth } from '../../report/series.ts';
 import type { MetricsLine } from '../../storage/metrics.ts';
 
@@ -24,7 +25,8 @@ interface Chart {
   readonly compared: Curve;
 }
 
-const percent = ({ top1 }: MetricsLine): number | null => (top1 === null ? null : 100 * top1);
+const accuracy = judgeOf(classifierMetrics());
+const percent = (line: MetricsLine): number | null => shownValue(accuracy, line);
 /** The moving median. Its window is wider than in a report, since runs in a page are short. */
 const smoothed = (points: readonly Point[]): Point[] => smooth(points, 0.08);
 

@@ -71,12 +71,12 @@ function showNumbers(): void {
   const put = (id: string, value: number | null | undefined, digits: (value: number) => string): void => {
     element(id, HTMLElement).textContent = typeof value === 'number' ? digits(value) : '–';
   };
-  put('accuracy', test?.top1, (share) => `${(100 * share).toFixed(1)} %`);
+  put('accuracy', test?.metrics.top1, (share) => `${(100 * share).toFixed(1)} %`);
   put('loss', train?.loss, (value) => value.toFixed(3));
   put('norm', train?.grad_norm, (value) => value.toPrecision(3));
   put('rate', train?.lr, (value) => String(Number(value.toPrecision(3))));
   put('strength', train?.lambda, (value) => String(Number(value.toPrecision(3))));
-  put('speed', train?.images_per_second, (value) => value.toFixed(0));
+  put('speed', train?.examples_per_second, (value) => value.toFixed(0));
   const last = run?.lastStep ?? 0;
   const progress = element('progress', HTMLProgressElement);
   progress.max = Math.max(1, last);
@@ -88,7 +88,7 @@ function whereabouts(done: number, last: number): string {
   const steps = `step ${done.toLocaleString('en')} of ${last.toLocaleString('en')}`;
   if (phase === 'done' || done >= last) return `${steps}, all done`;
   const recent = metrics.filter(({ split }) => split === 'train').slice(-20);
-  const rates = recent.map((line) => line.images_per_second ?? 0).sort((a, b) => a - b);
+  const rates = recent.map((line) => line.examples_per_second ?? 0).sort((a, b) => a - b);
   const rate = rates[Math.floor(rates.length / 2)] ?? 0;
   if (phase !== 'running' || rate === 0 || !run) return steps;
   return `${steps}, ${formatDuration(((last - done) * run.config.batchSize) / rate)} left`;

@@ -16,9 +16,10 @@ import { type Batch, type Batches, batchesOf } from '../../data/batches.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { inferenceModel } from '../../inference/inference-model.ts';
+import { classifierMetrics, judgeOf } from '../../metrics/info.ts';
 import { serialize } from '../../onnx/serialize.ts';
 import { setting } from '../../option-names.ts';
-import { isBetter } from '../../run/best.ts';
+import { asBest, isBetter } from '../../run/best.ts';
 import { createSpikeMarks } from '../../run/diagnostics/spikes.ts';
 import { evaluate, infer } from '../../run/evaluate.ts';
 import { createDeviceTrainer } from '../../run/images/device-trainer.ts';
@@ -166,6 +167,7 @@ async function openTraining(
 
   const inference = await loadGraph('infer');
   const table = normalizationTable(dataset);
+  const infos = classifierMetrics(spec.classes);
   const metrics = [...(resumed?.run.metrics ?? [])];
   const spikeOf = createSpikeMarks(metrics.filter(({ split }) => split === 'train'));
   let step = saved?.step ?? 0;
@@ -174,17 +176,22 @@ async function openTraining(
   const measure = async (): Promise<MetricsLine> => {
     const start = performance.now();
     await pull();
-    const { images: count, ...scores } = await evaluate(inference, manifest, parameters.feeds, allOf(test));
+    const {
+      images: count,
+      loss,
+      ...scores
+    } = await evaluate(inference, manifest, parameters.feeds, allOf(test));
     const record: EvaluationRecord = {
       step,
       epoch: Math.ceil(step / plan.stepsPerEpoch),
       split: 'test',
-      ...scores,
-      images_per_second: (1000 * count) / (performance.now() - start),
+      loss,
+      metrics: scores,
+      examples_per_second: (1000 * count) / (performance.now() - start),
     };
     expectFiniteScores(config, record, PAGE_NAMES);
-    const { top1, loss } = scores;
-    if (isBetter({ top1, loss, split: 'test' }, best)) best = { top1, loss, split: 'test', step };
+    const measured = asBest(judgeOf(infos), record, { split: 'test', step });
+    if (isBetter(measured, best)) best = measured;
     return metricsLine(record);
   };
 
@@ -203,6 +210,7 @@ async function openTraining(
     generator: { seed: config.seed },
     // The page keeps no copy of the best weights, so `best` is saved only where it is the current step.
     best: best?.step === step ? best : null,
+    metrics: infos,
     graph: { name, hash: saved?.graph.hash ?? (await sha256(serialize(built.graphs['loss-grad']))), spec },
     dataset: saved?.dataset ?? infoOf(dataset),
   });
@@ -222,7 +230,7 @@ async function openTraining(
       step++;
       const seconds = (performance.now() - start) / 1000;
       const lines = [
-        metricsLine({ ...taken, spike: spikeOf(taken), images_per_second: config.batchSize / seconds }),
+        metricsLine({ ...taken, spike: spikeOf(taken), examples_per_second: config.batchSize / seconds }),
       ];
       if (step % TEST_EVERY === 0 || step === lastStep) lines.push(await measure());
       metrics.push(...lines);
