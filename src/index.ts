@@ -14,11 +14,11 @@ export {
 } from './artifacts/build.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
 export {
-  dense,
+  affineLayerNorm,
   gelu,
   geluTanh,
-  layerNorm,
   leakyRelu,
+  linear,
   silu,
   softplus,
   stopGradient,
@@ -27,6 +27,12 @@ export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
 export { UserError } from './errors.ts';
 export { inferenceModel } from './inference/inference-model.ts';
+export { type AttentionOptions, attention } from './layers/attention.ts';
+export { type DenseOptions, dense } from './layers/dense.ts';
+export { dropout, stochasticDepth } from './layers/dropout.ts';
+export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
+export { type LayerNormOptions, layerNorm } from './layers/layer-norm.ts';
+export { type PositionsOptions, positions } from './layers/positions.ts';
 export { type Init, initialize, type Role, Scope, type Variable } from './layers/scope.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
 export { crossEntropy } from './losses/cross-entropy.ts';

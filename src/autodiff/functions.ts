@@ -72,21 +72,21 @@ export function stopGradient(x: Value): Value {
 }
 
 /** Layer normalisation (Ba et al. 2016) over the last axis, with scale and bias of shape [n] for an axis of length n. */
-export function layerNorm(x: Value, scale: Value, bias: Value, epsilon: number): Value {
+export function affineLayerNorm(x: Value, scale: Value, bias: Value, epsilon: number): Value {
   const width = x.shape.at(-1);
   if (typeof width !== 'number')
-    throw new Error(`layerNorm: expected a static last axis, got ${show(x.shape)}`);
+    throw new Error(`affineLayerNorm: expected a static last axis, got ${show(x.shape)}`);
   const ones = constant(new Float32Array(width).fill(1), [width]);
   const [normalized] = layerNormalization(x, ones, epsilon);
   return add(mul(normalized, scale), bias);
 }
 
-/** x·kernel + bias over the last axis: x [..., in], kernel [in, out], bias [out] → [..., out]. */
-export function dense(x: Value, kernel: Value, bias: Value): Value {
+/** x·kernel + bias over the last axis: x [..., in], kernel [in, out], bias [out], which may be left out → [..., out]. */
+export function linear(x: Value, kernel: Value, bias?: Value): Value {
   const [width, columns] = [x.shape.at(-1), kernel.shape[1]];
   if (width === undefined || columns === undefined) {
     throw new Error(
-      `dense: expected x [..., in] and kernel [in, out], got ${show(x.shape)} and ${show(kernel.shape)}`,
+      `linear: expected x [..., in] and kernel [in, out], got ${show(x.shape)} and ${show(kernel.shape)}`,
     );
   }
   const leading = x.shape.slice(0, -1);

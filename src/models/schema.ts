@@ -13,6 +13,11 @@ export function size(most: number) {
   return v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(most));
 }
 
+/** The chance to leave something out while training: from 0 to below 1. Left out it is 0, and a config stays as it was written. */
+export function rate() {
+  return v.optional(v.pipe(v.number(), v.minValue(0), v.ltValue(1)));
+}
+
 /** The config of a model with its defaults. Throws UserError that names the model and the first field that does not fit. */
 export function checked<const S extends v.GenericSchema>(
   model: string,

@@ -2,7 +2,15 @@
  * Every op's derivatives, of order one and two, computed in ONNX Runtime and compared with finite differences there.
  */
 import test from 'ava';
-import { dense, gelu, geluTanh, layerNorm, leakyRelu, silu, softplus } from '../../src/autodiff/functions.ts';
+import {
+  affineLayerNorm,
+  gelu,
+  geluTanh,
+  leakyRelu,
+  linear,
+  silu,
+  softplus,
+} from '../../src/autodiff/functions.ts';
 import { grad, jvp } from '../../src/autodiff/grad.ts';
 import { globalNorm } from '../../src/autodiff/gradient-norm.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
@@ -23,9 +31,9 @@ const FUNCTIONS: Readonly<Record<string, readonly Case[]>> = {
   'gelu twice': unary((x) => gelu(gelu(x))),
   'gelu, tanh': unary(geluTanh),
   'layer norm': [
-    { shapes: [[3, 4], [4], [4]], f: (x = ops.scalar(0), s = x, b = x) => layerNorm(x, s, b, 1e-3) },
+    { shapes: [[3, 4], [4], [4]], f: (x = ops.scalar(0), s = x, b = x) => affineLayerNorm(x, s, b, 1e-3) },
   ],
-  dense: [{ shapes: [[2, 2, 3], [3, 4], [4]], f: (x = ops.scalar(0), k = x, b = x) => dense(x, k, b) }],
+  linear: [{ shapes: [[2, 2, 3], [3, 4], [4]], f: (x = ops.scalar(0), k = x, b = x) => linear(x, k, b) }],
   einsum: ['bij,bjk->kib', 'bij,kjb', 'jbi,kib->ik', 'ibj,bik->ijkb'].map((equation) => ({
     shapes: equation
       .split('->')

@@ -1,7 +1,7 @@
 /** Properties of every graph, checked on random graphs in ONNX Runtime. */
 import test from 'ava';
 import fc from 'fast-check';
-import { gelu, layerNorm } from '../../src/autodiff/functions.ts';
+import { affineLayerNorm, gelu } from '../../src/autodiff/functions.ts';
 import { grad, hvp, jvp, vjp } from '../../src/autodiff/grad.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
@@ -19,7 +19,7 @@ const STEPS: readonly ((h: Value, leaves: Leaves) => Value)[] = [
   (h, { w }) => ops.matmul(h, w, { transB: true, alpha: 0.5 }),
   (h, { w, s }) => ops.gemm(h, w, s, { alpha: 0.5, beta: 2 }),
   (h, { x }) => ops.add(h, ops.mul(x, ops.sigmoid(h))),
-  (h, { s }) => layerNorm(h, ops.exp(s), s, 0.1),
+  (h, { s }) => affineLayerNorm(h, ops.exp(s), s, 0.1),
   (h, { s }) => ops.div(h, ops.add(ops.mul(s, s), 1)),
   (h) => ops.matmul(ops.softmax(ops.matmul(h, h, { transB: true })), h),
   (h) => ops.concat([...ops.split(h, 0, [1, 3])].reverse(), 0),

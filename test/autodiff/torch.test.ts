@@ -17,7 +17,7 @@
  *     golden(lambda x: F.cross_entropy(x, torch.tensor([2, 0]), label_smoothing=0.1), (2, 3))
  */
 import test from 'ava';
-import { gelu, geluTanh, layerNorm } from '../../src/autodiff/functions.ts';
+import { affineLayerNorm, gelu, geluTanh } from '../../src/autodiff/functions.ts';
 import { grad, hvp } from '../../src/autodiff/grad.ts';
 import { crossEntropy } from '../../src/losses/cross-entropy.ts';
 import * as ops from '../../src/onnx/ops.ts';
@@ -52,7 +52,7 @@ const GOLDEN: Readonly<Record<string, Golden>> = {
   },
   'layer norm': {
     shapes: [[2, 4], [4], [4]],
-    f: (x = labels, s = x, b = x) => layerNorm(x, s, b, 1e-5),
+    f: (x = labels, s = x, b = x) => affineLayerNorm(x, s, b, 1e-5),
     y: [0.63843058, 0.77140196, -1.2224402, 1.0418624, -0.39517836, -0.099387566, -1.5422307, -0.60219194],
     gradient: [
       1.5351081, -1.2544308, 0.84414565, -1.1248229, 0.15448177, -0.98953015, 0.12201335, 0.71303503,

@@ -1,7 +1,12 @@
 /** The passes on whole networks that they were not written for: results stay the same, and costs fall. */
 import test, { type ExecutionContext } from 'ava';
 import { buildGraph, MEMORY_LEVELS, type MemoryLevel } from '../../src/artifacts/build.ts';
+<<<<<<< HEAD
 import { dense, gelu, layerNorm } from '../../src/autodiff/functions.ts';
+=======
+import { parseSpec } from '../../src/artifacts/spec.ts';
+import { affineLayerNorm, gelu, linear } from '../../src/autodiff/functions.ts';
+>>>>>>> layers
 import { grad } from '../../src/autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../../src/autodiff/gradient-norm.ts';
 import { Scope } from '../../src/layers/scope.ts';
@@ -35,13 +40,13 @@ function vit(pool: 'class' | 'mean'): Build {
 
 function layer(scope: Scope, x: Value, columns: number): Value {
   const kernel = scope.param('kernel', [Number(x.shape.at(-1)), columns], { kind: 'xavier-uniform' });
-  return dense(x, kernel, scope.param('bias', [columns], { kind: 'zeros' }));
+  return linear(x, kernel, scope.param('bias', [columns], { kind: 'zeros' }));
 }
 
 function norm(scope: Scope, x: Value): Value {
   const width = Number(x.shape.at(-1));
   const scale = scope.param('scale', [width], { kind: 'ones' });
-  return layerNorm(x, scale, scope.param('bias', [width], { kind: 'zeros' }), 1e-6);
+  return affineLayerNorm(x, scale, scope.param('bias', [width], { kind: 'zeros' }), 1e-6);
 }
 
 function mlp(scope: Scope, x: Value, hidden: number): Value {

@@ -1,16 +1,16 @@
 import test from 'ava';
-import { dense, layerNorm } from '../../src/autodiff/functions.ts';
+import { affineLayerNorm, linear } from '../../src/autodiff/functions.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import type { Value } from '../../src/onnx/value.ts';
 import { foldNormIntoLinear } from '../../src/passes/norm-into-linear.ts';
 import { printAfter, sameResults, unchanged } from './_graphs.ts';
 
 const [scale, bias] = [ops.input('norm/scale', [3]), ops.input('norm/bias', [3])];
-const norm = (x: Value) => layerNorm(x, scale, bias, 1e-3);
+const norm = (x: Value) => affineLayerNorm(x, scale, bias, 1e-3);
 const w = (columns = 2) => ops.input('fc/kernel', [3, columns]);
 
 test('scale and bias become part of the weights and the bias of the layer behind', async (t) => {
-  const graph = { y: dense(norm(ops.input('x', [2, 4, 3])), w(), ops.input('fc/bias', [2])) };
+  const graph = { y: linear(norm(ops.input('x', [2, 4, 3])), w(), ops.input('fc/bias', [2])) };
   t.is(
     printAfter(foldNormIntoLinear, graph),
     `test(x: float32[2, 4, 3], norm/scale: float32[3], norm/bias: float32[3], fc/kernel: float32[3, 2], fc/bias: float32[2])

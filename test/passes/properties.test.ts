@@ -1,7 +1,7 @@
 /** All passes together, on random networks: the same value, gradient and Hessian-vector product as without any. */
 import test from 'ava';
 import fc from 'fast-check';
-import { dense, gelu, layerNorm } from '../../src/autodiff/functions.ts';
+import { affineLayerNorm, gelu, linear } from '../../src/autodiff/functions.ts';
 import { grad, hvp } from '../../src/autodiff/grad.ts';
 import type { Graph } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
@@ -18,12 +18,12 @@ const joined = (h: Value) => ops.reshape(ops.transpose(h, [0, 2, 1, 3]), [2, 6, 
 
 /** Steps from [2, 6, 4] to [2, 6, 4], of the kinds of ops that passes look for. */
 const STEPS: readonly ((h: Value, leaves: Leaves) => Value)[] = [
-  (h, { w, b }) => dense(h, w, b),
-  (h, { w, u, b }) => ops.add(dense(h, w, b), dense(h, u, b)),
-  (h, { w, b, s }) => gelu(dense(layerNorm(h, s, b, 0.1), w, b)),
+  (h, { w, b }) => linear(h, w, b),
+  (h, { w, u, b }) => ops.add(linear(h, w, b), linear(h, u, b)),
+  (h, { w, b, s }) => gelu(linear(affineLayerNorm(h, s, b, 0.1), w, b)),
   (h, { w, u, b, s }) => {
-    const n = layerNorm(h, s, b, 0.1);
-    const scores = ops.matmul(heads(dense(n, w, b)), heads(dense(n, u, b)), { transB: true, alpha: 0.7 });
+    const n = affineLayerNorm(h, s, b, 0.1);
+    const scores = ops.matmul(heads(linear(n, w, b)), heads(linear(n, u, b)), { transB: true, alpha: 0.7 });
     return ops.add(h, joined(ops.matmul(ops.softmax(scores), heads(n))));
   },
   (h, { m }) => ops.transpose(ops.matmul(ops.transpose(h, [0, 2, 1]), m), [0, 2, 1]),
