@@ -1,12 +1,8 @@
 /** The passes on whole networks that they were not written for: results stay the same, and costs fall. */
 import test, { type ExecutionContext } from 'ava';
 import { buildGraph, MEMORY_LEVELS, type MemoryLevel } from '../../src/artifacts/build.ts';
-<<<<<<< HEAD
-import { dense, gelu, layerNorm } from '../../src/autodiff/functions.ts';
-=======
 import { parseSpec } from '../../src/artifacts/spec.ts';
 import { affineLayerNorm, gelu, linear } from '../../src/autodiff/functions.ts';
->>>>>>> layers
 import { grad } from '../../src/autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../../src/autodiff/gradient-norm.ts';
 import { Scope } from '../../src/layers/scope.ts';
