@@ -43,6 +43,13 @@ export type GraphName = (typeof GRAPH_NAMES)[number];
 export const MEMORY_LEVELS = ['fast', 'lean', 'remat'] as const;
 export type MemoryLevel = (typeof MEMORY_LEVELS)[number];
 
+/** What a run chooses to fit into memory. */
+export interface MemoryVariant {
+  /** Examples that one run of a training graph holds. */
+  readonly microBatch: number;
+  readonly memory: MemoryLevel;
+}
+
 /** The fewest rows that a slice's matrix products should have: products of fewer are slower. */
 const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly exact: number }>> = {
   fast: { gradient: 1000, exact: Number.POSITIVE_INFINITY },
@@ -76,7 +83,7 @@ export class TaskGraphs {
   /** One training pass over a batch: what its graphs take and give. */
   readonly pass: TracedTask;
   readonly parameters: readonly Variable[];
-  readonly #task: Task;
+  readonly task: Task;
   readonly #options: GraphOptions;
   readonly #without: readonly PassName[];
   /** The most rows that a product of the forward pass has. */
@@ -91,7 +98,7 @@ export class TaskGraphs {
     this.memory = memory;
     this.batch = batch;
     this.target = target;
-    this.#task = task;
+    this.task = task;
     this.#options = options;
     this.#without = without;
     this.pass = traceTask(task, { batch, training: true, ...(roles && { roles }) });
@@ -165,11 +172,11 @@ export class TaskGraphs {
       case 'hvp':
         return this.#hvp();
       case 'evaluate':
-        return evaluationGraph(this.#task);
+        return evaluationGraph(this.task);
       case 'weights':
-        return weightsGraph(this.#task);
+        return weightsGraph(this.task);
       case 'infer':
-        return inferenceGraph(this.#task);
+        return inferenceGraph(this.task);
     }
   }
 
@@ -292,7 +299,7 @@ export class TaskGraphs {
     const { roles } = this.#options;
     const size = this.batch / slices;
     // Variables and scalars are those of the first time, found by their names.
-    const traced = traceTask(this.#task, { batch: size, training: true, ...(roles && { roles }) });
+    const traced = traceTask(this.task, { batch: size, training: true, ...(roles && { roles }) });
     const known = new Map<Value, Value>();
     traced.variables.forEach(({ value }, i) => {
       known.set(value, at(this.#variables, i));

@@ -15,7 +15,7 @@ import { taskOf } from '../tasks/own.ts';
 import { isModuleSpec, type ModuleSpec, parseSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
-import { GRAPH_NAMES, type GraphName, type MemoryLevel, TaskGraphs } from './graphs.ts';
+import { GRAPH_NAMES, type GraphName, type MemoryVariant, TaskGraphs } from './graphs.ts';
 import { describeTask, type Manifest, parseManifest } from './manifest.ts';
 import { decays, frozenRoles } from './roles.ts';
 
@@ -31,10 +31,7 @@ export interface GraphFolder {
 }
 
 /** What a spec does not say of its graphs. */
-export interface Variant {
-  /** Examples that one run of a training graph holds. */
-  readonly microBatch: number;
-  readonly memory: MemoryLevel;
+export interface Variant extends MemoryVariant {
   /** Variables whose path this regular expression finds are not trained. */
   readonly freeze?: string | undefined;
 }

@@ -1,5 +1,5 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
-import { MEMORY_LEVELS } from '../artifacts/build.ts';
+import { MEMORY_LEVELS } from '../artifacts/graphs.ts';
 import type { HoldOut } from '../data/dataset.ts';
 import { messageOf, show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
