@@ -42,7 +42,7 @@ const FileSum = v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0
 const better = v.picklist(['higher', 'lower']);
 
 /** `MetricInfo` as it is in files. */
-const Info = v.object({
+export const Info = v.object({
   name: v.string(),
   label: v.string(),
   short: v.exactOptional(v.string()),

@@ -69,13 +69,18 @@ async function run({ folder, config, share }: Extract<CellRequest, { kind: 'run'
     evaluated() {},
     shouldStop: () => isStopping,
   };
-  const over = (state: CellOutcome['state'], message: string | null): CellReply => ({
+  const over = (
+    state: CellOutcome['state'],
+    message: string | null,
+    told: Pick<CellOutcome, 'metrics'> = {},
+  ): CellReply => ({
     kind: 'over',
     outcome: {
       state,
       message,
       warmupSteps: plan?.warmupSteps ?? null,
       totalSteps: plan?.totalSteps ?? null,
+      ...told,
     },
   });
   let lock: RunLock | undefined;
@@ -83,8 +88,8 @@ async function run({ folder, config, share }: Extract<CellRequest, { kind: 'run'
     await makeFolder(path.dirname(folder));
     await makeFolder(folder);
     lock = await lockRun(folder, { waitMs: LEAVING_MS });
-    const { outcome } = await begin(folder, config, share, observer, lock);
-    return outcome === 'done' ? over('done', null) : { kind: 'stopped' };
+    const { outcome, metrics } = await begin(folder, config, share, observer, lock);
+    return outcome === 'done' ? over('done', null, { metrics: [...metrics] }) : { kind: 'stopped' };
   } catch (error) {
     if (error instanceof DivergedError) return over('diverged', error.message);
     return over('failed', reasonOf(error));

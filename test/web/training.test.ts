@@ -55,7 +55,7 @@ const saved = async (training: Training): Promise<ArchivedRun> => {
   return decodeRun(untar(Buffer.concat(pieces), name), name);
 };
 
-const timeless = (lines: readonly MetricsLine[]) => lines.map((line) => ({ ...line, images_per_second: 0 }));
+const timeless = (lines: readonly MetricsLine[]) => lines.map((line) => ({ ...line, examples_per_second: 0 }));
 
 test('saved, loaded and gone on with, a run is bit by bit the one that never stopped', async (t) => {
   const whole = await newTraining(settings, spec, { dataset, backend });

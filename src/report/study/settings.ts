@@ -35,8 +35,8 @@ export interface Setting {
   readonly model: string | null;
   readonly dataset: DatasetName | null;
   readonly fraction: number | null;
-  /** The number of training images; null until a run is over. */
-  readonly images: number | null;
+  /** The number of training examples; null until a run is over. */
+  readonly examples: number | null;
   readonly optimizer: TrainConfig['optimizer'] | null;
   readonly hasWarmup: boolean | null;
   /** The options that the study varies, by key, without those of the conditions and those that have no effect. */
@@ -58,12 +58,18 @@ export const FACETS = [
   'hasWarmup',
 ] as const satisfies readonly Facet[];
 
-const DATASET_NAMES: Readonly<Record<DatasetName, string>> = {
-  mnist: 'MNIST',
-  cifar10: 'CIFAR-10',
-  cifar100: 'CIFAR-100',
-  'image-folder': 'image folder',
+/** The name of each dataset, and what one of its examples is called. */
+const DATASET_NAMES: Readonly<Record<DatasetName, { readonly name: string; readonly noun: string }>> = {
+  mnist: { name: 'MNIST', noun: 'image' },
+  cifar10: { name: 'CIFAR-10', noun: 'image' },
+  cifar100: { name: 'CIFAR-100', noun: 'image' },
+  'image-folder': { name: 'image folder', noun: 'image' },
 };
+
+/** What all the cells learn from, in the singular. */
+export function nounOf(cells: readonly CellResult[]): string {
+  return shared(cells, ({ dataset }) => DATASET_NAMES[dataset].noun) ?? 'example';
+}
 
 const OPTIMIZER_NAMES: Readonly<Record<TrainConfig['optimizer'], string>> = {
   adamw: 'AdamW',
@@ -97,7 +103,7 @@ export function setting(
     model: shared(members, ({ model }) => model),
     dataset: shared(members, ({ dataset }) => dataset),
     fraction,
-    images: fraction === null ? null : known(members.map(({ trainImages }) => trainImages)),
+    examples: fraction === null ? null : known(members.map(({ trainImages }) => trainImages)),
     optimizer: shared(members, ({ config }) => config.optimizer),
     hasWarmup: shared(members, ({ config }) => config.warmupEpochs > 0),
     options: new Map(
@@ -178,30 +184,31 @@ export function nameSettings(
 export function facetTexts(
   cells: readonly CellResult[],
 ): Readonly<Record<Facet, (cell: CellResult) => string>> {
-  // A run that is not over does not have its number of images. Another run of the same fraction may have it.
-  const images = new Map(
-    cells.flatMap((cell) => (cell.trainImages === null ? [] : [[imagesKey(cell), cell.trainImages]])),
+  const noun = nounOf(cells);
+  // A run that is not over does not have its number of examples. Another run of the same fraction may have it.
+  const sizes = new Map(
+    cells.flatMap((cell) => (cell.trainImages === null ? [] : [[sizeKey(cell), cell.trainImages]])),
   );
   return {
     model: ({ model }) => model,
-    dataset: ({ dataset }) => DATASET_NAMES[dataset],
+    dataset: ({ dataset }) => DATASET_NAMES[dataset].name,
     fraction: (cell) => {
-      const count = images.get(imagesKey(cell));
+      const count = sizes.get(sizeKey(cell));
       return count === undefined
-        ? `${Number((100 * cell.config.trainFraction).toPrecision(3))}\u202f% of the images`
-        : counted(count, 'image');
+        ? `${Number((100 * cell.config.trainFraction).toPrecision(3))}\u202f% of the ${noun}s`
+        : counted(count, noun);
     },
     optimizer: ({ config }) => OPTIMIZER_NAMES[config.optimizer],
     hasWarmup: ({ config }) => (config.warmupEpochs > 0 ? 'LR warmup' : 'no LR warmup'),
   };
 }
 
-function imagesKey({ dataset, config }: CellResult): string {
+function sizeKey({ dataset, config }: CellResult): string {
   return `${dataset} ${config.trainFraction}`;
 }
 
 /**
- * The order of settings: by dataset, model, images (most first), optimizer, warmup first. Within these, the study's.
+ * The order of settings: by dataset, model, examples (most first), optimizer, warmup first. Within these, the study's.
  */
 export function settingOrder(cells: readonly CellResult[]): (a: Setting, b: Setting) => number {
   const datasets = distinct(cells.map(({ dataset }) => dataset));
