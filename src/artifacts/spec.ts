@@ -1,5 +1,6 @@
 /** graphs/<name>/spec.json: what a person edits or copies to get another trainable graph. */
 import * as v from 'valibot';
+import { DATASET_NAMES } from '../data/names.ts';
 import { mismatch, nearestName, UserError } from '../errors.ts';
 import { Scope } from '../layers/scope.ts';
 import { buildModel, modelSchema } from '../models/index.ts';
@@ -14,7 +15,7 @@ const MOST_NUMBERS = 2 ** 29;
 const specSchema = v.strictObject({
   $schema: v.optional(v.string()),
   /** Which reader in src/data the images come from. */
-  dataset: v.picklist(['mnist', 'cifar10', 'cifar100', 'image-folder']),
+  dataset: v.picklist(DATASET_NAMES),
   image: v.strictObject({ channels: size(1024), height: size(8192), width: size(8192) }),
   classes: v.pipe(size(100_000), v.minValue(2)),
   model: modelSchema,

@@ -446,7 +446,7 @@ export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOpti
 /** Which training images a run holds out for validation; undefined where it asks for none. */
 export function holdOutOf({ validation, validationImages, seed }: TrainConfig): HoldOut | undefined {
   if (validation !== undefined) return { fraction: validation, seed };
-  return validationImages === undefined ? undefined : { images: validationImages, seed };
+  return validationImages === undefined ? undefined : { examples: validationImages, seed };
 }
 
 /** Whether the other options let this one have an effect. */

@@ -5,7 +5,7 @@
 import { type BuiltGraphs, buildInference, type GraphName, type Variant } from '../artifacts/build.ts';
 import type { Spec } from '../artifacts/spec.ts';
 import type { TrainConfig } from '../config/config.ts';
-import type { DatasetName } from '../data/dataset.ts';
+import type { DatasetName } from '../data/names.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { peakBytes } from '../passes/memory.ts';
 import { createOptimizer } from '../step/optimizer.ts';
@@ -14,11 +14,10 @@ import { createOptimizer } from '../step/optimizer.ts';
 const BASE = 255e6;
 
 /** What each of the two threads holds of a dataset of its usual size. An image folder's files are read when needed. */
-const DATASET: Readonly<Record<DatasetName, number>> = {
+const DATASET: Readonly<Partial<Record<DatasetName, number>>> = {
   mnist: 55e6,
   cifar10: 155e6,
   cifar100: 155e6,
-  'image-folder': 0,
 };
 
 /** What ONNX Runtime takes beyond the values of a graph: copies packed for its products, and sizes rounded up. */
@@ -55,7 +54,7 @@ export function estimateMemory(
   const keepsMemory = memory === 'fast';
   const always =
     BASE +
-    2 * DATASET[spec.dataset] +
+    2 * (DATASET[spec.dataset] ?? 0) +
     BATCHES * (4 + 1) * batchSize * sizeOf([spec.image.channels, spec.image.height, spec.image.width]) +
     (keepsMemory ? 2 : 1) * state * weights;
   const sum = inOneRun ? 1 : 2; // the gradient of a run, and that of the runs before it

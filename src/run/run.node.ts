@@ -10,8 +10,8 @@ import { createResidentSession, createSession, expectDevice } from '#runtime';
 import type { GraphName, Variant } from '../artifacts/build.ts';
 import { buildForSpec, ensureArtifact, type GraphFolder, openGraph } from '../artifacts/store.node.ts';
 import { holdOutOf, hyperparametersOf, type TrainConfig } from '../config/config.ts';
-import { augmentationOf, NO_AUGMENTATION } from '../data/augment.ts';
 import type { DatasetSource, SplitName } from '../data/dataset.ts';
+import { imageFields, imageInfo, imagesOf } from '../data/images.ts';
 import { type Loader, openLoader } from '../data/loader.node.ts';
 import { expectDataFolder } from '../data/open.node.ts';
 import { UserError } from '../errors.ts';
@@ -283,7 +283,7 @@ async function train(
       generator: { seed: config.seed },
       best,
       graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
-      dataset: train.info,
+      dataset: imageInfo(train.info),
     };
     expectFiniteState(config, checkpoint);
     const write = isMemoryShort ? saveCheckpoint : writer.save;
@@ -381,7 +381,7 @@ async function train(
       let previous = performance.now();
       for await (const batch of train.batches({ epoch, fromBatch: step % plan.stepsPerEpoch })) {
         const gauge = isDue(config.diagnosticsEvery, step + 1) ? gaugeOf?.() : undefined;
-        const taken = await trainer.step(step, batch, gauge);
+        const taken = await trainer.step(step, { ...batch, ...imagesOf(batch) }, gauge);
         step++;
         if (gauge) diagnose(gauge.record(taken));
         const now = performance.now();
@@ -435,8 +435,9 @@ export function datasetSource(config: TrainConfig, { spec }: GraphFolder): Datas
   return {
     dataset: spec.dataset,
     dir: config.data,
-    ...spec.image,
+    fields: imageFields(spec.image),
     classes: spec.classes,
+    augmentation: config.augment,
     trainFraction: config.trainFraction,
     holdOut: holdOutOf(config),
   };
@@ -460,11 +461,11 @@ async function openFixedBatch(config: TrainConfig, graph: GraphFolder): Promise<
     seed: 0,
     shuffle: true,
     dropLast: true,
-    augmentation: NO_AUGMENTATION,
+    augment: false,
     prefetch: 0,
   });
   try {
-    for await (const batch of loader.batches({ epoch: 0 })) return batch;
+    for await (const batch of loader.batches({ epoch: 0 })) return imagesOf(batch);
     throw new Error('internal: a loader without a batch');
   } finally {
     await loader.close();
@@ -493,7 +494,7 @@ async function openData(config: TrainConfig, graph: GraphFolder): Promise<Loader
         seed: config.seed,
         shuffle: true,
         dropLast: true,
-        augmentation: augmentationOf(config.augment, graph.spec.dataset),
+        augment: true,
       }),
     );
     const validation = train.hasValidation ? await open(openInOrder(source, 'validation')) : undefined;
@@ -517,6 +518,6 @@ function openInOrder(source: DatasetSource, split: SplitName): Promise<Loader> {
     seed: 0,
     shuffle: false,
     dropLast: false,
-    augmentation: NO_AUGMENTATION,
+    augment: false,
   });
 }

@@ -1,10 +1,10 @@
 /** Training steps: what they are asked for and what they tell, whoever takes them. Also for browsers. */
 import type { ManifestVariable } from '../artifacts/manifest.ts';
+import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import type { Arrays } from '../step/host.ts';
 import type { Regularizer, UpdateRule } from '../step/program.ts';
 import type { Schedule } from '../step/schedule.ts';
-import type { Batch } from './batch.ts';
 
 /** How strong a regularizer is at a step. */
 export interface Strength {

@@ -6,7 +6,8 @@
  * Pure: also for browsers.
  */
 import * as v from 'valibot';
-import { DATASETS, type DatasetInfo } from '../data/dataset.ts';
+import type { ImageInfo } from '../data/images.ts';
+import { DATASET_NAMES } from '../data/names.ts';
 import { isIntact, withDigest } from '../digest.ts';
 import { show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
@@ -24,9 +25,9 @@ const VERSION = 1;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
-/** `DatasetInfo` as it is in files. */
+/** `ImageInfo` as it is in files. */
 export const Dataset = v.object({
-  name: v.picklist(DATASETS),
+  name: v.picklist(DATASET_NAMES),
   channels: count,
   height: count,
   width: count,
@@ -34,7 +35,7 @@ export const Dataset = v.object({
   mean: v.array(v.number()),
   std: v.array(v.number()),
   found: v.string(),
-}) satisfies v.GenericSchema<unknown, DatasetInfo>;
+}) satisfies v.GenericSchema<unknown, ImageInfo>;
 
 const FileSum = v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
 
@@ -74,7 +75,7 @@ export type CheckpointPart = keyof typeof TENSOR_FILES;
 export interface ModelCheckpoint
   extends Pick<CheckpointDocument, 'step' | 'epoch' | 'generator' | 'best' | 'graph'> {
   readonly config: Readonly<Record<string, unknown>>;
-  readonly dataset: DatasetInfo;
+  readonly dataset: ImageInfo;
   readonly parameters: readonly NamedTensor[];
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { openGraph } from '../artifacts/store.node.ts';
-import type { DatasetName } from '../data/dataset.ts';
+import type { DatasetName } from '../data/names.ts';
 import { readJsonFile } from '../json-file.node.ts';
 import { type DiagnosticsLine, readDiagnostics } from '../storage/diagnostics-log.node.ts';
 import type { MetricsLine } from '../storage/metrics.ts';

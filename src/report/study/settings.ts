@@ -2,7 +2,7 @@
 
 import type { TrainConfig } from '../../config/config.ts';
 import { counted } from '../../counted.ts';
-import type { DatasetName } from '../../data/dataset.ts';
+import { DATASETS, type DatasetName } from '../../data/names.ts';
 import type { Axis } from '../../study/design.ts';
 import type { CellResult } from '../../study/results.node.ts';
 import { distinct, grouped, hasEffect, known, optionText, shared } from './cells.ts';
@@ -57,13 +57,6 @@ export const FACETS = [
   'optimizer',
   'hasWarmup',
 ] as const satisfies readonly Facet[];
-
-const DATASET_NAMES: Readonly<Record<DatasetName, string>> = {
-  mnist: 'MNIST',
-  cifar10: 'CIFAR-10',
-  cifar100: 'CIFAR-100',
-  'image-folder': 'image folder',
-};
 
 const OPTIMIZER_NAMES: Readonly<Record<TrainConfig['optimizer'], string>> = {
   adamw: 'AdamW',
@@ -184,7 +177,7 @@ export function facetTexts(
   );
   return {
     model: ({ model }) => model,
-    dataset: ({ dataset }) => DATASET_NAMES[dataset],
+    dataset: ({ dataset }) => DATASETS[dataset].title,
     fraction: (cell) => {
       const count = images.get(imagesKey(cell));
       return count === undefined
