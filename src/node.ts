@@ -1,7 +1,7 @@
 /** The part of ortgrad that needs node: datasets in files, run folders, the training loop. See index.ts for the rest. */
 export { ensureArtifact, listGraphs, openGraph } from './artifacts/store.node.ts';
 export { parseConfig, type TrainConfig } from './config/config.ts';
-export type { DatasetSource, ImageDataset } from './data/dataset.ts';
+export type { Dataset, DatasetSource, OpenDataset, Split } from './data/dataset.ts';
 export { openLoader } from './data/loader.node.ts';
 export { openDataset } from './data/open.node.ts';
 export { openInference, openModel } from './inference/model.node.ts';

@@ -5,6 +5,7 @@ import test from 'ava';
 import { createSession } from '#runtime';
 import { buildGraph, buildGraphs } from '../src/artifacts/build.ts';
 import { openLoader } from '../src/data/loader.node.ts';
+import { DATASET_NAMES } from '../src/data/names.ts';
 import { openDataset } from '../src/data/open.node.ts';
 import { UserError } from '../src/errors.ts';
 import { initialize, Scope } from '../src/layers/scope.ts';
@@ -41,10 +42,10 @@ const sgd = createOptimizer({ optimizer: 'sgd' });
 const two = () => new Float32Array(2);
 const update = () => ({ param: two(), grad: two(), slots: [two()], learningRate: 0.1, count: 1 });
 const rate = { kind: 'step', peak: 1, warmupSteps: 1, totalSteps: 10, stepSize: 2, gamma: 0.5 };
-const data = { dataset: 'mnist', channels: 1, height: 28, width: 28, classes: 10 };
+const data = { dataset: 'mnist', classes: 10 };
 const loader = {
   ...{ source: data, split: 'test', batchSize: 4, seed: 0, shuffle: true, dropLast: true },
-  augmentation: { pad: 0, flip: false },
+  augment: false,
 };
 
 /** By the message: the function, and its arguments. `Reflect.apply` takes any. */
@@ -200,18 +201,13 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     openLoader,
     { ...loader, shuffle: undefined },
   ],
-  'openLoader: augmentation.pad: expected an integer ≥ 0, got undefined': [
+  'openLoader: augment: expected true or false, got undefined': [
     openLoader,
-    { ...loader, augmentation: undefined },
+    { ...loader, augment: undefined },
   ],
-  'dataset: expected one of mnist, cifar10, cifar100, image-folder, got "cifar"; did you mean cifar10?': [
-    openDataset,
-    { ...data, dataset: 'cifar' },
-  ],
-  'dataset mnist: classes: expected an integer ≥ 1, got undefined': [
-    openDataset,
-    { ...data, classes: undefined },
-  ],
+  [`dataset: expected one of ${DATASET_NAMES.join(', ')}, or the path of a module such as ./my-data.js, got "cifar"; did you mean cifar10?`]:
+    [openDataset, { ...data, dataset: 'cifar' }],
+  'dataset mnist: classes: expected an integer ≥ 1, got 0': [openDataset, { ...data, classes: 0 }],
 };
 
 for (const [message, [call, ...args]] of Object.entries(WRONG)) {

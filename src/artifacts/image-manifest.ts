@@ -1,5 +1,6 @@
 /** manifest.json: what a trainer must know of a folder of graphs. It does not say how they were made. */
 import * as v from 'valibot';
+import { DATASET_NAMES } from '../data/names.ts';
 import { mismatch, UserError } from '../errors.ts';
 import { decayMask } from '../layers/weight-decay.ts';
 import { isOp, type Value } from '../onnx/value.ts';
@@ -34,7 +35,7 @@ const manifestSchema = v.object({
   hash: v.string(),
   microBatch: count,
   memory: v.picklist(MEMORY_LEVELS),
-  dataset: v.picklist(['mnist', 'cifar10', 'cifar100', 'image-folder']),
+  dataset: v.picklist(DATASET_NAMES),
   image: v.object({ channels: count, height: count, width: count }),
   classes: count,
   /** In the order of the graphs' inputs; `decay` says whether weight decay applies. */

@@ -1,8 +1,8 @@
 /** What a run's report shows beyond the run's files: facts of its config, and its best model on the test images. */
 
 import type { TrainConfig } from '../config/config.ts';
-import { NO_AUGMENTATION, normalizationTable } from '../data/augment.ts';
 import { assembleBatch } from '../data/batches.ts';
+import { imageInfo, imagesOf, pixelsOf } from '../data/images.ts';
 import { openDataset } from '../data/open.node.ts';
 import { encodePng } from '../data/picture.node.ts';
 import { UserError } from '../errors.ts';
@@ -63,22 +63,22 @@ async function predictSamples(
   const { test } = dataset;
   const order = permutation(test.length, new Random(config.seed, 'sample'));
   const indices = order.slice(0, Math.min(config.samples, test.length));
-  const options = { seed: config.seed, augmentation: NO_AUGMENTATION };
-  const batch = await assembleBatch(dataset, test, normalizationTable(dataset), options, indices, 0, 0);
-  const logits = await infer(session, spec, weights, batch.images);
+  const { images, labels } = imagesOf(await assembleBatch(dataset.fields, test, indices));
+  const logits = await infer(session, spec, weights, images);
+  const info = imageInfo(dataset);
   const { channels, height, width } = spec.image;
   return Promise.all(
-    Array.from(indices, async (index, i): Promise<Sample> => {
+    Array.from(indices, async (_, i): Promise<Sample> => {
       const row = logits.subarray(i * spec.classes, (i + 1) * spec.classes);
       const { best, probability } = mostLikely(row);
-      const pixels = new Uint8Array(channels * height * width);
-      await test.read(index, pixels, 0);
+      const size = channels * height * width;
+      const pixels = pixelsOf(images.subarray(i * size, (i + 1) * size), info);
       const scale = Math.max(1, Math.floor(96 / width));
       const png = await encodePng(pixels, channels === 1 ? 1 : 3, height, width, scale);
       return {
         png: png.toString('base64'),
-        label: dataset.classes[batch.labels[i] ?? 0] ?? '',
-        prediction: dataset.classes[best] ?? '',
+        label: info.classes[labels[i] ?? 0] ?? '',
+        prediction: info.classes[best] ?? '',
         probability,
       };
     }),

@@ -91,6 +91,13 @@ export const OPTIONS = {
     default: undefined,
     unset: 'the MNIST that comes with the project',
   }),
+  dataset: text({
+    group: 'Data',
+    help: 'With --model: a dataset by its name, or a module of your own that exports open.',
+    placeholder: 'NAME|FILE.js',
+    default: undefined,
+    unset: 'what the module of --model exports as open',
+  }),
   trainFraction: number(
     { above: 0, max: 1 },
     { group: 'Data', help: 'Share of the training images to use.', default: 1 },
@@ -498,7 +505,7 @@ export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOpti
 /** Which training images a run holds out for validation; undefined where it asks for none. */
 export function holdOutOf({ validation, validationImages, seed }: TrainConfig): HoldOut | undefined {
   if (validation !== undefined) return { fraction: validation, seed };
-  return validationImages === undefined ? undefined : { images: validationImages, seed };
+  return validationImages === undefined ? undefined : { examples: validationImages, seed };
 }
 
 /** Whether the other options let this one have an effect. */

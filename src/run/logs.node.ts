@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { hyperparametersOf, type TrainConfig } from '../config/config.ts';
-import type { MetricInfos } from '../metrics/info.ts';
 import { openDiagnosticsLog } from '../storage/diagnostics-log.node.ts';
 import type { MetricsLine } from '../storage/metrics.ts';
 import { lastMetrics, openMetricsLog } from '../storage/metrics-log.node.ts';
@@ -23,13 +22,11 @@ export interface RunLogs {
 export function openLogs(
   folder: string,
   config: TrainConfig,
-  infos: MetricInfos,
   at: { readonly resumeAtStep?: number },
 ): RunLogs {
   const metrics = path.join(folder, METRICS_FILE);
   const board = openTensorBoard(path.join(folder, 'tensorboard'), {
     ...at,
-    metrics: infos,
     hyperparameters: hyperparametersOf(config),
   });
   const sinks = [openMetricsLog(metrics, at), board];

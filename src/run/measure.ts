@@ -1,9 +1,9 @@
 /** Measures variables on a whole set of examples: its loss and metrics, from sums. Also for browsers. */
 import type { Manifest } from '../artifacts/manifest.ts';
+import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { Metric } from '../tasks/task.ts';
-import type { Batch } from './batch.ts';
 import { addUp, fieldFeeds, numberOf, runOn } from './engine.ts';
 
 type Metrics = Readonly<Record<string, Metric>>;

@@ -4,6 +4,7 @@
  */
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
+import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { judgeOf, type MetricInfos } from '../metrics/info.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
@@ -11,14 +12,13 @@ import type { DiagnosticsRecord } from '../storage/diagnostics.ts';
 import type { EvaluationRecord, EvaluationSplit, MetricsLine, TrainRecord } from '../storage/metrics.ts';
 import type { NamedTensor } from '../storage/safetensors.ts';
 import type { Metric } from '../tasks/task.ts';
-import type { Batch } from './batch.ts';
 import { asBest, type Best, isBetter } from './best.ts';
 import type { Gauge } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { createSpikeMarks } from './diagnostics/spikes.ts';
 import { type Measured, measure, metricsOf } from './measure.ts';
 import { inForce, type Plan } from './plan.ts';
-import { beginSlots, DivergedError, type StepTold, type Trainer } from './trainer.ts';
+import { DivergedError, type StepTold, type Trainer } from './trainer.ts';
 
 type Feeds = Readonly<Record<string, Tensor>>;
 
@@ -67,7 +67,6 @@ export interface RunState {
 }
 
 export interface RunSettings {
-  readonly seed: number;
   readonly batchSize: number;
   readonly plan: Plan;
   readonly gr: Parameters<typeof inForce>[0];
@@ -92,8 +91,8 @@ export interface RunOptions {
   readonly trainer: Trainer;
   readonly settings: RunSettings;
   readonly ports: RunPorts;
-  /** Where to go on. The trainer's arrays then hold what was saved; otherwise they are initialized here. */
-  readonly resumed?: {
+  /** Where to go on, if not at the beginning. The trainer holds the numbers in either case (begin.ts). */
+  readonly from?: {
     readonly step: number;
     readonly best: Best | null;
     /** The last lines of training, for what counts as a spike. */
@@ -139,15 +138,12 @@ export class Run implements AsyncIterable<RunEvent> {
   #mark = 0;
 
   constructor(options: RunOptions) {
-    const { trainer, settings, resumed, ports } = options;
+    const { from, ports } = options;
     this.options = options;
-    this.#step = resumed?.step ?? 0;
-    this.#best = resumed?.best ?? null;
-    this.#spikeOf = createSpikeMarks(resumed?.recent ?? []);
+    this.#step = from?.step ?? 0;
+    this.#best = from?.best ?? null;
+    this.#spikeOf = createSpikeMarks(from?.recent ?? []);
     this.#now = ports.now ?? (() => performance.now());
-    if (resumed) return;
-    trainer.variables.initialize(settings.seed);
-    beginSlots(trainer);
   }
 
   /** Steps taken. */

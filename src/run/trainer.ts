@@ -1,11 +1,10 @@
 /** Training steps: what they are asked for and what they tell, whoever takes them. Also for browsers. */
 import type { ManifestVariable } from '../artifacts/manifest.ts';
+import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
-import { expectAt } from '../expect.ts';
 import type { Arrays, Reports } from '../step/host.ts';
 import type { Regularizer, UpdateRule } from '../step/program.ts';
 import type { Schedule } from '../step/schedule.ts';
-import type { Batch } from './batch.ts';
 import type { VariableArrays } from './variables.ts';
 
 /** How strong a regularizer is at a step. */
@@ -103,15 +102,6 @@ const NO_CLIP = 1e30;
 /** The numbers of a step that are the same for all parameters. */
 export function stepNumbers({ rule, clip }: StepPlan, step: number): Record<string, number> {
   return { ...rule.scalars(step + 1), clip: clip > 0 ? clip : NO_CLIP };
-}
-
-/** The slots of a rule before the first step: zeros, or the parameters themselves where the rule says so. */
-export function beginSlots({ rule, slots, variables }: Pick<Trainer, 'rule' | 'slots' | 'variables'>): void {
-  for (const slot of rule.copies ?? []) {
-    slots[slot]?.forEach((array, k) => {
-      array.set(expectAt(variables.theta, k));
-    });
-  }
 }
 
 /** The rates of every parameter at a step. */

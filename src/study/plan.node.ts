@@ -1,7 +1,7 @@
 /** What a study's cells will take, known before any of them runs. */
 import { buildForSpec, type GraphFolder, openGraph } from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
-import type { DatasetName } from '../data/dataset.ts';
+import type { DatasetName } from '../data/names.ts';
 import { openDataset } from '../data/open.node.ts';
 import { heldOutCount } from '../data/subset.ts';
 import { UserError } from '../errors.ts';

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { openGraph } from '../artifacts/store.node.ts';
-import type { DatasetName } from '../data/dataset.ts';
 import { readJsonFile } from '../json-file.node.ts';
 import { type MetricInfos, OLD_METRICS } from '../metrics/info.ts';
 import { type DiagnosticsLine, readDiagnostics } from '../storage/diagnostics-log.node.ts';
@@ -17,7 +16,7 @@ import { cellFolder } from './runner.node.ts';
 export const DESIGN_FILE = 'study.json';
 
 export interface CellResult extends Cell {
-  readonly dataset: DatasetName;
+  readonly dataset: string;
   /** The graph's name without the dataset. */
   readonly model: string;
   /** `unfinished`: not begun, or interrupted. */

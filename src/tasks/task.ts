@@ -49,7 +49,10 @@ export interface Task {
   /** What the exported file computes. May use fewer fields than the loss. */
   predict(scope: Scope, fields: Values): Values;
   loss(outputs: Values, fields: Values, scope: Scope): Terms;
+  /** The first decides which step of a run is the best; without any, the loss does. */
   readonly metrics: Readonly<Record<string, Metric>>;
+  /** How displays call the loss, and its unit. */
+  readonly lossInfo?: { readonly label?: string; readonly unit?: string };
 }
 
 /** The name of an output, or of a term, where there is only one and none was given. */

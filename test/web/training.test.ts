@@ -1,5 +1,7 @@
 /** The page's run, in node: all of it but the browser. */
 import test from 'ava';
+import { parseSpec } from '../../src/artifacts/spec.ts';
+import { imageInfo } from '../../src/data/images.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { stratifiedSubset } from '../../src/data/subset.ts';
 import { UserError } from '../../src/errors.ts';
@@ -9,7 +11,7 @@ import { type ArchivedRun, decodeRun } from '../../src/storage/run-archive.ts';
 import { untar } from '../../src/storage/tar.ts';
 import { parseSpec } from '../../src/tasks/spec.ts';
 import type { Backend } from '../../src/web/train/backend.ts';
-import type { PageDataset } from '../../src/web/train/packed-dataset.ts';
+import { type PageDataset, packDataset, unpackDataset } from '../../src/web/train/packed-dataset.ts';
 import { newTraining, resumedTraining, type Training } from '../../src/web/train/training.ts';
 
 const image = { channels: 1, height: 28, width: 28 };
@@ -40,10 +42,14 @@ const resident: Backend = { ...backend, open: (step, next) => createResidentSess
 
 let dataset: PageDataset;
 test.before(async () => {
-  const whole = await openDataset({ dataset: 'mnist', ...image, classes: 10 });
+  const whole = await openDataset({ dataset: 'mnist' });
+  const info = imageInfo(whole);
   const [train, tests] = [stratifiedSubset(whole.train, FRACTION), stratifiedSubset(whole.test, FRACTION)];
-  const classSizes = whole.classes.map((_, k) => whole.train.labels.filter((label) => label === k).length);
-  dataset = { ...whole, train, test: tests, fraction: FRACTION, classSizes };
+  const classSizes = info.classes.map(
+    (_, k) => whole.train.strata?.filter((label) => label === k).length ?? 0,
+  );
+  const packed = await packDataset({ ...info, train, test: tests, fraction: FRACTION, classSizes });
+  dataset = await unpackDataset(new Blob([packed]), 'mnist.pack');
 });
 
 async function advance(training: Training, steps: number): Promise<void> {

@@ -2,7 +2,7 @@
 
 import type { TrainConfig } from '../../config/config.ts';
 import { counted } from '../../counted.ts';
-import type { DatasetName } from '../../data/dataset.ts';
+import { entryOf } from '../../data/names.ts';
 import type { Axis } from '../../study/design.ts';
 import type { CellResult } from '../../study/results.node.ts';
 import { distinct, grouped, hasEffect, known, optionText, shared } from './cells.ts';
@@ -33,7 +33,7 @@ export interface Setting {
   /** The parts of its name, which together tell it from the study's other settings. */
   readonly parts: readonly Part[];
   readonly model: string | null;
-  readonly dataset: DatasetName | null;
+  readonly dataset: string | null;
   readonly fraction: number | null;
   /** The number of training examples; null until a run is over. */
   readonly examples: number | null;
@@ -58,17 +58,9 @@ export const FACETS = [
   'hasWarmup',
 ] as const satisfies readonly Facet[];
 
-/** The name of each dataset, and what one of its examples is called. */
-const DATASET_NAMES: Readonly<Record<DatasetName, { readonly name: string; readonly noun: string }>> = {
-  mnist: { name: 'MNIST', noun: 'image' },
-  cifar10: { name: 'CIFAR-10', noun: 'image' },
-  cifar100: { name: 'CIFAR-100', noun: 'image' },
-  'image-folder': { name: 'image folder', noun: 'image' },
-};
-
 /** What all the cells learn from, in the singular. */
 export function nounOf(cells: readonly CellResult[]): string {
-  return shared(cells, ({ dataset }) => DATASET_NAMES[dataset].noun) ?? 'example';
+  return shared(cells, ({ dataset }) => entryOf(dataset)?.noun) ?? 'example';
 }
 
 const OPTIMIZER_NAMES: Readonly<Record<TrainConfig['optimizer'], string>> = {
@@ -191,7 +183,7 @@ export function facetTexts(
   );
   return {
     model: ({ model }) => model,
-    dataset: ({ dataset }) => DATASET_NAMES[dataset].name,
+    dataset: ({ dataset }) => entryOf(dataset)?.title ?? dataset,
     fraction: (cell) => {
       const count = sizes.get(sizeKey(cell));
       return count === undefined

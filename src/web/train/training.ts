@@ -12,7 +12,9 @@ import {
   normalizationTable,
   writeNormalized,
 } from '../../data/augment.ts';
-import { type Batch, type Batches, batchesOf } from '../../data/batches.ts';
+import type { Batch } from '../../data/batch.ts';
+import { type Batches, batchesOf } from '../../data/batches.ts';
+import { imageFields, imageSplit, imagesOf } from '../../data/images.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { inferenceModel } from '../../inference/inference-model.ts';
@@ -127,11 +129,11 @@ async function openTraining(
   const loadGraph = (graph: GraphName) => backend.load(serialize(built.graphs[graph]));
 
   const images = trainingBatches(config, dataset);
-  const test = batchesOf(dataset, dataset.test, {
+  const test = batchesOf(imageFields(dataset), imageSplit(dataset.test, dataset, NO_AUGMENTATION), {
     batchSize: TEST_BATCH,
     seed: 0,
     shuffle: false,
-    augmentation: NO_AUGMENTATION,
+    augment: false,
     dropLast: false,
   });
   // The number of images where the run began, not that of this page: so the schedules stay as they were.
@@ -226,7 +228,7 @@ async function openTraining(
       const start = performance.now();
       const batch = await images.batch(Math.floor(step / images.perEpoch), step % images.perEpoch);
       const position = { epoch: Math.floor(step / plan.stepsPerEpoch), step: step % plan.stepsPerEpoch };
-      const taken = await trainer.step(step, { ...batch, ...position });
+      const taken = await trainer.step(step, { ...imagesOf(batch), ...position });
       step++;
       const seconds = (performance.now() - start) / 1000;
       const lines = [
@@ -277,11 +279,12 @@ function graphsOf(spec: Spec, microBatch: number, { memory }: TrainConfig): Buil
 
 function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
   const { batchSize, seed, augment } = config;
-  const batches = batchesOf(dataset, dataset.train, {
+  const split = imageSplit(dataset.train, dataset, augmentationOf(augment, dataset.name));
+  const batches = batchesOf(imageFields(dataset), split, {
     batchSize,
     seed,
     shuffle: true,
-    augmentation: augmentationOf(augment, dataset.name),
+    augment: true,
     dropLast: true,
   });
   if (batches.perEpoch > 0) return batches;

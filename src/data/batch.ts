@@ -1,4 +1,5 @@
 /** Examples of a batch: an array for each field, one example after the other. */
+import type { OwnedIndices } from '../owned-array.ts';
 import type { Fields, FieldType } from '../tasks/task.ts';
 
 export type FieldData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
@@ -7,6 +8,8 @@ export interface Batch {
   /** Row-major, the batch axis first. */
   readonly fields: Readonly<Record<string, FieldData>>;
   readonly examples: number;
+  /** [examples]: which examples of their split these are. */
+  readonly indices: OwnedIndices;
   /** Counted from 0. */
   readonly epoch: number;
   /** Number within the epoch, from 0. */
