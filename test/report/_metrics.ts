@@ -8,9 +8,8 @@ export function syntheticRun(steps: number, { regularized = true } = {}): Metric
       step,
       epoch: Math.ceil(step / 10),
       loss,
-      top1: 1 - loss / 3,
-      top5: 1,
-      images_per_second: 500,
+      metrics: { top1: 1 - loss / 3, top5: 1 },
+      examples_per_second: 500,
     };
     const gr = { gr_grad_norm: 2 + loss, lambda: 0.1, r: 0.05, alpha: 2 };
     const none = { gr_grad_norm: null, lambda: null, r: null, alpha: null };

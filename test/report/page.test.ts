@@ -64,7 +64,7 @@ test('a run without regularization has no charts of it', (t) => {
 
 test('headline numbers: the final and the best evaluation, length, time and speed', (t) => {
   const metrics = syntheticRun(60).map((line) =>
-    line.split === 'test' ? { ...line, top1: line.step === 40 ? 0.9 : 0.875 } : line,
+    line.split === 'test' ? { ...line, metrics: { top1: line.step === 40 ? 0.9 : 0.875 } } : line,
   );
   t.deepEqual(render({ metrics }).texts('.numbers > div'), [
     'final test accuracy87.50\u202f%at step 60',
@@ -115,12 +115,12 @@ test('many classes: those of the lowest accuracy, with what they are most often 
 });
 
 test('a best that was picked on the test images is said to be', (t) => {
-  t.regex(render().text, /picked on the test images, so its test accuracy is optimistic; --validation/);
+  t.regex(render().text, /picked on the test set, so its test accuracy is optimistic; --validation/);
 });
 
 test('of equal accuracies the best is that of lower loss, as the run chose it', (t) => {
   const metrics = syntheticRun(60).map((line) =>
-    line.split === 'test' ? { ...line, top1: 0.9, loss: line.step === 30 ? 0.1 : 0.2 } : line,
+    line.split === 'test' ? { ...line, metrics: { top1: 0.9 }, loss: line.step === 30 ? 0.1 : 0.2 } : line,
   );
   t.true(render({ metrics }).texts('.numbers > div').includes('best test accuracy90.00\u202f%at step 30'));
 });
@@ -128,9 +128,17 @@ test('of equal accuracies the best is that of lower loss, as the run chose it', 
 test('with validation images, the best is theirs, and the test images are measured with it', (t) => {
   const metrics = syntheticRun(60).flatMap((line) => {
     if (line.split !== 'test') return [line];
-    const validation = { ...line, split: 'validation' as const, top1: line.step === 40 ? 0.9 : 0.8 };
+    const validation = {
+      ...line,
+      split: 'validation' as const,
+      metrics: { top1: line.step === 40 ? 0.9 : 0.8 },
+    };
     if (line.step < 60) return [validation];
-    return [validation, { ...line, top1: 0.75 }, { ...line, split: 'test_best' as const, top1: 0.85 }];
+    return [
+      validation,
+      { ...line, metrics: { top1: 0.75 } },
+      { ...line, split: 'test_best' as const, metrics: { top1: 0.85 } },
+    ];
   });
   const { text, texts, document } = render({ metrics });
   t.deepEqual(texts('.numbers > div').slice(0, 3), [

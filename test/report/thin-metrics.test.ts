@@ -10,7 +10,7 @@ function* run(steps: number): Generator<MetricsLine> {
       step === 77_777 ? Number.NaN : step === 123_457 ? 50 : 2 + Math.sin(step) / 10 - step / steps;
     const spike = step === 90_001 ? 7 : null;
     const speed = step === 150_001 ? 1 : 640;
-    yield metricsLine(trainRecord(step, { loss, spike, images_per_second: speed }));
+    yield metricsLine(trainRecord(step, { loss, spike, examples_per_second: speed }));
     if (step % 1000 === 0) yield metricsLine(testRecord(step));
   }
 }

@@ -28,3 +28,8 @@ export function checkpointAt(step: number, best: Checkpoint['best'] = null, elem
     optimizer: { name: 'adamw', slots: { mu: tensors(step + 0.5), nu: tensors(step + 0.25) } },
   };
 }
+
+/** The best of a classifier, by its accuracy alone. */
+export function bestAt(top1: number, step: number): NonNullable<Checkpoint['best']> {
+  return { metric: 'top1', value: top1, better: 'higher', step, split: 'test' };
+}

@@ -41,7 +41,7 @@ function watch(cells: readonly PlannedCell[], jobs: number) {
     stream,
     cells,
     jobs,
-    result: () => metricsLine(testRecord(100, { top1: 0.75 })),
+    result: () => metricsLine(testRecord(100, { metrics: { top1: 0.75 } })),
     now: () => 1000 * time,
   });
   return {

@@ -13,6 +13,7 @@ import { parseSpec } from '../../src/tasks/spec.ts';
 import type { Backend } from '../../src/web/train/backend.ts';
 import { type PageDataset, packDataset, unpackDataset } from '../../src/web/train/packed-dataset.ts';
 import { newTraining, resumedTraining, type Training } from '../../src/web/train/training.ts';
+import { bestAt } from '../storage/_checkpoint.ts';
 
 const image = { channels: 1, height: 28, width: 28 };
 const FRACTION = 0.01;
@@ -61,7 +62,8 @@ const saved = async (training: Training): Promise<ArchivedRun> => {
   return decodeRun(untar(Buffer.concat(pieces), name), name);
 };
 
-const timeless = (lines: readonly MetricsLine[]) => lines.map((line) => ({ ...line, examples_per_second: 0 }));
+const timeless = (lines: readonly MetricsLine[]) =>
+  lines.map((line) => ({ ...line, examples_per_second: 0 }));
 
 test('saved, loaded and gone on with, a run is bit by bit the one that never stopped', async (t) => {
   const whole = await newTraining(settings, spec, { dataset, backend });
@@ -190,7 +192,7 @@ test('an evaluation that is worse than the best before it is not the best', asyn
     [2, null],
     [-1, 20],
   ] as const) {
-    const before = { top1, loss: 1, split: 'test' as const, step: 10 };
+    const before = { ...bestAt(top1, 10), loss: 1 };
     const other = { ...run, checkpoint: { ...run.checkpoint, best: before } };
     const resumed = await resumedTraining(other, 'run.tar', { dataset, backend });
     await advance(resumed, 1);
@@ -227,10 +229,10 @@ test('steps that stay on a device give the run that ours give, saved and gone on
   const [a, b] = [ours.metrics(), theirs.metrics()];
   t.is(a.length, 25); // with the test images at step 20
   t.is(b.length, a.length);
-  for (const [i, { loss, top1, lambda }] of a.entries()) {
+  for (const [i, { loss, metrics, lambda }] of a.entries()) {
     t.true(Math.abs((loss ?? 0) - (b[i]?.loss ?? Number.NaN)) < 1e-3, `line ${i}: ${loss}, ${b[i]?.loss}`);
     t.is(lambda, b[i]?.lambda ?? null);
-    t.is(top1 === null, b[i]?.top1 == null);
+    t.is(metrics.top1 === null, b[i]?.metrics.top1 == null);
   }
   const pixels = new Uint8Array(28 * 28).fill(128);
   const [one, other] = [await ours.classify(pixels), await theirs.classify(pixels)];
