@@ -76,7 +76,10 @@ const FIELDS = [
   'microBatch',
   'target',
   'kind',
-].concat(['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden']);
+].concat(
+  ['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden'],
+  ['dropout', 'attentionDropout', 'stochasticDepth'],
+);
 
 function suggestion(path: string): string {
   const nearest = nearestName(path.split('.').at(-1) ?? '', FIELDS);
