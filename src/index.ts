@@ -28,6 +28,12 @@ export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
 export { UserError } from './errors.ts';
 export { inferenceModel } from './inference/inference-model.ts';
+export {
+  type InitFromOptions,
+  type InitialWeights,
+  initFrom,
+  type WantedVariable,
+} from './inference/init-from.ts';
 export { type AttentionOptions, attention } from './layers/attention.ts';
 export { type DenseOptions, dense } from './layers/dense.ts';
 export { dropout, stochasticDepth } from './layers/dropout.ts';
