@@ -27,6 +27,12 @@ export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
 export { UserError } from './errors.ts';
 export { inferenceModel } from './inference/inference-model.ts';
+export {
+  type InitFromOptions,
+  type InitialWeights,
+  initFrom,
+  type WantedVariable,
+} from './inference/init-from.ts';
 export { type AttentionOptions, attention } from './layers/attention.ts';
 export { type DenseOptions, dense } from './layers/dense.ts';
 export { dropout, stochasticDepth } from './layers/dropout.ts';
@@ -36,7 +42,8 @@ export { type PositionsOptions, positions } from './layers/positions.ts';
 export { type Init, initialize, type Role, Scope, type Variable } from './layers/scope.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
 export { crossEntropy } from './losses/cross-entropy.ts';
-export { mlp } from './models/mlp.ts';
+export { type EncoderConfig, encoder } from './models/encoder.ts';
+export { type MlpConfig, mlp } from './models/mlp.ts';
 export { VIT_VARIANTS, type VitConfig, vit } from './models/vit.ts';
 export type { Graph } from './onnx/graph.ts';
 export * from './onnx/ops.ts';
