@@ -23,7 +23,7 @@ export function classification({ fields, classes, model }: ClassificationOptions
       return crossEntropy(logits, labels, { smoothing: scope.scalar('labelSmoothing', 0) });
     },
     metrics: {
-      accuracy: accuracy(),
+      top1: accuracy(),
       ...(classes > 5 ? { top5: topK(5) } : {}),
       confusion: confusionMatrix(),
     },

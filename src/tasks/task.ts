@@ -36,8 +36,11 @@ export type Terms = Term | Readonly<Record<string, Term>>;
  */
 export interface Metric {
   sums(outputs: Values, fields: Values): Values;
+  /** NaN where it would divide by zero: where nothing was counted. */
   finish(sums: Readonly<Record<string, Float64Array>>): number;
   readonly better: 'lower' | 'higher';
+  /** How a display calls it; its name in the task where left out. */
+  readonly label?: string;
   /** A share of 1, shown as per cent. */
   readonly isShare?: boolean;
   /** Too large to be told at every step (a confusion matrix): measured where a whole set is evaluated. */

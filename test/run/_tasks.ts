@@ -306,3 +306,9 @@ export function difference(got: Trained, wanted: Trained): number {
   });
   return Math.max(...numbers, ...arrays);
 }
+
+/** A field that is float32. */
+export function floats(data: FieldData | undefined): Float32Array {
+  if (!(data instanceof Float32Array)) throw new Error('expected a field of float32');
+  return data;
+}
