@@ -6,5 +6,6 @@ export { openLoader } from './data/loader.node.ts';
 export { openDataset } from './data/open.node.ts';
 export { openInference, openModel } from './inference/model.node.ts';
 export { writeReport } from './report/write.node.ts';
-export { prepareRun, type RunObserver, type RunResult, trainRun } from './run/run.node.ts';
+export { prepareRun } from './run/prepare.node.ts';
+export { type RunObserver, type RunResult, trainRun } from './run/run.node.ts';
 export { loadCheckpoint, loadModel, saveCheckpoint } from './storage/checkpoint-folder.node.ts';

@@ -364,7 +364,7 @@ interface Forward {
 }
 
 /** What a whole set is measured with, for any number of examples, in standard ONNX so that it runs wherever ONNX does. */
-function evaluationGraph(task: Task): Graph {
+export function evaluationGraph(task: Task): Graph {
   const { fields, variables, terms, sums } = traceTask(task, { batch: 'batch', training: false });
   const weights = terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : []));
   const outputs = {

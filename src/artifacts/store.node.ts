@@ -113,8 +113,13 @@ export async function ensureArtifact(
   const hash = hashOf(graph, variant, built);
   const file = (name: GraphName): string => path.join(folder, `${name}.onnx`);
   const current = await currentManifest(folder, hash);
+  const isWeighted = (current?.terms ?? describedTerms(built())).some(({ weighted }) => weighted);
+  const wanted = [
+    ...names.filter((name) => name !== 'weights'),
+    ...(isWeighted ? (['weights'] as const) : []),
+  ];
   const states = await Promise.all(
-    names.map(async (name) => ({ name, state: await stateOf(file(name), current?.graphs[name]?.sha256) })),
+    wanted.map(async (name) => ({ name, state: await stateOf(file(name), current?.graphs[name]?.sha256) })),
   );
   const damaged = states.flatMap(({ name, state }) => (state === 'damaged' ? [name] : []));
   const missing = states.flatMap(({ name, state }) => (state === 'intact' ? [] : [name]));
@@ -176,6 +181,10 @@ export function graphsOf({ spec, task }: GraphFolder, { microBatch, memory, free
     target: spec.target,
     roles: frozenRoles(task, freeze),
   });
+}
+
+function describedTerms({ pass }: TaskGraphs): readonly { readonly weighted: boolean }[] {
+  return pass.terms.map(({ weight }) => ({ weighted: weight !== undefined }));
 }
 
 function once<T>(make: () => T): () => T {

@@ -47,3 +47,13 @@ export function emptyField(dtype: FieldType, length: number): FieldData {
       return new Uint8Array(length);
   }
 }
+
+/** A batch of zeros, to measure with. */
+export function emptyBatch(fields: Fields, examples: number): Batch {
+  const arrays = Object.entries(fields).map(([name, { dtype, shape }]): [string, FieldData] => [
+    name,
+    emptyField(dtype, examples * shape.reduce((product, dim) => product * dim, 1)),
+  ]);
+  const indices = new Uint32Array(examples);
+  return { fields: Object.fromEntries(arrays), examples, indices, epoch: 0, step: 0 };
+}

@@ -17,20 +17,46 @@ interface Entry {
   readonly augmentation?: AugmentationName;
   /** Bytes that it holds in memory at its usual size; left out where files are read when needed, or are few. */
   readonly bytes?: number;
+  /** Training examples of the whole dataset, where that is known without it. */
+  readonly trainSize?: number;
+  /** Whether a package brings its data, so that it needs no folder. */
+  readonly isBundled?: boolean;
   /** Whether its data may be one file, instead of a folder. */
   readonly takesFile?: boolean;
 }
 
 /** Digits lose their meaning when mirrored, and MNIST's are centred: no augmentation by default. */
 export const DATASETS = {
-  mnist: { title: 'MNIST', noun: 'image', bytes: 55e6, file: 'mnist', augmentation: 'none' },
-  cifar10: { title: 'CIFAR-10', noun: 'image', bytes: 155e6, file: 'cifar', augmentation: 'crop-flip' },
-  cifar100: { title: 'CIFAR-100', noun: 'image', bytes: 155e6, file: 'cifar', augmentation: 'crop-flip' },
+  mnist: {
+    title: 'MNIST',
+    noun: 'image',
+    bytes: 55e6,
+    trainSize: 60_000,
+    isBundled: true,
+    file: 'mnist',
+    augmentation: 'none',
+  },
+  cifar10: {
+    title: 'CIFAR-10',
+    noun: 'image',
+    bytes: 155e6,
+    trainSize: 50_000,
+    file: 'cifar',
+    augmentation: 'crop-flip',
+  },
+  cifar100: {
+    title: 'CIFAR-100',
+    noun: 'image',
+    bytes: 155e6,
+    trainSize: 50_000,
+    file: 'cifar',
+    augmentation: 'crop-flip',
+  },
   'image-folder': { title: 'image folder', noun: 'image', file: 'image-folder', augmentation: 'crop-flip' },
   table: { title: 'table', noun: 'row', file: 'table', takesFile: true },
-  diamonds: { title: 'Diamonds', noun: 'row', file: 'diamonds' },
+  diamonds: { title: 'Diamonds', noun: 'row', isBundled: true, file: 'diamonds' },
   text: { title: 'texts', noun: 'text', file: 'text', takesFile: true },
-  languages: { title: 'Languages', noun: 'text', file: 'languages' },
+  languages: { title: 'Languages', noun: 'text', isBundled: true, file: 'languages' },
 } as const satisfies Readonly<Record<string, Entry>>;
 
 export type DatasetName = keyof typeof DATASETS;

@@ -82,7 +82,9 @@ export function accuracy(names: ClassNames = {}): Metric {
 export function topK(k: number, names: ClassNames = {}): Metric {
   expectNumber('topK: k', k, { min: 1, isInteger: true });
   return {
-    label: k === 1 ? 'accuracy' : `top-${k} accuracy`,
+    ...(k === 1
+      ? { label: 'accuracy', short: 'acc' }
+      : { label: `top-${k} accuracy`, short: `top-${k}`, isMinor: true }),
     sums(outputs, fields) {
       const values = comparedClasses(outputs, fields, names);
       const enough = Math.max(0, values.classes - k) + 0.5;

@@ -1,36 +1,13 @@
 /** The examples of a run: its loaders, as its options and its graph say. */
 import type { GraphFolder } from '../artifacts/store.node.ts';
-import { holdOutOf, type TrainConfig } from '../config/config.ts';
+import type { TrainConfig } from '../config/config.ts';
 import type { Batch } from '../data/batch.ts';
 import type { DatasetSource, SplitName } from '../data/dataset.ts';
 import { type Loader, openLoader } from '../data/loader.node.ts';
-import { isModuleSpec, type OwnSpec } from '../tasks/spec.ts';
+import { datasetSource } from '../inference/source.ts';
 
 /** How many examples one run of the graph `evaluate` holds. */
 export const TEST_BATCH = 100;
-
-/** Where the examples lie that a run of a config takes, and what its task expects of them. */
-export function datasetSource(
-  config: TrainConfig,
-  { spec, task }: Pick<GraphFolder, 'spec' | 'task'>,
-): DatasetSource {
-  return {
-    dataset: spec.dataset,
-    dir: config.data,
-    fields: task.fields,
-    ...(isModuleSpec(spec) ? {} : expectationsOf(spec)),
-    augmentation: config.augment,
-    trainFraction: config.trainFraction,
-    holdOut: holdOutOf(config),
-  };
-}
-
-/** What a spec asks of its dataset beside the fields. */
-function expectationsOf(spec: OwnSpec): Pick<DatasetSource, 'classes' | 'options'> {
-  if (spec.task !== 'text') return { classes: spec.classes };
-  const { classes, vocabulary, length } = spec;
-  return { classes, options: { vocabulary, length } };
-}
 
 export interface RunData {
   readonly train: Loader;

@@ -6,7 +6,8 @@ import type { TrainConfig } from '../config/config.ts';
 import { usualBytes } from '../data/names.ts';
 import { expectDataFolder } from '../data/open.node.ts';
 import { UserError } from '../errors.ts';
-import { datasetSource, TEST_BATCH } from './data.node.ts';
+import { datasetSource } from '../inference/source.ts';
+import { TEST_BATCH } from './data.node.ts';
 import { estimateMemory } from './memory-estimate.ts';
 import { chooseMemory, gigabytes } from './micro-batch.ts';
 

@@ -16,7 +16,7 @@ import { asBest, type Best, isBetter } from './best.ts';
 import type { Gauge } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { createSpikeMarks } from './diagnostics/spikes.ts';
-import { type Measured, measure, metricsOf } from './measure.ts';
+import { type Measured, measure, stepMetrics } from './measure.ts';
 import { inForce, type Plan } from './plan.ts';
 import { DivergedError, type StepTold, type Trainer } from './trainer.ts';
 
@@ -239,7 +239,7 @@ export class Run implements AsyncIterable<RunEvent> {
       epoch: batch.epoch + 1,
       split: 'train',
       loss,
-      metrics: metricsOf(metrics, sums),
+      metrics: stepMetrics(metrics, sums),
       grad_norm: gradNorm,
       gr_grad_norm: gr === 'none' ? null : regularizedNorm,
       lr: plan.learningRate(this.#step),

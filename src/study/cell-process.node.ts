@@ -4,11 +4,12 @@
  * stop.
  */
 import path from 'node:path';
-import { openGraph } from '../artifacts/store.node.ts';
 import { parseConfig, type TrainConfig } from '../config/config.ts';
 import { messageOf, UserError } from '../errors.ts';
-import { DivergedError, type Plan } from '../run/images/trainer.ts';
-import { prepareRun, type RunObserver, trainRun } from '../run/run.node.ts';
+import type { Plan } from '../run/plan.ts';
+import { openRunGraph, prepareRun } from '../run/prepare.node.ts';
+import { type RunObserver, trainRun } from '../run/run.node.ts';
+import { DivergedError } from '../run/trainer.ts';
 import { documentFile, hasCheckpoint, loadCheckpoint } from '../storage/checkpoint-folder.node.ts';
 import { emptyRunFolder, makeFolder } from '../storage/run-folder.node.ts';
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
@@ -109,7 +110,7 @@ async function begin(
   if (await hasCheckpoint(folder)) {
     const checkpoint = await loadCheckpoint(folder);
     const saved = parseConfig(checkpoint.config, await documentFile(folder));
-    const graph = await openGraph(saved.graph);
+    const graph = await openRunGraph(saved);
     return trainRun(folder, { config: saved, graph }, observer, checkpoint, lock);
   }
   // Files in the folder are of a run that ended before its first checkpoint.

@@ -27,5 +27,6 @@ export function classification({ fields, classes, model }: ClassificationOptions
       ...(classes > 5 ? { top5: topK(5) } : {}),
       confusion: confusionMatrix(),
     },
+    lossInfo: { label: 'cross-entropy', unit: 'nats' },
   };
 }

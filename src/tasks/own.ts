@@ -50,11 +50,11 @@ function tableTask({ features, classes, loss, model }: TableSpec): Task {
 }
 
 /** tokens int32 [batch, length] → logits [batch, classes]. */
-function textTask({ vocabulary, length, classes, model }: TextSpec): Task {
+function textTask({ length, classes, model }: TextSpec): Task {
   return classification({
     fields: { tokens: { dtype: 'int32', shape: [length] } },
     classes,
-    model: (scope, fields) => encoder(scope, valueOf(fields, 'tokens'), { classes, vocabulary }, model),
+    model: (scope, fields) => encoder(scope, valueOf(fields, 'tokens'), classes, model),
   });
 }
 

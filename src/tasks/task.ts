@@ -39,8 +39,13 @@ export interface Metric {
   /** NaN where it would divide by zero: where nothing was counted. */
   finish(sums: Readonly<Record<string, Float64Array>>): number;
   readonly better: 'lower' | 'higher';
-  /** How a display calls it; its name in the task where left out. */
+  /** How a display calls it; its name in the task where left out. `short`: in a few characters. */
   readonly label?: string;
+  readonly short?: string;
+  /** What it is measured in, where that is not per cent. */
+  readonly unit?: string;
+  /** Adds little to the others: shown where a whole set was measured, without a curve of its own. */
+  readonly isMinor?: boolean;
   /** A share of 1, shown as per cent. */
   readonly isShare?: boolean;
   /** Too large to be told at every step (a confusion matrix): measured where a whole set is evaluated. */
