@@ -279,10 +279,10 @@ test('a regression: a curve and a final number of each metric, and the best by t
   const { texts, text } = render({ metrics: regressionRun(60), infos: REGRESSION, samples: [] });
   t.deepEqual(texts('.chart h3').slice(0, 4), ['Loss', 'MAE', 'RMSE', 'R²']);
   t.deepEqual(texts('.numbers > div').slice(0, 4), [
-    'final test MAE0.500 k$at step 60',
-    'final test RMSE0.750 k$at step 60',
+    'final test MAE (k$)0.500at step 60',
+    'final test RMSE (k$)0.750at step 60',
     'final test R²0.900at step 60',
-    'best test MAE0.410 k$at step 30',
+    'best test MAE (k$)0.410at step 30',
   ]);
   t.true(text.includes('MAE (k$)') && text.includes('mean squared error'));
   t.regex(text, /picked on the test set, so its test MAE is optimistic/);
@@ -307,7 +307,7 @@ test('averaged weights have lines of their own and a final number', (t) => {
     line.split === 'test' ? [line, { ...line, split: 'test_ema', metrics: { mae: 0.3 } }] : [line],
   );
   const { texts } = render({ metrics, infos: REGRESSION });
-  t.true(texts('.numbers > div').includes('averaged weights: test MAE0.300 k$at step 60'));
+  t.true(texts('.numbers > div').includes('averaged weights: test MAE (k$)0.300at step 60'));
   t.deepEqual(texts('.chart:nth-child(2) .legend li').at(-1), 'test, averaged weights');
-  t.true(texts('.numbers > div').includes('best test MAE0.410 k$at step 30'));
+  t.true(texts('.numbers > div').includes('best test MAE (k$)0.410at step 30'));
 });

@@ -32,7 +32,8 @@ test("the report is made of the run's files", async (t) => {
 test("how metrics are shown is what the run's last checkpoint says that can be read", async (t) => {
   const metrics = regressionRun(20).map((line) => `${metricsText(line)}\n`);
   const folder = runFolder(t, { metrics: metrics.join('') });
-  for (const step of [10, 20]) await saveCheckpoint(folder, { ...checkpointAt(step), metrics: REGRESSION });
+  for (const step of [10, 20])
+    await saveCheckpoint(folder, { ...checkpointAt(step), metrics: REGRESSION }, { keep: 2 });
   const titles = async () =>
     [...readFileSync(await writeReport(folder, { name: 'x' }), 'utf8').matchAll(/<h3>(.*?)<\/h3>/g)]
       .map(([, title]) => title)
