@@ -63,8 +63,10 @@ export function topK(k: number, names: ClassNames = {}): Metric {
       return { right: total(mul(right, values.counts)), count: total(values.counts) };
     },
     finish: ({ right, count }) => share(right, count),
+    ...(k === 1 ? { label: 'accuracy', short: 'acc' } : { label: `top-${k} accuracy`, short: `top-${k}` }),
     better: 'higher',
     isShare: true,
+    isMinor: k > 1,
   };
 }
 
@@ -112,6 +114,7 @@ export function confusionMatrix(names: ClassNames = {}): Metric {
     better: 'higher',
     isShare: true,
     evaluationOnly: true,
+    isHidden: true,
   };
 }
 
@@ -151,6 +154,7 @@ export function perplexity(names: ClassNames = {}): Metric {
       return { total: total(mul(crossEntropy(logits, labels), counts)), count: total(counts) };
     },
     finish: ({ total, count }) => Math.exp(share(total, count)),
+    label: 'perplexity',
     better: 'lower',
   };
 }

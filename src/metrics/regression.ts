@@ -27,6 +27,7 @@ export function meanAbsoluteError(names: NumberNames = {}): Metric {
       return { total: total(error), count: countOf(error) };
     },
     finish: ({ total, count }) => share(total, count),
+    label: 'MAE',
     better: 'lower',
   };
 }
@@ -39,6 +40,7 @@ export function rootMeanSquaredError(names: NumberNames = {}): Metric {
       return { total: total(mul(error, error)), count: countOf(error) };
     },
     finish: ({ total, count }) => Math.sqrt(share(total, count)),
+    label: 'RMSE',
     better: 'lower',
   };
 }
@@ -65,6 +67,7 @@ export function r2({ center = 0, ...names }: NumberNames & { readonly center?: n
       const variation = (squares?.[0] ?? Number.NaN) - (target?.[0] ?? 0) ** 2 / n;
       return 1 - (error?.[0] ?? Number.NaN) / variation;
     },
+    label: 'R²',
     better: 'higher',
   };
 }

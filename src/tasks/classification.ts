@@ -2,6 +2,7 @@
 import type { Scope } from '../layers/scope.ts';
 import { crossEntropy } from '../losses/cross-entropy.ts';
 import { accuracy, confusionMatrix, topK } from '../metrics/classification.ts';
+import { hasTop5 } from '../metrics/info.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Fields, Task, Values } from './task.ts';
 
@@ -23,9 +24,10 @@ export function classification({ fields, classes, model }: ClassificationOptions
       return crossEntropy(logits, labels, { smoothing: scope.scalar('labelSmoothing', 0) });
     },
     metrics: {
-      accuracy: accuracy(),
-      ...(classes > 5 ? { top5: topK(5) } : {}),
+      top1: accuracy(),
+      ...(hasTop5(classes) ? { top5: topK(5) } : {}),
       confusion: confusionMatrix(),
     },
+    lossInfo: { label: 'cross-entropy', unit: 'nats' },
   };
 }
