@@ -92,8 +92,10 @@ export function topK(k: number, names: ClassNames = {}): Metric {
       return { right: total(mul(right, values.counts)), count: total(values.counts) };
     },
     finish: ({ right, count }) => share(right, count),
+    ...(k === 1 ? { label: 'accuracy', short: 'acc' } : { label: `top-${k} accuracy`, short: `top-${k}` }),
     better: 'higher',
     isShare: true,
+    isMinor: k > 1,
   };
 }
 
@@ -166,6 +168,7 @@ export function confusionMatrix(names: ClassNames = {}): Metric {
     better: 'higher',
     isShare: true,
     evaluationOnly: true,
+    isHidden: true,
   };
 }
 
@@ -211,6 +214,7 @@ export function perplexity(names: ClassNames = {}): Metric {
       return { total: total(where(cast(counts, 'bool'), each, 0)), count: total(counts) };
     },
     finish: ({ total, count }) => Math.exp(share(total, count)),
+    label: 'perplexity',
     better: 'lower',
   };
 }

@@ -76,6 +76,7 @@ export function meanAbsoluteError(options: NumberOptions = {}): Metric {
       return { total: total(abs(scaled(error, options.scale))), count: total(counts) };
     },
     finish: ({ total, count }) => share(total, count),
+    label: 'MAE',
     better: 'lower',
   };
 }
@@ -90,6 +91,7 @@ export function rootMeanSquaredError(options: NumberOptions = {}): Metric {
       return { total: total(mul(size, size)), count: total(counts) };
     },
     finish: ({ total, count }) => Math.sqrt(share(total, count)),
+    label: 'RMSE',
     better: 'lower',
   };
 }
@@ -127,6 +129,7 @@ export function r2({
         return 1 - ratio(error[i] ?? Number.NaN, variation);
       });
     },
+    label: 'R²',
     better: 'higher',
   };
 }

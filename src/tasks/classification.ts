@@ -2,6 +2,7 @@
 import type { Scope } from '../layers/scope.ts';
 import { crossEntropy } from '../losses/cross-entropy.ts';
 import { accuracy, confusionMatrix, topK } from '../metrics/classification.ts';
+import { hasTop5 } from '../metrics/info.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Fields, Task, Values } from './task.ts';
 
@@ -24,7 +25,7 @@ export function classification({ fields, classes, model }: ClassificationOptions
     },
     metrics: {
       top1: accuracy(),
-      ...(classes > 5 ? { top5: topK(5) } : {}),
+      ...(hasTop5(classes) ? { top5: topK(5) } : {}),
       confusion: confusionMatrix(),
     },
     lossInfo: { label: 'cross-entropy', unit: 'nats' },

@@ -1,6 +1,7 @@
 /** A task as values: one pass over a batch, traced, and checked at the border between a user's functions and ours. */
 import { total } from '../autodiff/functions.ts';
 import { type RandomMask, type Role, Scope, type TaskScalar, type Variable } from '../layers/scope.ts';
+import { expectMetricName } from '../metrics/info.ts';
 import { topologicalOrder } from '../onnx/graph.ts';
 import { input, mul } from '../onnx/ops.ts';
 import { product, sameShape, show } from '../onnx/shapes.ts';
@@ -132,6 +133,7 @@ function traceTerm(name: string, term: Term, batch: Dim, fields: ReadonlySet<Val
 function sumsOf(task: Task, outputs: Values, fields: Values, training: boolean): Values {
   const sums: Record<string, Value> = {};
   for (const [name, metric] of Object.entries(task.metrics)) {
+    expectMetricName(name);
     if (training && metric.evaluationOnly) continue;
     for (const [key, value] of Object.entries(metric.sums(outputs, fields))) {
       if (value.dtype !== 'float32' || value.shape.some((dim) => typeof dim !== 'number')) {

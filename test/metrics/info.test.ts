@@ -1,4 +1,5 @@
 import test from 'ava';
+import { mse } from '../../src/losses/regression.ts';
 import {
   classifierMetrics,
   errorOf,
@@ -7,6 +8,11 @@ import {
   metricInfos,
   metricText,
 } from '../../src/metrics/info.ts';
+import { meanAbsoluteError, r2, rootMeanSquaredError } from '../../src/metrics/regression.ts';
+import { constant } from '../../src/onnx/ops.ts';
+import { classification } from '../../src/tasks/classification.ts';
+import type { Task } from '../../src/tasks/task.ts';
+import { traceTask } from '../../src/tasks/trace.ts';
 import { REGRESSION } from '../storage/_records.ts';
 
 test('the first metric judges; without any the loss does', (t) => {
@@ -68,4 +74,42 @@ test('a share is shown in per cent, any other number in few characters', (t) => 
   t.is(metricText({ isShare: true }, 0.875, 2), '87.50%');
   const shown = [0.41234, 12.3456, 1234.5, 1.5e-7, -0.5, 0].map((x) => metricText({ isShare: false }, x, 2));
   t.deepEqual(shown, ['0.412', '12.346', '1235', '1.5e-7', '-0.500', '0']);
+});
+
+test("a classification's metrics are shown as those of runs that do not say, its confusion matrix not at all", (t) => {
+  for (const classes of [2, 10]) {
+    const { metrics, lossInfo: loss } = classification({
+      fields: {},
+      classes,
+      model: (_, { x }) => x ?? constant(new Float32Array(1), [1]),
+    });
+    t.deepEqual(Object.keys(metrics).at(-1), 'confusion');
+    t.deepEqual(metricInfos(metrics, loss), classifierMetrics(classes));
+  }
+});
+
+test("a regression's metrics have their usual names", (t) => {
+  const metrics = { mae: meanAbsoluteError(), rmse: rootMeanSquaredError(), r2: r2() };
+  t.deepEqual(
+    metricInfos(metrics).map(({ label, better }) => [label, better]),
+    [
+      ['MAE', 'lower'],
+      ['RMSE', 'lower'],
+      ['R²', 'higher'],
+      ['loss', 'lower'],
+    ],
+  );
+});
+
+test('a task whose metric has the name of another key of a record is refused where it is traced', (t) => {
+  const task: Task = {
+    fields: { x: { dtype: 'float32', shape: [] }, y: { dtype: 'float32', shape: [] } },
+    predict: (_, { x }) => ({ output: x ?? constant(new Float32Array(1), [1]) }),
+    loss: ({ output }, { y }) => mse(output ?? y ?? constant(new Float32Array(1), [1]), y ?? 0),
+    metrics: { lr: meanAbsoluteError() },
+  };
+  const trace = () => traceTask(task, { batch: 4, training: true });
+  t.throws(trace, {
+    message: /^metric lr: a record already has a lr; give it a name other than step, epoch, /,
+  });
 });

@@ -42,3 +42,12 @@ test('of a long run what a reader looks for is there, in order, and few of the r
   };
   t.true(Math.abs(median(thin) - median(run(steps))) < 0.01);
 });
+
+test('of a long run the lowest and the highest of every metric are there, whatever its name', (t) => {
+  const lines = Array.from({ length: 200_000 }, (_, i) => {
+    const mae = i === 66_666 ? 90 : i === 155_555 ? 0 : 2 + Math.sin(i);
+    return metricsLine(trainRecord(i + 1, { loss: 1, metrics: { mae } }));
+  });
+  const there = new Set(thinMetrics(lines).map(({ step }) => step));
+  t.true(there.has(66_667) && there.has(155_556));
+});

@@ -1,6 +1,5 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { withDigest } from '../../src/digest.ts';
 import { UserError } from '../../src/errors.ts';
 import {
   type Checkpoint,
@@ -48,9 +47,14 @@ test('a best is read as it was written: by a metric, by the loss alone, with a v
 });
 
 test('a best of before metrics had names is one of the accuracy, on the test set where it does not say', async (t) => {
-  const { digest: _, ...json } = Object(await documentOf(checkpointAt(12, bestAt(0.5, 10))));
-  const read = async (best: object) =>
-    (await decodeDocument(await withDigest({ ...json, best }), 'checkpoint.json')).best;
+  const text = JSON.stringify(await documentOf(checkpointAt(12, bestAt(0.5, 10))));
+  const read = async (best: object) => {
+    // The oldest files have no digest.
+    const old: unknown = JSON.parse(text, (key, value: unknown) =>
+      key === 'digest' ? undefined : key === 'best' ? best : value,
+    );
+    return (await decodeDocument(old, 'checkpoint.json')).best;
+  };
   t.deepEqual(await read({ top1: 0.5, step: 10 }), bestAt(0.5, 10));
   t.deepEqual(await read({ top1: 0.5, step: 10, loss: 1.5, split: 'validation' }), {
     ...bestAt(0.5, 10),
