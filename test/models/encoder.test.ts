@@ -3,7 +3,7 @@ import { grad } from '../../src/autodiff/grad.ts';
 import { Scope } from '../../src/layers/scope.ts';
 import { decayMask } from '../../src/layers/weight-decay.ts';
 import { type EncoderConfig, encoder } from '../../src/models/encoder.ts';
-import { mlp } from '../../src/models/mlp.ts';
+import { type MlpConfig, mlp } from '../../src/models/mlp.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { Random } from '../../src/random.ts';
@@ -70,10 +70,12 @@ for (const pool of ['mean', 'class'] as const) {
       ops.reduceSum(ops.mul(y, y)),
       scope.parameters.map(({ value }) => value),
     );
-    const named = Object.fromEntries(scope.parameters.map(({ path }, i) => [path, gradient[i] ?? y]));
+    const named = Object.fromEntries(
+      scope.parameters.map(({ path }, i) => [`grad/${path}`, gradient[i] ?? y]),
+    );
     const out = await run(named, built({ ...CONFIG, pool }, 3).weights);
     for (const [path, values] of Object.entries(out)) t.true(values.every(Number.isFinite), path);
-    const rows = out['tokens/embedding'] ?? new Float32Array();
+    const rows = out['grad/tokens/embedding'] ?? new Float32Array();
     const sizes = Array.from({ length: 11 }, (_, id) => Math.hypot(...rows.subarray(id * 8, id * 8 + 8)));
     t.deepEqual(
       sizes.flatMap((norm, id) => (norm > 0 ? [id] : [])),
@@ -101,7 +103,7 @@ test('int64 ids, dropout, and what does not fit', (t) => {
 });
 
 test('an MLP on a table: any activation, dropout behind every hidden layer', async (t) => {
-  const config = { kind: 'mlp', hidden: [4, 3], activation: 'tanh', dropout: 0.5 } as const;
+  const config: MlpConfig = { kind: 'mlp', hidden: [4, 3], activation: 'tanh', dropout: 0.5 };
   const scope = new Scope();
   t.deepEqual(mlp(scope, ops.input('x', [6, 2]), 1, config).shape, [6, 1]);
   t.deepEqual(
