@@ -17,6 +17,7 @@
  */
 import { grad, hvp } from '../autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../autodiff/gradient-norm.ts';
+import { UserError } from '../errors.ts';
 import type { Role, Variable } from '../layers/scope.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
 import { add, concat, div, identity, input, mul, reshape, slice } from '../onnx/ops.ts';
@@ -92,7 +93,7 @@ export class TaskGraphs {
   readonly #weights: Values;
   readonly #written = new Map<GraphName, Graph>();
 
-  /** Throws an Error that names what in the task is not right. */
+  /** Throws UserError that names what in the task is not right. */
   constructor(task: Task, options: GraphOptions) {
     const { batch, memory = 'fast', target = 'cpu', roles, without = [] } = options;
     this.memory = memory;
@@ -262,6 +263,7 @@ export class TaskGraphs {
     early: readonly string[] = [],
   ): Graph {
     const inputs = graph.inputs ?? [...this.#inputs, ...this.#variables];
+    expectNames(name, inputs);
     // In one slice, remat would keep as much as fast.
     const recomputes = this.memory === 'lean' || (this.memory === 'remat' && slices === 1);
     return finish(
@@ -349,10 +351,15 @@ export class TaskGraphs {
       topologicalOrder(this.pass.terms.map(({ total }) => total)).flatMap(({ outputs }) => [...outputs]),
     );
     if (this.parameters.length === 0) {
-      throw new Error('task: expected at least one trainable variable, got none; freeze fewer');
+      const frozen = this.pass.variables.length;
+      throw new UserError(
+        `task: expected at least one trainable variable, got none; ${frozen > 0 ? 'freeze fewer' : 'ask the scope for one: scope.param(name, shape, init)'}`,
+      );
     }
     if (!this.parameters.some(({ value }) => inputs.has(value))) {
-      throw new Error('loss: it depends on no trainable variable, so that there is nothing to learn');
+      throw new UserError(
+        `loss: expected it to depend on a trainable variable, got none of ${this.parameters.map(({ path }) => path).join(', ')}: there is nothing to learn`,
+      );
     }
   }
 }
@@ -402,9 +409,24 @@ export function inferenceGraph(task: Task, batch: Dim = 'batch'): Graph {
 }
 
 function portable(name: string, inputs: readonly Value[], outputs: Values): Graph {
+  expectNames(name, inputs, Object.keys(outputs));
   const prepared = prepare(Object.values(outputs));
   const named = Object.fromEntries(Object.keys(outputs).map((output, i) => [output, at(prepared, i)]));
   return finish({ name, inputs, outputs: named }, { target: 'webgpu' });
+}
+
+/** Throws UserError where two inputs, or an input and an output, have one name. */
+function expectNames(graph: string, inputs: readonly Value[], outputs: readonly string[] = []): void {
+  const taken = new Set(outputs);
+  for (const { node } of inputs) {
+    const name = isOp(node, 'Input') ? node.attributes.name : '';
+    if (taken.has(name)) {
+      throw new UserError(
+        `task: expected other names of fields and variables, got ${name}, which the graph ${graph} has already; rename it`,
+      );
+    }
+    taken.add(name);
+  }
 }
 
 /** The inputs that some values depend on. */

@@ -7,6 +7,7 @@ import { UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
 import { crossEntropy } from '../losses/cross-entropy.ts';
 import {
+  abs,
   add,
   argMax,
   cast,
@@ -27,6 +28,9 @@ import { product, sameShape, show } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Metric, Values } from '../tasks/task.ts';
 import { fieldOf, meanOf, outputOf, ratio, share } from './names.ts';
+
+/** The largest float32. */
+const LARGEST = 2 ** 128 * (1 - 2 ** -24);
 
 export interface ClassNames {
   /** The output, `logits` by default, and the field, `labels`. */
@@ -101,8 +105,12 @@ export function topK(k: number, names: ClassNames = {}): Metric {
 
 /** How many classes do not come before the label, itself among them: float32 [...], 0 where a logit is not finite. */
 function notAhead({ logits, labels, classes }: Compared & { readonly classes: number }): Value {
-  // A logit that is not finite makes this NaN, which is neither more than nor equal to anything.
-  const own = reduceSum(mul(logits, oneHot(labels, classes)), { axes: [-1], keepdims: true });
+  // NaN where a logit is not finite: neither more than nor equal to anything.
+  const own = where(
+    areFinite(logits),
+    reduceSum(mul(logits, oneHot(labels, classes)), { axes: [-1], keepdims: true }),
+    Number.NaN,
+  );
   const numbers = constant(
     Float32Array.from({ length: classes }, (_, i) => i),
     [classes],
@@ -111,6 +119,12 @@ function notAhead({ logits, labels, classes }: Compared & { readonly classes: nu
   const notBefore = cast(less(sub(label, 0.5), numbers), 'float32');
   const behind = cast(less(logits, own), 'float32');
   return reduceSum(where(equal(logits, own), notBefore, behind), { axes: [-1] });
+}
+
+/** Whether all logits of a row are finite: bool [..., 1]. */
+function areFinite(logits: Value): Value {
+  const counted = cast(lessOrEqual(abs(logits), LARGEST), 'float32');
+  return greater(reduceSum(counted, { axes: [-1], keepdims: true }), Number(logits.shape.at(-1)) - 0.5);
 }
 
 /**
@@ -154,9 +168,7 @@ export function confusionMatrix(names: ClassNames = {}): Metric {
       const { logits, labels, counts, classes } = comparedClasses(outputs, fields, names);
       const rows = product(labels.shape);
       const matrixOf = (value: Value): Value => reshape(value, [rows, classes]);
-      // 0, or NaN where one is not finite.
-      const finite = equal(reduceSum(mul(logits, 0), { axes: [-1], keepdims: true }), 0);
-      const guess = mul(oneHot(cast(argMax(logits), 'int32'), classes), cast(finite, 'float32'));
+      const guess = mul(oneHot(argMax(logits), classes), cast(areFinite(logits), 'float32'));
       const label = matrixOf(mul(oneHot(labels, classes), reshape(counts, [...counts.shape, 1])));
       return {
         matrix: matmul(label, matrixOf(guess), { transA: true }),

@@ -2,7 +2,6 @@
 import test from 'ava';
 import type { GraphName } from '../../src/artifacts/graphs.ts';
 import { createHostTrainer } from '../../src/run/host-trainer.ts';
-import { drawMask } from '../../src/run/masks.ts';
 import type { Session, Tensor } from '../../src/runtime/session.ts';
 import {
   batchOf,
@@ -53,36 +52,6 @@ async function fed(training: Parameters<typeof onHost>[0], observed = false): Pr
   await trainer.release();
   return ran;
 }
-
-test('a mask depends on the place in the whole batch, not on the micro-batch', (t) => {
-  const of = (per: 'example' | 'step') => ({ name: 'random/a', per, keep: 0.7, shape: [3, 5] });
-  const draw = (per: 'example' | 'step', first: number, count: number, step = 2, seed = 1) => [
-    ...drawMask(of(per), { seed, step, first, count }).data,
-  ];
-  const whole = draw('example', 0, 8);
-  t.deepEqual([...draw('example', 0, 2), ...draw('example', 2, 6)], whole);
-  t.deepEqual(draw('step', 0, 2), draw('step', 2, 6));
-  t.is(draw('step', 0, 8).length, 15);
-  for (const other of [draw('example', 0, 8, 3), draw('example', 0, 8, 2, 2), draw('example', 1, 8)]) {
-    t.notDeepEqual(other, whole);
-  }
-  t.notDeepEqual(
-    [...drawMask({ ...of('example'), name: 'random/b' }, { seed: 1, step: 2, first: 0, count: 8 }).data],
-    whole,
-  );
-});
-
-test('a mask keeps its share, and with a chance of 1 all', (t) => {
-  const share = (keep: number): number => {
-    const { data } = drawMask(
-      { name: 'random/a', per: 'example', keep, shape: [1001] },
-      { seed: 0, step: 0, first: 0, count: 1000 },
-    );
-    return Array.from(data, Number).reduce((sum, kept) => sum + kept, 0) / data.length;
-  };
-  for (const keep of [0.9, 0.5, 0.1]) t.true(Math.abs(share(keep) - keep) < 2e-3, String(share(keep)));
-  t.is(share(1), 1);
-});
 
 for (const kind of ['fd', 'sam', 'exact']) {
   test(`both passes of ${kind} see the same masks and the same state`, async (t) => {
