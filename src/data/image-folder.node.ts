@@ -5,10 +5,11 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp, { type DepthEnum } from 'sharp';
+import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { augmentationOf } from './augment.ts';
 import type { DatasetSource, OpenDataset } from './dataset.ts';
-import { count, present, reason } from './files.node.ts';
+import { present, reason } from './files.node.ts';
 import { type ImageDataset, type ImageShape, type ImageSplit, imageDataset } from './images.ts';
 
 const HEADERS_AT_ONCE = 16;
@@ -60,15 +61,15 @@ export async function openImageFolder({ dir, fields }: DatasetSource): Promise<I
   const test = held(testDir);
   const validation = validationDir === undefined ? undefined : held(validationDir);
   const found = [
-    `${count(train.length)} training images in ${trainDir}`,
-    ...(validation ? [`${count(validation.length)} validation images in ${validationDir}`] : []),
+    `${grouped(train.length)} training images in ${trainDir}`,
+    ...(validation ? [`${grouped(validation.length)} validation images in ${validationDir}`] : []),
   ].join(', ');
   return {
     name: 'image-folder',
     classes,
     ...shape,
     ...STATISTICS[channels],
-    found: `found ${found} and ${count(test.length)} test images in ${testDir}, of ${count(classes.length)} classes`,
+    found: `found ${found} and ${grouped(test.length)} test images in ${testDir}, of ${grouped(classes.length)} classes`,
     train,
     test,
     ...(validation && { validation }),
@@ -158,7 +159,7 @@ const BYTES: Readonly<Record<keyof DepthEnum, number>> = {
 };
 
 function megabytes(bytes: number): string {
-  return `${count(Math.round(bytes / 1e6))} MB`;
+  return `${grouped(Math.round(bytes / 1e6))} MB`;
 }
 
 /** Decodes a file: turned as its EXIF data says, scaled and cropped to the wanted size, black where it is transparent. */
