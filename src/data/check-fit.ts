@@ -6,7 +6,12 @@ import type { DatasetInfo, DatasetSource } from './dataset.ts';
 /** Throws a UserError unless a dataset gives the fields, and has the classes, that a task expects. */
 export function checkFit(
   { name, fields, about }: Pick<DatasetInfo, 'name' | 'fields' | 'about'>,
-  { fields: wanted = {}, classes, dir }: Pick<DatasetSource, 'fields' | 'classes' | 'dir'>,
+  {
+    fields: wanted = {},
+    classes,
+    vocabulary,
+    dir,
+  }: Pick<DatasetSource, 'fields' | 'classes' | 'vocabulary' | 'dir'>,
 ): void {
   const fit = 'choose a graph and a dataset that fit';
   for (const [field, wants] of Object.entries(wanted)) {
@@ -20,6 +25,10 @@ export function checkFit(
         `the graph reads ${field} as ${described(wants)}, but ${name} gives ${described(has)}: ${fit}`,
       );
     }
+  }
+  const tokens = about.vocabulary;
+  if (vocabulary !== undefined && typeof tokens === 'number' && tokens > vocabulary) {
+    throw new UserError(`the graph knows ${vocabulary} tokens, but ${name} has ${tokens}: ${fit}`);
   }
   const named = about.classes;
   if (classes === undefined || !Array.isArray(named) || named.length === classes) return;

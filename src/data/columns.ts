@@ -1,7 +1,8 @@
 /** The columns of a table: what a JSON file says of them, and how their cells become numbers. Pure: also for browsers. */
 import * as v from 'valibot';
-import { mismatch, nearestName, show, UserError } from '../errors.ts';
+import { nearestName, show, UserError } from '../errors.ts';
 import type { Json } from './dataset.ts';
+import { parseOptions } from './options.ts';
 
 const values = v.optional(v.pipe(v.array(v.string()), v.minLength(2)));
 
@@ -45,30 +46,19 @@ const Table = v.strictObject({
   testShare: v.optional(v.pipe(v.number(), v.gtValue(0), v.ltValue(1)), 0.2),
 });
 export type TableOptions = v.InferOutput<typeof Table>;
-export type TableSchema = v.InferInput<typeof Table>;
 
 /** Reads what describes a table. Throws a UserError that begins with `origin` for the first thing that is not right. */
 export function parseTable(json: unknown, origin: string): TableOptions {
-  const result = v.safeParse(Table, json, { abortEarly: true });
-  if (result.success) {
-    const { columns, target } = result.output;
-    if (Object.keys(columns).length === 0) {
-      throw new UserError(`${origin}: columns: expected at least one column to read, got none`);
-    }
-    if (Object.hasOwn(columns, target.column)) {
-      throw new UserError(
-        `${origin}: columns: ${target.column} is the target: expected it in one place only`,
-      );
-    }
-    return result.output;
+  const table = parseOptions(Table, json, origin);
+  if (Object.keys(table.columns).length === 0) {
+    throw new UserError(`${origin}: columns: expected at least one column to read, got none`);
   }
-  const [issue] = result.issues;
-  const path = v.getDotPath(issue) ?? '';
-  const where = path === '' ? origin : `${origin}: ${path}`;
-  if (issue.type === 'strict_object' && issue.expected === 'never') {
-    throw new UserError(`${where}: unknown field; remove it or correct its name`);
+  if (Object.hasOwn(table.columns, table.target.column)) {
+    throw new UserError(
+      `${origin}: columns: ${table.target.column} is the target: expected it in one place only`,
+    );
   }
-  throw new UserError(`${where}: ${mismatch(issue)}`);
+  return table;
 }
 
 /** The rows of a file, and where each stands in it. */

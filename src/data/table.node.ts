@@ -12,7 +12,8 @@ import { arraysDataset } from './arrays.ts';
 import { type Encoding, learnEncoding, parseTable, type Rows, type TableOptions } from './columns.ts';
 import type { Dataset, DatasetSource, OpenDataset } from './dataset.ts';
 import { readBytes, reason } from './files.node.ts';
-import { holdOutIndices, indicesInUse } from './subset.ts';
+import { partsOf } from './parts.ts';
+import { indicesInUse } from './subset.ts';
 
 /**
  * Opens the table at `dir`: a CSV file, `<name>.json` beside it describing its columns, of which a share of the rows is
@@ -55,18 +56,16 @@ export async function openTable(
 ): Promise<Dataset> {
   const all = await readRows(path, table);
   const target = all.header.indexOf(table.target.column);
-  const groups = new Map<string, number>();
-  const strata = Int32Array.from(all.rows, ({ cells }) => {
-    const group = table.target.type === 'class' ? (cells[target]?.trim() ?? '') : '';
-    return groups.get(group) ?? groups.set(group, groups.size).size - 1;
-  });
-  const how = { fraction: table.testShare, seed: 0 };
-  const [train, test] = holdOutIndices({ length: all.rows.length, strata }, how, `${path}: testShare`);
-  const part = (indices: Uint32Array): Rows => ({
-    ...all,
-    rows: Array.from(indices).flatMap((index) => all.rows[index] ?? []),
-  });
-  return datasetOf(name, path, table, { train: part(train), test: part(test) }, source);
+  const groupOf = ({ cells }: Rows['rows'][number]) =>
+    table.target.type === 'class' ? (cells[target]?.trim() ?? '') : '';
+  const [train, test] = partsOf(all.rows, groupOf, table.testShare, `${path}: testShare`);
+  return datasetOf(
+    name,
+    path,
+    table,
+    { train: { ...all, rows: train }, test: { ...all, rows: test } },
+    source,
+  );
 }
 
 interface Parts {
