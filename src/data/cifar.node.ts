@@ -4,10 +4,11 @@
  * and a fine one; the fine one is used) and 3·32·32 pixel bytes, channels first.
  */
 import { basename, join } from 'node:path';
+import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { augmentationOf } from './augment.ts';
 import type { OpenDataset } from './dataset.ts';
-import { count, present, readBytes } from './files.node.ts';
+import { present, readBytes } from './files.node.ts';
 import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
 import { joinedSplit, packedSplit } from './packed.ts';
 
@@ -95,7 +96,7 @@ async function openSplit(
     const data = await readBytes(path);
     if (data.length === 0 || data.length % record !== 0) {
       throw new UserError(
-        `${name}: ${path} has ${count(data.length)} bytes, expected a multiple of ${count(record)}, the size of one record; download it again`,
+        `${name}: ${path} has ${grouped(data.length)} bytes, expected a multiple of ${grouped(record)}, the size of one record; download it again`,
       );
     }
     for (let i = 0; i < data.length / record; i++) {
@@ -117,6 +118,6 @@ async function openSplit(
     paths.length < files[which].length ? `${paths.length} of ${files[which].length} files: ` : '';
   return {
     split,
-    found: `${count(split.length)} ${kind} images (${missing}${paths.map((path) => basename(path)).join(', ')})`,
+    found: `${grouped(split.length)} ${kind} images (${missing}${paths.map((path) => basename(path)).join(', ')})`,
   };
 }

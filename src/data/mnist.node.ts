@@ -2,10 +2,11 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { augmentationOf } from './augment.ts';
 import type { OpenDataset } from './dataset.ts';
-import { count, present, readBytes, reason } from './files.node.ts';
+import { present, readBytes, reason } from './files.node.ts';
 import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
 import { packedSplit } from './packed.ts';
 
@@ -38,7 +39,7 @@ export async function openMnist(dir = mnistPackageFolder()): Promise<ImageDatase
     width: SIDE,
     mean: [0.1307],
     std: [0.3081],
-    found: `found ${count(train.length)} training and ${count(test.length)} test images in the IDX files of ${dir}`,
+    found: `found ${grouped(train.length)} training and ${grouped(test.length)} test images in the IDX files of ${dir}`,
     train,
     test,
   };
@@ -60,7 +61,7 @@ async function openSplit(dir: string, prefix: 'train' | 't10k'): Promise<ImageSp
   const labels = await readIdx(dir, prefix, 'labels');
   if (images.items !== labels.items) {
     throw new UserError(
-      `mnist: ${images.path} has ${count(images.items)} images but ${labels.path} has ${count(labels.items)} labels: the two files must belong together`,
+      `mnist: ${images.path} has ${grouped(images.items)} images but ${labels.path} has ${grouped(labels.items)} labels: the two files must belong together`,
     );
   }
   const values = Int32Array.from(labels.data.subarray(KINDS.labels.header));
@@ -107,7 +108,7 @@ async function readIdx(
   if (items === 0) throw new UserError(`mnist: ${path} has no ${kind}`);
   if (data.length !== expected) {
     throw new UserError(
-      `mnist: ${path} is ${data.length < expected ? 'truncated' : 'too long'}: expected ${count(expected)} bytes for ${count(items)} ${kind}, got ${count(data.length)} bytes; download it again`,
+      `mnist: ${path} is ${data.length < expected ? 'truncated' : 'too long'}: expected ${grouped(expected)} bytes for ${grouped(items)} ${kind}, got ${grouped(data.length)} bytes; download it again`,
     );
   }
   return { path, data, items };

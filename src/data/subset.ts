@@ -1,6 +1,14 @@
+import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
+import type { OwnedIndices } from '../owned-array.ts';
 import { permutation, Random } from '../random.ts';
-import type { HoldOut, Split } from './dataset.ts';
+import type { Dataset, DatasetSource, HoldOut, Split } from './dataset.ts';
+
+/** Which examples there are to choose from. */
+type Population = Pick<Split, 'length' | 'strata'>;
+
+/** Which of the training examples a run uses. */
+export type InUse = Pick<DatasetSource, 'trainFraction' | 'holdOut'>;
 
 /**
  * The same share of every stratum (at least one example of each), in the split's order; of all, where there are none. A
@@ -8,10 +16,14 @@ import type { HoldOut, Split } from './dataset.ts';
  * fraction contains a smaller one.
  */
 export function stratifiedSubset(split: Split, fraction: number): Split {
-  const chosen = [...strataOf(split)].flatMap(([label, members]) =>
+  return partOf(split, subsetIndices(split, fraction));
+}
+
+function subsetIndices(population: Population, fraction: number): OwnedIndices {
+  const chosen = [...strataOf(population)].flatMap(([label, members]) =>
     drawn(members, shareOf(members.length, fraction), new Random(0, 'sample', label)),
   );
-  return partOf(split, chosen);
+  return Uint32Array.from(chosen).sort();
 }
 
 /**
@@ -19,14 +31,23 @@ export function stratifiedSubset(split: Split, fraction: number): Split {
  * one. Throws a UserError if one of the two parts would be too small for that.
  */
 export function holdOut(split: Split, how: HoldOut): [train: Split, validation: Split] {
-  const strata = [...strataOf(split)].sort(([a], [b]) => a - b);
-  const wanted = heldOutCount(split.length, how);
-  const most = split.length - strata.length;
+  const [rest, held] = holdOutIndices(split, how);
+  return [partOf(split, rest), partOf(split, held)];
+}
+
+/** The numbers of the examples that stay, and of those that are held out, each in order; as `holdOut` chooses them. */
+export function holdOutIndices(
+  population: Population,
+  how: HoldOut,
+  asked = 'examples' in how ? `--validation-images ${how.examples}` : `--validation ${how.fraction}`,
+): [rest: OwnedIndices, held: OwnedIndices] {
+  const strata = [...strataOf(population)].sort(([a], [b]) => a - b);
+  const wanted = heldOutCount(population.length, how);
+  const most = population.length - strata.length;
   if (wanted < 1 || wanted > most) {
-    const asked = 'examples' in how ? `--validation-images ${how.examples}` : `--validation ${how.fraction}`;
     const why = strata.length > 1 ? 'each class keeps one' : 'some are left';
     throw new UserError(
-      `${asked}: holds out ${wanted} of ${split.length} training examples, expected 1 to ${most}, so that ${why}`,
+      `${asked}: holds out ${wanted} of ${population.length} training examples, expected 1 to ${most}, so that ${why}`,
     );
   }
   const shares = proportional(
@@ -38,8 +59,50 @@ export function holdOut(split: Split, how: HoldOut): [train: Split, validation: 
       drawn(members, shares[i] ?? 0, new Random(how.seed, 'validation', label)),
     ),
   );
-  const rest = Array.from({ length: split.length }, (_, index) => index).filter((index) => !held.has(index));
-  return [partOf(split, rest), partOf(split, [...held])];
+  const all = Uint32Array.from({ length: population.length }, (_, index) => index);
+  return [all.filter((index) => !held.has(index)), Uint32Array.from(held).sort()];
+}
+
+/** The numbers of the training examples that are trained on: for statistics that must not see the others. */
+export function indicesInUse(
+  population: Population,
+  { trainFraction = 1, holdOut: how }: InUse,
+): OwnedIndices {
+  const all = Uint32Array.from({ length: population.length }, (_, index) => index);
+  const chosen = trainFraction === 1 ? all : subsetIndices(population, trainFraction);
+  if (how === undefined) return chosen;
+  const { strata } = population;
+  const part = strata ? { strata: Int32Array.from(chosen, (index) => strata[index] ?? 0) } : {};
+  const [rest] = holdOutIndices({ length: chosen.length, ...part }, how);
+  return rest.map((index) => chosen[index] ?? 0);
+}
+
+/** Throws a UserError unless the number is in (0, 1]. */
+export function expectShare(what: string, share: number): void {
+  if (share > 0 && share <= 1) return;
+  throw new UserError(`${what}: expected a number above 0 and at most 1, got ${share}`);
+}
+
+/**
+ * The dataset with the share of its training examples that is used, less those that are held out for validation. Throws
+ * a UserError for a share that is none, for too few examples, and if the dataset has validation examples of its own.
+ */
+export function datasetInUse(dataset: Dataset, { trainFraction = 1, holdOut: how }: InUse): Dataset {
+  expectShare('trainFraction', trainFraction);
+  let { train, found } = dataset;
+  if (trainFraction !== 1) {
+    train = stratifiedSubset(train, trainFraction);
+    found = `${found}; training on ${grouped(train.length)} of them (trainFraction ${trainFraction})`;
+  }
+  if (how === undefined) return { ...dataset, train, found };
+  if (dataset.validation) {
+    throw new UserError(
+      `${dataset.name}: the dataset has ${grouped(dataset.validation.length)} validation examples of its own: leave out --validation and --validation-images`,
+    );
+  }
+  const [rest, validation] = holdOut(train, how);
+  found = `${found}; ${grouped(validation.length)} training examples held out for validation, ${grouped(rest.length)} left`;
+  return { ...dataset, train: rest, validation, found };
 }
 
 /** How many training examples are held out of `examples`. */
@@ -67,7 +130,7 @@ function proportional(sizes: readonly number[], total: number): number[] {
   return parts;
 }
 
-function strataOf({ length, strata }: Split): Map<number, number[]> {
+function strataOf({ length, strata }: Population): Map<number, number[]> {
   const byStratum = new Map<number, number[]>();
   for (let index = 0; index < length; index++) {
     const stratum = strata?.[index] ?? 0;
@@ -82,9 +145,8 @@ function drawn(members: readonly number[], many: number, random: Random): number
   return Array.from(permutation(members.length, random).subarray(0, many), (i) => members[i] ?? 0);
 }
 
-/** Some examples of a split, in its order. */
-function partOf(split: Split, chosen: readonly number[]): Split {
-  const indices = Uint32Array.from(chosen).sort();
+/** Some examples of a split. */
+export function partOf(split: Split, indices: Uint32Array): Split {
   const { strata } = split;
   return {
     length: indices.length,
