@@ -219,7 +219,6 @@ export function classScores({
 /** e to the mean cross-entropy of the labels: of a language model, perplexity. */
 export function perplexity(names: ClassNames = {}): Metric {
   return {
-    label: 'perplexity',
     sums(outputs, fields) {
       const { logits, labels, counts } = comparedClasses(outputs, fields, names);
       const each = crossEntropy(logits, labels);

@@ -70,7 +70,6 @@ function row(what: string, numbers: readonly number[], like: Value): Value {
 /** Mean |prediction − target|. */
 export function meanAbsoluteError(options: NumberOptions = {}): Metric {
   return {
-    label: 'mean absolute error',
     sums(outputs, fields) {
       const { error, counts } = compared(outputs, fields, options);
       return { total: total(abs(scaled(error, options.scale))), count: total(counts) };
@@ -84,7 +83,6 @@ export function meanAbsoluteError(options: NumberOptions = {}): Metric {
 /** √ of the mean squared error. */
 export function rootMeanSquaredError(options: NumberOptions = {}): Metric {
   return {
-    label: 'root mean squared error',
     sums(outputs, fields) {
       const { error, counts } = compared(outputs, fields, options);
       const size = scaled(error, options.scale);
@@ -107,7 +105,6 @@ export function r2({
   ...options
 }: Omit<NumberOptions, 'scale'> & { readonly center?: number | readonly number[] } = {}): Metric {
   return {
-    label: 'R²',
     sums(outputs, fields) {
       const { error, target, counts } = compared(outputs, fields, options);
       const [batch = 0, ...rest] = error.shape;
