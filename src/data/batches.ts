@@ -81,3 +81,14 @@ export function batchesOf(fields: Fields, split: Split, options: BatchOptions): 
     },
   };
 }
+
+/** The batches of an epoch one after the other, as a run takes them. */
+export function inSequence({ perEpoch, batch }: Batches): {
+  batches(from: { readonly epoch: number; readonly fromBatch?: number | undefined }): AsyncIterable<Batch>;
+} {
+  return {
+    async *batches({ epoch, fromBatch = 0 }) {
+      for (let step = fromBatch; step < perEpoch; step++) yield await batch(epoch, step);
+    },
+  };
+}

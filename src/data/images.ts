@@ -59,14 +59,17 @@ export function imageFields({ channels, height, width }: ImageShape): Fields {
   };
 }
 
+/** What a dataset of fields says of its images. */
+export function describeImages(info: ImageInfo): DatasetInfo {
+  const { name, classes, mean, std, found } = info;
+  return { name, fields: imageFields(info), found, about: { classes, mean, std }, bytes: 0 };
+}
+
 /** The images as a dataset of fields. `bytes` is what they hold in memory; training images go through `augmentation`. */
 export function imageDataset(images: ImageDataset, augmentation: Augmentation, bytes: number): Dataset {
-  const { name, classes, mean, std, found, train, test, validation } = images;
+  const { train, test, validation } = images;
   return {
-    name,
-    fields: imageFields(images),
-    found,
-    about: { classes, mean, std },
+    ...describeImages(images),
     bytes,
     train: imageSplit(train, images, augmentation),
     test: imageSplit(test, images, augmentation),

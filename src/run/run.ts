@@ -105,6 +105,8 @@ export type RunEvent =
   | { readonly kind: 'diagnosed'; readonly record: DiagnosticsRecord }
   | { readonly kind: 'evaluated'; readonly record: EvaluationRecord; readonly isBest: boolean }
   | { readonly kind: 'saved'; readonly step: number }
+  /** All that was due after a step is done: a good moment to look at the run, or to save it. */
+  | { readonly kind: 'settled'; readonly step: number }
   | { readonly kind: 'warned'; readonly message: string }
   | { readonly kind: 'stopped'; readonly result: RunResult };
 
@@ -176,6 +178,9 @@ export class Run implements AsyncIterable<RunEvent> {
       for await (const batch of ports.train.batches(from)) {
         yield* this.#take(batch);
         yield* this.#afterStep();
+        yield { kind: 'settled', step: this.#step };
+        // Whoever listens may take his time.
+        this.#mark = this.#now();
         isOver = this.#step >= settings.lastStep || this.#wish !== 'go';
         if (isOver) break;
       }
@@ -255,14 +260,12 @@ export class Run implements AsyncIterable<RunEvent> {
     const { settings, ports } = this.options;
     const { lastStep, hessianEvery = 0 } = settings;
     const isLast = this.#step >= lastStep;
-    const isCurved = isDue(hessianEvery, this.#step) && ports.fixedBatch !== undefined;
-    if (isCurved) yield* this.#curvature();
+    if (isDue(hessianEvery, this.#step) && ports.fixedBatch) yield* this.#curvature();
     const isEvaluated = !isLast && settings.isEvaluated(this.#step);
     const before = this.#best;
     if (isEvaluated) yield* this.#assess();
     if (isLast) yield* this.#end();
     else if (this.#best !== before || settings.isSaved(this.#step)) yield* this.save();
-    if (isCurved || isEvaluated) this.#mark = Math.max(this.#mark, this.#now());
   }
 
   /** The run's last step: measured, if it was not yet, and saved. */

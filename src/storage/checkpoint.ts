@@ -7,7 +7,7 @@
  */
 import * as v from 'valibot';
 import type { DatasetInfo, Json } from '../data/dataset.ts';
-import { type ImageInfo, imageFields } from '../data/images.ts';
+import { describeImages, type ImageInfo } from '../data/images.ts';
 import { DATASET_NAMES } from '../data/names.ts';
 import { isIntact, withDigest } from '../digest.ts';
 import { show, UserError } from '../errors.ts';
@@ -60,10 +60,6 @@ const Dataset = v.union([
     v.transform((info): DatasetInfo => describeImages(info)),
   ),
 ]) satisfies v.GenericSchema<unknown, DatasetInfo>;
-
-function describeImages({ name, classes, mean, std, found, ...size }: ImageInfo): DatasetInfo {
-  return { name, fields: imageFields(size), found, about: { classes, mean, std }, bytes: 0 };
-}
 
 const FileSum = v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
 

@@ -1,6 +1,5 @@
 /** The page's run, in node: all of it but the browser. */
 import test from 'ava';
-import { parseSpec } from '../../src/artifacts/spec.ts';
 import { imageInfo } from '../../src/data/images.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { stratifiedSubset } from '../../src/data/subset.ts';
