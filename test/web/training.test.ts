@@ -95,18 +95,21 @@ function answering(...measurements: readonly number[]): Backend {
   return {
     async load(graph) {
       const session = await createSession(graph, cpu);
-      if (session.outputs.join() !== 'logits') return session;
+      if (!session.outputs.includes('sums/top1/right')) return session;
       return {
         ...session,
         async run(feeds) {
-          const count = feeds.images?.shape[0] ?? 0;
+          const labels = [...(feeds.labels?.data ?? [])].map(Number);
           const logit = measurements[Math.floor(images / perMeasurement)] ?? 0;
-          images += count;
-          // Zeros, of which there are more than fives, or fives.
-          const data = Float32Array.from({ length: 10 * count }, (_, i) =>
-            i % 10 === 0 ? logit : i % 10 === 5 ? 0.5 : 0,
-          );
-          return { logits: { dtype: 'float32', shape: [count, 10], data } };
+          images += labels.length;
+          // A model that takes all for zeros, of which there are more than fives, or for fives.
+          const logits = Array.from({ length: 10 }, (_, k) => (k === 0 ? logit : k === 5 ? 0.5 : 0));
+          const sum = Math.log(logits.reduce((total, each) => total + Math.exp(each), 0));
+          const loss = labels.reduce((total, label) => total + sum - (logits[label] ?? 0), 0);
+          const right = labels.filter((label) => label === (logit > 0.5 ? 0 : 5)).length;
+          const told = (value: number) =>
+            ({ dtype: 'float32', shape: [], data: Float32Array.of(value) }) as const;
+          return { ...(await session.run(feeds)), 'total/loss': told(loss), 'sums/top1/right': told(right) };
         },
       };
     },
