@@ -12,9 +12,10 @@ import { DATASET_NAMES } from '../data/names.ts';
 import { isIntact, withDigest } from '../digest.ts';
 import { show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
-import type { MetricInfo, MetricInfos } from '../metrics/info.ts';
+import type { MetricInfos } from '../metrics/info.ts';
 import { sumOfSquares } from '../step/vectors.ts';
 import { FIELD_TYPES } from '../tasks/task.ts';
+import { Better, Info } from './metrics.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
 /** In a run's folder: its checkpoints, each under the name of its step. */
@@ -63,26 +64,13 @@ const Dataset = v.union([
 
 const FileSum = v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
 
-const better = v.picklist(['higher', 'lower']);
-
-/** `MetricInfo` as it is in files. */
-export const Info = v.object({
-  name: v.string(),
-  label: v.string(),
-  short: v.exactOptional(v.string()),
-  isShare: v.boolean(),
-  unit: v.exactOptional(v.string()),
-  better,
-  isMinor: v.exactOptional(v.boolean()),
-}) satisfies v.GenericSchema<unknown, MetricInfo>;
-
 const Best = v.pipe(
   v.object({
     /** The metric that judged. Without one the loss did. */
     metric: v.exactOptional(v.string()),
     /** Missing where it was not finite. */
     value: v.exactOptional(v.number()),
-    better: v.exactOptional(better),
+    better: v.exactOptional(Better),
     /** In old checkpoints, instead of metric, value and better. */
     top1: v.exactOptional(v.number()),
     step: count,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { mismatch, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
-import { Info } from '../storage/checkpoint.ts';
+import { Info } from '../storage/metrics.ts';
 import { writeJson } from '../whole-file.node.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
