@@ -1,4 +1,5 @@
 import test from 'ava';
+import { TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { grad } from '../../src/autodiff/grad.ts';
 import { Scope } from '../../src/layers/scope.ts';
 import { decayMask } from '../../src/layers/weight-decay.ts';
@@ -7,7 +8,9 @@ import { type MlpConfig, mlp } from '../../src/models/mlp.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { Random } from '../../src/random.ts';
+import { classification } from '../../src/tasks/classification.ts';
 import { run } from '../_run.ts';
+import { expectSlicesToAgree } from './_sliced.ts';
 
 const CONFIG = { kind: 'encoder', vocabulary: 11, width: 8, layers: 2, heads: 2 } as const;
 
@@ -80,6 +83,56 @@ for (const pool of ['mean', 'class'] as const) {
     t.deepEqual(
       sizes.flatMap((norm, id) => (norm > 0 ? [id] : [])),
       [4, 10],
+    );
+  });
+}
+
+for (const pool of ['mean', 'class'] as const) {
+  const task = classification({
+    fields: { ids: { dtype: 'int32', shape: [24] } },
+    classes: 3,
+    model: (scope, { ids }) =>
+      encoder(scope, ids ?? ops.input('ids', []), 3, { ...CONFIG, pool, dropout: 0.1, stochasticDepth: 0.2 }),
+  });
+
+  test(`the training graphs of an encoder run with its masks, cut into slices or not (${pool})`, async (t) => {
+    const batch = 128;
+    const random = new Random(2, 'sample');
+    await expectSlicesToAgree(t, task, batch, {
+      // The first example is all padding, the others end in some.
+      ids: Int32Array.from({ length: batch * 24 }, (_, i) =>
+        i % 24 < Math.floor(i / 24) % 25 ? 1 + random.integer(10) : 0,
+      ),
+      labels: Int32Array.from({ length: batch }, (_, i) => i % 3),
+    });
+  });
+
+  test(`an encoder is evaluated and predicts without masks, for any number of examples (${pool})`, async (t) => {
+    const graphs = new TaskGraphs(task, { batch: 2 });
+    const weights = Object.fromEntries(
+      graphs.parameters.map(({ path, shape }, k) => [
+        path,
+        Float32Array.from({ length: sizeOf(shape) }, (_, i) => 0.3 * Math.sin(1.3 * i + k)),
+      ]),
+    );
+    const ids = Int32Array.from({ length: 3 * 24 }, (_, i) => (i < 30 ? 1 + (i % 10) : 0));
+    const { logits } = await run(graphs.graph('infer').outputs, { ...weights, ids });
+    t.is(logits?.length, 9);
+    t.true(logits?.every(Number.isFinite));
+    const out = await run(graphs.graph('evaluate').outputs, {
+      ...weights,
+      ids,
+      labels: Int32Array.of(0, 1, 2),
+    });
+    const rows = [0, 3, 6].map((at) => [...(logits?.subarray(at, at + 3) ?? [])]);
+    const expected = rows.reduce(
+      (sum, row, label) =>
+        sum + Math.log(row.reduce((all, each) => all + Math.exp(each), 0)) - (row[label] ?? Number.NaN),
+      0,
+    );
+    t.true(
+      Math.abs((out['total/loss']?.[0] ?? Number.NaN) - expected) < 1e-4,
+      `${out['total/loss']} ${expected}`,
     );
   });
 }
