@@ -38,6 +38,49 @@ test('an encoder has the parameters that its sizes say, and a decay for each', (
   t.false(built(CONFIG, 5).scope.parameters.some(({ path }) => path === 'cls'));
 });
 
+/**
+ * By PyTorch 2.14, with its own encoder layers:
+ *
+ *     torch.set_default_dtype(torch.float64)
+ *     wave = lambda k, *shape: 0.8 * torch.sin(1.3 * torch.arange(torch.Size(shape).numel()) + k).reshape(shape)
+ *     def encoder(ids, d=4, heads=2, layers=2, vocabulary=6, outputs=3):
+ *         k = iter(range(100)); take = lambda *shape: wave(next(k), *shape)
+ *         x = take(vocabulary, d)[ids] + take(ids.shape[1], d)
+ *         real = ids != 0
+ *         for _ in range(layers):
+ *             layer = nn.TransformerEncoderLayer(d, heads, 4 * d, 0, "gelu", 1e-6, batch_first=True, norm_first=True)
+ *             n1, qkv = [take(d), take(d)], [(take(d, d), take(d)) for _ in range(3)]
+ *             out, n2 = (take(d, d), take(d)), [take(d), take(d)]
+ *             fc1, fc2 = (take(d, 4 * d), take(4 * d)), (take(4 * d, d), take(d))
+ *             state = {
+ *                 "self_attn.in_proj_weight": torch.cat([kernel.T for kernel, _ in qkv]),
+ *                 "self_attn.in_proj_bias": torch.cat([bias for _, bias in qkv]),
+ *                 "self_attn.out_proj.weight": out[0].T, "self_attn.out_proj.bias": out[1],
+ *                 "norm1.weight": n1[0], "norm1.bias": n1[1], "norm2.weight": n2[0], "norm2.bias": n2[1],
+ *                 "linear1.weight": fc1[0].T, "linear1.bias": fc1[1], "linear2.weight": fc2[0].T, "linear2.bias": fc2[1],
+ *             }
+ *             layer.load_state_dict(state)
+ *             x = layer.train()(x, src_key_padding_mask=~real)
+ *         x = nn.functional.layer_norm(x, (d,), take(d), take(d), 1e-6)
+ *         mean = (x * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+ *         return mean @ take(d, outputs) + take(outputs)
+ *     print([round(float(v), 7) for v in encoder(torch.tensor([[3, 1, 5], [2, 4, 0]])).detach().flatten()])
+ */
+test("an encoder gives the numbers of PyTorch's layers", async (t) => {
+  const config = { ...CONFIG, vocabulary: 6, width: 4 };
+  const { scope, y } = built(config, 3);
+  const weights = scope.parameters.map(({ path, shape }, k) => [
+    path,
+    Float32Array.from({ length: sizeOf(shape) }, (_, i) => 0.8 * Math.sin(1.3 * i + k)),
+  ]);
+  const out = await run({ y }, { ...Object.fromEntries(weights), ids: Int32Array.of(3, 1, 5, 2, 4, 0) });
+  const expected = [-0.5854301, -0.1969509, 0.4800618, -0.5033695, -0.2604641, 0.3640218];
+  t.is(out.y?.length, expected.length);
+  for (const [i, value] of expected.entries()) {
+    t.true(Math.abs((out.y?.[i] ?? Number.NaN) - value) < 3e-6, `${out.y}`);
+  }
+});
+
 for (const pool of ['mean', 'class'] as const) {
   test(`an encoder's output does not depend on padding, and is finite where all is (${pool})`, async (t) => {
     const [short, long] = [built({ ...CONFIG, pool }, 3), built({ ...CONFIG, pool }, 5)];
