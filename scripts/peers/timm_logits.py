@@ -1,6 +1,7 @@
 """Writes ViT-Ti weights as timm and Hugging Face save them, and what these libraries compute with them.
 
-    python scripts/peers/timm_logits.py DIR      # timm 1.0.31, transformers 5.24, torch 2.14
+    pip install -r scripts/peers/requirements-timm.txt
+    python scripts/peers/timm_logits.py DIR
     node --conditions=source --import=tsx scripts/timm-logits.ts DIR
 
 Each library has a file of weights and one of images and logits. All weights are random, the zero ones too, so that every

@@ -14,6 +14,7 @@ export interface WantedVariable {
   readonly shape: readonly number[];
 }
 
+/** Where the weights come from, and what the model is that the file cannot say. */
 export interface InitFromOptions {
   /** The file, as errors name it. */
   readonly origin: string;
@@ -21,6 +22,7 @@ export interface InitFromOptions {
   readonly grid?: Grid;
 }
 
+/** What variables start from. */
 export interface InitialWeights {
   /** Whose names the file has: `ortgrad`, `timm's ViT`, `Hugging Face's ViT`. */
   readonly naming: string;

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { grad } from '../../src/autodiff/grad.ts';
 import { Scope } from '../../src/layers/scope.ts';
 import { decayMask } from '../../src/layers/weight-decay.ts';
@@ -7,7 +8,9 @@ import { type MlpConfig, mlp } from '../../src/models/mlp.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { Random } from '../../src/random.ts';
+import { classification } from '../../src/tasks/classification.ts';
 import { run } from '../_run.ts';
+import { expectSlicesToAgree } from './_sliced.ts';
 
 const CONFIG = { kind: 'encoder', vocabulary: 11, width: 8, layers: 2, heads: 2 } as const;
 
@@ -33,6 +36,49 @@ test('an encoder has the parameters that its sizes say, and a decay for each', (
   t.deepEqual(paths.slice(0, 4), ['tokens/embedding', 'cls', 'positions', 'block0/norm1/scale']);
   t.deepEqual(decayMask(paths).slice(0, 4), [true, false, false, false]);
   t.false(built(CONFIG, 5).scope.parameters.some(({ path }) => path === 'cls'));
+});
+
+/**
+ * By PyTorch 2.14, with its own encoder layers:
+ *
+ *     torch.set_default_dtype(torch.float64)
+ *     wave = lambda k, *shape: 0.8 * torch.sin(1.3 * torch.arange(torch.Size(shape).numel()) + k).reshape(shape)
+ *     def encoder(ids, d=4, heads=2, layers=2, vocabulary=6, outputs=3):
+ *         k = iter(range(100)); take = lambda *shape: wave(next(k), *shape)
+ *         x = take(vocabulary, d)[ids] + take(ids.shape[1], d)
+ *         real = ids != 0
+ *         for _ in range(layers):
+ *             layer = nn.TransformerEncoderLayer(d, heads, 4 * d, 0, "gelu", 1e-6, batch_first=True, norm_first=True)
+ *             n1, qkv = [take(d), take(d)], [(take(d, d), take(d)) for _ in range(3)]
+ *             out, n2 = (take(d, d), take(d)), [take(d), take(d)]
+ *             fc1, fc2 = (take(d, 4 * d), take(4 * d)), (take(4 * d, d), take(d))
+ *             state = {
+ *                 "self_attn.in_proj_weight": torch.cat([kernel.T for kernel, _ in qkv]),
+ *                 "self_attn.in_proj_bias": torch.cat([bias for _, bias in qkv]),
+ *                 "self_attn.out_proj.weight": out[0].T, "self_attn.out_proj.bias": out[1],
+ *                 "norm1.weight": n1[0], "norm1.bias": n1[1], "norm2.weight": n2[0], "norm2.bias": n2[1],
+ *                 "linear1.weight": fc1[0].T, "linear1.bias": fc1[1], "linear2.weight": fc2[0].T, "linear2.bias": fc2[1],
+ *             }
+ *             layer.load_state_dict(state)
+ *             x = layer.train()(x, src_key_padding_mask=~real)
+ *         x = nn.functional.layer_norm(x, (d,), take(d), take(d), 1e-6)
+ *         mean = (x * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+ *         return mean @ take(d, outputs) + take(outputs)
+ *     print([round(float(v), 7) for v in encoder(torch.tensor([[3, 1, 5], [2, 4, 0]])).detach().flatten()])
+ */
+test("an encoder gives the numbers of PyTorch's layers", async (t) => {
+  const config = { ...CONFIG, vocabulary: 6, width: 4 };
+  const { scope, y } = built(config, 3);
+  const weights = scope.parameters.map(({ path, shape }, k) => [
+    path,
+    Float32Array.from({ length: sizeOf(shape) }, (_, i) => 0.8 * Math.sin(1.3 * i + k)),
+  ]);
+  const out = await run({ y }, { ...Object.fromEntries(weights), ids: Int32Array.of(3, 1, 5, 2, 4, 0) });
+  const expected = [-0.5854301, -0.1969509, 0.4800618, -0.5033695, -0.2604641, 0.3640218];
+  t.is(out.y?.length, expected.length);
+  for (const [i, value] of expected.entries()) {
+    t.true(Math.abs((out.y?.[i] ?? Number.NaN) - value) < 3e-6, `${out.y}`);
+  }
 });
 
 for (const pool of ['mean', 'class'] as const) {
@@ -80,6 +126,56 @@ for (const pool of ['mean', 'class'] as const) {
     t.deepEqual(
       sizes.flatMap((norm, id) => (norm > 0 ? [id] : [])),
       [4, 10],
+    );
+  });
+}
+
+for (const pool of ['mean', 'class'] as const) {
+  const task = classification({
+    fields: { ids: { dtype: 'int32', shape: [24] } },
+    classes: 3,
+    model: (scope, { ids }) =>
+      encoder(scope, ids ?? ops.input('ids', []), 3, { ...CONFIG, pool, dropout: 0.1, stochasticDepth: 0.2 }),
+  });
+
+  test(`the training graphs of an encoder run with its masks, cut into slices or not (${pool})`, async (t) => {
+    const batch = 128;
+    const random = new Random(2, 'sample');
+    await expectSlicesToAgree(t, task, batch, {
+      // The first example is all padding, the others end in some.
+      ids: Int32Array.from({ length: batch * 24 }, (_, i) =>
+        i % 24 < Math.floor(i / 24) % 25 ? 1 + random.integer(10) : 0,
+      ),
+      labels: Int32Array.from({ length: batch }, (_, i) => i % 3),
+    });
+  });
+
+  test(`an encoder is evaluated and predicts without masks, for any number of examples (${pool})`, async (t) => {
+    const graphs = new TaskGraphs(task, { batch: 2 });
+    const weights = Object.fromEntries(
+      graphs.parameters.map(({ path, shape }, k) => [
+        path,
+        Float32Array.from({ length: sizeOf(shape) }, (_, i) => 0.3 * Math.sin(1.3 * i + k)),
+      ]),
+    );
+    const ids = Int32Array.from({ length: 3 * 24 }, (_, i) => (i < 30 ? 1 + (i % 10) : 0));
+    const { logits } = await run(graphs.graph('infer').outputs, { ...weights, ids });
+    t.is(logits?.length, 9);
+    t.true(logits?.every(Number.isFinite));
+    const out = await run(graphs.graph('evaluate').outputs, {
+      ...weights,
+      ids,
+      labels: Int32Array.of(0, 1, 2),
+    });
+    const rows = [0, 3, 6].map((at) => [...(logits?.subarray(at, at + 3) ?? [])]);
+    const expected = rows.reduce(
+      (sum, row, label) =>
+        sum + Math.log(row.reduce((all, each) => all + Math.exp(each), 0)) - (row[label] ?? Number.NaN),
+      0,
+    );
+    t.true(
+      Math.abs((out['total/loss']?.[0] ?? Number.NaN) - expected) < 1e-4,
+      `${out['total/loss']} ${expected}`,
     );
   });
 }
