@@ -12,7 +12,7 @@ import type { Arrays } from '../step/host.ts';
 import { traceStep } from '../step/program.ts';
 import { none } from '../step/regularizers/none.ts';
 import { batchFeeds, floatsOf, scalarTensor } from './engine.ts';
-import { expectFinite, type StepPlan, type StepTold, type Trainer } from './trainer.ts';
+import { expectFinite, type StepPlan, type StepTold, startCopies, type Trainer } from './trainer.ts';
 import { VariableArrays } from './variables.ts';
 
 /** Stands for no clipping: its quotient by a norm is still a float32. */
@@ -94,6 +94,7 @@ export function createDeviceTrainer(options: DeviceTrainerOptions): DeviceTraine
     async step(step, batch) {
       const { active, scalars } = plan.strength(step);
       const current = await session(active);
+      if (!state) startCopies(plan.rule, step, variables.theta, slots);
       state ??= upload(current);
       const numbers = {
         ...(active ? scalars : {}),

@@ -7,7 +7,7 @@ import { traceStep } from '../step/program.ts';
 import { exact } from '../step/regularizers/exact.ts';
 import { none } from '../step/regularizers/none.ts';
 import { createEngine } from './engine.ts';
-import { expectFinite, ratesAt, type StepPlan, type StepTold, type Trainer } from './trainer.ts';
+import { expectFinite, ratesAt, type StepPlan, type StepTold, startCopies, type Trainer } from './trainer.ts';
 import { VariableArrays } from './variables.ts';
 
 export interface HostTrainerOptions {
@@ -59,6 +59,7 @@ export function createHostTrainer({
       // Warmup is over: its graph's memory is better used.
       if (active && !wasActive && isWhole) await engine.free(['loss-grad']);
       wasActive = active;
+      startCopies(plan.rule, step, variables.theta, slots);
       const pass = await engine.pass(batch, { step, ...(plan.scalars && { scalars: plan.scalars }) });
       let told: StepTold | undefined;
       await planOf(active, gauge !== undefined).run({

@@ -1,6 +1,7 @@
 /** Training steps: what they are asked for and what they tell, whoever takes them. Also for browsers. */
 import type { ManifestVariable } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
+import { expectAt } from '../expect.ts';
 import type { Arrays } from '../step/host.ts';
 import type { Regularizer, UpdateRule } from '../step/program.ts';
 import type { Schedule } from '../step/schedule.ts';
@@ -53,7 +54,7 @@ export interface StepGauge {
 }
 
 export interface Trainer {
-  /** What the update rule keeps of each parameter, by slot. */
+  /** What the update rule keeps of each parameter, by slot; step 0 fills those that start as copies of the parameters. */
   readonly slots: Readonly<Record<string, Arrays>>;
   /** Updates parameters and state with the batch of step `step`, counted from 0. Throws DivergedError before any change. */
   step(step: number, batch: Batch, gauge?: StepGauge): Promise<StepTold>;
@@ -77,6 +78,21 @@ export function expectFinite(
   throw new DivergedError(
     `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}`,
   );
+}
+
+/** Gives the slots that start as copies of the parameters what they start with, when the first step is to be taken. */
+export function startCopies(
+  { copies = [] }: UpdateRule,
+  step: number,
+  theta: Arrays,
+  slots: Readonly<Record<string, Arrays>>,
+): void {
+  if (step > 0) return;
+  for (const slot of copies) {
+    slots[slot]?.forEach((array, k) => {
+      array.set(expectAt(theta, k));
+    });
+  }
 }
 
 /** The rates of every parameter at a step. */
