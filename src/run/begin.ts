@@ -1,21 +1,15 @@
 /** What a trainer begins with: initial numbers, or those of a checkpoint. Also for browsers. */
-import { expectAt } from '../expect.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import type { Trainer } from './trainer.ts';
 
 /** Initial numbers from a seed, and in their place the `values` that are given, by path. */
 export function beginTrainer(
-  { rule, slots, variables }: Trainer,
+  { variables }: Trainer,
   seed: number,
   start?: { readonly values: ReadonlyMap<string, Float32Array> },
 ): void {
   variables.initialize(seed);
   for (const [path, values] of start?.values ?? []) variables.array(path).set(values);
-  for (const slot of rule.copies ?? []) {
-    slots[slot]?.forEach((array, k) => {
-      array.set(expectAt(variables.theta, k));
-    });
-  }
 }
 
 /** The numbers of a checkpoint, which `origin` names. Throws UserError where they are of other variables. */

@@ -2,6 +2,7 @@
 import type { ManifestVariable } from '../artifacts/manifest.ts';
 import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
+import { expectAt } from '../expect.ts';
 import type { Arrays, Reports } from '../step/host.ts';
 import type { Regularizer, UpdateRule } from '../step/program.ts';
 import type { Schedule } from '../step/schedule.ts';
@@ -62,7 +63,7 @@ export interface UpdateArrays {
 export interface Trainer {
   readonly variables: VariableArrays;
   readonly rule: UpdateRule;
-  /** What the update rule keeps of each parameter, by slot. */
+  /** What the update rule keeps of each parameter, by slot; step 0 fills those that start as copies of the parameters. */
   readonly slots: Readonly<Record<string, Arrays>>;
   /**
    * Updates parameters and state with the batch of step `step`, counted from 0. Throws DivergedError before any change.
@@ -102,6 +103,21 @@ const NO_CLIP = 1e30;
 /** The numbers of a step that are the same for all parameters. */
 export function stepNumbers({ rule, clip }: StepPlan, step: number): Record<string, number> {
   return { ...rule.scalars(step + 1), clip: clip > 0 ? clip : NO_CLIP };
+}
+
+/** Gives the slots that start as copies of the parameters what they start with, when the first step is to be taken. */
+export function startCopies(
+  { copies = [] }: UpdateRule,
+  step: number,
+  theta: Arrays,
+  slots: Readonly<Record<string, Arrays>>,
+): void {
+  if (step > 0) return;
+  for (const slot of copies) {
+    slots[slot]?.forEach((array, k) => {
+      array.set(expectAt(theta, k));
+    });
+  }
 }
 
 /** The rates of every parameter at a step. */

@@ -55,6 +55,9 @@ export function traceTask(task: Task, { batch, training, roles, fields: given }:
   const outputs = predict(task, scope, fields, batch);
   const terms = termsOf(task, outputs, fields, scope, batch);
   const variables = scope.variables.map((variable) => ({ ...variable, role: roleOf(variable, roles) }));
+  for (const { name, per, value } of scope.masks) {
+    if (per === 'example' && value.shape[0] !== batch) throw withoutBatch(name, value, batch);
+  }
   const isFrozen = new Set(variables.filter(({ role }) => role === 'frozen').map(({ path }) => path));
   return {
     fields,

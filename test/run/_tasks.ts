@@ -6,7 +6,20 @@ import { expectAt } from '../../src/expect.ts';
 import type { Scope } from '../../src/layers/scope.ts';
 import { crossEntropy } from '../../src/losses/cross-entropy.ts';
 import { mse } from '../../src/losses/regression.ts';
-import { add, cast, mul, reduceMean, reduceSum, reshape, sub, tanh, where } from '../../src/onnx/ops.ts';
+import { perplexity } from '../../src/metrics/classification.ts';
+import {
+  add,
+  cast,
+  concat,
+  gather,
+  mul,
+  reduceMean,
+  reduceSum,
+  reshape,
+  sub,
+  tanh,
+  where,
+} from '../../src/onnx/ops.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import type { Value } from '../../src/onnx/value.ts';
@@ -98,6 +111,32 @@ export const tokens: Task = {
       weight: named(fields, 'known'),
     },
   }),
+  metrics: { perplexity: perplexity({ mask: 'isToken' }) },
+};
+
+/** A field of every dtype: numbers, labels of two widths, bytes, flags. */
+export const everyType: Task = {
+  fields: {
+    x: { dtype: 'float32', shape: [5] },
+    a: { dtype: 'int32', shape: [2] },
+    b: { dtype: 'int64', shape: [] },
+    bytes: { dtype: 'uint8', shape: [3] },
+    isSet: { dtype: 'bool', shape: [2] },
+    y: { dtype: 'float32', shape: [2] },
+  },
+  predict(scope, fields) {
+    const table = scope.param('table', [4, 8], { kind: 'normal', std: 1 });
+    const [a, b] = [named(fields, 'a'), named(fields, 'b')];
+    const pieces = [
+      named(fields, 'x'),
+      reduceMean(gather(table, a), { axes: [1] }),
+      gather(table, b),
+      mul(cast(named(fields, 'bytes'), 'float32'), 1 / 255),
+      cast(named(fields, 'isSet'), 'float32'),
+    ];
+    return { output: linear(scope.sub('out'), hidden(scope, concat(pieces, 1)), 2) };
+  },
+  loss: perceptron.loss,
   metrics: {},
 };
 

@@ -13,6 +13,7 @@ import {
   described,
   difference,
   dropped,
+  everyType,
   graphsOf,
   load,
   onDevice,
@@ -28,7 +29,7 @@ type TaskRoles = NonNullable<GraphOptions['roles']>;
 
 const nameOf = ({ node }: Value): string => (isOp(node, 'Input') ? node.attributes.name : '');
 
-const TASKS: Readonly<Record<string, Task>> = { perceptron, tokens, dropped, running, scalarLoss };
+const TASKS: Readonly<Record<string, Task>> = { perceptron, tokens, dropped, running, scalarLoss, everyType };
 
 for (const [name, task] of Object.entries(TASKS)) {
   for (const kind of Object.keys(STRENGTHS)) {
@@ -45,6 +46,18 @@ for (const [name, task] of Object.entries(TASKS)) {
     });
   }
 }
+
+test('in standard ONNX, as a GPU in a browser takes it, the numbers are the same', async (t) => {
+  for (const task of Object.values(TASKS)) {
+    for (const kind of ['exact', 'fd']) {
+      const host = await onHost({ task, kind });
+      for (const train of [onHost, onDevice]) {
+        const error = difference(await train({ task, kind, target: 'webgpu' }), host);
+        t.true(error < 5e-6, `${kind}: ${error}`);
+      }
+    }
+  }
+});
 
 /** How many slices a training graph cuts its batch into. */
 function slicesOf(graph: Graph): number {

@@ -3,7 +3,7 @@ import test from 'ava';
 import { TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { UserError } from '../../src/errors.ts';
 import { mse } from '../../src/losses/regression.ts';
-import { cast, input, mul, reduceMean, reduceSum, sub } from '../../src/onnx/ops.ts';
+import { cast, input, mul, reduceMean, reduceSum, sub, where } from '../../src/onnx/ops.ts';
 import { regression } from '../../src/tasks/regression.ts';
 import type { Metric, Task } from '../../src/tasks/task.ts';
 import { traceTask } from '../../src/tasks/trace.ts';
@@ -107,6 +107,11 @@ const WRONG: Readonly<Record<string, readonly [run: () => unknown, message: stri
         })),
       ),
     /^loss loss: expected a weight of fields alone, .* got one that depends on random\/drop; /,
+  ],
+  'a mask of every example without the batch': [
+    () =>
+      trace(withLoss((outputs, _, scope) => where(scope.random.mask('drop', [2], 0.5), output(outputs), 0))),
+    'random/drop: expected the batch of 4 examples along the first axis, got shape [2]; keep that axis',
   ],
   'a loss that reaches nothing trainable': [
     () => graphsOf({ task: withLoss((_, fields) => mse(y(fields), y(fields))) }),
