@@ -7,8 +7,9 @@ const LAYERS = [
   ['autodiff'],
   ['passes', 'step', 'losses', 'layers'],
   ['models'],
+  ['data'],
   ['artifacts'],
-  ['runtime', 'data'],
+  ['runtime'],
   ['config'],
   ['storage'],
   ['inference'],
@@ -54,6 +55,7 @@ module.exports = {
     door('onnxruntime-', 'runtime/'),
     door('protobufjs', 'onnx/proto'),
     door('sharp', 'data/'),
+    door('csv-parse', 'data/'),
     door('uplot', 'web/train/charts'),
     {
       name: 'only-node-files-import-node',
