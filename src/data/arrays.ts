@@ -4,12 +4,16 @@ import { sizeOf } from '../onnx/shapes.ts';
 import type { Field, Fields } from '../tasks/task.ts';
 import type { FieldData } from './batch.ts';
 import type { Dataset, Split } from './dataset.ts';
+import { flattened, type Nested } from './nested.ts';
 
 /** Float64Array becomes float32; so do numbers in an ordinary array, unless the field says otherwise. */
 type Numbers = FieldData | Float64Array | readonly number[];
 
-/** The examples of one field, row-major, the batch axis first; with a `shape`, batch axis included. */
-export type ArrayField = Numbers | { readonly data: Numbers; readonly shape: readonly number[] };
+/**
+ * The examples of one field, the batch axis first: nested lists, or numbers row-major with a `shape` that includes the
+ * batch axis. Numbers without a shape are of the shape that the fields say, and else one number an example.
+ */
+export type ArrayField = Numbers | Nested | { readonly data: Numbers; readonly shape: readonly number[] };
 
 export interface ArraysOptions {
   readonly name?: string;
@@ -126,7 +130,11 @@ function readField(
   expected: Field | undefined,
 ): { column: Column; field: Field } {
   if (given === undefined) throw new UserError(`${where}: expected an array, got none`);
-  const { data, shape } = isNumbers(given) ? { data: given, shape: undefined } : given;
+  const { data, shape } = isNested(given)
+    ? flattened(where, given)
+    : isNumbers(given)
+      ? { data: given, shape: undefined }
+      : given;
   if (!isNumbers(data)) {
     throw new UserError(
       `${where}: expected a typed array, an array of numbers, or { data, shape }, got ${show(given)}`,
@@ -151,6 +159,10 @@ function readField(
   }
   const field = { dtype: expected?.dtype ?? typeOf(data), shape: exampleShape };
   return { column: { name, data: converted(where, data, field.dtype), size }, field };
+}
+
+function isNested(given: ArrayField): given is Nested {
+  return Array.isArray(given) && Array.isArray(given[0]);
 }
 
 function isNumbers(given: unknown): given is Numbers {

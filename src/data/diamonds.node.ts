@@ -5,9 +5,9 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
-import { parseTable } from './columns.ts';
 import type { OpenDataset } from './dataset.ts';
 import { openTable } from './table.node.ts';
+import { parseTable } from './table-options.ts';
 
 const NUMBER = { type: 'number' };
 

@@ -39,11 +39,13 @@ export async function openByName(source: DatasetSource): Promise<Dataset> {
   const url = entry
     ? new URL(`./${entry.file}.node${extname(import.meta.url)}`, import.meta.url)
     : pathToFileURL(pathOf(name));
-  const found = await import(url.href).catch((error: unknown) => {
-    if (entry) throw error;
-    throw new UserError(`dataset ${name}: cannot load the module: ${reason(error)}`);
-  });
-  const open: unknown = found.open ?? found.default;
+  const found: { readonly open?: unknown; readonly default?: unknown } = await import(url.href).catch(
+    (error: unknown) => {
+      if (entry) throw error;
+      throw new UserError(`dataset ${name}: cannot load the module: ${reason(error)}`);
+    },
+  );
+  const open = found.open ?? found.default;
   const dataset: unknown = typeof open === 'function' ? await open(source) : open;
   expectDataset(name, dataset);
   return dataset;

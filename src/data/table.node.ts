@@ -1,5 +1,5 @@
 /**
- * A table: rows of CSV files, with columns that a JSON file describes (columns.ts). Its fields are `x` float32
+ * A table: rows of CSV files, with columns that a JSON file describes (table-options.ts). Its fields are `x` float32
  * [features], and `y` float32 [] where the target is a number, `labels` int32 [] where it is a class.
  */
 import { existsSync, statSync } from 'node:fs';
@@ -9,11 +9,12 @@ import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
 import { arraysDataset } from './arrays.ts';
-import { type Encoding, learnEncoding, parseTable, type Rows, type TableOptions } from './columns.ts';
+import { type Encoding, learnEncoding, type Rows } from './columns.ts';
 import type { Dataset, DatasetSource, OpenDataset } from './dataset.ts';
 import { readBytes, reason } from './files.node.ts';
 import { partsOf } from './parts.ts';
 import { indicesInUse } from './subset.ts';
+import { parseTable, type TableOptions } from './table-options.ts';
 
 /**
  * Opens the table at `dir`: a CSV file, `<name>.json` beside it describing its columns, of which a share of the rows is

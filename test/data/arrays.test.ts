@@ -2,6 +2,7 @@
 import test from 'ava';
 import { type ArrayField, type ArraysOptions, arraysDataset } from '../../src/data/arrays.ts';
 import { batchesOf, epochOrder } from '../../src/data/batches.ts';
+import { collectExamples } from '../../src/data/collect.ts';
 import { datasetInUse } from '../../src/data/subset.ts';
 import { UserError } from '../../src/errors.ts';
 
@@ -113,6 +114,48 @@ test('arrays of one’s own to test with have the same fields', (t) => {
   t.is(found, '10 examples in memory, 1 to test');
 });
 
+test('nested lists have the shape of their nesting', (t) => {
+  const nested = [
+    [
+      [1, 2, 3],
+      [4, 5, 6],
+    ],
+  ];
+  const { fields, train } = arraysDataset({ nested });
+  t.deepEqual(fields.nested, { dtype: 'float32', shape: [2, 3] });
+  const out = { nested: new Float32Array(6) };
+  train.read(0, out, 0);
+  t.deepEqual([...out.nested], [1, 2, 3, 4, 5, 6]);
+});
+
+test('examples that come one after another are collected', async (t) => {
+  const wanted = {
+    x: { dtype: 'float32', shape: [2] },
+    id: { dtype: 'int64', shape: [] },
+    label: { dtype: 'uint8', shape: [] },
+  } as const;
+  async function* examples() {
+    for (let i = 0; i < 150; i++) yield { x: [i, -i], id: BigInt(i), label: i };
+  }
+  const { train } = arraysDataset(await collectExamples(examples(), wanted), { fields: wanted });
+  t.is(train.length, 150);
+  const out = { x: new Float32Array(2), id: new BigInt64Array(1), label: new Uint8Array(1) };
+  train.read(149, out, 0);
+  t.deepEqual([[...out.x], out.id[0], out.label[0]], [[149, -149], 149n, 149]);
+  const good = { x: [0, 0], id: 1, label: 2 };
+  for (const [wrong, message] of [
+    [{ x: [1, 2], id: 3 }, 'example 1: label: expected a value, got none'],
+    [{ ...good, x: [1] }, 'example 1: x: expected 2 numbers, got 1'],
+    [{ ...good, x: [1, Number.NaN] }, 'example 1: x: expected a number, got NaN'],
+    [{ ...good, label: 256 }, 'example 1: label: expected an integer that fits its dtype, got 256'],
+    [{ ...good, label: 0.5 }, 'example 1: label: expected an integer, got 0.5'],
+    [{ ...good, id: 0.5 }, 'example 1: id: expected an integer, got 0.5'],
+  ] as const) {
+    await t.throwsAsync(collectExamples([good, wrong], wanted), { instanceOf: UserError, message });
+  }
+  await t.throwsAsync(collectExamples([], wanted), { message: 'examples: expected at least one, got none' });
+});
+
 const long = { dtype: 'int32', shape: [3] } as const;
 const WRONG: Readonly<Record<string, [Readonly<Record<string, ArrayField>>, ArraysOptions?]>> = {
   'data: expected as many examples in each field, but x has 10, y has 9': [{ x, y: y.slice(1) }],
@@ -129,6 +172,9 @@ const WRONG: Readonly<Record<string, [Readonly<Record<string, ArrayField>>, Arra
     { y: [1, 0.5] },
     { fields: { y: { dtype: 'int32', shape: [] } } },
   ],
+  'data: x[1]: expected a list of 2, as in the first example, got a list of 1': [{ x: [[1, 2], [3]] }],
+  'data: x[1]: expected a list of 2, as in the first example, got 3': [{ x: [[1, 2], 3] }],
+  'data: x[0][1]: expected a number, as in the first example, got a list of 1': [{ x: [[1, [2]]] }],
   'data: y: expected numbers of float32, got NaN at 0': [{ y: [Number.NaN] }],
   'data: y: expected numbers of bool, got 2 at 0': [
     { y: [2] },
