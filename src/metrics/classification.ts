@@ -39,7 +39,7 @@ interface Compared {
 }
 
 function compared(outputs: Values, fields: Values, names: ClassNames): Compared {
-  const logits = outputOf(outputs, names.logits ?? 'logits');
+  const logits = outputOf(outputs, names.logits, 'logits');
   const labels = fieldOf(fields, names.labels ?? 'labels');
   const classes = logits.shape.at(-1);
   if (typeof classes !== 'number') throw new Error('metric: expected a static number of classes');

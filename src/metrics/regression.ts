@@ -1,9 +1,10 @@
 /** How far numbers are from what they should be. */
 import { total } from '../autodiff/functions.ts';
 import { difference, mae } from '../losses/regression.ts';
-import { add, mul, sub } from '../onnx/ops.ts';
+import { mul, sub } from '../onnx/ops.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Metric, Values } from '../tasks/task.ts';
+import { countOf } from './mean.ts';
 import { fieldOf, outputOf, share } from './names.ts';
 
 /** Which output and which field are compared. */
@@ -13,11 +14,8 @@ export interface NumberNames {
 }
 
 function compared(outputs: Values, fields: Values, names: NumberNames): [prediction: Value, target: Value] {
-  return [outputOf(outputs, names.prediction ?? 'output'), fieldOf(fields, names.target ?? 'y')];
+  return [outputOf(outputs, names.prediction, 'output'), fieldOf(fields, names.target ?? 'y')];
 }
-
-/** How many numbers there are: a sum of ones of their shape. */
-const countOf = (value: Value): Value => total(add(mul(value, 0), 1));
 
 /** Mean |prediction − target|, in the target's unit. */
 export function meanAbsoluteError(names: NumberNames = {}): Metric {
