@@ -63,7 +63,11 @@ export function readColumns(
   }
   const byName = <T>(of: (column: (typeof read)[number]) => T): Record<string, T> =>
     Object.fromEntries(read.map((column) => [column.name, of(column)]));
-  return { fields: byName(({ field }) => field), arrays: byName(({ data }) => data), length: first?.length ?? 0 };
+  return {
+    fields: byName(({ field }) => field),
+    arrays: byName(({ data }) => data),
+    length: first?.length ?? 0,
+  };
 }
 
 /** The wanted names, all of which are there. */
@@ -96,7 +100,9 @@ function readColumn(what: string, column: Column): { field: Field; data: FieldDa
   const { dtype, data } = typed(what, shaped.data);
   const shape = shaped.shape ?? (dtype === 'float32' ? [data.length, 1] : [data.length]);
   if (!Array.isArray(shape) || shape.length === 0 || !shape.every((n) => Number.isInteger(n) && n >= 0)) {
-    throw new UserError(`${what}: shape: expected integers, the number of examples first, got ${show(shape)}`);
+    throw new UserError(
+      `${what}: shape: expected integers, the number of examples first, got ${show(shape)}`,
+    );
   }
   if (sizeOf(shape) !== data.length) {
     throw new UserError(
@@ -182,7 +188,11 @@ export function pick(data: ArrayData, indices: Uint32Array): ArrayData {
 /** Batches in an order that depends on (seed, epoch) alone; what is left over at the end of an epoch waits for another. */
 export function trainingBatches(
   data: ArrayData,
-  { batchSize, seed, shuffle }: { readonly batchSize: number; readonly seed: number; readonly shuffle: boolean },
+  {
+    batchSize,
+    seed,
+    shuffle,
+  }: { readonly batchSize: number; readonly seed: number; readonly shuffle: boolean },
 ): BatchSource {
   return {
     async *batches({ epoch, fromBatch = 0 }): AsyncGenerator<Batch> {
@@ -194,6 +204,9 @@ export function trainingBatches(
     },
   };
 }
+
+/** Examples that evaluation and prediction take at once, at least. */
+export const EVALUATED = 256;
 
 /** All examples in their order, without copies. */
 export function allBatches({ fields, arrays, length }: ArrayData, batchSize: number): BatchSource {

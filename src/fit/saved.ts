@@ -41,8 +41,8 @@ const Document = v.object({
       learningRate: number,
     }),
   ),
-  /** Of the epoch at hand, where it is not whole: what its steps told. */
-  partial: v.array(v.object({ loss: number, sums: v.record(v.string(), v.array(number)) })),
+  /** Of the epoch at hand, where it is not whole: the sums of what its steps told. */
+  partial: v.object({ steps: count, loss: number, sums: v.record(v.string(), v.array(number)) }),
   /** Norms of the last steps, for what counts as a spike. */
   norms: v.array(v.object({ grad_norm: v.nullable(v.number()), gr_grad_norm: v.nullable(v.number()) })),
   /** What the steps follow from, by the options' names: with other values the run would be another. */
@@ -94,9 +94,7 @@ export function decodeSaved(bytes: Uint8Array): SavedRun {
   }
   const under = (prefix: string): NamedTensor[] =>
     tensors.flatMap((tensor) =>
-      tensor.name.startsWith(`${prefix}/`)
-        ? [{ ...tensor, name: tensor.name.slice(prefix.length + 1) }]
-        : [],
+      tensor.name.startsWith(`${prefix}/`) ? [{ ...tensor, name: tensor.name.slice(prefix.length + 1) }] : [],
     );
   return {
     document: result.output,
@@ -110,7 +108,9 @@ export function decodeSaved(bytes: Uint8Array): SavedRun {
 
 function jsonOf(text: string | undefined): unknown {
   if (text === undefined)
-    throw new UserError('resume: expected the bytes that save() gives, got other tensors; give weights as initialWeights');
+    throw new UserError(
+      'resume: expected the bytes that save() gives, got other tensors; give weights as initialWeights',
+    );
   try {
     return JSON.parse(text);
   } catch {

@@ -2,29 +2,46 @@
 import { show, UserError } from '../errors.ts';
 import { weightedMean } from '../metrics/mean.ts';
 import type { Value } from '../onnx/value.ts';
-import { type Fields, isValue, type Metric, ONLY_OUTPUT, type Outputs, type Task, type Values } from '../tasks/task.ts';
+import {
+  type Fields,
+  isValue,
+  type Metric,
+  ONLY_OUTPUT,
+  type Outputs,
+  type Task,
+  type Values,
+} from '../tasks/task.ts';
 import type { AnyFitOptions, MetricChoice } from './types.ts';
 
 type Options = Pick<AnyFitOptions, 'model' | 'loss' | 'metrics'>;
 
 /** The task of a user's model, loss and metrics. Its functions throw UserError for what is no value. */
-export function taskOf(options: Options, fields: Fields): Task {
+export function taskOf(
+  options: Options,
+  fields: Fields,
+): {
+  readonly task: Task;
+  /** Whether the model gives one value without a name; known once it was traced. */
+  isSingle(): boolean;
+} {
   for (const key of ['model', 'loss'] as const) {
     if (typeof options[key] !== 'function')
       throw new UserError(`${key}: expected a function, got ${show(options[key])}`);
   }
   const alone = new WeakSet<Values>();
+  let isSingle = false;
   /** Outputs as the model gave them. */
   const given = (outputs: Values): Outputs => {
     const only = outputs[ONLY_OUTPUT];
     return only && alone.has(outputs) ? only : strict('loss or metric', 'output', outputs);
   };
-  return {
+  const task: Task = {
     fields,
     predict(scope, values) {
       const result = options.model(scope, strict('model', 'field', values));
       const outputs = isRecord(result) && isValue(result) ? { [ONLY_OUTPUT]: result } : result;
-      if (isRecord(result) && isValue(result)) alone.add(outputs);
+      isSingle = isRecord(result) && isValue(result);
+      if (isSingle) alone.add(outputs);
       expectOutputs(outputs);
       return outputs;
     },
@@ -39,6 +56,7 @@ export function taskOf(options: Options, fields: Fields): Task {
       Object.entries(options.metrics ?? {}).map(([name, metric]) => [name, metricOf(name, metric, given)]),
     ),
   };
+  return { task, isSingle: () => isSingle };
 }
 
 function isRecord(value: unknown): value is object {
@@ -80,7 +98,8 @@ function metricOf(
 ): Metric {
   const what = `metric ${name}`;
   if (typeof choice === 'object' && choice !== null && 'sums' in choice) return choice;
-  const { each, ...more } = typeof choice === 'function' ? { each: choice, better: 'lower' as const } : choice;
+  const { each, ...more } =
+    typeof choice === 'function' ? { each: choice, better: 'lower' as const } : choice;
   if (typeof each !== 'function') {
     throw new UserError(`${what}: expected a function, a metric or {each, better}, got ${show(choice)}`);
   }

@@ -7,7 +7,7 @@ import type { Value } from '../onnx/value.ts';
 import type { Best } from '../run/best.ts';
 import type { RunEvent } from '../run/run.ts';
 import type { Device, SessionOptions } from '../runtime/session.ts';
-import type { EvaluationRecord, TrainRecord } from '../storage/metrics.ts';
+import type { TrainRecord } from '../storage/metrics.ts';
 import type { Metric, Outputs, Terms } from '../tasks/task.ts';
 import type { Column, Columns } from './columns.ts';
 import type { OptimizerChoice, RegularizerChoice, ScheduleChoice } from './optimizers.ts';
@@ -78,7 +78,7 @@ export interface RunControl {
 export interface FitCallbacks {
   readonly onStep?: ((record: TrainRecord, run: RunControl) => void | Promise<void>) | undefined;
   readonly onEpoch?: ((record: EpochRecord, run: RunControl) => void | Promise<void>) | undefined;
-  readonly onEvent?: ((event: RunEvent, run: RunControl) => void | Promise<void>) | undefined;
+  readonly onEvent?: ((event: FitEvent, run: RunControl) => void | Promise<void>) | undefined;
 }
 
 export interface FitOptions<D extends Columns, M extends Model<D>> extends FitCallbacks {
@@ -90,9 +90,7 @@ export interface FitOptions<D extends Columns, M extends Model<D>> extends FitCa
    * are added; or a scalar of the whole batch.
    */
   readonly loss: (outputs: ReturnType<NoInfer<M>>, fields: ValuesOf<NoInfer<D>>, scope: Scope) => Terms;
-  readonly metrics?: Readonly<
-    Record<string, MetricChoice<ReturnType<NoInfer<M>>, ValuesOf<NoInfer<D>>>>
-  >;
+  readonly metrics?: Readonly<Record<string, MetricChoice<ReturnType<NoInfer<M>>, ValuesOf<NoInfer<D>>>>>;
   /** The share of the examples to hold out, in (0, 1), or arrays of their own. */
   readonly validation?: number | { readonly [K in keyof NoInfer<D>]: Column } | undefined;
   readonly epochs: number;
@@ -179,10 +177,7 @@ export interface FitRun<F, O, D = F> {
   /** The average of the weights at the same step, where `ema` kept one. */
   readonly averaged: Weights | undefined;
   /** What the model makes of examples, in batches. A model that was written for some of the fields takes only these. */
-  predict(
-    fields: { readonly [K in keyof F]: Column },
-    options?: UseOptions,
-  ): Promise<Predictions<O>>;
+  predict(fields: { readonly [K in keyof F]: Column }, options?: UseOptions): Promise<Predictions<O>>;
   /** Loss and metrics over other examples. */
   evaluate(data: { readonly [K in keyof D]: Column }, options?: UseOptions): Promise<Evaluated>;
   /** The model as an ONNX file, for any number of examples. */
@@ -193,4 +188,29 @@ export interface FitRun<F, O, D = F> {
   release(): Promise<void>;
 }
 
-export type { EvaluationRecord };
+/** What a run of `fit` tells as it goes on. */
+export type FitEvent = RunEvent | { readonly kind: 'epoch'; readonly record: EpochRecord };
+
+/**
+ * A run that a loop of one's own goes through. Leaving the loop ends it; another loop goes on. Throws DivergedError where
+ * a number is not finite.
+ */
+export interface OpenFit<F, O, D = F> extends AsyncIterable<FitEvent> {
+  readonly step: number;
+  readonly stepsPerEpoch: number;
+  readonly totalSteps: number;
+  readonly history: readonly EpochRecord[];
+  readonly best: Best | null;
+  /** Whether `earlyStopping` is out of patience. */
+  readonly isStale: boolean;
+  /** Ends the loop after the step at hand. */
+  stop(): void;
+  /** The same, where that is how training is meant to end. */
+  finish(): void;
+  /** The run as bytes, for `resume`. */
+  save(): Promise<Uint8Array>;
+  /** The trained model; gives back what training has loaded. */
+  result(): Promise<FitRun<F, O, D>>;
+  /** Gives back what training has loaded, without a result. */
+  release(): Promise<void>;
+}

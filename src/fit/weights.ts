@@ -81,7 +81,9 @@ export function expectWeights(
     ];
     const nearest = nearestName(over[0] ?? '', missing);
     const hint = nearest === undefined ? '' : `; ${over[0]} may be ${nearest}`;
-    throw new UserError(`${what}: expected the model's ${counted(paths.length, 'variable')}, got ${parts.join(' and ')}${hint}`);
+    throw new UserError(
+      `${what}: expected the model's ${counted(paths.length, 'variable')}, got ${parts.join(' and ')}${hint}`,
+    );
   }
   for (const { path, shape } of variables) {
     const got = weights[path]?.shape ?? [];

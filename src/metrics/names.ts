@@ -5,7 +5,9 @@ import type { Values } from '../tasks/task.ts';
 /** The output of a name; without one the only output or, of several, the one of the `standard` name. */
 export function outputOf(outputs: Values, name: string | undefined, standard: string): Value {
   const [only, ...others] = Object.values(outputs);
-  return name === undefined && only && others.length === 0 ? only : named('output', outputs, name ?? standard);
+  return name === undefined && only && others.length === 0
+    ? only
+    : named('output', outputs, name ?? standard);
 }
 
 export function fieldOf(fields: Values, name: string): Value {

@@ -8,6 +8,7 @@ import type { Manifest } from '../artifacts/manifest.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { Arrays, HostDerivatives } from '../step/host.ts';
 import { combine } from '../step/vectors.ts';
+import type { Fields } from '../tasks/task.ts';
 import { type Batch, cutFields, type FieldData } from './batch.ts';
 import { drawMask } from './masks.ts';
 import type { VariableArrays } from './variables.ts';
@@ -243,7 +244,7 @@ class Pass implements BatchPass {
 
 /** A batch's fields as inputs of a graph. */
 export function fieldFeeds(
-  { fields }: Pick<Manifest, 'fields'>,
+  { fields }: { readonly fields: Fields },
   data: Readonly<Record<string, FieldData>>,
   examples: number,
 ): Record<string, Tensor> {
