@@ -24,10 +24,10 @@ const Document = v.object({
   best: v.nullable(
     v.object({
       metric: v.exactOptional(v.string()),
-      value: v.exactOptional(v.number()),
       better: v.exactOptional(v.picklist(['higher', 'lower'])),
-      step: count,
+      value: v.exactOptional(v.number()),
       loss: v.exactOptional(v.number()),
+      step: count,
       split: v.picklist(['validation', 'test']),
     }),
   ),
@@ -36,9 +36,9 @@ const Document = v.object({
       epoch: count,
       step: count,
       ...evaluated.entries,
+      learningRate: number,
       validation: v.exactOptional(evaluated),
       averaged: v.exactOptional(evaluated),
-      learningRate: number,
     }),
   ),
   /** Of the epoch at hand, where it is not whole: the sums of what its steps told. */

@@ -157,19 +157,19 @@ export class FitSession {
   /** Throws UserError unless the run goes on as the saved one would have. */
   async expectSame({ begun, step, slots }: SavedDocument): Promise<void> {
     const own = await this.#begunWith();
-    if (begun.graphs !== own.graphs) {
-      throw new UserError(
-        'resume: the model, the loss, the metrics or the shapes of the data are not those of the saved run; give the same, or begin anew with its weights as initialWeights',
-      );
-    }
     for (const [name, value] of Object.entries(own)) {
-      if (begun[name] === value) continue;
+      if (begun[name] === value || name === 'graphs') continue;
       const hint =
         name === 'schedule' || name === 'warmupSteps'
           ? ', which spans the epochs that it was begun with'
           : '';
       throw new UserError(
         `resume: ${name}: the run was begun with ${show(begun[name])}${hint}, got ${show(value)}; give the same, or begin anew with its weights as initialWeights`,
+      );
+    }
+    if (begun.graphs !== own.graphs) {
+      throw new UserError(
+        'resume: the model, the loss, the metrics, the shapes of the data or the micro-batch are not those of the saved run; give the same, or begin anew with its weights as initialWeights',
       );
     }
     if (step > this.totalSteps) {

@@ -153,7 +153,7 @@ export type Predictions<O> = O extends Value ? Float32Array : { readonly [K in k
 
 export interface UseOptions {
   /** Other weights of this model: `averaged`, or those that were loaded. */
-  readonly weights?: Weights;
+  readonly weights?: Weights | undefined;
 }
 
 export interface ExportOptions extends UseOptions {
