@@ -16,6 +16,7 @@ const LAYERS = [
   ['inference'],
   ['run'],
   ['terminal', 'study'],
+  ['fit'],
   ['report'],
   ['cli', 'web'],
 ];
@@ -68,8 +69,8 @@ module.exports = {
       name: 'only-node-files-import-node-files',
       severity: 'error',
       from: { path: '^src/', pathNot: NODE },
-      // `#runtime` is another file in a browser.
-      to: { path: NODE, pathNot: '^src/runtime/ort', dependencyTypesNot: ['type-only'] },
+      // `#runtime` and `#host` are other files in a browser.
+      to: { path: NODE, pathNot: '^src/(runtime/ort|fit/host)', dependencyTypesNot: ['type-only'] },
     },
   ],
   options: {

@@ -26,6 +26,48 @@ export {
 export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
 export { UserError } from './errors.ts';
+export type { Column, Columns } from './fit/columns.ts';
+export { fit } from './fit/fit.ts';
+export { openFit } from './fit/open.ts';
+export {
+  adam,
+  adamw,
+  constantRate,
+  cosine,
+  exactGr,
+  exponentialDecay,
+  finiteDifferenceGr,
+  type NamedRegularizer,
+  type NamedSchedule,
+  type OptimizerChoice,
+  type OwnRegularizer,
+  type RegularizerChoice,
+  rmsprop,
+  type ScheduleChoice,
+  type ScheduleInfo,
+  sam,
+  sgd,
+  stepDecay,
+} from './fit/optimizers.ts';
+export type {
+  EarlyStopping,
+  EpochRecord,
+  Evaluated,
+  ExportOptions,
+  FitCallbacks,
+  FitEvent,
+  FitOptions,
+  FitRun,
+  MetricChoice,
+  Model,
+  OpenFit,
+  Predictions,
+  RateGroup,
+  RunControl,
+  UseOptions,
+  ValuesOf,
+} from './fit/types.ts';
+export { loadWeights, saveWeights, type Weights } from './fit/weights.ts';
 export { inferenceModel } from './inference/inference-model.ts';
 export {
   type InitFromOptions,
@@ -42,8 +84,20 @@ export { type PositionsOptions, positions } from './layers/positions.ts';
 export { type Init, initialize, type Role, Scope, type Variable } from './layers/scope.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
 export { crossEntropy } from './losses/cross-entropy.ts';
+export { huber, mae, mse } from './losses/regression.ts';
+export {
+  accuracy,
+  type ClassNames,
+  type ClassScores,
+  classScores,
+  confusionMatrix,
+  perplexity,
+  topK,
+} from './metrics/classification.ts';
+export { meanAbsoluteError, type NumberOptions, r2, rootMeanSquaredError } from './metrics/regression.ts';
 export { type EncoderConfig, encoder } from './models/encoder.ts';
 export { type MlpConfig, mlp } from './models/mlp.ts';
+
 export { VIT_VARIANTS, type VitConfig, vit } from './models/vit.ts';
 export type { Graph } from './onnx/graph.ts';
 export * from './onnx/ops.ts';
@@ -53,9 +107,14 @@ export { type SerializeOptions, serialize } from './onnx/serialize.ts';
 export type { Composite, Dim, DType, Shape, Value } from './onnx/value.ts';
 export { type FinishOptions, finish, prepare, type Target } from './passes/finish.ts';
 export { Random } from './random.ts';
+export { DivergedError } from './run/trainer.ts';
 export type { Device, Session, SessionOptions, Tensor } from './runtime/session.ts';
 export { clipScale } from './step/clip.ts';
+export * as step from './step/formula.ts';
 export { type GrState, grSchedule } from './step/gr-warmup.ts';
 export { createOptimizer, type Optimizer } from './step/optimizer.ts';
+export type { Regularizer, UpdateRule } from './step/program.ts';
 export { learningRateSchedule, type Schedule } from './step/schedule.ts';
+export type { EvaluationRecord, TrainRecord } from './storage/metrics.ts';
 export { parseSpec, type Spec } from './tasks/spec.ts';
+export type { Field, Fields, Metric, Outputs, Task, Term, Terms, Values } from './tasks/task.ts';

@@ -1,18 +1,16 @@
 /** A checkpoint as one ONNX file: weights inside, any batch size, and what a caller must know in its metadata. */
+
 import { inferenceGraph } from '../artifacts/graphs.ts';
-import { UserError } from '../errors.ts';
-import { FLOAT16_MAX, fromFloat16, toFloat16 } from '../onnx/float16.ts';
 import { type Graph, mapOutputs, substitute } from '../onnx/graph.ts';
 import { add, cast, constant, input, mul, transpose } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { staticShape } from '../onnx/shapes.ts';
 import { type ConstantData, isOp, type Value } from '../onnx/value.ts';
 import { taskOf } from '../tasks/own.ts';
 import type { ImageSpec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
+import { inFloat16, type Precision } from './half.ts';
 
-export const PRECISIONS = ['fp32', 'fp16'] as const;
-export type Precision = (typeof PRECISIONS)[number];
+export { PRECISIONS, type Precision, throughFloat16 } from './half.ts';
 
 export interface InferenceModel {
   readonly task: Task;
@@ -86,46 +84,6 @@ function stored(
   precision: Precision,
 ): { readonly graph: Graph; readonly weights: ReadonlyMap<string, ConstantData> } {
   return precision === 'fp16' ? inFloat16(graph, weights) : { graph, weights };
-}
-
-/** Weights rounded as a file in float16 rounds them. Throws a UserError for one that float16 cannot hold. */
-export function throughFloat16(path: string, shape: readonly number[], data: Float32Array): Float32Array {
-  return isHalved(shape) ? fromFloat16(halves(path, data)) : data;
-}
-
-/** Matrices are stored in half the size. Vectors are small, and the precision of biases and scales matters more. */
-function isHalved(shape: readonly number[]): boolean {
-  return shape.length > 1;
-}
-
-function halves(path: string, data: Float32Array): Uint16Array {
-  const beyond = data.find((x) => Math.abs(x) > FLOAT16_MAX);
-  if (beyond === undefined) return toFloat16(data);
-  throw new UserError(
-    `--precision fp16: ${path} holds ${beyond}, expected at most ${FLOAT16_MAX}, the largest float16; use --precision fp32`,
-  );
-}
-
-/** The graph with its matrices stored as float16 and cast where they are used. */
-function inFloat16(
-  graph: Graph,
-  weights: ReadonlyMap<string, Float32Array>,
-): { graph: Graph; weights: ReadonlyMap<string, ConstantData> } {
-  const stored = new Map<string, ConstantData>(weights);
-  const casts = new Map<Value, Value>();
-  const inputs = graph.inputs.map((value) => {
-    const path = isOp(value.node, 'Input') ? value.node.attributes.name : '';
-    const data = weights.get(path);
-    if (!data || !isHalved(staticShape(value.shape))) return value;
-    stored.set(path, halves(path, data));
-    const half = input(path, value.shape, 'float16');
-    casts.set(value, cast(half, 'float32'));
-    return half;
-  });
-  return {
-    graph: { ...mapOutputs(graph, (outputs) => substitute(outputs, casts)), inputs },
-    weights: stored,
-  };
 }
 
 /** The graph with (pixels / 255 − mean) / std in front, from pixels with channels last. */

@@ -48,7 +48,7 @@ interface Compared {
 }
 
 function compared(outputs: Values, fields: Values, names: ClassNames): Compared {
-  const logits = outputOf(outputs, names.logits ?? 'logits');
+  const logits = outputOf(outputs, names.logits, 'logits');
   const labels = fieldOf(fields, names.labels ?? 'labels');
   const mask = names.mask === undefined ? undefined : fieldOf(fields, names.mask);
   if (mask && !sameShape(mask.shape, labels.shape)) {

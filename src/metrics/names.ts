@@ -3,8 +3,12 @@ import { UserError } from '../errors.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Values } from '../tasks/task.ts';
 
-export function outputOf(outputs: Values, name: string): Value {
-  return found('an output', outputs, name);
+/** The output of a name; without one the only output or, of several, the one of the `standard` name. */
+export function outputOf(outputs: Values, name: string | undefined, standard: string): Value {
+  const [only, ...others] = Object.values(outputs);
+  return name === undefined && only && others.length === 0
+    ? only
+    : found('an output', outputs, name ?? standard);
 }
 
 export function fieldOf(fields: Values, name: string): Value {

@@ -3,6 +3,7 @@
  * of numbers do (losses/regression.ts); the last axis, where there is one, holds the numbers of an example.
  */
 import { total } from '../autodiff/functions.ts';
+
 import { UserError } from '../errors.ts';
 import { difference } from '../losses/regression.ts';
 import { abs, add, cast, constant, mul, reduceSum, reshape, sub, where } from '../onnx/ops.ts';
@@ -34,7 +35,7 @@ interface Compared {
 }
 
 function compared(outputs: Values, fields: Values, options: NumberOptions): Compared {
-  const prediction = outputOf(outputs, options.prediction ?? 'output');
+  const prediction = outputOf(outputs, options.prediction, 'output');
   const error = difference('metric', prediction, fieldOf(fields, options.target ?? 'y'));
   const target = reshape(fieldOf(fields, options.target ?? 'y'), error.shape);
   const ones = add(mul(target, 0), 1);

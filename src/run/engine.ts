@@ -10,6 +10,7 @@ import type { Session, Tensor } from '../runtime/session.ts';
 import type { Arrays, HostDerivatives } from '../step/host.ts';
 import { combine } from '../step/vectors.ts';
 import type { Fields } from '../tasks/task.ts';
+
 import { drawMask } from './masks.ts';
 import type { VariableArrays } from './variables.ts';
 

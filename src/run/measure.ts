@@ -69,7 +69,8 @@ function sumsIn(out: Readonly<Record<string, Tensor>>, names: readonly string[])
   return Object.fromEntries(names.map((name) => [name, addUp([out], `sums/${name}`)]));
 }
 
-function added(sums: MetricSums, more: MetricSums): MetricSums {
+/** Sums of two parts of a set; of one where the other has none. */
+export function added(sums: MetricSums, more: MetricSums): MetricSums {
   return Object.fromEntries(
     Object.entries(more).map(([name, values]) => [
       name,

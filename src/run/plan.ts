@@ -56,6 +56,20 @@ const REGULARIZERS: Readonly<Record<TrainConfig['gr'], Regularizer>> = {
   sam,
 };
 
+/** A regularizer by its kind, and its strengths as the trainer asks for them. */
+export function planRegularizer(
+  kind: TrainConfig['gr'],
+  schedule: GrSchedule,
+): Pick<StepPlan, 'regularizer' | 'strength'> {
+  return {
+    regularizer: REGULARIZERS[kind],
+    strength(step) {
+      const { active, ...scalars } = schedule(step);
+      return { active, scalars };
+    },
+  };
+}
+
 /** What the trainer is asked for in a run of these options. */
 export function stepPlanOf(
   config: TrainConfig,
@@ -64,11 +78,7 @@ export function stepPlanOf(
 ): StepPlan {
   const rule = ruleOf(config);
   return {
-    regularizer: REGULARIZERS[config.gr],
-    strength(step) {
-      const { active, ...scalars } = regularizer(step);
-      return { active, scalars };
-    },
+    ...planRegularizer(config.gr, regularizer),
     rule: config.ema > 0 ? ema(rule, config.ema) : rule,
     learningRate,
     weightDecay: config.weightDecay,

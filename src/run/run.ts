@@ -9,14 +9,15 @@ import { UserError } from '../errors.ts';
 import { judgeOf, type MetricInfos } from '../metrics/info.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { DiagnosticsRecord } from '../storage/diagnostics.ts';
-import type { EvaluationRecord, EvaluationSplit, MetricsLine, TrainRecord } from '../storage/metrics.ts';
+import type { EvaluationRecord, EvaluationSplit, TrainRecord } from '../storage/metrics.ts';
 import type { NamedTensor } from '../storage/safetensors.ts';
 import type { Metric } from '../tasks/task.ts';
 import { asBest, type Best, isBetter } from './best.ts';
 import type { Gauge } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
-import { createSpikeMarks } from './diagnostics/spikes.ts';
+import { createSpikeMarks, type Norms } from './diagnostics/spikes.ts';
 import { type Measured, measure, stepMetrics } from './measure.ts';
+
 import { inForce, type Plan } from './plan.ts';
 import { DivergedError, type StepTold, type Trainer } from './trainer.ts';
 
@@ -95,13 +96,14 @@ export interface RunOptions {
   readonly from?: {
     readonly step: number;
     readonly best: Best | null;
-    /** The last lines of training, for what counts as a spike. */
-    readonly recent: readonly MetricsLine[];
+    /** The norms of the last steps, for what counts as a spike. */
+    readonly recent: readonly Norms[];
   };
 }
 
 export type RunEvent =
-  | { readonly kind: 'step'; readonly record: TrainRecord }
+  /** `sums`: what the metrics of the step's batch were computed from, by `<metric>/<sum>`. */
+  | { readonly kind: 'step'; readonly record: TrainRecord; readonly sums: StepTold['sums'] }
   | { readonly kind: 'diagnosed'; readonly record: DiagnosticsRecord }
   | { readonly kind: 'evaluated'; readonly record: EvaluationRecord; readonly isBest: boolean }
   | { readonly kind: 'saved'; readonly step: number }
@@ -232,7 +234,7 @@ export class Run implements AsyncIterable<RunEvent> {
     const record = this.#recordOf(told, batch);
     this.#step++;
     if (gauge) yield { kind: 'diagnosed', record: gauge.record(record) };
-    yield { kind: 'step', record };
+    yield { kind: 'step', record, sums: told.sums };
   }
 
   #recordOf({ loss, gradNorm, regularizedNorm, sums }: StepTold, batch: Batch): TrainRecord {

@@ -21,7 +21,7 @@ export function classification({ fields, classes, model }: ClassificationOptions
     fields: { ...fields, labels: { dtype: 'int32', shape: [] } },
     predict: (scope, given) => ({ logits: model(scope, given) }),
     loss: (outputs, given, scope) =>
-      crossEntropy(outputOf(outputs, 'logits'), fieldOf(given, 'labels'), {
+      crossEntropy(outputOf(outputs, 'logits', 'logits'), fieldOf(given, 'labels'), {
         smoothing: scope.scalar('labelSmoothing', 0),
       }),
     metrics: {

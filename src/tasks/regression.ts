@@ -44,7 +44,7 @@ export function regression({
   return {
     fields: { ...fields, y: { dtype: 'float32', shape: targets === undefined ? [] : [targets] } },
     predict: (scope, given) => ({ [ONLY_OUTPUT]: model(scope, given) }),
-    loss: (outputs, given) => LOSSES[loss](outputOf(outputs, ONLY_OUTPUT), fieldOf(given, 'y')),
+    loss: (outputs, given) => LOSSES[loss](outputOf(outputs, ONLY_OUTPUT, ONLY_OUTPUT), fieldOf(given, 'y')),
     metrics: {
       mae: meanAbsoluteError({ scale }),
       rmse: rootMeanSquaredError({ scale }),

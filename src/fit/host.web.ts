@@ -1,0 +1,19 @@
+/** What host.node.ts has, in a page, which has neither files nor a terminal. */
+import { UserError } from '../errors.ts';
+import type { LiveLine } from '../terminal/live-line.node.ts';
+
+export async function readBytes(file: string): Promise<Uint8Array> {
+  throw new UserError(
+    `${file}: a page reads no files; give bytes: new Uint8Array(await (await fetch(url)).arrayBuffer())`,
+  );
+}
+
+export async function writeBytes(file: string, _bytes: Uint8Array): Promise<void> {
+  throw new UserError(
+    `${file}: a page writes no files; leave the path out, and keep the bytes that are returned`,
+  );
+}
+
+export function progressLine(_draw: () => string): LiveLine | undefined {
+  return undefined;
+}

@@ -1,0 +1,190 @@
+/** Optimizers, regularizers and schedules as `fit` takes them: plain objects, and so are a user's own. */
+import { expectNumber } from '../expect.ts';
+import type { OptionNames } from '../option-names.ts';
+import { type GrKind, type GrWarmup, grSchedule } from '../step/gr-warmup.ts';
+import { type OptimizerName, ruleOf } from '../step/optimizer.ts';
+import type { Regularizer, UpdateRule } from '../step/program.ts';
+import type { AdamOptions } from '../step/rules/adam.ts';
+import type { RmspropOptions } from '../step/rules/rmsprop.ts';
+import type { SgdOptions } from '../step/rules/sgd.ts';
+import type { Schedule, ScheduleKind } from '../step/schedule.ts';
+
+/** An update rule and its rates. One of your own is such an object, too. */
+export interface OptimizerChoice {
+  readonly rule: UpdateRule;
+  /** What a schedule begins with. */
+  readonly learningRate: number;
+  /** 0 where it is left out. It applies to the variables that `decays` says, or `groups`. */
+  readonly weightDecay?: number;
+}
+
+export interface Rates {
+  readonly learningRate?: number;
+  readonly weightDecay?: number;
+}
+
+/** AdamW (Loshchilov & Hutter, ICLR 2019). Left out, numbers are torch's: rate 1e-3, decay 0.01. */
+export function adamw(options: Rates & AdamOptions = {}): OptimizerChoice {
+  return chosen('adamw', options, { learningRate: 1e-3, weightDecay: 0.01 });
+}
+
+/** Adam (Kingma & Ba, ICLR 2015); weight decay is part of the gradient. Left out, numbers are torch's: rate 1e-3. */
+export function adam(options: Rates & AdamOptions = {}): OptimizerChoice {
+  return chosen('adam', options, { learningRate: 1e-3, weightDecay: 0 });
+}
+
+/** Gradient descent with momentum, 0.9 where it is left out; rate 0.01. */
+export function sgd(options: Rates & SgdOptions = {}): OptimizerChoice {
+  return chosen('sgd', options, { learningRate: 0.01, weightDecay: 0 });
+}
+
+/** RMSprop (Hinton 2012), as torch computes it; rate 0.01. */
+export function rmsprop(options: Rates & RmspropOptions = {}): OptimizerChoice {
+  return chosen('rmsprop', options, { learningRate: 0.01, weightDecay: 0 });
+}
+
+function chosen(
+  optimizer: OptimizerName,
+  options: Rates & AdamOptions & SgdOptions & RmspropOptions,
+  rates: Required<Rates>,
+): OptimizerChoice {
+  const { learningRate = rates.learningRate, weightDecay = rates.weightDecay, ...own } = options;
+  expectNumber(`${optimizer}: learningRate`, learningRate, { min: 0 });
+  expectNumber(`${optimizer}: weightDecay`, weightDecay, { min: 0 });
+  return { rule: ruleOf({ optimizer, ...own }), learningRate, weightDecay };
+}
+
+export interface GrWarmupOptions<Warmups extends GrWarmup> {
+  /** What warmup does to the penalty: `zero` leaves it out until warmup ends, `lambda` and `r` let that number grow. */
+  readonly warmup?: Warmups;
+  /** Epochs of that warmup; left out, those of the schedule's warmup, or a tenth of the run where it has none. */
+  readonly warmupEpochs?: number;
+}
+
+/** Gradient regularization, as a warmup changes it. */
+export interface NamedRegularizer extends GrWarmupOptions<GrWarmup> {
+  readonly kind: Exclude<GrKind, 'none'>;
+  readonly lambda?: number;
+  readonly r?: number;
+  readonly alpha?: number;
+}
+
+/** A regularizer and its strengths, by the names that it asks for. One of your own is such an object. */
+export interface OwnRegularizer {
+  readonly regularizer: Regularizer;
+  /** Numbers, or a function of the step, counted from 0; it returns null where the plain gradient is meant. */
+  readonly strength:
+    | Readonly<Record<string, number>>
+    | ((step: number) => Readonly<Record<string, number>> | null);
+}
+
+export type RegularizerChoice = NamedRegularizer | OwnRegularizer;
+
+/** The gradient of L + λ‖∇L‖ (Zhao, Zhang & Hu, ICML 2022), by differentiating twice. λ is 0.01 where it is left out. */
+export function exactGr({
+  lambda = 0.01,
+  ...warmup
+}: { readonly lambda?: number } & GrWarmupOptions<'none' | 'lambda' | 'zero'> = {}): NamedRegularizer {
+  return checked({ kind: 'exact', lambda, ...warmup });
+}
+
+/** The same by a finite difference: (1 − α)·g + α·∇L(θ + r·g/‖g‖), λ = α·r. Two of the three; else r 0.1 and α 0.5. */
+export function finiteDifferenceGr(
+  options: {
+    readonly lambda?: number;
+    readonly r?: number;
+    readonly alpha?: number;
+  } & GrWarmupOptions<GrWarmup> = {},
+): NamedRegularizer {
+  const { lambda, r, alpha } = options;
+  const isGiven = lambda !== undefined || r !== undefined || alpha !== undefined;
+  return checked({ kind: 'fd', ...(isGiven ? {} : { r: 0.1, alpha: 0.5 }), ...options });
+}
+
+/** Sharpness-aware minimization (Foret et al., ICLR 2021): ∇L(θ + r·g/‖g‖). r is 0.1 where it is left out. */
+export function sam({
+  r = 0.1,
+  ...warmup
+}: { readonly r?: number } & GrWarmupOptions<'none' | 'r' | 'zero'> = {}): NamedRegularizer {
+  return checked({ kind: 'sam', r, ...warmup });
+}
+
+/** How messages name what `fit` is given. */
+export const IN_CODE: OptionNames = {
+  option: (key) => ({ gr: 'regularizer', grWarmup: 'warmup' })[key] ?? key,
+  value: (_key, value) => String(value),
+};
+
+/** Throws UserError where strengths or warmup do not fit together. */
+function checked(choice: NamedRegularizer): NamedRegularizer {
+  strengthOf(choice, 1);
+  if (choice.warmupEpochs !== undefined)
+    expectNumber('regularizer: warmupEpochs', choice.warmupEpochs, { min: 0 });
+  return choice;
+}
+
+export function strengthOf(
+  { kind, warmup = 'none', lambda, r, alpha }: NamedRegularizer,
+  warmupSteps: number,
+): ReturnType<typeof grSchedule> {
+  return grSchedule({ kind, warmup, warmupSteps, lambda, r, alpha }, IN_CODE);
+}
+
+/** A course of the learning rate by name. */
+export interface NamedSchedule {
+  readonly kind: ScheduleKind;
+  /** Epochs, or a fraction of one, in which the rate grows linearly from 0. */
+  readonly warmup: number;
+  readonly decayEpochs: number;
+  readonly gamma: number;
+}
+
+/** What a schedule of your own may look at. */
+export interface ScheduleInfo {
+  /** The optimizer's. */
+  readonly learningRate: number;
+  readonly stepsPerEpoch: number;
+  readonly totalSteps: number;
+}
+
+/** A schedule by name, or a function that gives the learning rate of a step, counted from 0. */
+export type ScheduleChoice = NamedSchedule | ((step: number, info: ScheduleInfo) => ReturnType<Schedule>);
+
+export interface WarmupOptions {
+  /** Epochs, or a fraction of one, in which the rate grows linearly from 0; 0 where it is left out. */
+  readonly warmup?: number;
+}
+
+/** The same rate throughout, after a warmup. */
+export function constantRate({ warmup = 0 }: WarmupOptions = {}): NamedSchedule {
+  return schedule({ kind: 'constant', warmup, decayEpochs: 1, gamma: 1 });
+}
+
+/** Half a cosine from the optimizer's rate to 0 at the end of the run. */
+export function cosine({ warmup = 0 }: WarmupOptions = {}): NamedSchedule {
+  return schedule({ kind: 'cosine', warmup, decayEpochs: 1, gamma: 1 });
+}
+
+export interface DecayOptions extends WarmupOptions {
+  /** Epochs until the rate has decayed by `gamma`. */
+  readonly epochs: number;
+  /** 0.1 where it is left out. */
+  readonly gamma?: number;
+}
+
+/** The rate times `gamma` after every so many epochs. */
+export function stepDecay({ warmup = 0, epochs, gamma = 0.1 }: DecayOptions): NamedSchedule {
+  return schedule({ kind: 'step', warmup, decayEpochs: epochs, gamma });
+}
+
+/** The rate falls by the same factor at each step, to `gamma` after so many epochs. */
+export function exponentialDecay({ warmup = 0, epochs, gamma = 0.1 }: DecayOptions): NamedSchedule {
+  return schedule({ kind: 'exponential', warmup, decayEpochs: epochs, gamma });
+}
+
+function schedule(named: NamedSchedule): NamedSchedule {
+  expectNumber('schedule: warmup', named.warmup, { min: 0 });
+  expectNumber('schedule: epochs', named.decayEpochs, { min: 0 });
+  expectNumber('schedule: gamma', named.gamma, { min: 0 });
+  return named;
+}
