@@ -81,7 +81,7 @@ function expectNames(
   if (unknown !== undefined) {
     const nearest = nearestName(unknown, wanted);
     const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`;
-    throw new UserError(`${what}: expected the fields ${wanted.join(', ')}, got ${show(unknown)}${hint}`);
+    throw new UserError(`${what}: expected no fields but ${wanted.join(', ')}, got ${show(unknown)}${hint}`);
   }
   const missing = wanted.find((name) => !names.includes(name));
   if (missing !== undefined) {
