@@ -198,8 +198,8 @@ export function trainingBatches(
     async *batches({ epoch, fromBatch = 0 }): AsyncGenerator<Batch> {
       const order = epochOrder(data.length, seed, epoch, shuffle);
       for (let step = fromBatch; (step + 1) * batchSize <= data.length; step++) {
-        const fields = gather(data, order.subarray(step * batchSize, (step + 1) * batchSize));
-        yield { fields, examples: batchSize, epoch, step };
+        const indices = order.slice(step * batchSize, (step + 1) * batchSize);
+        yield { fields: gather(data, indices), examples: batchSize, indices, epoch, step };
       }
     },
   };
@@ -219,7 +219,8 @@ export function allBatches({ fields, arrays, length }: ArrayData, batchSize: num
           if (!array) throw new Error(`internal: no field ${name}`);
           return [name, array.subarray(from * sizeOf(shape), to * sizeOf(shape))];
         });
-        yield { fields: Object.fromEntries(cut), examples: to - from, epoch, step };
+        const indices = Uint32Array.from({ length: to - from }, (_, i) => from + i);
+        yield { fields: Object.fromEntries(cut), examples: to - from, indices, epoch, step };
       }
     },
   };
