@@ -1,19 +1,7 @@
 /** A batch gives the same numbers however it is cut: passes only add, and what the loss is divided by is known before. */
 import test, { type ExecutionContext } from 'ava';
-import {
-  batchOf,
-  difference,
-  dropped,
-  everyType,
-  onHost,
-  perceptron,
-  STRENGTHS,
-  scalarLoss,
-  type Training,
-  tokens,
-  wave,
-  waves,
-} from './_tasks.ts';
+import { batchOf, dropped, everyType, perceptron, scalarLoss, tokens, wave, waves } from './_tasks.ts';
+import { difference, onHost, STRENGTHS, type Training } from './_train.ts';
 
 /** scripts/peers/masked_terms.py, torch 2.14.1: loss, ‖∇L‖ and the norm of what is stepped along, of two steps. */
 const TORCH = [

@@ -3,18 +3,8 @@ import test from 'ava';
 import type { GraphName } from '../../src/artifacts/graphs.ts';
 import { createHostTrainer } from '../../src/run/host-trainer.ts';
 import type { Session, Tensor } from '../../src/runtime/session.ts';
-import {
-  batchOf,
-  described,
-  dropped,
-  floats,
-  graphsOf,
-  load,
-  onHost,
-  planOf,
-  running,
-  STRENGTHS,
-} from './_tasks.ts';
+import { batchOf, dropped, floats, running } from './_tasks.ts';
+import { described, graphsOf, load, onHost, planOf, STRENGTHS } from './_train.ts';
 
 interface Ran {
   readonly graph: GraphName;

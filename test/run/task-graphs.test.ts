@@ -8,22 +8,8 @@ import { cutFields } from '../../src/run/batch.ts';
 import { fieldFeeds, numberOf, runOn } from '../../src/run/engine.ts';
 import { VariableArrays } from '../../src/run/variables.ts';
 import type { Task } from '../../src/tasks/task.ts';
-import {
-  batchOf,
-  described,
-  difference,
-  dropped,
-  everyType,
-  graphsOf,
-  load,
-  onDevice,
-  onHost,
-  perceptron,
-  running,
-  STRENGTHS,
-  scalarLoss,
-  tokens,
-} from './_tasks.ts';
+import { batchOf, dropped, everyType, perceptron, running, scalarLoss, tokens } from './_tasks.ts';
+import { described, difference, graphsOf, load, onDevice, onHost, STRENGTHS } from './_train.ts';
 
 type TaskRoles = NonNullable<GraphOptions['roles']>;
 

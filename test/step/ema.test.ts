@@ -4,7 +4,8 @@ import { UserError } from '../../src/errors.ts';
 import { adamw } from '../../src/step/rules/adam.ts';
 import { ema } from '../../src/step/rules/ema.ts';
 import { sgd } from '../../src/step/rules/sgd.ts';
-import { onDevice, onHost, perceptron, type Training } from '../run/_tasks.ts';
+import { perceptron } from '../run/_tasks.ts';
+import { onDevice, onHost, type Training } from '../run/_train.ts';
 
 const KEEP = 0.9;
 const training = (steps: number, rule = ema(adamw(), KEEP)): Training => ({

@@ -7,7 +7,8 @@ import { cast, input, mul, reduceMean, reduceSum, sub, where } from '../../src/o
 import { regression } from '../../src/tasks/regression.ts';
 import type { Metric, Task } from '../../src/tasks/task.ts';
 import { traceTask } from '../../src/tasks/trace.ts';
-import { described, graphsOf, linear, named, perceptron, running } from '../run/_tasks.ts';
+import { linear, named, perceptron, running } from '../run/_tasks.ts';
+import { described, graphsOf } from '../run/_train.ts';
 
 const trace = (task: Task) => traceTask(task, { batch: 4, training: true });
 const withLoss = (loss: Task['loss']): Task => ({ ...perceptron, loss });

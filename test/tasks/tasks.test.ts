@@ -10,7 +10,8 @@ import { sgd } from '../../src/step/rules/sgd.ts';
 import { classification } from '../../src/tasks/classification.ts';
 import { REGRESSION_LOSSES, regression } from '../../src/tasks/regression.ts';
 import type { Task } from '../../src/tasks/task.ts';
-import { described, difference, graphsOf, linear, load, named, onDevice, onHost } from '../run/_tasks.ts';
+import { linear, named } from '../run/_tasks.ts';
+import { described, difference, graphsOf, load, onDevice, onHost } from '../run/_train.ts';
 
 const x = { x: { dtype: 'float32', shape: [4] } } as const;
 
