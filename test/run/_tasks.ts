@@ -1,7 +1,8 @@
 /** Small tasks of every kind, data for them, and steps that they are trained by. */
 import { type GraphOptions, TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../src/artifacts/manifest.ts';
-import { dense } from '../../src/autodiff/functions.ts';
+import { linear as product } from '../../src/autodiff/functions.ts';
+import { type Batch, emptyField, type FieldData } from '../../src/data/batch.ts';
 import { expectAt } from '../../src/expect.ts';
 import type { Scope } from '../../src/layers/scope.ts';
 import { crossEntropy } from '../../src/losses/cross-entropy.ts';
@@ -11,7 +12,6 @@ import { serialize } from '../../src/onnx/serialize.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import type { Value } from '../../src/onnx/value.ts';
 import { Random } from '../../src/random.ts';
-import { type Batch, emptyField, type FieldData } from '../../src/run/batch.ts';
 import { createDeviceTrainer } from '../../src/run/device-trainer.ts';
 import { createHostTrainer } from '../../src/run/host-trainer.ts';
 import type { StepPlan, StepTold, Trainer } from '../../src/run/trainer.ts';
@@ -32,7 +32,7 @@ export const load = (graphs: TaskGraphs, name: Parameters<TaskGraphs['graph']>[0
 /** x·kernel + bias with parameters of a scope. */
 export function linear(scope: Scope, x: Value, columns: number): Value {
   const width = Number(x.shape.at(-1));
-  return dense(
+  return product(
     x,
     scope.param('kernel', [width, columns], { kind: 'xavier-uniform' }),
     scope.param('bias', [columns], { kind: 'normal', std: 0.1 }),
@@ -158,7 +158,7 @@ export function batchOf(task: Task, examples: number, step: number): Batch {
     }
     return [name, data];
   });
-  return { fields: Object.fromEntries(fields), examples, epoch: 0, step };
+  return { fields: Object.fromEntries(fields), examples, indices: new Uint32Array(examples), epoch: 0, step };
 }
 
 /** Starting values by formula. */
@@ -182,7 +182,7 @@ export function waves(task: Task, examples: number, step: number): Batch {
     }
     return [name, data];
   });
-  return { fields: Object.fromEntries(fields), examples, epoch: 0, step };
+  return { fields: Object.fromEntries(fields), examples, indices: new Uint32Array(examples), epoch: 0, step };
 }
 
 export const STRENGTHS: Readonly<
