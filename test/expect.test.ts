@@ -160,7 +160,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     grSchedule,
     { kind: 'exact', lambda: 0.1, warmupSteps: 0 },
   ],
-  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, got "dropout"': [
+  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, got "dropout"': [
     (seed: number, stream: 'init') => new Random(seed, stream),
     0,
     'dropout',
@@ -188,7 +188,10 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
   ],
   'graphs: batch: expected an integer ≥ 1, got undefined': [graphsOf, {}],
   'graphs: memory: expected one of fast, lean, remat, got "slow"': [graphsOf, { batch: 4, memory: 'slow' }],
-  'graphs: target: expected one of cpu, webgpu, got "gpu"': [graphsOf, { batch: 4, target: 'gpu' }],
+  'graphs: target: expected one of cpu, webgpu, got "gpu"; did you mean cpu?': [
+    graphsOf,
+    { batch: 4, target: 'gpu' },
+  ],
   'graphs: name: expected one of loss-grad, gr-exact, hvp, evaluate, weights, infer, got "loss"': [
     graphOf,
     'loss',

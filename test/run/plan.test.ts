@@ -61,8 +61,8 @@ for (const { options, rows } of TABLE) {
       // What the trainer is asked for is that, too; a record tells what the method has.
       t.deepEqual(steps.strength(step), { active, scalars: { lambda, r, alpha } });
       t.is(steps.learningRate(step), plan.learningRate(step));
-      const told = config.gr === 'none' ? [null, null, null] : [lambda, r, alpha];
-      if (config.gr === 'exact') told.fill(null, 1);
+      const all = config.gr === 'exact' ? [lambda, null, null] : [lambda, r, alpha];
+      const told = config.gr === 'none' ? [null, null, null] : all;
       t.deepEqual(Object.values(inForce(config.gr, { lambda, r, alpha })), told);
       const pairs = [
         [plan.learningRate(step), LEARNING_RATES[i]],
