@@ -18,18 +18,20 @@
 import { grad, hvp } from '../autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../autodiff/gradient-norm.ts';
 import { UserError } from '../errors.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 import type { Role, Variable } from '../layers/scope.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
 import { add, concat, div, identity, input, mul, reshape, slice } from '../onnx/ops.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { type Dim, isOp, type Value } from '../onnx/value.ts';
-import { finish, type PassName, prepare, type Target } from '../passes/finish.ts';
+import { finish, type PassName, prepare, TARGETS, type Target } from '../passes/finish.ts';
 import { FlatLayout } from '../step/flat.ts';
 import { graphStep } from '../step/graph.ts';
 import { type Program, usesHessian } from '../step/program.ts';
 import type { Task, Values } from '../tasks/task.ts';
 import { type TracedTask, tracePrediction, traceTask } from '../tasks/trace.ts';
 
+/** The graphs of a task; their inputs and outputs are in the table above. */
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'evaluate', 'weights', 'infer'] as const;
 export type GraphName = (typeof GRAPH_NAMES)[number];
 
@@ -93,9 +95,12 @@ export class TaskGraphs {
   readonly #weights: Values;
   readonly #written = new Map<GraphName, Graph>();
 
-  /** Throws UserError that names what in the task is not right. */
+  /** Throws UserError that names what in the task, or which option, is not right. */
   constructor(task: Task, options: GraphOptions) {
     const { batch, memory = 'fast', target = 'cpu', roles, without = [] } = options;
+    expectNumber('graphs: batch', batch, { min: 1, isInteger: true });
+    expectOneOf('graphs: memory', memory, MEMORY_LEVELS);
+    expectOneOf('graphs: target', target, TARGETS);
     this.memory = memory;
     this.batch = batch;
     this.target = target;
@@ -111,7 +116,9 @@ export class TaskGraphs {
     this.#expectReached();
   }
 
+  /** One of the graphs in the table above. Throws UserError for another name. */
   graph(name: GraphName): Graph {
+    expectOneOf('graphs: name', name, GRAPH_NAMES);
     const graph = this.#written.get(name) ?? this.#write(name);
     this.#written.set(name, graph);
     return graph;

@@ -102,10 +102,11 @@ test("a regression's metrics have their usual names", (t) => {
 });
 
 test('a task whose metric has the name of another key of a record is refused where it is traced', (t) => {
+  const one = constant(Float32Array.of(1), [1]);
   const task: Task = {
     fields: { x: { dtype: 'float32', shape: [] }, y: { dtype: 'float32', shape: [] } },
-    predict: (_, { x }) => ({ output: x ?? constant(new Float32Array(1), [1]) }),
-    loss: ({ output }, { y }) => (output && y ? mse(output, y) : {}),
+    predict: (_, { x }) => ({ output: x ?? one }),
+    loss: ({ output }, { y }) => mse(output ?? one, y ?? one),
     metrics: { lr: meanAbsoluteError() },
   };
   const trace = () => traceTask(task, { batch: 4, training: true });

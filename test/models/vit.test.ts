@@ -1,14 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import * as v from 'valibot';
-import { buildGraphs } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
+import { type GraphName, TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { initialize, Scope } from '../../src/layers/scope.ts';
 import { VIT_VARIANTS, vit, vitSchema } from '../../src/models/vit.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { Random } from '../../src/random.ts';
 import { classification } from '../../src/tasks/classification.ts';
+import { taskOf } from '../../src/tasks/own.ts';
+import { isModuleSpec, parseSpec } from '../../src/tasks/spec.ts';
 import { expectSlicesToAgree } from './_sliced.ts';
 
 type Variant = keyof typeof VIT_VARIANTS;
@@ -58,20 +59,25 @@ test('ViT-Ti on CIFAR-10; with mean pooling the class token and its position are
 
 test('every committed spec builds all its graphs', (t) => {
   const names = readdirSync('graphs');
-  t.is(names.length, 14);
+  t.is(names.length, 16);
   for (const name of names) {
     const file = `graphs/${name}/spec.json`;
     const spec = parseSpec(JSON.parse(readFileSync(file, 'utf8')), file);
-    const { graphs, parameters } = buildGraphs({ ...spec, model: { ...spec.model } }, 2);
-    t.deepEqual(Object.keys(graphs), ['loss-grad', 'gr-exact', 'hvp', 'infer']);
+    if (isModuleSpec(spec)) throw new Error(`test: ${name} is a module`);
+    const graphs = new TaskGraphs(taskOf(spec), { batch: 2, target: spec.target });
+    const outputs = (graph: GraphName) => Object.keys(graphs.graph(graph).outputs);
+    const { parameters, pass } = graphs;
     const gradients = parameters.map(({ path }) => `grad/${path}`);
-    t.deepEqual(Object.keys(graphs['loss-grad'].outputs), ['loss', 'logits', ...gradients]);
+    const sums = Object.keys(pass.sums).map((sum) => `sums/${sum}`);
+    t.true(sums.length > 0);
+    t.deepEqual(outputs('loss-grad'), ['loss', ...sums, ...gradients]);
+    t.deepEqual(outputs('gr-exact'), ['loss', 'grad_norm', ...sums, ...gradients]);
     t.deepEqual(
-      Object.keys(graphs.hvp.outputs),
+      outputs('hvp'),
       parameters.map(({ path }) => `hvp/${path}`),
     );
-    t.deepEqual(Object.keys(graphs.infer.outputs), ['logits']);
-    t.deepEqual(Object.keys(graphs['gr-exact'].outputs), ['loss', 'grad_norm', 'logits', ...gradients]);
+    t.deepEqual(outputs('infer'), [spec.task === 'table' ? 'output' : 'logits']);
+    t.deepEqual(outputs('evaluate').slice(0, 1), ['total/loss']);
   }
 });
 

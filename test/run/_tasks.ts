@@ -1,5 +1,6 @@
 /** Small tasks of every kind, and data for them. */
-import { dense } from '../../src/autodiff/functions.ts';
+import { linear as product } from '../../src/autodiff/functions.ts';
+import { type Batch, emptyField, type FieldData } from '../../src/data/batch.ts';
 import type { Scope } from '../../src/layers/scope.ts';
 import { crossEntropy } from '../../src/losses/cross-entropy.ts';
 import { mse } from '../../src/losses/regression.ts';
@@ -20,13 +21,12 @@ import {
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import type { Value } from '../../src/onnx/value.ts';
 import { Random } from '../../src/random.ts';
-import { type Batch, emptyField, type FieldData } from '../../src/run/batch.ts';
 import type { Task, Values } from '../../src/tasks/task.ts';
 
 /** x·kernel + bias with parameters of a scope. */
 export function linear(scope: Scope, x: Value, columns: number): Value {
   const width = Number(x.shape.at(-1));
-  return dense(
+  return product(
     x,
     scope.param('kernel', [width, columns], { kind: 'xavier-uniform' }),
     scope.param('bias', [columns], { kind: 'normal', std: 0.1 }),
@@ -178,7 +178,7 @@ export function batchOf(task: Task, examples: number, step: number): Batch {
     }
     return [name, data];
   });
-  return { fields: Object.fromEntries(fields), examples, epoch: 0, step };
+  return { fields: Object.fromEntries(fields), examples, indices: new Uint32Array(examples), epoch: 0, step };
 }
 
 /** Starting values by formula. */
@@ -202,7 +202,7 @@ export function waves(task: Task, examples: number, step: number): Batch {
     }
     return [name, data];
   });
-  return { fields: Object.fromEntries(fields), examples, epoch: 0, step };
+  return { fields: Object.fromEntries(fields), examples, indices: new Uint32Array(examples), epoch: 0, step };
 }
 
 /** A field that is float32. */

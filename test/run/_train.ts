@@ -3,7 +3,7 @@ import { type GraphOptions, TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../src/artifacts/manifest.ts';
 import { expectAt } from '../../src/expect.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
-import type { Batch } from '../../src/run/batch.ts';
+import type { Batch } from '../../src/data/batch.ts';
 import { createDeviceTrainer } from '../../src/run/device-trainer.ts';
 import { createHostTrainer } from '../../src/run/host-trainer.ts';
 import type { StepPlan, StepTold, Trainer } from '../../src/run/trainer.ts';

@@ -37,7 +37,9 @@ async function fed(training: Parameters<typeof onHost>[0], observed = false): Pr
     },
   });
   trainer.variables.initialize(5);
-  const gauge = observed ? { before: () => {}, after: () => {} } : undefined;
+  const gauge = observed
+    ? { gradient: () => {}, update: (_k: number, _arrays: object, apply: () => void) => apply() }
+    : undefined;
   await trainer.step(0, batchOf(task, batchSize, 0), gauge);
   await trainer.release();
   return ran;

@@ -2,9 +2,9 @@
 import test from 'ava';
 import { type GraphOptions, MEMORY_LEVELS } from '../../src/artifacts/graphs.ts';
 import { parseManifest } from '../../src/artifacts/manifest.ts';
+import { cutFields } from '../../src/data/batch.ts';
 import { type Graph, topologicalOrder } from '../../src/onnx/graph.ts';
 import { isOp, type Value } from '../../src/onnx/value.ts';
-import { cutFields } from '../../src/run/batch.ts';
 import { fieldFeeds, numberOf, runOn } from '../../src/run/engine.ts';
 import { VariableArrays } from '../../src/run/variables.ts';
 import type { Task } from '../../src/tasks/task.ts';

@@ -1,9 +1,9 @@
 /** Tasks that others are made of: what they name, and that they learn what there is to learn. */
 import test from 'ava';
+import type { Batch } from '../../src/data/batch.ts';
 import { finishMetrics } from '../../src/metrics/finish.ts';
 import { vit } from '../../src/models/vit.ts';
 import { Random } from '../../src/random.ts';
-import type { Batch } from '../../src/run/batch.ts';
 import { fieldFeeds, floatsOf, runOn } from '../../src/run/engine.ts';
 import { VariableArrays } from '../../src/run/variables.ts';
 import { sgd } from '../../src/step/rules/sgd.ts';
@@ -62,7 +62,7 @@ function table(examples: number, step: number, columns: number): Batch {
     const value = (x[row] ?? 0) - 2 * (x[row + 1] ?? 0) + 0.2 * random.normal();
     return (i % columns === 0 ? 1 : 0.5) * value;
   });
-  return { fields: { x, y }, examples, epoch: 0, step };
+  return { fields: { x, y }, examples, indices: new Uint32Array(examples), epoch: 0, step };
 }
 
 for (const loss of REGRESSION_LOSSES) {
@@ -105,7 +105,7 @@ test('a small transformer tells stripes apart, alike on the host and in one grap
         Math.sin(Math.PI * (labels[Math.floor(i / 64)] === 0 ? row : column) + 0.5) + 0.3 * random.normal()
       );
     });
-    return { fields: { images, labels }, examples: 16, epoch: 0, step };
+    return { fields: { images, labels }, examples: 16, indices: new Uint32Array(16), epoch: 0, step };
   };
   const training = {
     task,

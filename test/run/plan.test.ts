@@ -1,7 +1,7 @@
 /** λ, r, α and the learning rate together, as a run's plan gives them: design and paper ramp them over the same steps. */
 import test from 'ava';
-import { configFor } from '../../../src/config/config.ts';
-import { planRun } from '../../../src/run/images/trainer.ts';
+import { configFor } from '../../src/config/config.ts';
+import { inForce, planRun, stepPlanOf } from '../../src/run/plan.ts';
 
 /** A warmup of 2 epochs of 10 steps: first, middle and last step, the first after it, and half-way through the rest. */
 const STEPS = [0, 10, 19, 20, 60];
@@ -52,11 +52,18 @@ for (const { options, rows } of TABLE) {
   test(`over warmup and after: ${JSON.stringify(options)}`, (t) => {
     const config = configFor({ ...options, epochs: 10, warmupEpochs: 2, learningRate: 0.008 });
     const plan = planRun(config, 10);
+    const steps = stepPlanOf(config, plan);
     t.is(plan.warmupSteps, 20);
     STEPS.forEach((step, i) => {
       const { active, lambda, r, alpha } = plan.regularizer(step);
       const [isActive, ...expected] = rows[i] ?? off;
       t.is(active, isActive, `step ${step}`);
+      // What the trainer is asked for is that, too; a record tells what the method has.
+      t.deepEqual(steps.strength(step), { active, scalars: { lambda, r, alpha } });
+      t.is(steps.learningRate(step), plan.learningRate(step));
+      const all = config.gr === 'exact' ? [lambda, null, null] : [lambda, r, alpha];
+      const told = config.gr === 'none' ? [null, null, null] : all;
+      t.deepEqual(Object.values(inForce(config.gr, { lambda, r, alpha })), told);
       const pairs = [
         [plan.learningRate(step), LEARNING_RATES[i]],
         ...[lambda, r, alpha].map((value, k) => [value, expected[k]]),
