@@ -1,6 +1,7 @@
 /** Before a run: its graph, and how it fits into memory. */
 import { existsSync } from 'node:fs';
 import { freemem } from 'node:os';
+import type { MemoryVariant } from '../artifacts/graphs.ts';
 import { type GraphFolder, graphsOf, openGraph, openModule } from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
 import { usualBytes } from '../data/names.ts';
@@ -42,12 +43,15 @@ export async function prepareRun(given: TrainConfig, share = 1): Promise<Prepare
   const config = staysOnDevice(given)
     ? { ...given, microBatch: given.microBatch || given.batchSize, memory: given.memory ?? 'fast' }
     : given;
+  const variantOf = (variant: MemoryVariant) => graphsOf(graph, { ...variant, freeze: config.freeze });
+  const { coupled } = variantOf({ microBatch: 1, memory: 'fast' }).pass;
   const free = share * freeBytes();
   const data = { bytes: usualBytes(graph.spec.dataset), testBatch: TEST_BATCH };
   const { microBatch, memory, bytes, fits } = chooseMemory(
     graph.spec,
-    config,
-    (variant) => estimateMemory(graphsOf(graph, { ...variant, freeze: config.freeze }), config, data),
+    // A batch whose examples see each other is not cut unless the user says so: it would be another batch to them.
+    coupled && config.microBatch === 0 ? { ...config, microBatch: config.batchSize } : config,
+    (variant) => estimateMemory(variantOf(variant), config, data),
     free,
   );
   const warning = fits ? '' : `, of ${gigabytes(free)} that are free`;
@@ -55,8 +59,12 @@ export async function prepareRun(given: TrainConfig, share = 1): Promise<Prepare
     config: { ...config, microBatch, memory },
     graph,
     bytes,
-    note: `${graph.name}: batch ${config.batchSize}, micro-batch ${microBatch}, memory ${memory}, about ${gigabytes(bytes)} at the peak${warning}`,
+    note: `${coupled && microBatch < config.batchSize ? coupledNote(microBatch, config.batchSize) : ''}${graph.name}: batch ${config.batchSize}, micro-batch ${microBatch}, memory ${memory}, about ${gigabytes(bytes)} at the peak${warning}`,
   };
+}
+
+function coupledNote(microBatch: number, batchSize: number): string {
+  return `examples of a batch see each other in this model: with --micro-batch ${microBatch} each sees ${microBatch} in place of ${batchSize}, which changes what is trained\n`;
 }
 
 /** On WebGPU the state stays on the device, and a step is one run of one graph. */

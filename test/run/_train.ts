@@ -1,9 +1,9 @@
 /** Steps that tasks are trained by, on the host and in one graph, and how far two trainings are apart. */
 import { type GraphOptions, TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../src/artifacts/manifest.ts';
+import type { Batch } from '../../src/data/batch.ts';
 import { expectAt } from '../../src/expect.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
-import type { Batch } from '../../src/data/batch.ts';
 import { createDeviceTrainer } from '../../src/run/device-trainer.ts';
 import { createHostTrainer } from '../../src/run/host-trainer.ts';
 import type { StepPlan, StepTold, Trainer } from '../../src/run/trainer.ts';
