@@ -116,6 +116,7 @@ export { Random } from './random.ts';
 export { DivergedError } from './run/trainer.ts';
 export type { Device, Session, SessionOptions, Tensor } from './runtime/session.ts';
 export { clipScale } from './step/clip.ts';
+/** The language of update rules and regularizers. */
 export * as step from './step/formula.ts';
 export { type GrState, grSchedule } from './step/gr-warmup.ts';
 export { createOptimizer, type Optimizer } from './step/optimizer.ts';

@@ -23,6 +23,7 @@ type Flat =
  */
 export type Column = Flat | { readonly data: Flat; readonly shape: readonly number[] };
 
+/** Fields by name, with the same number of examples each. */
 export type Columns = Readonly<Record<string, Column>>;
 
 /** Examples in arrays. */

@@ -78,6 +78,7 @@ export interface OwnRegularizer {
     | ((step: number) => Readonly<Record<string, number>> | null);
 }
 
+/** Gradient regularization by name, or of your own. */
 export type RegularizerChoice = NamedRegularizer | OwnRegularizer;
 
 /** The gradient of L + λ‖∇L‖ (Zhao, Zhang & Hu, ICML 2022), by differentiating twice. λ is 0.01 where it is left out. */

@@ -38,6 +38,7 @@ export interface RateGroup {
   readonly weightDecay?: number;
 }
 
+/** When a run that gets no better on the validation examples ends. */
 export interface EarlyStopping {
   /** Epochs without a better value after which training ends. */
   readonly patience: number;
@@ -75,12 +76,14 @@ export interface RunControl {
   save(): Promise<Uint8Array>;
 }
 
+/** Called as a run goes on, and awaited. What they throw ends the run. */
 export interface FitCallbacks {
   readonly onStep?: ((record: TrainRecord, run: RunControl) => void | Promise<void>) | undefined;
   readonly onEpoch?: ((record: EpochRecord, run: RunControl) => void | Promise<void>) | undefined;
   readonly onEvent?: ((event: FitEvent, run: RunControl) => void | Promise<void>) | undefined;
 }
 
+/** What `fit` takes: `data`, `model`, `loss` and `epochs`; all else has a default. */
 export interface FitOptions<D extends Columns, M extends Model<D>> extends FitCallbacks {
   /** Arrays by the names of their fields. */
   readonly data: D;
@@ -151,11 +154,13 @@ export type AnyFitOptions = FitOptions<Columns, Model<Columns>>;
 /** An array for every output, one row an example. */
 export type Predictions<O> = O extends Value ? Float32Array : { readonly [K in keyof O]: Float32Array };
 
+/** How a trained model is used. */
 export interface UseOptions {
   /** Other weights of this model: `averaged`, or those that were loaded. */
   readonly weights?: Weights | undefined;
 }
 
+/** What an exported file holds. */
 export interface ExportOptions extends UseOptions {
   /** How weights are stored: float32, or matrices in float16. The graph computes in float32 either way. */
   readonly precision?: Precision;

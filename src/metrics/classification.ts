@@ -184,6 +184,7 @@ export function confusionMatrix(names: ClassNames = {}): Metric {
   };
 }
 
+/** How well one class is told from the others. */
 export interface ClassScores {
   /** Share of a class's predictions that are right; NaN where none was made. */
   readonly precision: number;
