@@ -4,14 +4,16 @@
  */
 export { createSession } from '#runtime';
 export {
-  type BuildOptions,
-  type BuiltGraphs,
-  buildGraph,
-  buildGraphs,
-  buildInference,
+  evaluationGraph,
   GRAPH_NAMES,
   type GraphName,
-} from './artifacts/build.ts';
+  type GraphOptions,
+  inferenceGraph,
+  MEMORY_LEVELS,
+  type MemoryLevel,
+  type ParameterRates,
+  TaskGraphs,
+} from './artifacts/graphs.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
 export {
   affineLayerNorm,
@@ -26,7 +28,12 @@ export {
 export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
 export { UserError } from './errors.ts';
-export { inferenceModel } from './inference/inference-model.ts';
+export {
+  type ImageModel,
+  type InferenceModel,
+  imageModel,
+  inferenceModel,
+} from './inference/inference-model.ts';
 export {
   type InitFromOptions,
   type InitialWeights,
@@ -58,4 +65,15 @@ export { clipScale } from './step/clip.ts';
 export { type GrState, grSchedule } from './step/gr-warmup.ts';
 export { createOptimizer, type Optimizer } from './step/optimizer.ts';
 export { learningRateSchedule, type Schedule } from './step/schedule.ts';
-export { parseSpec, type Spec } from './tasks/spec.ts';
+export { type ClassificationOptions, classification } from './tasks/classification.ts';
+export { taskOf } from './tasks/own.ts';
+export { type RegressionLoss, type RegressionOptions, regression } from './tasks/regression.ts';
+export {
+  type ImageSpec,
+  type OwnSpec,
+  parseSpec,
+  type Spec,
+  type TableSpec,
+  type TextSpec,
+} from './tasks/spec.ts';
+export type { Field, Fields, Metric, Outputs, Task, Term, Terms, Values } from './tasks/task.ts';

@@ -28,8 +28,20 @@ const Target = v.variant('type', [
   v.strictObject({
     type: v.literal('number'),
     column: v.string(),
-    /** Whether `y` is less the training rows' mean, over their standard deviation; else the number as it stands. */
-    standardize: v.optional(v.boolean(), true),
+    /**
+     * Whether `y` is less the training rows' mean, over their standard deviation; else the number as it stands. With
+     * numbers in place of `true`, these are the mean and the deviation, whichever rows are held out.
+     */
+    standardize: v.optional(
+      v.union([
+        v.boolean(),
+        v.strictObject({
+          mean: v.pipe(v.number(), v.finite()),
+          std: v.pipe(v.number(), v.finite(), v.gtValue(0)),
+        }),
+      ]),
+      true,
+    ),
   }),
   v.strictObject({ type: v.literal('class'), column: v.string(), values }),
 ]);
@@ -283,13 +295,20 @@ function numberOfTarget(
 ): TargetEncoder {
   const { column } = target;
   const all = Array.from(inUse, (row) => numberOf(cells.cell(row), () => cells.place(row)));
-  const { mean, std } =
-    target.type === 'number' && target.standardize ? statistics(all) : { mean: 0, std: 1 };
+  const { mean, std } = centerOf(target, all);
   return {
     classes: undefined,
     about: { column, type: 'number', mean, std },
     value: (cell, place) => (numberOf(cell, place) - mean) / std,
   };
+}
+
+function centerOf(
+  target: TableOptions['target'],
+  numbers: readonly number[],
+): { readonly mean: number; readonly std: number } {
+  if (target.type === 'class' || target.standardize === false) return { mean: 0, std: 1 };
+  return target.standardize === true ? statistics(numbers) : target.standardize;
 }
 
 function classesOf(

@@ -14,6 +14,7 @@ import type { Task } from '../tasks/task.ts';
 export const PRECISIONS = ['fp32', 'fp16'] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
+/** What `inferenceModel` writes: a task with its weights. */
 export interface InferenceModel {
   readonly task: Task;
   /** Variables by path. */

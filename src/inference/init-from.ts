@@ -14,6 +14,7 @@ export interface WantedVariable {
   readonly shape: readonly number[];
 }
 
+/** What errors and notes call the file, and what is asked of it. */
 export interface InitFromOptions {
   /** The file, as errors name it. */
   readonly origin: string;
@@ -21,6 +22,7 @@ export interface InitFromOptions {
   readonly grid?: Grid;
 }
 
+/** Weights to begin from, and what is to be known of them. */
 export interface InitialWeights {
   /** Whose names the file has: `ortgrad`, `timm's ViT`, `Hugging Face's ViT`. */
   readonly naming: string;

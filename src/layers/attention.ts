@@ -8,6 +8,7 @@ import { dense } from './dense.ts';
 import { dropout } from './dropout.ts';
 import type { Scope } from './scope.ts';
 
+/** What `attention` takes beside its values. */
 export interface AttentionOptions {
   readonly heads: number;
   /** bool [batch, tokens]: which tokens may be looked at; false for padding. */

@@ -5,6 +5,7 @@ import { staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Init, Scope } from './scope.ts';
 
+/** What `dense` takes beside its values. */
 export interface DenseOptions {
   /** How the kernel starts; `xavier-uniform` (Glorot & Bengio 2010) by default. */
   readonly init?: Init;

@@ -8,6 +8,7 @@ import type { Scope } from './scope.ts';
 
 const KINDS = ['learned', 'sinusoidal'] as const;
 
+/** What `positions` takes beside its values. */
 export interface PositionsOptions {
   /**
    * `learned` (the default): a parameter `positions` [tokens, width], from normal numbers of standard deviation 0.02.

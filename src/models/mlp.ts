@@ -21,6 +21,7 @@ export const mlpSchema = v.strictObject({
   dropout: rate(),
 });
 
+/** A checked config of `mlp`. */
 export type MlpConfig = v.InferOutput<typeof mlpSchema>;
 
 /**

@@ -15,7 +15,9 @@ export interface Field {
   readonly shape: readonly number[];
 }
 
+/** The fields of an example, by name. */
 export type Fields = Readonly<Record<string, Field>>;
+/** Values of a graph, by name. */
 export type Values = Readonly<Record<string, Value>>;
 
 /** What a model gives: one value, or several by name. The first axis of each is the batch. */
@@ -43,6 +45,7 @@ export interface Metric extends DescribedMetric {
   readonly evaluationOnly?: boolean;
 }
 
+/** What is learnt from which data. */
 export interface Task {
   readonly fields: Fields;
   /** What the exported file computes. May use fewer fields than the loss. */
