@@ -9,6 +9,9 @@ export {
   type GraphName,
   type GraphOptions,
   inferenceGraph,
+  MEMORY_LEVELS,
+  type MemoryLevel,
+  type ParameterRates,
   TaskGraphs,
 } from './artifacts/graphs.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
@@ -125,6 +128,13 @@ export { learningRateSchedule, type Schedule } from './step/schedule.ts';
 export type { EvaluationRecord, TrainRecord } from './storage/metrics.ts';
 export { type ClassificationOptions, classification } from './tasks/classification.ts';
 export { taskOf } from './tasks/own.ts';
-export { type RegressionOptions, regression } from './tasks/regression.ts';
-export { parseSpec, type Spec } from './tasks/spec.ts';
+export { type RegressionLoss, type RegressionOptions, regression } from './tasks/regression.ts';
+export {
+  type ImageSpec,
+  type OwnSpec,
+  parseSpec,
+  type Spec,
+  type TableSpec,
+  type TextSpec,
+} from './tasks/spec.ts';
 export type { Field, Fields, Metric, Outputs, Task, Term, Terms, Values } from './tasks/task.ts';

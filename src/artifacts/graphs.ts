@@ -33,6 +33,7 @@ import { type TracedTask, tracePrediction, traceTask } from '../tasks/trace.ts';
 
 /** The graphs of a task; their inputs and outputs are in the table above. */
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'evaluate', 'weights', 'infer'] as const;
+/** One of `GRAPH_NAMES`. */
 export type GraphName = (typeof GRAPH_NAMES)[number];
 
 /**
@@ -44,6 +45,7 @@ export type GraphName = (typeof GRAPH_NAMES)[number];
  *   instead of 9, in the memory of a slice.
  */
 export const MEMORY_LEVELS = ['fast', 'lean', 'remat'] as const;
+/** One of `MEMORY_LEVELS`. */
 export type MemoryLevel = (typeof MEMORY_LEVELS)[number];
 
 /** What a run chooses to fit into memory. */
@@ -61,6 +63,7 @@ const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly e
 };
 const MOST_SLICES = 4;
 
+/** How the graphs of a task are written. */
 export interface GraphOptions {
   /** Examples that one run of a training graph holds. */
   readonly batch: number;

@@ -10,8 +10,9 @@ export function checkFit(
     fields: wanted = {},
     classes,
     vocabulary,
+    scale,
     dir,
-  }: Pick<DatasetSource, 'fields' | 'classes' | 'vocabulary' | 'dir'>,
+  }: Pick<DatasetSource, 'fields' | 'classes' | 'vocabulary' | 'scale' | 'dir'>,
 ): void {
   const fit = 'choose a graph and a dataset that fit';
   for (const [field, wants] of Object.entries(wanted)) {
@@ -30,10 +31,21 @@ export function checkFit(
   if (vocabulary !== undefined && typeof tokens === 'number' && tokens > vocabulary) {
     throw new UserError(`the graph knows ${vocabulary} tokens, but ${name} has ${tokens}: ${fit}`);
   }
+  expectScale(name, about, scale);
   const named = about.classes;
   if (classes === undefined || !Array.isArray(named) || named.length === classes) return;
   throw new UserError(
     `the graph tells ${classes} classes apart, but ${name}${dir === undefined ? '' : ` in ${dir}`} has ${named.length}: ${fit}`,
+  );
+}
+
+/** Errors would be shown in a wrong unit. */
+function expectScale(name: string, { target }: DatasetInfo['about'], scale: number | undefined): void {
+  if (scale === undefined || typeof target !== 'object' || target === null || !('std' in target)) return;
+  const { std } = target;
+  if (std === scale) return;
+  throw new UserError(
+    `the graph says that 1 of the target is ${scale} in the data, but ${name} divides it by ${std}: give the graph's spec.json that scale, or the table's description "standardize": {"mean": …, "std": ${scale}} of its target`,
   );
 }
 

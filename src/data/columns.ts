@@ -225,13 +225,20 @@ function numberOfTarget(
 ): TargetEncoder {
   const { column } = target;
   const all = Array.from(inUse, (row) => numberOf(cells.cell(row), () => cells.place(row)));
-  const { mean, std } =
-    target.type === 'number' && target.standardize ? statistics(all) : { mean: 0, std: 1 };
+  const { mean, std } = centerOf(target, all);
   return {
     classes: undefined,
     about: { column, type: 'number', mean, std },
     value: (cell, place) => (numberOf(cell, place) - mean) / std,
   };
+}
+
+function centerOf(
+  target: TableOptions['target'],
+  numbers: readonly number[],
+): { readonly mean: number; readonly std: number } {
+  if (target.type === 'class' || target.standardize === false) return { mean: 0, std: 1 };
+  return target.standardize === true ? statistics(numbers) : target.standardize;
 }
 
 function classesOf(

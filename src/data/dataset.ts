@@ -78,6 +78,8 @@ export interface DatasetSource {
   readonly classes?: number | undefined;
   /** How many tokens the task knows, where it reads texts: those of the dataset must be among them. */
   readonly vocabulary?: number | undefined;
+  /** How large 1 of the target is in the data, where the task tells errors in the unit of the data. */
+  readonly scale?: number | undefined;
   /** Share of the training examples to use, in (0, 1]: the same examples in every run, stratified. */
   readonly trainFraction?: number | undefined;
   /** Which of the training examples in use are held out for validation. */

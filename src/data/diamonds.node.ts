@@ -1,6 +1,7 @@
 /**
  * Prices of 53,940 diamonds (ggplot2's `diamonds`), from the npm package `@observablehq/sample-datasets`. `x` float32
- * [26]: six sizes, standardised, then cut, color and clarity, one-hot. `y` float32 []: the price, standardised.
+ * [26]: six sizes, standardised, then cut, color and clarity, one-hot. `y` float32 []: the price less 3,900 dollars, over 4,000 dollars, which are near
+ * its mean and its deviation.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -25,7 +26,7 @@ const TABLE = parseTable(
       color: { type: 'category', values: ['J', 'I', 'H', 'G', 'F', 'E', 'D'] },
       clarity: { type: 'category', values: ['I1', 'SI2', 'SI1', 'VS2', 'VS1', 'VVS2', 'VVS1', 'IF'] },
     },
-    target: { type: 'number', column: 'price' },
+    target: { type: 'number', column: 'price', standardize: { mean: 3900, std: 4000 } },
   },
   'diamonds',
 );

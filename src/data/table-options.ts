@@ -27,8 +27,20 @@ const Target = v.variant('type', [
   v.strictObject({
     type: v.literal('number'),
     column: v.string(),
-    /** Whether `y` is less the training rows' mean, over their standard deviation; else the number as it stands. */
-    standardize: v.optional(v.boolean(), true),
+    /**
+     * Whether `y` is less the training rows' mean, over their standard deviation; else the number as it stands. With
+     * numbers in place of `true`, these are the mean and the deviation, whichever rows are held out.
+     */
+    standardize: v.optional(
+      v.union([
+        v.boolean(),
+        v.strictObject({
+          mean: v.pipe(v.number(), v.finite()),
+          std: v.pipe(v.number(), v.finite(), v.gtValue(0)),
+        }),
+      ]),
+      true,
+    ),
   }),
   v.strictObject({ type: v.literal('class'), column: v.string(), values }),
 ]);

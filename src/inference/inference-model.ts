@@ -12,6 +12,7 @@ import { inFloat16, type Precision } from './half.ts';
 
 export { PRECISIONS, type Precision, throughFloat16 } from './half.ts';
 
+/** What `inferenceModel` writes: a task with its weights. */
 export interface InferenceModel {
   readonly task: Task;
   /** Variables by path. */

@@ -21,8 +21,11 @@ export function datasetSource(
 }
 
 /** What a spec asks of its dataset beside the fields. */
-function expectationsOf(spec: OwnSpec): Pick<DatasetSource, 'classes' | 'options'> {
+function expectationsOf(spec: OwnSpec): Pick<DatasetSource, 'classes' | 'scale' | 'vocabulary' | 'options'> {
+  // A scale of 1 tells errors of the target as the model sees it.
+  if (spec.task === 'table' && spec.scale !== 1) return { classes: spec.classes, scale: spec.scale };
   if (spec.task !== 'text') return { classes: spec.classes };
-  const { classes, length, model } = spec;
-  return { classes, options: { vocabulary: model.vocabulary, length } };
+  const { classes, tokens, length, model } = spec;
+  const { vocabulary } = model;
+  return { classes, vocabulary, options: tokens === 'bytes' ? { length } : { tokens, vocabulary, length } };
 }

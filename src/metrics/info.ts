@@ -166,14 +166,15 @@ export function labelWithUnit({ label, isShare, unit }: MetricInfo): string {
   return shown === undefined ? label : `${label} (${shown})`;
 }
 
-/** A metric's number as text: `87.50%` with `digits` decimals, or few characters for any other number. */
+/** A metric's number as text: `87.50%` with `digits` decimals, or few characters for any other number: `294.7 $`, `0.98`. */
 export function metricText(
-  { isShare }: Pick<MetricInfo, 'isShare'>,
+  { isShare, unit }: Pick<MetricInfo, 'isShare' | 'unit'>,
   value: number,
   digits: number,
   percent = '%',
 ): string {
-  return isShare ? `${(100 * value).toFixed(digits)}${percent}` : shortNumber(value, 3);
+  if (isShare) return `${(100 * value).toFixed(digits)}${percent}`;
+  return unit === undefined ? shortNumber(value, 3) : `${shortNumber(value, 3)} ${unit}`;
 }
 
 /** Few characters, whatever the magnitude: 2.30, 0.010, 1.2e-5, 1840. */

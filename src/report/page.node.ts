@@ -101,8 +101,8 @@ function numbers({ metrics, seconds }: ReportInput, infos: MetricInfos): Html {
   const on = (split: MetricsLine['split'], info: MetricInfo) =>
     metrics.findLast((line) => line.split === split && metricValue(info, line) !== null);
   const shown = (info: MetricInfo, line: MetricsLine) =>
-    metricText(info, metricValue(info, line) ?? Number.NaN, 2, '\u202f%');
-  // A share has its unit beside it.
+    metricText({ isShare: info.isShare }, metricValue(info, line) ?? Number.NaN, 2, '\u202f%');
+  // A share has its unit beside its number, any other metric beside its name.
   const named = (info: MetricInfo) => (info.isShare ? info.label : labelWithUnit(info));
   const at = (line: MetricsLine) => `at step ${line.step.toLocaleString('en')}`;
   const finals = (split: MetricsLine['split'], before: string) =>

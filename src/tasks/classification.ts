@@ -7,6 +7,7 @@ import { fieldOf, outputOf } from '../metrics/names.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Fields, Task, Values } from './task.ts';
 
+/** What a classifier reads, its number of classes, and its model. */
 export interface ClassificationOptions {
   /** What the model reads; the field `labels`, int32, is added. */
   readonly fields: Fields;

@@ -1,5 +1,4 @@
 /** The tasks that a spec can name: what each learns, from which fields, with which model. */
-
 import { fieldOf } from '../metrics/names.ts';
 import { encoder } from '../models/encoder.ts';
 import { buildModel } from '../models/index.ts';
@@ -10,6 +9,7 @@ import { regression } from './regression.ts';
 import type { ImageSpec, OwnSpec, TableSpec, TextSpec } from './spec.ts';
 import type { Task } from './task.ts';
 
+/** The task that a spec describes. */
 export function taskOf(spec: OwnSpec): Task {
   switch (spec.task) {
     case 'images':
@@ -31,7 +31,7 @@ function imagesTask({ image: { channels, height, width }, classes, model }: Imag
 }
 
 /** x float32 [batch, features] → a number [batch], or logits [batch, classes]. */
-function tableTask({ features, classes, loss, model }: TableSpec): Task {
+function tableTask({ features, classes, loss, scale, unit, model }: TableSpec): Task {
   const fields = { x: { dtype: 'float32', shape: [features] } } as const;
   if (classes !== undefined) {
     return classification({
@@ -41,8 +41,8 @@ function tableTask({ features, classes, loss, model }: TableSpec): Task {
     });
   }
   return regression({
-    fields,
-    loss,
+    ...{ fields, loss, scale },
+    ...(unit !== undefined && { unit }),
     model: (scope, given) => {
       const prediction = mlp(scope, fieldOf(given, 'x'), 1, model);
       return reshape(prediction, prediction.shape.slice(0, 1));

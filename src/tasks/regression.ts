@@ -8,10 +8,12 @@ import type { Value } from '../onnx/value.ts';
 import { type Fields, ONLY_OUTPUT, type Task, type Values } from './task.ts';
 
 const LOSSES = { mse, mae, huber } satisfies Record<string, (prediction: Value, target: Value) => Value>;
+/** `mse`, `mae` or `huber`. */
 export type RegressionLoss = keyof typeof LOSSES;
 const isLoss = (name: string): name is RegressionLoss => name in LOSSES;
 export const REGRESSION_LOSSES: readonly RegressionLoss[] = Object.keys(LOSSES).filter(isLoss);
 
+/** What a regression reads and predicts, and its model. */
 export interface RegressionOptions {
   /** What the model reads; the field `y`, float32, is added. */
   readonly fields: Fields;
@@ -25,6 +27,8 @@ export interface RegressionOptions {
   readonly center?: number | readonly number[];
   /** How large 1 of `y` is in the unit of the data: the deviation by which it was divided. 1 by default. */
   readonly scale?: NumberOptions['scale'];
+  /** What errors are measured in, for displays. */
+  readonly unit?: string;
 }
 
 /**
@@ -38,16 +42,18 @@ export function regression({
   loss = 'mse',
   center = 0,
   scale = 1,
+  unit,
 }: RegressionOptions): Task {
   expectOneOf('regression: loss', loss, REGRESSION_LOSSES);
   if (targets !== undefined) expectNumber('regression: targets', targets, { min: 1, isInteger: true });
+  const shown = unit === undefined ? {} : { unit };
   return {
     fields: { ...fields, y: { dtype: 'float32', shape: targets === undefined ? [] : [targets] } },
     predict: (scope, given) => ({ [ONLY_OUTPUT]: model(scope, given) }),
     loss: (outputs, given) => LOSSES[loss](outputOf(outputs, ONLY_OUTPUT, ONLY_OUTPUT), fieldOf(given, 'y')),
     metrics: {
-      mae: meanAbsoluteError({ scale }),
-      rmse: rootMeanSquaredError({ scale }),
+      mae: { ...meanAbsoluteError({ scale }), ...shown },
+      rmse: { ...rootMeanSquaredError({ scale }), ...shown },
       r2: r2({ center }),
     },
   };

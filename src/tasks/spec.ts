@@ -42,6 +42,10 @@ const tableSpec = v.strictObject({
   features: size(2 ** 20),
   /** The loss of a number that is predicted; with `classes`, a class is predicted instead. */
   loss: v.optional(v.picklist(['mse', 'mae', 'huber']), 'mse'),
+  /** How large 1 of the target is in the unit of the data: the deviation by which the dataset divides it. */
+  scale: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 1),
+  /** The unit that errors are shown in: `$`. */
+  unit: v.optional(v.pipe(v.string(), v.nonEmpty())),
   classes: v.optional(classes),
   model: mlpSchema,
 });
@@ -50,6 +54,8 @@ const textSpec = v.strictObject({
   ...shared,
   task: v.literal('text'),
   dataset,
+  /** What a token is (data/tokens.ts): a byte, one of the most frequent words, or what the data has as numbers. */
+  tokens: v.optional(v.picklist(['bytes', 'words', 'given']), 'bytes'),
   /** Tokens of an example. */
   length: size(65536),
   classes,
@@ -70,8 +76,11 @@ const moduleSpec = v.strictObject({
 
 const SCHEMAS = { images: imageSpec, table: tableSpec, text: textSpec } as const;
 
+/** A checked spec of a classifier of images. */
 export type ImageSpec = v.InferOutput<typeof imageSpec>;
+/** A checked spec of a table: a number or a class of each row. */
 export type TableSpec = v.InferOutput<typeof tableSpec>;
+/** A checked spec of a classifier of texts. */
 export type TextSpec = v.InferOutput<typeof textSpec>;
 export type ModuleSpec = v.InferOutput<typeof moduleSpec>;
 /** A spec of one of our tasks. */
@@ -159,6 +168,9 @@ const FIELDS = [
   'target',
   'task',
   'features',
+  'scale',
+  'unit',
+  'tokens',
   'loss',
   'vocabulary',
   'length',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Dataset, DatasetSource, Json, Split } from '../../src/data/dataset.ts';
 import { openDataset } from '../../src/data/open.node.ts';
+import { UserError } from '../../src/errors.ts';
 import { folder, userError } from './_files.ts';
 
 const COLUMNS: Readonly<Record<string, Json>> = {
@@ -125,6 +126,26 @@ test('rows that are held out are in no statistic, but their values are known', a
   t.true(Math.abs(x.reduce((sum, [n = 0]) => sum + n, 0)) < 1e-5);
   t.like(about, { columns: { 0: { name: 'n', mean }, 1: { values: ['rare', 'usual'] } } });
   t.not(mean, 19.5);
+});
+
+test('a target is standardised by numbers that are given, whichever rows are in use', async (t) => {
+  const target = { type: 'number', column: 'price', standardize: { mean: 10, std: 4 } };
+  const source = table(t, { columns: { ...COLUMNS, target } });
+  const plain = table(t, { columns: { ...COLUMNS, target: { ...target, standardize: false } } });
+  const [fixed, asIs] = [await openDataset(source), await openDataset(plain)];
+  t.deepEqual(fixed.about.target, { column: 'price', type: 'number', mean: 10, std: 4 });
+  t.deepEqual(
+    rows(fixed.train, fixed).y,
+    rows(asIs.train, asIs).y.map((price) => (price - 10) / 4),
+  );
+  const half = await openDataset({ ...source, trainFraction: 0.5 });
+  t.deepEqual(half.about.target, fixed.about.target);
+  await t.throwsAsync(openDataset({ ...source, scale: 5 }), {
+    instanceOf: UserError,
+    message:
+      'the graph says that 1 of the target is 5 in the data, but table divides it by 4: give the graph\'s spec.json that scale, or the table\'s description "standardize": {"mean": …, "std": 5} of its target',
+  });
+  t.is((await openDataset({ ...source, scale: 4 })).name, 'table');
 });
 
 test('one file is divided the same way in every run, each class in proportion', async (t) => {
@@ -251,10 +272,9 @@ test('the diamonds of the package are a table of 26 features', async (t) => {
   });
   t.deepEqual([dataset.train.length, dataset.test.length], [43_152, 10_788]);
   // R's `summary(ggplot2::diamonds$price)` gives a mean of 3933 over all 53,940.
-  const { x, y } = rows(dataset.test, dataset);
+  const [{ y }, { x, y: tested }] = [rows(dataset.train, dataset), rows(dataset.test, dataset)];
   const { mean = 0, std = 0 } = Object(dataset.about.target);
-  const prices = y.map((each) => each * std + mean);
-  const total = mean * dataset.train.length + prices.reduce((sum, price) => sum + price, 0);
+  const total = [...y, ...tested].reduce((sum, each) => sum + each * std + mean, 0);
   t.is(Math.round(total / 53_940), 3933);
   // Each row has one cut, one color and one clarity.
   for (const row of x)

@@ -9,7 +9,7 @@ import {
   metricText,
 } from '../../src/metrics/info.ts';
 import { meanAbsoluteError, r2, rootMeanSquaredError } from '../../src/metrics/regression.ts';
-import { constant } from '../../src/onnx/ops.ts';
+import { constant, mul } from '../../src/onnx/ops.ts';
 import { classification } from '../../src/tasks/classification.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { traceTask } from '../../src/tasks/trace.ts';
@@ -74,6 +74,7 @@ test('a share is shown in per cent, any other number in few characters', (t) => 
   t.is(metricText({ isShare: true }, 0.875, 2), '87.50%');
   const shown = [0.41234, 12.3456, 1234.5, 1.5e-7, -0.5, 0].map((x) => metricText({ isShare: false }, x, 2));
   t.deepEqual(shown, ['0.412', '12.346', '1235', '1.5e-7', '-0.500', '0']);
+  t.is(metricText({ isShare: false, unit: '$' }, 294.66, 2), '294.7 $');
 });
 
 test("a classification's metrics are shown as those of runs that do not say, its confusion matrix not at all", (t) => {
@@ -105,7 +106,7 @@ test('a task whose metric has the name of another key of a record is refused whe
   const one = constant(Float32Array.of(1), [1]);
   const task: Task = {
     fields: { x: { dtype: 'float32', shape: [] }, y: { dtype: 'float32', shape: [] } },
-    predict: (_, { x }) => ({ output: x ?? one }),
+    predict: (_, { x }) => ({ output: mul(x ?? one, 2) }),
     loss: ({ output }, { y }) => mse(output ?? one, y ?? one),
     metrics: { lr: meanAbsoluteError() },
   };

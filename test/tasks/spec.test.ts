@@ -1,6 +1,10 @@
 import test from 'ava';
+import { configFor } from '../../src/config/config.ts';
 import { UserError } from '../../src/errors.ts';
-import { parseSpec } from '../../src/tasks/spec.ts';
+import { datasetSource } from '../../src/inference/source.ts';
+import { infosOf } from '../../src/tasks/infos.ts';
+import { taskOf } from '../../src/tasks/own.ts';
+import { isModuleSpec, parseSpec } from '../../src/tasks/spec.ts';
 
 const IMAGE = { channels: 3, height: 32, width: 32 };
 const VIT = { kind: 'vit', patch: 4, width: 8, layers: 1, heads: 2 };
@@ -87,3 +91,49 @@ for (const [what, [changes, message]] of Object.entries(TOGETHER)) {
     t.throws(() => parseSpec(spec(changes), 'a/spec.json'), { instanceOf: UserError, message });
   });
 }
+
+const TABLE = { task: 'table', dataset: 'diamonds', features: 3, model: MLP, microBatch: 4 };
+const TEXT = {
+  ...{ task: 'text', dataset: 'languages', length: 8, classes: 3, microBatch: 4 },
+  model: { kind: 'encoder', vocabulary: 258, width: 8, layers: 1, heads: 2 },
+};
+const own = (json: object) => {
+  const parsed = parseSpec(json, 'a/spec.json');
+  if (isModuleSpec(parsed)) throw new Error('test: a module');
+  return parsed;
+};
+
+test("a table's errors are in the unit that the spec says, and its R² has none", (t) => {
+  const infos = infosOf(taskOf(own({ ...TABLE, scale: 4000, unit: '$' })));
+  t.deepEqual(
+    infos.map(({ label, unit }) => [label, unit]),
+    [
+      ['MAE', '$'],
+      ['RMSE', '$'],
+      ['R²', undefined],
+      ['loss', undefined],
+    ],
+  );
+  for (const scale of [0, -1, '5', null]) {
+    const error = t.throws(() => parseSpec({ ...TABLE, scale }, 'a/spec.json'), { instanceOf: UserError });
+    t.true(error.message.startsWith('a/spec.json: scale: expected '), error.message);
+  }
+});
+
+test('a dataset is asked for what the spec reads: its scale, its tokens and how many there are', (t) => {
+  const asked = (json: object) => {
+    const spec = own(json);
+    return datasetSource(configFor({}), { spec, task: taskOf(spec) });
+  };
+  t.is(asked({ ...TABLE, scale: 4000 }).scale, 4000);
+  t.is(asked(TABLE).scale, undefined, 'errors of the target as the model sees it');
+  t.like(asked(TEXT), { classes: 3, vocabulary: 258, options: { length: 8 } });
+  t.like(asked({ ...TEXT, tokens: 'words' }), {
+    ...{ classes: 3, vocabulary: 258 },
+    options: { tokens: 'words', vocabulary: 258, length: 8 },
+  });
+  t.throws(() => parseSpec({ ...TEXT, tokens: 'letters' }, 'a/spec.json'), {
+    instanceOf: UserError,
+    message: /^a\/spec\.json: tokens: expected .*letters/,
+  });
+});
