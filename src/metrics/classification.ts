@@ -32,6 +32,7 @@ import { fieldOf, meanOf, outputOf, ratio, share } from './names.ts';
 /** The largest float32. */
 const LARGEST = 2 ** 128 * (1 - 2 ** -24);
 
+/** Which output and fields are compared, and what counts. */
 export interface ClassNames {
   /** The output, `logits` by default, and the field, `labels`. */
   readonly logits?: string;

@@ -12,6 +12,7 @@ import type { Value } from '../onnx/value.ts';
 import type { Metric, Values } from '../tasks/task.ts';
 import { fieldOf, meanOf, outputOf, ratio, share } from './names.ts';
 
+/** What is compared, of which examples, and in which unit. */
 export interface NumberOptions {
   /** The output, `output` by default, and the field, `y`. */
   readonly prediction?: string;

@@ -25,7 +25,7 @@ test.serial('raw pixels in fp16, what that costs, and a folder for the web', asy
   const { code, stdout, stderr } = await program('export', '--checkpoint', best, ...flags);
   t.is(code, 0, stderr);
   const [first, second, third] = stdout.split('\n');
-  t.true(first?.endsWith('uint8 images [batch, 32, 32, 3] → logits [batch, 10]'), first);
+  t.true(first?.endsWith('images uint8 [batch, 32, 32, 3] → logits float32 [batch, 10]'), first);
   t.regex(
     second ?? '',
     /^accuracy on 20 test images: \d+\.\d\d% in fp32, \d+\.\d\d% in fp16 \(loss \d\.\d{4} and \d\.\d{4}\)$/,
