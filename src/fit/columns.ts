@@ -3,7 +3,7 @@ import { counted } from '../counted.ts';
 import { epochOrder } from '../data/batches.ts';
 import { nearestName, show, UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
-import { type Batch, emptyField, type FieldData } from '../run/batch.ts';
+import { type Batch, cutFields, emptyField, type FieldData } from '../run/batch.ts';
 import type { BatchSource } from '../run/run.ts';
 import type { Field, Fields, FieldType } from '../tasks/task.ts';
 
@@ -215,12 +215,7 @@ export function allBatches({ fields, arrays, length }: ArrayData, batchSize: num
     async *batches({ epoch }): AsyncGenerator<Batch> {
       for (let from = 0, step = 0; from < length; from += batchSize, step++) {
         const to = Math.min(length, from + batchSize);
-        const cut = Object.entries(fields).map(([name, { shape }]): [string, FieldData] => {
-          const array = arrays[name];
-          if (!array) throw new Error(`internal: no field ${name}`);
-          return [name, array.subarray(from * sizeOf(shape), to * sizeOf(shape))];
-        });
-        yield { fields: Object.fromEntries(cut), examples: to - from, epoch, step };
+        yield { fields: cutFields(arrays, fields, from, to), examples: to - from, epoch, step };
       }
     },
   };
