@@ -8,8 +8,9 @@ const LAYERS = [
   ['passes', 'step', 'losses', 'layers'],
   ['models'],
   ['metrics', 'tasks'],
+  ['data'],
   ['artifacts'],
-  ['runtime', 'data'],
+  ['runtime'],
   ['config'],
   ['storage'],
   ['inference'],
@@ -56,6 +57,7 @@ module.exports = {
     door('onnxruntime-', 'runtime/'),
     door('protobufjs', 'onnx/proto'),
     door('sharp', 'data/'),
+    door('csv-parse', 'data/'),
     door('uplot', 'web/train/charts'),
     {
       name: 'only-node-files-import-node',

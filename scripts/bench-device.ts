@@ -2,22 +2,22 @@
  * `npm run bench:device`: whole training steps on a device, state and all, as `train --device webgpu` takes them: the
  * time of a step once it is warm, and of making one ready.
  */
-import { buildGraphs } from '../src/artifacts/build.ts';
-import { describeGraphs } from '../src/artifacts/image-manifest.ts';
-import { openGraph } from '../src/artifacts/store.node.ts';
+import { graphsOf, openGraph } from '../src/artifacts/store.node.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { configFor, type TrainConfig } from '../src/config/config.ts';
 import { choice, integer, type OptionTable, text } from '../src/config/options.ts';
 import { UserError } from '../src/errors.ts';
 import { median } from '../src/median.ts';
-import { Random } from '../src/random.ts';
-import { createDeviceTrainer } from '../src/run/images/device-trainer.ts';
-import { ParameterArrays } from '../src/run/images/parameters.ts';
-import { planRun } from '../src/run/images/trainer.ts';
-import { createResidentSession, expectDevice } from '../src/runtime/ort.node.ts';
+import { serialize } from '../src/onnx/serialize.ts';
+import { beginTrainer } from '../src/run/begin.ts';
+import { createDeviceTrainer } from '../src/run/device-trainer.ts';
+import { planRun, stepPlanOf } from '../src/run/plan.ts';
+import { createResidentSession, createSession, expectDevice } from '../src/runtime/ort.node.ts';
 import { DEVICES } from '../src/runtime/session.ts';
 import { machineLine } from './bench/machine.ts';
+import { madeUpBatch } from './bench/made-up.ts';
+import { describeForBench } from './bench/network.ts';
 
 const TABLE = {
   graphs: text({
@@ -70,24 +70,22 @@ await runMain(async (argv) => {
 
 /** Milliseconds of the first step, and of those that are counted. */
 async function steps(config: TrainConfig, rounds: number): Promise<{ first: number; times: number[] }> {
-  const { spec, name } = await openGraph(config.graph);
-  const onDevice = { ...spec, target: 'webgpu' as const };
-  const batch = config.batchSize;
-  const manifest = describeGraphs(name, onDevice, buildGraphs(onDevice, batch), batch, '', []);
-  const parameters = new ParameterArrays(manifest);
-  parameters.initialize(0);
-  const trainer = createDeviceTrainer(config, planRun(config, 1000), manifest, parameters, {
-    spec: onDevice,
-    open: (model, next) => createResidentSession(model, { device: config.device, threads: 0 }, next),
+  const graph = await openGraph(config.graph);
+  const device = { device: config.device, threads: 0 };
+  const variant = { microBatch: config.batchSize, memory: 'fast' } as const;
+  const graphs = graphsOf({ ...graph, spec: { ...graph.spec, target: 'webgpu' } }, variant);
+  const trainer = createDeviceTrainer({
+    ...{ manifest: describeForBench(graphs), graphs, plan: stepPlanOf(config, planRun(config, 1000)) },
+    seed: 0,
+    open: (model, next) => createResidentSession(model, device, next),
+    load: (name) => createSession(serialize(graphs.graph(name)), device),
   });
-  const { channels, height, width } = spec.image;
-  const random = new Random(0, 'sample');
-  const images = Float32Array.from({ length: batch * channels * height * width }, () => random.normal());
-  const labels = Int32Array.from({ length: batch }, () => random.integer(spec.classes));
+  beginTrainer(trainer, 0);
+  const batch = madeUpBatch(graph.task.fields, config.batchSize);
   const times: number[] = [];
   for (let step = 0; step <= WARMUP_STEPS + rounds; step++) {
     const begin = performance.now();
-    const { loss } = await trainer.step(step, { images, labels, epoch: 0, step });
+    const { loss } = await trainer.step(step, { ...batch, step });
     if (!Number.isFinite(loss)) throw new UserError(`step ${step + 1}: the loss is ${loss}`);
     times.push(performance.now() - begin);
   }

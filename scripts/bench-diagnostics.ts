@@ -7,7 +7,7 @@ import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { configFor } from '../src/config/config.ts';
 import { integer, type OptionTable } from '../src/config/options.ts';
 import { median } from '../src/median.ts';
-import { prepareRun } from '../src/run/run.node.ts';
+import { prepareRun } from '../src/run/prepare.node.ts';
 import { RUN_FLAGS, timedRun } from './bench/training-run.ts';
 
 const TABLE = {

@@ -11,12 +11,12 @@ import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { configFor } from '../src/config/config.ts';
 import { integer, type OptionTable } from '../src/config/options.ts';
 import { median } from '../src/median.ts';
-import { Random } from '../src/random.ts';
-import { createEngine, engineGraphs } from '../src/run/images/engine.ts';
-import { ParameterArrays } from '../src/run/images/parameters.ts';
-import { createTrainer, type Plan } from '../src/run/images/trainer.ts';
-import { prepareRun } from '../src/run/run.node.ts';
-import { type Prepared, RUN_FLAGS, timedRun } from './bench/training-run.ts';
+import { beginTrainer } from '../src/run/begin.ts';
+import { createHostTrainer } from '../src/run/host-trainer.ts';
+import { graphsToRun, type Plan, stepPlanOf } from '../src/run/plan.ts';
+import { type PreparedRun, prepareRun } from '../src/run/prepare.node.ts';
+import { madeUpBatch } from './bench/made-up.ts';
+import { RUN_FLAGS, timedRun } from './bench/training-run.ts';
 
 const TABLE = {
   ...RUN_FLAGS,
@@ -71,33 +71,16 @@ await runMain(async (argv) => {
 });
 
 /** Takes the steps that a whole run planned, without the rest of a run. Returns when each step ended. */
-async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<number[]> {
-  const { manifest, file } = await ensureArtifact(
-    graph,
-    { microBatch: config.microBatch, memory: config.memory ?? 'fast' },
-    engineGraphs(config),
-  );
+async function stepsAlone({ config, graph }: PreparedRun, plan: Plan): Promise<number[]> {
+  const { microBatch, memory = 'fast', freeze, batchSize, seed } = config;
+  const { manifest, file } = await ensureArtifact(graph, { microBatch, memory, freeze }, graphsToRun(config));
   const device = { device: config.device, threads: config.threads || availableParallelism() };
-  const parameters = new ParameterArrays(manifest);
-  parameters.initialize(config.seed);
-  const engine = createEngine({
-    manifest,
-    parameters,
-    kind: config.gr,
-    labelSmoothing: config.labelSmoothing,
+  const trainer = createHostTrainer({
+    ...{ manifest, plan: stepPlanOf(config, plan), batchSize, seed },
     load: (name) => createSession(file(name), { ...device, keepsMemory: true }),
   });
-  const trainer = createTrainer(config, plan, manifest, parameters, engine);
-  const random = new Random(0, 'sample');
-  const { channels, height, width } = manifest.image;
-  const batch = {
-    images: Float32Array.from({ length: config.batchSize * channels * height * width }, () =>
-      random.normal(),
-    ),
-    labels: Int32Array.from({ length: config.batchSize }, () => random.integer(manifest.classes)),
-    epoch: 0,
-    step: 0,
-  };
+  beginTrainer(trainer, seed);
+  const batch = madeUpBatch(graph.task.fields, batchSize);
   const ends: number[] = [];
   for (let step = 0; step < config.maxSteps; step++) {
     // A run also yields to the event loop, when it takes a batch.
@@ -105,7 +88,7 @@ async function stepsAlone({ config, graph }: Prepared, plan: Plan): Promise<numb
     await trainer.step(step, batch);
     ends.push(performance.now());
   }
-  await engine.release();
+  await trainer.release();
   return ends;
 }
 

@@ -2,7 +2,7 @@
  * `npm run bench:optimizer`: AdamW over the weights, by the plain loop and in WebAssembly, in rounds that visit both in
  * turn.
  */
-import { buildGraphs } from '../src/artifacts/build.ts';
+import { TaskGraphs } from '../src/artifacts/graphs.ts';
 import { openGraph } from '../src/artifacts/store.node.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
@@ -38,8 +38,8 @@ await runMain(async (argv) => {
     return;
   }
   for (const name of values.graphs.split(',')) {
-    const { spec } = await openGraph(name);
-    const lengths = buildGraphs(spec, 1).parameters.map(({ shape }) => sizeOf(shape));
+    const { task } = await openGraph(name);
+    const lengths = new TaskGraphs(task, { batch: 1 }).parameters.map(({ shape }) => sizeOf(shape));
     const total = lengths.reduce((sum, length) => sum + length, 0);
     const subjects = [
       { by: 'plain loop', step: subject(updateOf(adamw(), plain), lengths) },

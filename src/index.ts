@@ -4,14 +4,13 @@
  */
 export { createSession } from '#runtime';
 export {
-  type BuildOptions,
-  type BuiltGraphs,
-  buildGraph,
-  buildGraphs,
-  buildInference,
+  evaluationGraph,
   GRAPH_NAMES,
   type GraphName,
-} from './artifacts/build.ts';
+  type GraphOptions,
+  inferenceGraph,
+  TaskGraphs,
+} from './artifacts/graphs.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
 export {
   affineLayerNorm,
@@ -68,7 +67,18 @@ export type {
   ValuesOf,
 } from './fit/types.ts';
 export { loadWeights, saveWeights, type Weights } from './fit/weights.ts';
-export { inferenceModel } from './inference/inference-model.ts';
+export {
+  type ImageModel,
+  type InferenceModel,
+  imageModel,
+  inferenceModel,
+} from './inference/inference-model.ts';
+export {
+  type InitFromOptions,
+  type InitialWeights,
+  initFrom,
+  type WantedVariable,
+} from './inference/init-from.ts';
 export { type AttentionOptions, attention } from './layers/attention.ts';
 export { type DenseOptions, dense } from './layers/dense.ts';
 export { dropout, stochasticDepth } from './layers/dropout.ts';
@@ -77,10 +87,12 @@ export { type LayerNormOptions, layerNorm } from './layers/layer-norm.ts';
 export { type PositionsOptions, positions } from './layers/positions.ts';
 export { type Init, initialize, type Role, Scope, type Variable } from './layers/scope.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
-export { crossEntropy } from './losses/cross-entropy.ts';
+export { binaryCrossEntropy } from './losses/binary-cross-entropy.ts';
+export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.ts';
 export { huber, mae, mse } from './losses/regression.ts';
 export {
   accuracy,
+  binaryAccuracy,
   type ClassNames,
   type ClassScores,
   classScores,
@@ -88,8 +100,10 @@ export {
   perplexity,
   topK,
 } from './metrics/classification.ts';
-export { meanAbsoluteError, type NumberNames, r2, rootMeanSquaredError } from './metrics/regression.ts';
-export { mlp } from './models/mlp.ts';
+export { meanAbsoluteError, type NumberOptions, r2, rootMeanSquaredError } from './metrics/regression.ts';
+export { type EncoderConfig, encoder } from './models/encoder.ts';
+export { type MlpConfig, mlp } from './models/mlp.ts';
+
 export { VIT_VARIANTS, type VitConfig, vit } from './models/vit.ts';
 export type { Graph } from './onnx/graph.ts';
 export * from './onnx/ops.ts';
@@ -109,5 +123,8 @@ export { createOptimizer, type Optimizer } from './step/optimizer.ts';
 export type { Regularizer, UpdateRule } from './step/program.ts';
 export { learningRateSchedule, type Schedule } from './step/schedule.ts';
 export type { EvaluationRecord, TrainRecord } from './storage/metrics.ts';
+export { type ClassificationOptions, classification } from './tasks/classification.ts';
+export { taskOf } from './tasks/own.ts';
+export { type RegressionOptions, regression } from './tasks/regression.ts';
 export { parseSpec, type Spec } from './tasks/spec.ts';
 export type { Field, Fields, Metric, Outputs, Task, Term, Terms, Values } from './tasks/task.ts';

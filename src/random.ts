@@ -24,6 +24,8 @@ const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
 const W0 = 0x9e3779b9;
 const W1 = 0xbb67ae85;
+/** Of Philox4x32: its rounds, what a round multiplies the first and third word of the counter by, and adds to the key. */
+export const PHILOX = { rounds: 10, factors: [M0, M1], increments: [W0, W1] } as const;
 
 function mulHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
@@ -42,7 +44,7 @@ export function philox(
 ): [number, number, number, number] {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < PHILOX.rounds; round++) {
     const high0 = mulHigh(M0, c0 >>> 0);
     const low0 = Math.imul(M0, c0) >>> 0;
     const high1 = mulHigh(M1, c2 >>> 0);

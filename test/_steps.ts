@@ -1,17 +1,23 @@
-/** A few steps of training from a seed, by the engine and optimizer of node or on a device; also runs in a page. */
-import { buildGraphs } from '../src/artifacts/build.ts';
-import { describeGraphs } from '../src/artifacts/image-manifest.ts';
+/** A few steps of training from a seed, by the trainer of the host or of a device; also runs in a page. */
+
+import { gradientOf } from '../scripts/bench/gradient.ts';
 import { configFor, type TrainConfig } from '../src/config/config.ts';
+import type { Batch } from '../src/data/batch.ts';
 import { serialize } from '../src/onnx/serialize.ts';
-import { createDeviceTrainer, type DeviceTrainerOptions } from '../src/run/images/device-trainer.ts';
-import { createEngine } from '../src/run/images/engine.ts';
-import { ParameterArrays, type WeightArrays } from '../src/run/images/parameters.ts';
-import { createTrainer, planRun, type StepRecord, type TrainingBatch } from '../src/run/images/trainer.ts';
+import { createDeviceTrainer, type DeviceTrainerOptions } from '../src/run/device-trainer.ts';
+import { createEngine } from '../src/run/engine.ts';
+import { createHostTrainer } from '../src/run/host-trainer.ts';
+import { planRun, stepPlanOf } from '../src/run/plan.ts';
+import type { StepTold, Trainer } from '../src/run/trainer.ts';
+import { VariableArrays } from '../src/run/variables.ts';
 import type { Session } from '../src/runtime/session.ts';
-import type { Spec } from '../src/tasks/spec.ts';
+import { exact } from '../src/step/regularizers/exact.ts';
+import { none } from '../src/step/regularizers/none.ts';
+import type { ImageSpec } from '../src/tasks/spec.ts';
+import { imageGraphs, manifestOf } from './_networks.ts';
 
 export interface Steps {
-  readonly spec: Spec;
+  readonly spec: ImageSpec;
   readonly batch: number;
   readonly count: number;
   /** Options of the config, besides a peak learning rate of 0.01. */
@@ -19,7 +25,7 @@ export interface Steps {
 }
 
 export interface Taken {
-  readonly records: readonly StepRecord[];
+  readonly records: readonly StepTold[];
   /** `parameters`, `mu` and `nu`: an array for each parameter. */
   readonly arrays: Readonly<Record<string, readonly Float32Array[]>>;
 }
@@ -28,46 +34,57 @@ type Open = DeviceTrainerOptions['open'];
 type Load = (model: Uint8Array) => Promise<Session>;
 
 export async function stepsOnDevice(steps: Steps, open: Open): Promise<Taken> {
-  const { config, plan, manifest, parameters } = start(steps);
-  const trainer = createDeviceTrainer(config, plan, manifest, parameters, { spec: steps.spec, open });
-  const records: StepRecord[] = [];
+  const trainer = deviceTrainer(steps, open);
+  const records: StepTold[] = [];
   for (let i = 0; i < steps.count; i++) records.push(await trainer.step(i, batchOf(steps, i)));
   await trainer.pull();
   await trainer.release();
-  return taken(records, parameters, trainer.slots);
+  return taken(records, trainer);
 }
 
 export async function stepsInTrainer(steps: Steps, load: Load): Promise<Taken> {
-  const { config, plan, manifest, parameters, built } = start(steps);
-  const engine = createEngine({
-    manifest,
-    parameters,
-    kind: config.gr,
-    labelSmoothing: config.labelSmoothing,
-    load: (graph) => load(serialize(built.graphs[graph])),
+  const { config, plan, manifest, graphs } = start(steps);
+  const trainer = createHostTrainer({
+    ...{ manifest, plan, batchSize: config.batchSize, seed: config.seed },
+    load: (graph) => load(serialize(graphs.graph(graph))),
   });
-  const trainer = createTrainer(config, plan, manifest, parameters, engine);
-  const records: StepRecord[] = [];
+  begin(trainer.variables);
+  const records: StepTold[] = [];
   for (let i = 0; i < steps.count; i++) records.push(await trainer.step(i, batchOf(steps, i)));
-  await engine.release();
-  return taken(records, parameters, trainer.slots);
+  await trainer.release();
+  return taken(records, trainer);
+}
+
+/** A trainer on a device, before its first step. */
+export function deviceTrainer(steps: Steps, open: Open): Trainer {
+  const { config, plan, manifest, graphs } = start(steps);
+  const load = () => Promise.reject(new Error('test: a mean needs no graph of weights'));
+  const trainer = createDeviceTrainer({ manifest, graphs, plan, seed: config.seed, open, load });
+  begin(trainer.variables);
+  return trainer;
 }
 
 /** The gradient of the first batch, regularized with λ = 0.05 where it is `exact`. */
 export async function gradient(
-  spec: Spec,
+  spec: ImageSpec,
   batch: number,
   kind: 'none' | 'exact',
   load: Load,
 ): Promise<readonly Float32Array[]> {
   const steps = { spec, batch, count: 1, options: { gr: kind } };
-  const { manifest, parameters, built } = start(steps);
+  const { manifest, graphs } = start(steps);
+  const variables = new VariableArrays(manifest, 0);
+  begin(variables);
   const engine = createEngine({
-    ...{ manifest, parameters, kind, labelSmoothing: 0 },
-    load: (graph) => load(serialize(built.graphs[graph])),
+    ...{ manifest, variables, seed: 0 },
+    load: (graph) => load(serialize(graphs.graph(graph))),
   });
-  const regularizer = { active: kind === 'exact', lambda: 0.05, r: 0, alpha: 0 };
-  const { gradients } = await engine.gradient(batchOf(steps, 0), regularizer);
+  const isExact = kind === 'exact';
+  const take = gradientOf({
+    ...{ engine, variables, regularizer: isExact ? exact : none, whole: isExact },
+    strengths: { lambda: 0.05 },
+  });
+  const { gradients } = await take(batchOf(steps, 0));
   await engine.release();
   return gradients;
 }
@@ -75,36 +92,29 @@ export async function gradient(
 /** What a run has before its first step. */
 export function start({ spec, batch, options }: Steps) {
   const config: TrainConfig = configFor({ batchSize: batch, epochs: 2, learningRate: 0.01, ...options });
-  const built = buildGraphs(spec, batch);
-  const manifest = describeGraphs('steps', spec, built, batch, '');
-  const parameters = new ParameterArrays(manifest);
-  parameters.initialize(3);
+  const graphs = imageGraphs(spec, batch, config.memory ? { memory: config.memory } : {});
+  return { config, plan: stepPlanOf(config, planRun(config, 10)), graphs, manifest: manifestOf(graphs) };
+}
+
+function begin(variables: VariableArrays): void {
+  variables.initialize(3);
   // A head of zeros would pass no gradient on to the layers before it.
-  const head = manifest.parameters.findIndex(({ path }) => path === 'head/kernel');
-  const kernel = parameters.values.views[head];
-  kernel?.set(kernel.map((_, i) => 0.2 * Math.sin(i)));
-  return { config, plan: planRun(config, 10), built, manifest, parameters };
+  const kernel = variables.array('head/kernel');
+  kernel.set(kernel.map((_, i) => 0.2 * Math.sin(i)));
 }
 
-export function batchOf({ spec, batch }: Pick<Steps, 'spec' | 'batch'>, step: number): TrainingBatch {
+export function batchOf({ spec, batch }: Pick<Steps, 'spec' | 'batch'>, step: number): Batch {
   const { channels, height, width } = spec.image;
-  return {
-    epoch: 0,
-    step,
-    images: Float32Array.from({ length: batch * channels * height * width }, (_, i) =>
-      Math.sin(0.37 * i + step),
-    ),
-    labels: Int32Array.from({ length: batch }, (_, i) => (3 * i + step) % spec.classes),
-  };
+  const images = Float32Array.from({ length: batch * channels * height * width }, (_, i) =>
+    Math.sin(0.37 * i + step),
+  );
+  const labels = Int32Array.from({ length: batch }, (_, i) => (3 * i + step) % spec.classes);
+  const indices = Uint32Array.from({ length: batch }, (_, i) => i);
+  return { epoch: 0, step, examples: batch, indices, fields: { images, labels } };
 }
 
-function taken(
-  records: readonly StepRecord[],
-  { values }: ParameterArrays,
-  slots: Readonly<Record<string, WeightArrays>>,
-): Taken {
-  const arrays = Object.entries({ parameters: values, ...slots });
-  return { records, arrays: Object.fromEntries(arrays.map(([name, { views }]) => [name, views])) };
+function taken(records: readonly StepTold[], { variables, slots }: Trainer): Taken {
+  return { records, arrays: { parameters: variables.theta, ...slots } };
 }
 
 /** The l2 norm. */

@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { createSession } from '#runtime';
-import { buildGraph, buildGraphs } from '../src/artifacts/build.ts';
+import { type GraphName, type GraphOptions, TaskGraphs } from '../src/artifacts/graphs.ts';
 import { openLoader } from '../src/data/loader.node.ts';
+import { DATASET_NAMES } from '../src/data/names.ts';
 import { openDataset } from '../src/data/open.node.ts';
 import { UserError } from '../src/errors.ts';
 import { initialize, Scope } from '../src/layers/scope.ts';
@@ -19,32 +20,32 @@ import { grSchedule } from '../src/step/gr-warmup.ts';
 import { createOptimizer } from '../src/step/optimizer.ts';
 import { learningRateSchedule } from '../src/step/schedule.ts';
 import { saveCheckpoint } from '../src/storage/checkpoint-folder.node.ts';
-import { parseSpec } from '../src/tasks/spec.ts';
+import { taskOf } from '../src/tasks/own.ts';
+import { imageSpec } from './_networks.ts';
 import { checkpointAt } from './storage/_checkpoint.ts';
 import { temporaryFolder } from './storage/_records.ts';
 
 const [x, weight] = [input('x', [2]), input('layer/kernel', [2])];
 const y = mul(x, exp(weight));
 const graph = { name: 'tiny', inputs: [x, weight], outputs: { y } };
-const spec = parseSpec(
-  {
-    dataset: 'mnist',
-    image: { channels: 1, height: 4, width: 4 },
-    classes: 3,
-    model: { kind: 'mlp', hidden: [5] },
-    microBatch: 4,
-  },
-  'spec',
-);
+const spec = imageSpec({
+  dataset: 'mnist',
+  image: { channels: 1, height: 4, width: 4 },
+  classes: 3,
+  model: { kind: 'mlp', hidden: [5] },
+  microBatch: 4,
+});
+const graphsOf = (options: GraphOptions) => new TaskGraphs(taskOf(spec), options);
+const graphOf = (name: GraphName) => graphsOf({ batch: 4 }).graph(name);
 const images = input('images', [2, 1, 8, 8]);
 const sgd = createOptimizer({ optimizer: 'sgd' });
 const two = () => new Float32Array(2);
 const update = () => ({ param: two(), grad: two(), slots: [two()], learningRate: 0.1, count: 1 });
 const rate = { kind: 'step', peak: 1, warmupSteps: 1, totalSteps: 10, stepSize: 2, gamma: 0.5 };
-const data = { dataset: 'mnist', channels: 1, height: 28, width: 28, classes: 10 };
+const data = { dataset: 'mnist', classes: 10 };
 const loader = {
   ...{ source: data, split: 'test', batchSize: 4, seed: 0, shuffle: true, dropLast: true },
-  augmentation: { pad: 0, flip: false },
+  augment: false,
 };
 
 /** By the message: the function, and its arguments. `Reflect.apply` takes any. */
@@ -159,7 +160,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     grSchedule,
     { kind: 'exact', lambda: 0.1, warmupSteps: 0 },
   ],
-  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, got "dropout"': [
+  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, got "dropout"': [
     (seed: number, stream: 'init') => new Random(seed, stream),
     0,
     'dropout',
@@ -185,8 +186,16 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     serialize,
     { ...graph, inputs: [x] },
   ],
-  'build: batch: expected an integer ≥ 1, got undefined': [buildGraphs, spec],
-  'build: name: expected one of loss-grad, gr-exact, hvp, infer, got "loss"': [buildGraph, spec, 4, 'loss'],
+  'graphs: batch: expected an integer ≥ 1, got undefined': [graphsOf, {}],
+  'graphs: memory: expected one of fast, lean, remat, got "slow"': [graphsOf, { batch: 4, memory: 'slow' }],
+  'graphs: target: expected one of cpu, webgpu, got "gpu"; did you mean cpu?': [
+    graphsOf,
+    { batch: 4, target: 'gpu' },
+  ],
+  'graphs: name: expected one of loss-grad, gr-exact, hvp, evaluate, weights, infer, got "loss"': [
+    graphOf,
+    'loss',
+  ],
   'openLoader: batchSize: expected an integer ≥ 1, got undefined': [
     openLoader,
     { ...loader, batchSize: undefined },
@@ -200,18 +209,13 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     openLoader,
     { ...loader, shuffle: undefined },
   ],
-  'openLoader: augmentation.pad: expected an integer ≥ 0, got undefined': [
+  'openLoader: augment: expected true or false, got undefined': [
     openLoader,
-    { ...loader, augmentation: undefined },
+    { ...loader, augment: undefined },
   ],
-  'dataset: expected one of mnist, cifar10, cifar100, image-folder, got "cifar"; did you mean cifar10?': [
-    openDataset,
-    { ...data, dataset: 'cifar' },
-  ],
-  'dataset mnist: classes: expected an integer ≥ 1, got undefined': [
-    openDataset,
-    { ...data, classes: undefined },
-  ],
+  [`dataset: expected one of ${DATASET_NAMES.join(', ')}, or the path of a module such as ./my-data.js, got "cifar"; did you mean cifar10?`]:
+    [openDataset, { ...data, dataset: 'cifar' }],
+  'dataset mnist: classes: expected an integer ≥ 1, got 0': [openDataset, { ...data, classes: 0 }],
 };
 
 for (const [message, [call, ...args]] of Object.entries(WRONG)) {

@@ -1,6 +1,6 @@
 /** The flags of `npm run bench`. */
 import { availableParallelism } from 'node:os';
-import { MEMORY_LEVELS } from '../../src/artifacts/build.ts';
+import { MEMORY_LEVELS } from '../../src/artifacts/graphs.ts';
 import { COMMON_FLAGS } from '../../src/cli/flags.ts';
 import { choice, integer, type OptionTable, suggestion, text, toggle } from '../../src/config/options.ts';
 import { UserError } from '../../src/errors.ts';

@@ -3,15 +3,18 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import type { BuildOptions, GraphName } from '../../src/artifacts/build.ts';
-import type { Spec } from '../../src/tasks/spec.ts';
+import type { GraphName, GraphOptions } from '../../src/artifacts/graphs.ts';
+import type { ImageSpec } from '../../src/tasks/spec.ts';
+
+/** How graphs are written, besides what a network says. */
+export type GraphChoice = Pick<GraphOptions, 'memory' | 'without'>;
 
 export interface GenerateRequest {
-  readonly spec: Spec;
+  readonly spec: ImageSpec;
   readonly batch: number;
   /** `loss`: the loss and its forward pass alone, as ONNX Runtime training wants it. */
   readonly name: GraphName | 'loss';
-  readonly options: BuildOptions;
+  readonly options: GraphChoice;
   readonly file: string;
   /** Whether to write the graph again, to time it once the code is compiled. */
   readonly repeat: boolean;

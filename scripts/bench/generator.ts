@@ -4,10 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { buildGraph } from '../../src/artifacts/build.ts';
+import { TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { median } from '../../src/median.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
-import { parseSpec } from '../../src/tasks/spec.ts';
+import { taskOf } from '../../src/tasks/own.ts';
+import { expectImageSpec, parseSpec } from '../../src/tasks/spec.ts';
 import type { GenerateRequest } from './generate.ts';
 import { lossGraph } from './network.ts';
 
@@ -16,12 +17,13 @@ const WARM_RUNS = 3;
 const WARM_MS = 6000;
 
 const request: GenerateRequest = JSON.parse(process.argv[2] ?? '{}');
-const spec = parseSpec(request.spec, 'benchmark');
+const spec = expectImageSpec(parseSpec(request.spec, 'benchmark'), 'benchmark');
+const { batch, name, options } = request;
 const generate = (): Uint8Array =>
   serialize(
-    request.name === 'loss'
-      ? lossGraph(spec, request.batch)
-      : buildGraph(spec, request.batch, request.name, request.options),
+    name === 'loss'
+      ? lossGraph(spec, batch)
+      : new TaskGraphs(taskOf(spec), { batch, target: spec.target, ...options }).graph(name),
   );
 const times: number[] = [];
 const start = performance.now();

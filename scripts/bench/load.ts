@@ -1,13 +1,17 @@
 /** ortgrad's side of a piece of work, in a process of its own or in a page. Also for browsers. */
-import type { GraphName } from '../../src/artifacts/build.ts';
+import type { GraphName } from '../../src/artifacts/graphs.ts';
 import { parseConfig } from '../../src/config/config.ts';
-import { infer } from '../../src/run/evaluate.ts';
-import { createEngine, type Engine, type GradientResult } from '../../src/run/images/engine.ts';
-import { ParameterArrays } from '../../src/run/images/parameters.ts';
-import { createTrainer } from '../../src/run/images/trainer.ts';
+import type { Batch } from '../../src/data/batch.ts';
+import { createEngine, fieldFeeds, floatsOf, runOn } from '../../src/run/engine.ts';
+import { createHostTrainer } from '../../src/run/host-trainer.ts';
+import { planRun, stepPlanOf } from '../../src/run/plan.ts';
+import { VariableArrays } from '../../src/run/variables.ts';
 import type { Session, SessionOptions } from '../../src/runtime/session.ts';
-import type { GrState } from '../../src/step/gr-warmup.ts';
+import { exact } from '../../src/step/regularizers/exact.ts';
+import { finiteDifference } from '../../src/step/regularizers/finite-difference.ts';
+import { none } from '../../src/step/regularizers/none.ts';
 import type { NamedTensor } from '../../src/storage/safetensors.ts';
+import { type GradientResult, gradientOf, scratchOf } from './gradient.ts';
 import type { Job } from './protocol.ts';
 
 /** The content of the job's two files. */
@@ -38,114 +42,173 @@ export interface Loaded {
   readonly threads: number;
 }
 
-const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
-
-export async function load(job: Job, tensors: Tensors, { createSession, threads }: Host): Promise<Loaded> {
-  const { manifest, work, lambda, r, alpha } = job;
-  const parameters = new ParameterArrays(manifest);
-  parameters.restore(parameters.values, tensors.weights, job.weights);
-  const inputs = new Map(tensors.inputs.map(({ name, data }) => [name, data]));
-  const [images, labels] = [inputs.get('images'), inputs.get('labels')];
-  if (!(images instanceof Float32Array) || !(labels instanceof Int32Array))
-    throw new Error(`internal: ${job.inputs} holds no images and labels`);
-  const batch = { images, labels };
-  const options: SessionOptions = {
-    device: 'cpu',
-    threads: job.threads,
-    keepsMemory: manifest.memory === 'fast', // as a training run does
-    ...(job.profile === undefined ? {} : { profile: job.profile }),
+export async function load(job: Job, tensors: Tensors, host: Host): Promise<Loaded> {
+  const batch = batchOf(job, tensors);
+  const sessions = new Sessions(job, host);
+  const common = {
+    create: () => sessions.create(mainGraph(job)),
+    release: () => sessions.release(),
+    firstCreate: () => sessions.first,
+    threads: host.threads,
   };
-  let first = Number.NaN;
-  const create = async (graph: GraphName): Promise<Session> => {
-    const file = job.files[graph];
-    if (file === undefined) throw new Error(`internal: graph ${graph} was not generated for ${work}`);
-    const start = performance.now();
-    const session = await createSession(file, options);
-    if (Number.isNaN(first)) first = performance.now() - start;
-    return session;
-  };
-  const kind = work === 'fd' || work === 'exact' ? work : 'none';
-  const engine = createEngine({
-    manifest,
-    parameters,
-    kind,
-    labelSmoothing: job.labelSmoothing,
-    load: create,
-  });
-  const regularizer = kind === 'none' ? OFF : { active: true, lambda, r, alpha };
-  const common = { firstCreate: () => first, threads };
-  const gradient = async () => gradientTensors(await engine.gradient(batch, regularizer), parameters);
-  if (work === 'forward') {
-    let session: Session | undefined;
-    const forward = async () => {
-      session ??= await create('infer');
-      return infer(session, manifest, parameters.feeds, images);
-    };
-    return {
-      ...common,
-      run: async () => {
-        await forward();
-        return {};
-      },
-      results: async () => [{ name: 'logits', shape: [job.batch, manifest.classes], data: await forward() }],
-      create: () => create('infer'),
-      release: async () => session?.release(),
-    };
-  }
-  const main = () => create(work === 'exact' && job.batch === manifest.microBatch ? 'gr-exact' : 'loss-grad');
-  const rest = { ...common, results: gradient, create: main, release: () => engine.release() };
-  if (work === 'train-step') return { ...rest, run: trainStep(job, parameters, engine, batch) };
+  if (job.work === 'forward') return { ...common, ...forwardWork(job, tensors, batch, sessions) };
+  if (job.work === 'train-step') return { ...common, ...stepWork(job, tensors, batch, sessions) };
+  const take = gradientWork(job, restored(job, tensors), batch, sessions);
   return {
-    ...rest,
+    ...common,
     run: async () => {
-      await engine.gradient(batch, regularizer);
+      await take();
       return {};
     },
+    results: async () => gradientTensors(await take(), job),
+  };
+}
+
+/** The graph whose session takes the longest to make. */
+function mainGraph({ work, batch, manifest }: Job): GraphName {
+  if (work === 'forward') return 'infer';
+  return work === 'exact' && batch === manifest.microBatch ? 'gr-exact' : 'loss-grad';
+}
+
+/** The sessions of a job, each of them one. */
+class Sessions {
+  /** Milliseconds of creating the first. */
+  first = Number.NaN;
+  /** Milliseconds that all have run. */
+  ran = 0;
+  readonly #job: Job;
+  readonly #host: Host;
+  readonly #open = new Map<GraphName, Promise<Session>>();
+
+  constructor(job: Job, host: Host) {
+    this.#job = job;
+    this.#host = host;
+  }
+
+  async create(graph: GraphName): Promise<Session> {
+    const { files, work, threads, manifest, profile } = this.#job;
+    const file = files[graph];
+    if (file === undefined) throw new Error(`internal: graph ${graph} was not generated for ${work}`);
+    const start = performance.now();
+    const session = await this.#host.createSession(file, {
+      device: 'cpu',
+      threads,
+      keepsMemory: manifest.memory === 'fast', // as a training run does
+      ...(profile === undefined ? {} : { profile }),
+    });
+    if (Number.isNaN(this.first)) this.first = performance.now() - start;
+    return session;
+  }
+
+  /** The session of a graph, which is released with the others. */
+  async shared(graph: GraphName): Promise<Session> {
+    const opened = this.#open.get(graph) ?? this.create(graph);
+    this.#open.set(graph, opened);
+    const session = await opened;
+    return {
+      ...session,
+      run: async (feeds, fetches) => {
+        const start = performance.now();
+        const out = await session.run(feeds, fetches);
+        this.ran += performance.now() - start;
+        return out;
+      },
+      release: async () => {},
+    };
+  }
+
+  async release(): Promise<void> {
+    for (const session of this.#open.values()) await (await session).release();
+    this.#open.clear();
+  }
+}
+
+function batchOf(job: Job, { inputs }: Tensors): Batch {
+  const arrays = new Map(inputs.map(({ name, data }) => [name, data]));
+  const [images, labels] = [arrays.get('images'), arrays.get('labels')];
+  if (!(images instanceof Float32Array) || !(labels instanceof Int32Array))
+    throw new Error(`internal: ${job.inputs} holds no images and labels`);
+  const indices = new Uint32Array(job.batch);
+  return { fields: { images, labels }, examples: job.batch, indices, epoch: 0, step: 0 };
+}
+
+const REGULARIZERS = { gradient: none, 'train-step': none, forward: none, fd: finiteDifference, exact };
+
+function restored(job: Job, { weights }: Tensors): VariableArrays {
+  const variables = new VariableArrays(job.manifest, scratchOf(REGULARIZERS[job.work]));
+  variables.restoreVariables(['trainable'], weights, job.weights);
+  return variables;
+}
+
+function gradientWork(
+  job: Job,
+  variables: VariableArrays,
+  batch: Batch,
+  sessions: Sessions,
+): () => Promise<GradientResult> {
+  const { manifest, work, lambda, r, alpha, labelSmoothing } = job;
+  const load = (graph: GraphName) => sessions.shared(graph);
+  const take = gradientOf({
+    engine: createEngine({ manifest, variables, seed: 0, load }),
+    variables,
+    regularizer: REGULARIZERS[work],
+    strengths: { lambda, r, alpha },
+    whole: mainGraph(job) === 'gr-exact',
+    scalars: { labelSmoothing },
+  });
+  return () => take(batch);
+}
+
+function forwardWork(
+  job: Job,
+  tensors: Tensors,
+  { fields, examples }: Batch,
+  sessions: Sessions,
+): Pick<Loaded, 'run' | 'results'> {
+  const { feeds } = restored(job, tensors);
+  const forward = async (): Promise<Float32Array> => {
+    const session = await sessions.shared('infer');
+    const out = await runOn(session, { ...feeds, ...fieldFeeds(job.manifest, fields, examples) });
+    return floatsOf(out, 'logits');
+  };
+  return {
+    run: async () => {
+      await forward();
+      return {};
+    },
+    results: async () => [{ name: 'logits', shape: [job.batch, job.classes], data: await forward() }],
   };
 }
 
 /** A step of the trainer itself, with AdamW. Its learning rate is so small that the weights stay as they are. */
-function trainStep(
+function stepWork(
   job: Job,
-  parameters: ParameterArrays,
-  engine: Engine,
-  batch: { readonly images: Float32Array; readonly labels: Int32Array },
-): () => Promise<{ readonly update: number }> {
-  let gradientMs = 0;
-  const timed: Engine = {
-    ...engine,
-    async gradient(images, regularizer) {
-      const start = performance.now();
-      const result = await engine.gradient(images, regularizer);
-      gradientMs = performance.now() - start;
-      return result;
-    },
-  };
+  { weights }: Tensors,
+  batch: Batch,
+  sessions: Sessions,
+): Pick<Loaded, 'run' | 'results'> {
+  const { manifest, batch: batchSize } = job;
   const config = parseConfig({ optimizer: 'adamw', weightDecay: 0.3, clip: 5, gr: 'none' }, 'benchmark');
-  const plan = {
-    stepsPerEpoch: 1,
-    totalSteps: 1,
-    warmupSteps: 0,
-    learningRate: () => 1e-9,
-    regularizer: () => OFF,
-  };
-  const trainer = createTrainer(config, plan, job.manifest, parameters, timed);
+  const plan = { ...stepPlanOf(config, planRun(config, 1)), learningRate: () => 1e-9 };
+  const load = (graph: GraphName) => sessions.shared(graph);
+  const trainer = createHostTrainer({ manifest, plan, batchSize, seed: 0, load });
+  trainer.variables.restoreVariables(['trainable'], weights, job.weights);
   let step = 0;
-  return async () => {
-    const start = performance.now();
-    await trainer.step(step++, { ...batch, epoch: 0, step: 0 });
-    return { update: performance.now() - start - gradientMs };
+  return {
+    run: async () => {
+      const [start, ran] = [performance.now(), sessions.ran];
+      await trainer.step(step++, batch);
+      return { update: performance.now() - start - (sessions.ran - ran) };
+    },
+    results: async () => gradientTensors(await gradientWork(job, trainer.variables, batch, sessions)(), job),
   };
 }
 
-function gradientTensors(
-  { loss, gradNorm, gradients }: GradientResult,
-  { parameters }: ParameterArrays,
-): NamedTensor[] {
+function gradientTensors({ loss, gradNorm, gradients }: GradientResult, { manifest }: Job): NamedTensor[] {
   return [
     { name: 'loss', shape: [], data: Float32Array.of(loss) },
     { name: 'grad_norm', shape: [], data: Float32Array.of(gradNorm) },
-    ...parameters.map(({ path, shape }, i) => ({
+    ...manifest.variables.map(({ path, shape }, i) => ({
       name: `grad/${path}`,
       shape,
       data: gradients[i] ?? new Float32Array(),

@@ -1,7 +1,8 @@
 /** One real training run in a process of its own, from a JSON config. Prints the estimate and the memory it took. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configFor } from '../../src/config/config.ts';
-import { prepareRun, trainRun } from '../../src/run/run.node.ts';
+import { prepareRun } from '../../src/run/prepare.node.ts';
+import { trainRun } from '../../src/run/run.node.ts';
 
 const [options = '{}', folder = ''] = process.argv.slice(2);
 const stages: Record<string, number> = {};

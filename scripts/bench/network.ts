@@ -1,12 +1,12 @@
 /** What every subject needs of a spec: sizes, weights, images, and the cost of a forward pass. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Variant } from '../../src/artifacts/build.ts';
-import type { Manifest } from '../../src/artifacts/image-manifest.ts';
+import { type MemoryVariant, TaskGraphs } from '../../src/artifacts/graphs.ts';
+import { describeTask, type Manifest } from '../../src/artifacts/manifest.ts';
+import { decays } from '../../src/artifacts/roles.ts';
 import { openGraph } from '../../src/artifacts/store.node.ts';
 import { UserError } from '../../src/errors.ts';
-import { initialize, Scope, type Variable } from '../../src/layers/scope.ts';
-import { decayMask } from '../../src/layers/weight-decay.ts';
+import { initialize, Scope } from '../../src/layers/scope.ts';
 import { crossEntropy } from '../../src/losses/cross-entropy.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { VIT_VARIANTS } from '../../src/models/vit.ts';
@@ -17,20 +17,21 @@ import { finish, PASS_NAMES } from '../../src/passes/finish.ts';
 import { matmulFlops } from '../../src/passes/flops.ts';
 import { Random } from '../../src/random.ts';
 import { encodeSafetensors } from '../../src/storage/safetensors.ts';
-import type { Spec } from '../../src/tasks/spec.ts';
+import { taskOf } from '../../src/tasks/own.ts';
+import { expectImageSpec, type ImageSpec } from '../../src/tasks/spec.ts';
 import type { Job } from './protocol.ts';
 
-type VitModel = Extract<Spec['model'], { readonly kind: 'vit' }>;
+type VitModel = Extract<ImageSpec['model'], { readonly kind: 'vit' }>;
 
 export interface Network {
   /** Name and batch, for titles and the names of files. */
   readonly label: string;
-  readonly spec: Spec & { readonly model: VitModel };
+  readonly spec: ImageSpec & { readonly model: VitModel };
   readonly batch: number;
 }
 
 export async function openNetwork(name: string, batch: number | undefined): Promise<Network> {
-  const { spec } = await openGraph(name);
+  const spec = expectImageSpec((await openGraph(name)).spec, `--graphs ${name}`);
   const { model } = spec;
   if (model.kind !== 'vit')
     throw new UserError(`--graphs ${name}: expected a Vision Transformer, got the model ${model.kind}`);
@@ -50,7 +51,7 @@ export function sizesOf({ variant, width, layers, heads, mlpRatio }: VitModel) {
 }
 
 /** The model before any pass. Rates count all of its work, so that a pass which leaves work out does not lower it. */
-function forward({ image, classes, model }: Spec, batch: number) {
+function forward({ image, classes, model }: ImageSpec, batch: number) {
   const scope = new Scope();
   const images = input('images', [batch, image.channels, image.height, image.width]);
   const [logits] = inlineCalls([buildModel(scope, images, classes, model)]);
@@ -59,13 +60,13 @@ function forward({ image, classes, model }: Spec, batch: number) {
 }
 
 /** Floating-point operations of the forward pass's matrix products. */
-export function forwardFlops(spec: Spec, batch: number): number {
+export function forwardFlops(spec: ImageSpec, batch: number): number {
   const { logits } = forward(spec, batch);
   return matmulFlops({ name: 'forward', inputs: [], outputs: { logits } });
 }
 
 /** The loss as standard ONNX, for others to differentiate. */
-export function lossGraph(spec: Spec, batch: number): Graph {
+export function lossGraph(spec: ImageSpec, batch: number): Graph {
   const { images, logits, parameters } = forward(spec, batch);
   const [labels, smoothing] = [input('labels', [batch], 'int32'), input('label_smoothing', [])];
   const outputs = { loss: reduceMean(crossEntropy(logits, labels, { smoothing })) };
@@ -83,7 +84,7 @@ export type Inputs = Pick<
 /** Weights and images for all sides, drawn from a seed. The head is not zero, so that no gradient is zero. */
 export function writeInputs(
   { spec, batch }: Network,
-  { microBatch, memory }: Variant,
+  { microBatch, memory }: MemoryVariant,
   folder: string,
 ): Inputs {
   const { image, classes, model } = spec;
@@ -113,7 +114,9 @@ export function writeInputs(
   );
   return {
     ...files,
-    manifest: manifestOf(spec, { microBatch, memory }, parameters),
+    manifest: describeForBench(
+      new TaskGraphs(taskOf(spec), { batch: microBatch, memory, target: spec.target }),
+    ),
     model: { patch: model.patch, ...sizesOf(model), pool: model.pool, activation: model.activation },
     image,
     classes,
@@ -122,28 +125,10 @@ export function writeInputs(
   };
 }
 
-/** The part of a manifest that a trainer reads. The job names the files. */
-function manifestOf(
-  { dataset, image, classes }: Spec,
-  variant: Variant,
-  parameters: readonly Variable[],
-): Manifest {
-  const decay = decayMask(parameters.map(({ path: name }) => name));
-  const none = { file: '', inputs: [], outputs: [] };
-  return {
-    format: 1,
-    name: 'benchmark',
-    hash: '',
-    ...variant,
-    dataset,
-    image,
-    classes,
-    parameters: parameters.map(({ path: name, shape, init }, i) => ({
-      path: name,
-      shape: [...shape],
-      init,
-      decay: decay[i] ?? false,
-    })),
-    graphs: { 'loss-grad': none, 'gr-exact': none, hvp: none, infer: none },
-  };
+/** A manifest with the rates of a training run. The job names the files of its graphs. */
+export function describeForBench(graphs: TaskGraphs): Manifest {
+  return describeTask(graphs.task, graphs, {
+    ...{ name: 'benchmark', hash: '' },
+    rates: (variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 }),
+  });
 }

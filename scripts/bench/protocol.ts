@@ -4,8 +4,8 @@
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type { GraphName } from '../../src/artifacts/build.ts';
-import type { Manifest } from '../../src/artifacts/image-manifest.ts';
+import type { GraphName } from '../../src/artifacts/graphs.ts';
+import type { Manifest } from '../../src/artifacts/manifest.ts';
 
 export const WORK = ['forward', 'gradient', 'train-step', 'fd', 'exact'] as const;
 export type Work = (typeof WORK)[number];

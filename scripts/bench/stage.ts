@@ -2,8 +2,8 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { BuildOptions, GraphName } from '../../src/artifacts/build.ts';
-import { type Generated, generate } from './generate.ts';
+import type { GraphName } from '../../src/artifacts/graphs.ts';
+import { type Generated, type GraphChoice, generate } from './generate.ts';
 import { forwardFlops, type Inputs, type Network, writeInputs } from './network.ts';
 import type { Peer } from './peers.ts';
 import { type Job, type Runtime, type Subject, startSubject, type Work } from './protocol.ts';
@@ -14,7 +14,7 @@ export interface Settings {
   readonly threads: number;
   readonly runtime: Runtime;
   /** How our graphs are built. */
-  readonly options: BuildOptions;
+  readonly options: GraphChoice;
   /** How many images one run of our graphs holds, if fewer than the batch. */
   readonly microBatch: number | undefined;
   readonly peers: readonly Peer[];
@@ -41,8 +41,8 @@ export interface Stage {
   /** Nominal floating-point operations of a kind of work. */
   readonly flops: (work: Work) => number;
   /** Writes one of our graphs. The same options give the file that was written before. */
-  readonly graph: (name: GraphName | 'loss', options?: BuildOptions) => Generated;
-  readonly job: (work: Work, more?: Partial<Pick<Job, 'profile'>>, options?: BuildOptions) => Job;
+  readonly graph: (name: GraphName | 'loss', options?: GraphChoice) => Generated;
+  readonly job: (work: Work, more?: Partial<Pick<Job, 'profile'>>, options?: GraphChoice) => Job;
   readonly folder: string;
 }
 
@@ -57,7 +57,7 @@ export function setStage(network: Network, settings: Settings): Stage {
   );
   const forward = forwardFlops(network.spec, network.batch);
   const written = new Map<string, Generated>();
-  const graph = (name: GraphName | 'loss', options: BuildOptions = settings.options): Generated => {
+  const graph = (name: GraphName | 'loss', options: GraphChoice = settings.options): Generated => {
     const key = [name, options.memory ?? 'fast', ...(options.without ?? [])].join('-without-');
     settings.progress(`writing graph ${key}`);
     const found =
@@ -88,7 +88,7 @@ export function setStage(network: Network, settings: Settings): Stage {
       threads: settings.threads,
       runtime: settings.runtime,
       files: Object.fromEntries(
-        graphsOf(work, inputs.batch === inputs.manifest.microBatch).map((name) => [
+        graphsFor(work, inputs.batch === inputs.manifest.microBatch).map((name) => [
           name,
           graph(name, options).file,
         ]),
@@ -99,7 +99,7 @@ export function setStage(network: Network, settings: Settings): Stage {
   };
 }
 
-function graphsOf(work: Work, inOneRun: boolean): GraphName[] {
+function graphsFor(work: Work, inOneRun: boolean): GraphName[] {
   if (work === 'forward') return ['infer'];
   if (work === 'exact') return inOneRun ? ['gr-exact'] : ['loss-grad', 'hvp'];
   return ['loss-grad'];

@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { integer, type OptionTable, text } from '../../src/config/options.ts';
-import type { Plan } from '../../src/run/images/trainer.ts';
-import { type prepareRun, trainRun } from '../../src/run/run.node.ts';
+import type { Plan } from '../../src/run/plan.ts';
+import type { PreparedRun } from '../../src/run/prepare.node.ts';
+import { trainRun } from '../../src/run/run.node.ts';
 
 /** What to train. */
 export const RUN_FLAGS = {
@@ -24,21 +25,15 @@ export const RUN_FLAGS = {
   batch: integer({ min: 1 }, { group: 'Benchmark', help: 'Images a step.', default: 64 }),
 } as const satisfies OptionTable;
 
-export type Prepared = Awaited<ReturnType<typeof prepareRun>>;
-
 /** Trains in a folder that is removed afterwards. Returns when each step ended, and the plan of the run. */
 export async function timedRun(
-  prepared: Prepared,
+  prepared: PreparedRun,
 ): Promise<{ readonly ends: readonly number[]; readonly plan: Plan }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'ortgrad-run-'));
   const ends: number[] = [];
   try {
     const { plan } = await trainRun(folder, prepared, {
-      note() {},
-      started() {},
       step: () => ends.push(performance.now()),
-      evaluated() {},
-      shouldStop: () => false,
     });
     return { ends, plan };
   } finally {

@@ -2,6 +2,7 @@
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { imageInfo } from '../../src/data/images.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { stratifiedSubset } from '../../src/data/subset.ts';
 import { webFiles } from '../../src/runtime/web-files.node.ts';
@@ -37,13 +38,13 @@ async function chartStyle(): Promise<string> {
 }
 
 async function digits(): Promise<Uint8Array> {
-  const image = { channels: 1, height: 28, width: 28 };
-  const dataset = await openDataset({ dataset: 'mnist', ...image, classes: 10 });
+  const dataset = await openDataset({ dataset: 'mnist' });
   const train = stratifiedSubset(dataset.train, FRACTION);
   const test = stratifiedSubset(dataset.test, FRACTION);
-  const classSizes = dataset.classes.map(
-    (_, k) => dataset.train.labels.filter((label) => label === k).length,
+  const info = imageInfo(dataset);
+  const classSizes = info.classes.map(
+    (_, k) => dataset.train.strata?.filter((label) => label === k).length ?? 0,
   );
   const found = `${train.length} training and ${test.length} test images of MNIST, which came with a page`;
-  return packDataset({ ...dataset, found, train, test, fraction: FRACTION, classSizes });
+  return packDataset({ ...info, found, train, test, fraction: FRACTION, classSizes });
 }

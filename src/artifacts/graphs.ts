@@ -17,19 +17,23 @@
  */
 import { grad, hvp } from '../autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../autodiff/gradient-norm.ts';
+import { UserError } from '../errors.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 import type { Role, Variable } from '../layers/scope.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
 import { add, concat, div, identity, input, mul, reshape, slice } from '../onnx/ops.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { type Dim, isOp, type Value } from '../onnx/value.ts';
-import { finish, type PassName, prepare, type Target } from '../passes/finish.ts';
+import { finish, type PassName, prepare, TARGETS, type Target } from '../passes/finish.ts';
 import { FlatLayout } from '../step/flat.ts';
 import { graphStep } from '../step/graph.ts';
 import { type Program, usesHessian } from '../step/program.ts';
 import type { Task, Values } from '../tasks/task.ts';
 import { type TracedTask, tracePrediction, traceTask } from '../tasks/trace.ts';
 
+/** The graphs of a task; their inputs and outputs are in the table above. */
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'evaluate', 'weights', 'infer'] as const;
+/** One of `GRAPH_NAMES`. */
 export type GraphName = (typeof GRAPH_NAMES)[number];
 
 /**
@@ -43,6 +47,13 @@ export type GraphName = (typeof GRAPH_NAMES)[number];
 export const MEMORY_LEVELS = ['fast', 'lean', 'remat'] as const;
 export type MemoryLevel = (typeof MEMORY_LEVELS)[number];
 
+/** What a run chooses to fit into memory. */
+export interface MemoryVariant {
+  /** Examples that one run of a training graph holds. */
+  readonly microBatch: number;
+  readonly memory: MemoryLevel;
+}
+
 /** The fewest rows that a slice's matrix products should have: products of fewer are slower. */
 const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly exact: number }>> = {
   fast: { gradient: 1000, exact: Number.POSITIVE_INFINITY },
@@ -51,6 +62,7 @@ const ROWS: Readonly<Record<MemoryLevel, { readonly gradient: number; readonly e
 };
 const MOST_SLICES = 4;
 
+/** How the graphs of a task are written. */
 export interface GraphOptions {
   /** Examples that one run of a training graph holds. */
   readonly batch: number;
@@ -76,7 +88,7 @@ export class TaskGraphs {
   /** One training pass over a batch: what its graphs take and give. */
   readonly pass: TracedTask;
   readonly parameters: readonly Variable[];
-  readonly #task: Task;
+  readonly task: Task;
   readonly #options: GraphOptions;
   readonly #without: readonly PassName[];
   /** The most rows that a product of the forward pass has. */
@@ -85,13 +97,16 @@ export class TaskGraphs {
   readonly #weights: Values;
   readonly #written = new Map<GraphName, Graph>();
 
-  /** Throws an Error that names what in the task is not right. */
+  /** Throws UserError that names what in the task, or which option, is not right. */
   constructor(task: Task, options: GraphOptions) {
     const { batch, memory = 'fast', target = 'cpu', roles, without = [] } = options;
+    expectNumber('graphs: batch', batch, { min: 1, isInteger: true });
+    expectOneOf('graphs: memory', memory, MEMORY_LEVELS);
+    expectOneOf('graphs: target', target, TARGETS);
     this.memory = memory;
     this.batch = batch;
     this.target = target;
-    this.#task = task;
+    this.task = task;
     this.#options = options;
     this.#without = without;
     this.pass = traceTask(task, { batch, training: true, ...(roles && { roles }) });
@@ -103,7 +118,9 @@ export class TaskGraphs {
     this.#expectReached();
   }
 
+  /** One of the graphs in the table above. Throws UserError for another name. */
   graph(name: GraphName): Graph {
+    expectOneOf('graphs: name', name, GRAPH_NAMES);
     const graph = this.#written.get(name) ?? this.#write(name);
     this.#written.set(name, graph);
     return graph;
@@ -165,11 +182,11 @@ export class TaskGraphs {
       case 'hvp':
         return this.#hvp();
       case 'evaluate':
-        return evaluationGraph(this.#task);
+        return evaluationGraph(this.task);
       case 'weights':
-        return weightsGraph(this.#task);
+        return weightsGraph(this.task);
       case 'infer':
-        return inferenceGraph(this.#task);
+        return inferenceGraph(this.task);
     }
   }
 
@@ -255,6 +272,7 @@ export class TaskGraphs {
     early: readonly string[] = [],
   ): Graph {
     const inputs = graph.inputs ?? [...this.#inputs, ...this.#variables];
+    expectNames(name, inputs);
     // In one slice, remat would keep as much as fast.
     const recomputes = this.memory === 'lean' || (this.memory === 'remat' && slices === 1);
     return finish(
@@ -292,7 +310,7 @@ export class TaskGraphs {
     const { roles } = this.#options;
     const size = this.batch / slices;
     // Variables and scalars are those of the first time, found by their names.
-    const traced = traceTask(this.#task, { batch: size, training: true, ...(roles && { roles }) });
+    const traced = traceTask(this.task, { batch: size, training: true, ...(roles && { roles }) });
     const known = new Map<Value, Value>();
     traced.variables.forEach(({ value }, i) => {
       known.set(value, at(this.#variables, i));
@@ -342,10 +360,15 @@ export class TaskGraphs {
       topologicalOrder(this.pass.terms.map(({ total }) => total)).flatMap(({ outputs }) => [...outputs]),
     );
     if (this.parameters.length === 0) {
-      throw new Error('task: expected at least one trainable variable, got none; freeze fewer');
+      const frozen = this.pass.variables.length;
+      throw new UserError(
+        `task: expected at least one trainable variable, got none; ${frozen > 0 ? 'freeze fewer' : 'ask the scope for one: scope.param(name, shape, init)'}`,
+      );
     }
     if (!this.parameters.some(({ value }) => inputs.has(value))) {
-      throw new Error('loss: it depends on no trainable variable, so that there is nothing to learn');
+      throw new UserError(
+        `loss: expected it to depend on a trainable variable, got none of ${this.parameters.map(({ path }) => path).join(', ')}: there is nothing to learn`,
+      );
     }
   }
 }
@@ -357,7 +380,7 @@ interface Forward {
 }
 
 /** What a whole set is measured with, for any number of examples, in standard ONNX so that it runs wherever ONNX does. */
-function evaluationGraph(task: Task): Graph {
+export function evaluationGraph(task: Task): Graph {
   const { fields, variables, terms, sums } = traceTask(task, { batch: 'batch', training: false });
   const weights = terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : []));
   const outputs = {
@@ -395,9 +418,24 @@ export function inferenceGraph(task: Task, batch: Dim = 'batch'): Graph {
 }
 
 function portable(name: string, inputs: readonly Value[], outputs: Values): Graph {
+  expectNames(name, inputs, Object.keys(outputs));
   const prepared = prepare(Object.values(outputs));
   const named = Object.fromEntries(Object.keys(outputs).map((output, i) => [output, at(prepared, i)]));
   return finish({ name, inputs, outputs: named }, { target: 'webgpu' });
+}
+
+/** Throws UserError where two inputs, or an input and an output, have one name. */
+function expectNames(graph: string, inputs: readonly Value[], outputs: readonly string[] = []): void {
+  const taken = new Set(outputs);
+  for (const { node } of inputs) {
+    const name = isOp(node, 'Input') ? node.attributes.name : '';
+    if (taken.has(name)) {
+      throw new UserError(
+        `task: expected other names of fields and variables, got ${name}, which the graph ${graph} has already; rename it`,
+      );
+    }
+    taken.add(name);
+  }
 }
 
 /** The inputs that some values depend on. */

@@ -87,6 +87,10 @@ const manifestSchema = v.object({
 
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type ManifestVariable = Manifest['variables'][number];
+/** Of a manifest, what measuring needs beside the fields. */
+export type EvaluationContract = Pick<Manifest, 'terms'> & {
+  readonly sums: Pick<Manifest['sums'], 'evaluation'>;
+};
 export type ManifestMask = Manifest['masks'][number];
 
 export interface Described {
@@ -96,6 +100,20 @@ export interface Described {
   readonly rates: (variable: Variable) => ParameterRates;
   /** The graphs that are described; none where nobody reads them from files. */
   readonly graphs?: readonly GraphName[];
+}
+
+/** What must be known to measure with the graph `evaluate` of a task. */
+export function describeEvaluation(task: Task): Pick<Manifest, 'fields'> & EvaluationContract {
+  const { terms, sums } = traceTask(task, { batch: 'batch', training: false });
+  return {
+    fields: mapValues(task.fields, ({ dtype, shape }) => ({ dtype, shape: [...shape] })),
+    terms: terms.map(({ name, weight, perExample }) => ({
+      name,
+      weighted: weight !== undefined,
+      perExample,
+    })),
+    sums: { evaluation: shapesOf(sums) },
+  };
 }
 
 /** The manifest of a task's graphs. */

@@ -15,7 +15,7 @@ import { taskOf } from '../tasks/own.ts';
 import { isModuleSpec, type ModuleSpec, parseSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
-import { GRAPH_NAMES, type GraphName, type MemoryLevel, TaskGraphs } from './graphs.ts';
+import { GRAPH_NAMES, type GraphName, type MemoryVariant, TaskGraphs } from './graphs.ts';
 import { describeTask, type Manifest, parseManifest } from './manifest.ts';
 import { decays, frozenRoles } from './roles.ts';
 
@@ -31,10 +31,7 @@ export interface GraphFolder {
 }
 
 /** What a spec does not say of its graphs. */
-export interface Variant {
-  /** Examples that one run of a training graph holds. */
-  readonly microBatch: number;
-  readonly memory: MemoryLevel;
+export interface Variant extends MemoryVariant {
   /** Variables whose path this regular expression finds are not trained. */
   readonly freeze?: string | undefined;
 }
@@ -116,8 +113,13 @@ export async function ensureArtifact(
   const hash = hashOf(graph, variant, built);
   const file = (name: GraphName): string => path.join(folder, `${name}.onnx`);
   const current = await currentManifest(folder, hash);
+  const isWeighted = (current?.terms ?? describedTerms(built())).some(({ weighted }) => weighted);
+  const wanted = [
+    ...names.filter((name) => name !== 'weights'),
+    ...(isWeighted ? (['weights'] as const) : []),
+  ];
   const states = await Promise.all(
-    names.map(async (name) => ({ name, state: await stateOf(file(name), current?.graphs[name]?.sha256) })),
+    wanted.map(async (name) => ({ name, state: await stateOf(file(name), current?.graphs[name]?.sha256) })),
   );
   const damaged = states.flatMap(({ name, state }) => (state === 'damaged' ? [name] : []));
   const missing = states.flatMap(({ name, state }) => (state === 'intact' ? [] : [name]));
@@ -179,6 +181,10 @@ export function graphsOf({ spec, task }: GraphFolder, { microBatch, memory, free
     target: spec.target,
     roles: frozenRoles(task, freeze),
   });
+}
+
+function describedTerms({ pass }: TaskGraphs): readonly { readonly weighted: boolean }[] {
+  return pass.terms.map(({ weight }) => ({ weighted: weight !== undefined }));
 }
 
 function once<T>(make: () => T): () => T {

@@ -1,84 +1,69 @@
-/** What a run's report shows beyond the run's files: facts of its config, and its best model on the test images. */
+/** What a run's report shows beyond the run's files: facts of its config, and its best model on the test set. */
 
 import type { TrainConfig } from '../config/config.ts';
-import { NO_AUGMENTATION, normalizationTable } from '../data/augment.ts';
 import { assembleBatch } from '../data/batches.ts';
+import { imageInfo, imagesOf, pixelsOf } from '../data/images.ts';
 import { openDataset } from '../data/open.node.ts';
 import { encodePng } from '../data/picture.node.ts';
 import { UserError } from '../errors.ts';
-import { argmax, type Confusion, countConfusion } from '../inference/confusion.ts';
+import { argmax, classesOf, confusionOf } from '../inference/confusion.ts';
 import { openInference, openModel, type TrainedModel } from '../inference/model.node.ts';
 import { permutation, Random } from '../random.ts';
 import type { ReportInput, Sample } from '../report/page.node.ts';
-import { evaluate, infer } from '../run/evaluate.ts';
-import { openTestLoader } from '../run/run.node.ts';
-import type { Session } from '../runtime/session.ts';
+import { fieldFeeds, floatsOf, runOn } from '../run/engine.ts';
+import { isImageSpec } from '../tasks/spec.ts';
+import { measureOnTest } from './evaluate.ts';
 import { print } from './print.ts';
 
-/** Evaluates the run's best checkpoint on the test images. Returns only facts if the images or the model are missing. */
+/** Evaluates the run's best checkpoint on the test set. Returns only facts if its examples or the model are missing. */
 export async function aboutRun(
   run: string,
   config: TrainConfig,
 ): Promise<Pick<ReportInput, 'facts' | 'samples' | 'confusion'>> {
-  const { graph, device, microBatch, memory } = config;
-  const facts = { graph, device, 'micro-batch': microBatch, memory: memory ?? 'fast' };
+  const { graph, model: module, device, microBatch, memory } = config;
+  const facts = { graph: module ?? graph, device, 'micro-batch': microBatch, memory: memory ?? 'fast' };
   try {
-    const model = await openModel(`${run}/best`, config.data);
-    const session = await openInference(model.spec, { device: 'cpu', threads: config.threads });
-    try {
-      const confusion = await confusionOf(session, model);
-      return { facts, confusion, samples: await predictSamples(session, model, config) };
-    } finally {
-      await session.release();
-    }
+    const model = await openModel(`${run}/best`, { data: config.data, model: module });
+    const { sums } = await measureOnTest(model, { device: 'cpu', threads: config.threads });
+    const confusion = confusionOf(sums, classesOf(model.checkpoint.dataset));
+    const samples = await predictSamples(model, config);
+    return { facts, ...(confusion && { confusion }), ...(samples.length > 0 && { samples }) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    print(`the report leaves out the test images: ${error.message}`);
+    print(`the report leaves out the test set: ${error.message}`);
     return { facts };
   }
 }
 
-async function confusionOf(
-  session: Session,
-  { checkpoint, spec, weights, source }: TrainedModel,
-): Promise<Confusion> {
-  const { confusion, add } = countConfusion(checkpoint.dataset.classes);
-  const loader = await openTestLoader(source);
-  try {
-    await evaluate(session, spec, weights, loader.batches({ epoch: 0 }), add);
-  } finally {
-    await loader.close();
-  }
-  return confusion;
-}
-
-/** Predictions for as many test images as the config asks for, drawn by its seed. */
+/** Predictions for as many test images as the config asks for, drawn by its seed. Of other tasks there is no picture. */
 async function predictSamples(
-  session: Session,
-  { spec, weights, source }: TrainedModel,
-  config: TrainConfig,
+  { spec, task, weights, source }: TrainedModel,
+  { samples, seed, threads }: TrainConfig,
 ): Promise<Sample[]> {
-  if (config.samples === 0) return [];
+  if (samples === 0 || !isImageSpec(spec)) return [];
   const dataset = await openDataset(source);
   const { test } = dataset;
-  const order = permutation(test.length, new Random(config.seed, 'sample'));
-  const indices = order.slice(0, Math.min(config.samples, test.length));
-  const options = { seed: config.seed, augmentation: NO_AUGMENTATION };
-  const batch = await assembleBatch(dataset, test, normalizationTable(dataset), options, indices, 0, 0);
-  const logits = await infer(session, spec, weights, batch.images);
+  const order = permutation(test.length, new Random(seed, 'sample'));
+  const batch = await assembleBatch(dataset.fields, test, order.slice(0, Math.min(samples, test.length)));
+  const session = await openInference(task, { device: 'cpu', threads });
+  const feeds = { ...weights, ...fieldFeeds(task, batch.fields, batch.examples) };
+  const logits = floatsOf(await runOn(session, feeds), 'logits');
+  await session.release();
+  const { images, labels } = imagesOf(batch);
+  const info = imageInfo(dataset);
   const { channels, height, width } = spec.image;
   return Promise.all(
-    Array.from(indices, async (index, i): Promise<Sample> => {
+    Array.from(labels, async (label, i): Promise<Sample> => {
       const row = logits.subarray(i * spec.classes, (i + 1) * spec.classes);
       const { best, probability } = mostLikely(row);
-      const pixels = new Uint8Array(channels * height * width);
-      await test.read(index, pixels, 0);
+      const size = channels * height * width;
+      const pixels = pixelsOf(images.subarray(i * size, (i + 1) * size), info);
       const scale = Math.max(1, Math.floor(96 / width));
       const png = await encodePng(pixels, channels === 1 ? 1 : 3, height, width, scale);
       return {
         png: png.toString('base64'),
-        label: dataset.classes[batch.labels[i] ?? 0] ?? '',
-        prediction: dataset.classes[best] ?? '',
+        label: info.classes[label] ?? '',
+        prediction: info.classes[best] ?? '',
         probability,
       };
     }),

@@ -1,14 +1,18 @@
-/** `ortgrad evaluate`: a checkpoint's loss and accuracy on the test images. */
+/** `ortgrad evaluate`: a checkpoint's loss and metrics on the test set. */
 
-import { choice, integer, type OptionTable, text } from '../config/options.ts';
+import { describeEvaluation } from '../artifacts/manifest.ts';
+import { choice, integer, type OptionTable, text, toggle } from '../config/options.ts';
+import { counted } from '../counted.ts';
+import { entryOf } from '../data/names.ts';
 import { expectDataFolder } from '../data/open.node.ts';
 import { show, UserError } from '../errors.ts';
-import { countConfusion } from '../inference/confusion.ts';
-import { openInference, openModel } from '../inference/model.node.ts';
-import { hasTop5 } from '../metrics/info.ts';
-import { evaluate as evaluateModel } from '../run/evaluate.ts';
-import { openTestLoader } from '../run/run.node.ts';
+import { classesOf, confusionOf } from '../inference/confusion.ts';
+import { openEvaluation, openModel, type TrainedModel } from '../inference/model.node.ts';
+import { metricText, namedMetrics } from '../metrics/info.ts';
+import { openTestLoader } from '../run/data.node.ts';
+import { type Measured, measure } from '../run/measure.ts';
 import { DEVICES } from '../runtime/session.ts';
+import { infosOf } from '../tasks/infos.ts';
 import { classLines } from './classes.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
@@ -28,6 +32,17 @@ const TABLE = {
     default: undefined,
     unset: 'where it was in training',
   }),
+  model: text({
+    group: 'Evaluation',
+    help: 'The module of your own that the model was trained from, with --model.',
+    placeholder: 'FILE.js',
+    default: undefined,
+  }),
+  ema: toggle({
+    group: 'Evaluation',
+    help: 'Measure the averaged weights of a run with --ema, in place of the raw ones.',
+    default: false,
+  }),
   device: choice(DEVICES, { group: 'Evaluation', help: 'Where to compute.', default: 'cpu' }),
   threads: integer(
     { min: 0, max: 1024 },
@@ -42,33 +57,43 @@ export async function evaluate(argv: readonly string[]): Promise<void> {
     console.log(
       helpText(TABLE, {
         about:
-          'Measures a checkpoint on all test images of its dataset: loss, accuracy, the accuracy of each class, and which classes it confuses.',
+          'Measures a checkpoint on all test examples of its dataset: loss and metrics; of a classifier also the accuracy of each class, and which classes it confuses.',
         usage: typed('evaluate', 'FOLDER [--data FOLDER]'),
         examples: [typed('evaluate', 'runs/NAME/best --data DIR')],
       }),
     );
     return;
   }
-  const { checkpoint, spec, weights, source } = await openModel(
-    checkpointOf(values.checkpoint, rest),
-    values.data,
-  );
-  const { confusion, add } = countConfusion(checkpoint.dataset.classes);
+  const model = await openModel(checkpointOf(values.checkpoint, rest), values);
+  const { loss, metrics, sums, examples } = await measureOnTest(model, values);
+  const infos = infosOf(model.task);
+  const told = namedMetrics(infos).map((info) => {
+    const value = metrics[info.name];
+    return value === undefined ? '' : `, ${info.label} ${metricText(info, value, 2)}`;
+  });
+  const noun = entryOf(model.source.dataset)?.noun ?? 'example';
+  print(`${counted(examples, `test ${noun}`)}: loss ${loss.toFixed(4)}${told.join('')}`);
+  const confusion = confusionOf(sums, classesOf(model.checkpoint.dataset));
+  if (confusion) for (const line of classLines(confusion)) print(line);
+}
+
+/** Measures a model on the test examples of its dataset. Throws UserError where they are missing. */
+export async function measureOnTest(
+  { task, weights, source }: TrainedModel,
+  device: Parameters<typeof openEvaluation>[1],
+): Promise<Measured> {
   expectDataFolder(source);
-  const session = await openInference(spec, values);
-  const loader = await openTestLoader(source);
-  const { images, loss, top1, top5 } = await evaluateModel(
-    session,
-    spec,
-    weights,
-    loader.batches({ epoch: 0 }),
-    add,
-  );
-  await Promise.all([loader.close(), session.release()]);
-  print(
-    `${images.toLocaleString('en')} test images: loss ${loss.toFixed(4)}, accuracy ${(100 * top1).toFixed(2)}%${hasTop5(spec.classes) ? `, top-5 ${(100 * top5).toFixed(2)}%` : ''}`,
-  );
-  for (const line of classLines(confusion)) print(line);
+  const session = await openEvaluation(task, device);
+  const batches = await openTestLoader(source).catch(async (error: unknown) => {
+    await session.release();
+    throw error;
+  });
+  try {
+    const contract = describeEvaluation(task);
+    return await measure(session, contract, task.metrics, weights, batches.batches({ epoch: 0 }));
+  } finally {
+    await Promise.all([batches.close(), session.release()]);
+  }
 }
 
 /** The checkpoint that evaluate and export need: an argument, or the flag. Throws a UserError if it is missing. */

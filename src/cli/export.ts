@@ -1,15 +1,30 @@
 /** `ortgrad export`: a checkpoint as one ONNX file for inference, and as a page for the web. */
 import path from 'node:path';
+import { inferenceGraph } from '../artifacts/graphs.ts';
 import { choice, type OptionTable, text, toggle } from '../config/options.ts';
+import { counted } from '../counted.ts';
+import { imageInfo } from '../data/images.ts';
+import { entryOf } from '../data/names.ts';
 import { UserError } from '../errors.ts';
-import { inferenceModel, PRECISIONS, type Precision, throughFloat16 } from '../inference/inference-model.ts';
-import { openInference, openModel, type TrainedModel } from '../inference/model.node.ts';
-import { evaluate, type Scores } from '../run/evaluate.ts';
-import { openTestLoader } from '../run/run.node.ts';
+import {
+  type ImageModel,
+  imageModel,
+  inferenceModel,
+  PRECISIONS,
+  type Precision,
+  throughFloat16,
+} from '../inference/inference-model.ts';
+import { openModel, type TrainedModel } from '../inference/model.node.ts';
+import { judgeOf, metricText, metricValue } from '../metrics/info.ts';
+import { isOp, type Value } from '../onnx/value.ts';
+import type { Measured } from '../run/measure.ts';
 import type { Tensor } from '../runtime/session.ts';
 import { createFolder } from '../storage/run-folder.node.ts';
+import { infosOf } from '../tasks/infos.ts';
+import { expectImageSpec, type ImageSpec, isImageSpec } from '../tasks/spec.ts';
+import type { Task } from '../tasks/task.ts';
 import { writeWhole } from '../whole-file.node.ts';
-import { checkpointOf } from './evaluate.ts';
+import { checkpointOf, measureOnTest } from './evaluate.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
 import { typed } from './typed.ts';
@@ -45,6 +60,17 @@ const TABLE = {
     default: undefined,
     unset: 'where it was in training',
   }),
+  model: text({
+    group: 'Export',
+    help: 'The module of your own that the model was trained from, with --model.',
+    placeholder: 'FILE.js',
+    default: undefined,
+  }),
+  ema: toggle({
+    group: 'Export',
+    help: 'Write the averaged weights of a run with --ema, in place of the raw ones.',
+    default: false,
+  }),
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 
@@ -68,29 +94,24 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
   const from = checkpointOf(values.checkpoint, rest);
   const folder = values.web ? webFolderOf(values.out) : undefined;
   if (folder !== undefined) await expectWebFolder(folder);
-  const trained = await openModel(from, values.data);
-  const { checkpoint, spec, source } = trained;
-  const { classes, mean, std } = checkpoint.dataset;
-  const weights = new Map<string, Float32Array>();
-  for (const { name, data } of checkpoint.parameters) {
-    if (!(data instanceof Float32Array)) throw new UserError(`${from}: expected float32 weights in ${name}`);
-    weights.set(name, data);
-  }
+  const trained = await openModel(from, values);
   const { precision, rawPixels } = values;
-  const model = { spec, weights, classes, mean, std, precision };
-  const bytes = inferenceModel({ ...model, rawPixels });
+  const { spec } = trained;
+  if (folder !== undefined) expectImageSpec(spec, '--web');
+  if (rawPixels) expectImageSpec(spec, '--raw-pixels');
+  const weights = weightsOf(trained, from);
+  const bytes = isImageSpec(spec)
+    ? imageModel({ ...pictures(trained, spec), weights, precision, rawPixels })
+    : inferenceModel({ task: trained.task, weights, precision, metadata: metadataOf(trained) });
   await createFolder(path.dirname(values.out));
   await writeWhole(values.out, bytes);
-  const { channels, height, width } = spec.image;
-  const images = rawPixels
-    ? `uint8 images [batch, ${height}, ${width}, ${channels}]`
-    : `images [batch, ${channels}, ${height}, ${width}]`;
-  print(`${values.out}: ${(bytes.length / 1e6).toFixed(1)} MB; ${images} → logits [batch, ${spec.classes}]`);
-  const accuracy = await sayAccuracy(trained, precision);
-  if (folder === undefined) return;
+  print(`${values.out}: ${(bytes.length / 1e6).toFixed(1)} MB; ${contractOf(trained.task, rawPixels)}`);
+  const accuracy = await sayScore(trained, precision);
+  if (folder === undefined || !isImageSpec(spec)) return;
+  const { classes, mean, std } = pictures(trained, spec);
   const samples = await writeWebFolder(folder, {
     info: {
-      name: checkpoint.graph.name,
+      name: trained.checkpoint.graph.name,
       dataset: spec.dataset,
       image: spec.image,
       classes: [...classes],
@@ -99,34 +120,84 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
       accuracy: accuracy ?? null,
       precision,
     },
-    model: inferenceModel({ ...model, rawPixels: true }),
+    model: imageModel({ ...pictures(trained, spec), weights, precision, rawPixels: true }),
     script: await page(),
-    source,
+    source: trained.source,
   });
   const shown = typeof samples === 'string' ? `no sample images: ${samples}` : `${samples} sample images`;
   print(`${folder}: a page for any static server; ${shown}`);
 }
 
+function weightsOf({ checkpoint }: TrainedModel, from: string): Map<string, Float32Array> {
+  return new Map(
+    checkpoint.parameters.map(({ name, data }) => {
+      if (!(data instanceof Float32Array))
+        throw new UserError(`${from}: expected float32 weights in ${name}`);
+      return [name, data];
+    }),
+  );
+}
+
+function pictures(
+  { checkpoint }: TrainedModel,
+  spec: ImageSpec,
+): Pick<ImageModel, 'spec' | 'classes' | 'mean' | 'std'> {
+  const { classes, mean, std } = imageInfo(checkpoint.dataset);
+  return { spec, classes, mean, std };
+}
+
+/** What a caller must know of the data, as the dataset says it: columns, a vocabulary, class names. */
+function metadataOf({ checkpoint }: TrainedModel): Record<string, string> {
+  const { about, fields } = checkpoint.dataset;
+  const entries = Object.entries({ ...about, fields });
+  return Object.fromEntries(entries.map(([key, value]) => [key, JSON.stringify(value)]));
+}
+
+/** `x float32 [batch, 13] → output float32 [batch]`. */
+function contractOf(task: Task, rawPixels: boolean): string {
+  const { inputs, outputs } = inferenceGraph(task);
+  const told = (name: string, { dtype, shape }: Value): string => `${name} ${dtype} [${shape.join(', ')}]`;
+  const fields = inputs.flatMap((value) => {
+    const name = isOp(value.node, 'Input') ? value.node.attributes.name : '';
+    if (!Object.hasOwn(task.fields, name)) return [];
+    const [batch, channels, height, width] = value.shape;
+    return rawPixels
+      ? [`${name} uint8 [${[batch, height, width, channels].join(', ')}]`]
+      : [told(name, value)];
+  });
+  const results = Object.entries(outputs).map(([name, value]) => told(name, value));
+  return `${fields.join(', ')} → ${results.join(', ')}`;
+}
+
 /**
- * Prints the accuracy of the file's weights on the test images; for float16 also the accuracy before rounding. Returns
- * the accuracy of the file. If the images are missing, returns what training measured for this checkpoint, if it did.
+ * Prints the first metric of the file's weights on the test set; for float16 also that before rounding. Returns the
+ * metric of the file. If the examples are missing, returns what training measured for this checkpoint, if it did.
  */
-async function sayAccuracy(trained: TrainedModel, precision: Precision): Promise<number | undefined> {
-  const percent = ({ top1 }: Scores) => `${(100 * top1).toFixed(2)}%`;
+async function sayScore(trained: TrainedModel, precision: Precision): Promise<number | undefined> {
+  const judge = judgeOf(infosOf(trained.task));
+  const told = (measured: Measured) => {
+    const value = metricValue(judge, measured);
+    return value === null ? 'none' : metricText(judge, value, 2);
+  };
+  const cpu = { device: 'cpu', threads: 0 } as const;
   try {
-    const before = await scores(trained, trained.weights);
-    const after = precision === 'fp16' ? await scores(trained, roundedWeights(trained)) : undefined;
+    const before = await measureOnTest(trained, cpu);
+    const after =
+      precision === 'fp16'
+        ? await measureOnTest({ ...trained, weights: roundedWeights(trained) }, cpu)
+        : undefined;
     const measured = after
-      ? `${percent(before)} in fp32, ${percent(after)} in fp16 (loss ${before.loss.toFixed(4)} and ${after.loss.toFixed(4)})`
-      : `${percent(before)} (loss ${before.loss.toFixed(4)})`;
-    print(`accuracy on ${before.images.toLocaleString('en')} test images: ${measured}`);
-    return (after ?? before).top1;
+      ? `${told(before)} in fp32, ${told(after)} in fp16 (loss ${before.loss.toFixed(4)} and ${after.loss.toFixed(4)})`
+      : `${told(before)} (loss ${before.loss.toFixed(4)})`;
+    const noun = entryOf(trained.source.dataset)?.noun ?? 'example';
+    print(`${judge.label} on ${counted(before.examples, `test ${noun}`)}: ${measured}`);
+    return metricValue(judge, after ?? before) ?? undefined;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    print(`accuracy not measured: ${error.message}`);
+    print(`${judge.label} not measured: ${error.message}`);
     const { best, step } = trained.checkpoint;
     const isOfTest = best?.step === step && best.split === 'test';
-    return precision === 'fp32' && isOfTest && best.metric === 'top1' ? best.value : undefined;
+    return precision === 'fp32' && isOfTest && best.metric === judge.name ? best.value : undefined;
   }
 }
 
@@ -140,17 +211,4 @@ function roundedWeights({ weights }: TrainedModel): Readonly<Record<string, Tens
       ];
     }),
   );
-}
-
-async function scores(
-  { spec, source }: TrainedModel,
-  weights: Readonly<Record<string, Tensor>>,
-): Promise<Scores & { readonly images: number }> {
-  const loader = await openTestLoader(source);
-  const session = await openInference(spec, { device: 'cpu', threads: 0 });
-  try {
-    return await evaluate(session, spec, weights, loader.batches({ epoch: 0 }));
-  } finally {
-    await Promise.all([loader.close(), session.release()]);
-  }
 }

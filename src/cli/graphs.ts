@@ -1,8 +1,9 @@
 /** `ortgrad graphs`: writes the ONNX files of specs. */
 import { statSync } from 'node:fs';
-import { GRAPH_NAMES, MEMORY_LEVELS } from '../artifacts/build.ts';
+import { GRAPH_NAMES, MEMORY_LEVELS } from '../artifacts/graphs.ts';
 import { ensureArtifact, listGraphs, openGraph } from '../artifacts/store.node.ts';
 import { choice, integer, type OptionTable } from '../config/options.ts';
+import { sizeOf } from '../onnx/shapes.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
 import { typed } from './typed.ts';
@@ -12,7 +13,7 @@ const TABLE = {
     { min: 1 },
     {
       group: 'Graphs',
-      help: 'Images that one run of a training graph holds.',
+      help: 'Examples that one run of a training graph holds.',
       default: undefined,
       unset: "the spec's microBatch",
     },
@@ -45,9 +46,10 @@ export async function graphs(argv: readonly string[]): Promise<void> {
       microBatch: values.microBatch ?? graph.spec.microBatch,
       memory: values.memory,
     });
-    const { parameters, microBatch } = artifact.manifest;
-    const count = parameters.reduce((sum, { shape }) => sum + shape.reduce((size, dim) => size * dim, 1), 0);
-    const bytes = GRAPH_NAMES.reduce((sum, graphName) => sum + statSync(artifact.file(graphName)).size, 0);
+    const { variables, microBatch, graphs: files } = artifact.manifest;
+    const count = variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    const names = GRAPH_NAMES.filter((each) => files[each]);
+    const bytes = names.reduce((sum, each) => sum + statSync(artifact.file(each)).size, 0);
     const time =
       artifact.written.length > 0
         ? `written in ${((performance.now() - start) / 1000).toFixed(1)} s`

@@ -1,14 +1,14 @@
 /** `ortgrad train`: begins a run or resumes one, then writes its report. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { openGraph } from '../artifacts/store.node.ts';
 import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../config/config.ts';
 import { type GivenOptions, type OptionTable, text } from '../config/options.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
-import { classifierMetrics, isLoss, judgeOf, metricText, metricValue } from '../metrics/info.ts';
+import { isLoss, judgeOf, metricText, metricValue } from '../metrics/info.ts';
 import { REPORT_FILE, writeReport } from '../report/write.node.ts';
-import { type PreparedRun, prepareRun, type RunObserver, type RunResult, trainRun } from '../run/run.node.ts';
+import { openRunGraph, type PreparedRun, prepareRun } from '../run/prepare.node.ts';
+import { type RunObserver, type RunResult, trainRun } from '../run/run.node.ts';
 import {
   documentFile,
   hasCheckpoint,
@@ -109,7 +109,7 @@ async function resumeRun(from: string, flags: GivenOptions): Promise<void> {
     }
     const checkpoint = await loadCheckpoint(resumed);
     const config = resumedConfig(checkpoint.config, await documentFile(resumed), flags);
-    const run = { config, graph: await openGraph(config.graph) };
+    const run = { config, graph: await openRunGraph(config) };
     await watched(
       folder,
       run,
@@ -124,7 +124,7 @@ async function resumeRun(from: string, flags: GivenOptions): Promise<void> {
 /** Runs with a progress display and handles Ctrl-C, then writes the report. */
 async function watched(
   folder: string,
-  { config, graph }: Pick<PreparedRun, 'config' | 'graph'>,
+  { config }: Pick<PreparedRun, 'config'>,
   run: (observer: RunObserver) => Promise<RunResult>,
   /** Steps that the run had taken before. */
   firstStep = 0,
@@ -139,13 +139,13 @@ async function watched(
   try {
     const result = await run({
       note: say,
-      started({ totalSteps, stepsPerEpoch }, step) {
+      started({ totalSteps, stepsPerEpoch }, step, metrics) {
         const last = config.maxSteps > 0 ? Math.min(config.maxSteps, totalSteps) : totalSteps;
         progress = createProgress({
           stream: process.stdout,
           totalSteps: last,
           stepsPerEpoch,
-          metrics: classifierMetrics(graph.spec.classes),
+          metrics,
           startStep: step,
         });
       },

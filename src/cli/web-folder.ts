@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { DatasetSource } from '../data/dataset.ts';
+import { imageInfo, readImage } from '../data/images.ts';
 import { openDataset } from '../data/open.node.ts';
 import { encodePng } from '../data/picture.node.ts';
 import { UserError } from '../errors.ts';
@@ -73,15 +74,17 @@ export async function writeWebFolder(
 }
 
 async function writeSamples(folder: string, source: DatasetSource): Promise<ModelInfo['samples']> {
-  const { classes, channels, height, width, test } = await openDataset(source);
+  const dataset = await openDataset(source);
+  const { test } = dataset;
+  const info = imageInfo(dataset);
+  const { channels, height, width } = info;
   const order = permutation(test.length, new Random(0, 'sample'));
-  const pixels = new Uint8Array(channels * height * width);
   const samples: ModelInfo['samples'] = [];
   for (const index of order.slice(0, Math.min(SAMPLES, test.length))) {
     const file = `samples/${String(samples.length + 1).padStart(2, '0')}.png`;
-    await test.read(index, pixels, 0);
+    const { pixels, label } = await readImage(test, index, info);
     await writeWhole(path.join(folder, file), await encodePng(pixels, channels === 1 ? 1 : 3, height, width));
-    samples.push({ file, label: classes[test.labels[index] ?? 0] ?? '' });
+    samples.push({ file, label: info.classes[label] ?? '' });
   }
   return samples;
 }

@@ -1,5 +1,5 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
-import { MEMORY_LEVELS } from '../artifacts/build.ts';
+import { MEMORY_LEVELS } from '../artifacts/graphs.ts';
 import type { HoldOut } from '../data/dataset.ts';
 import { messageOf, show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
@@ -64,7 +64,7 @@ export const OPTIONS = {
     { min: 0, max: 2 ** 32 - 1 },
     {
       group: 'Run',
-      help: 'Determines initial parameters, order of images and augmentation.',
+      help: 'Determines initial parameters, order of examples and augmentation.',
       default: 0,
     },
   ),
@@ -73,7 +73,7 @@ export const OPTIONS = {
     { min: 0, max: 1024 },
     { group: 'Run', help: 'CPU threads; 0 uses all cores.', default: 0, resumable: true },
   ),
-  epochs: integer({ min: 1 }, { group: 'Run', help: 'Passes over the training images.', default: 3 }),
+  epochs: integer({ min: 1 }, { group: 'Run', help: 'Passes over the training examples.', default: 3 }),
   maxSteps: integer(
     { min: 0 },
     {
@@ -91,34 +91,41 @@ export const OPTIONS = {
     default: undefined,
     unset: 'the MNIST that comes with the project',
   }),
+  dataset: text({
+    group: 'Data',
+    help: 'With --model: a dataset by its name, or a module of your own that exports open.',
+    placeholder: 'NAME|FILE.js',
+    default: undefined,
+    unset: 'what the module of --model exports as open',
+  }),
   trainFraction: number(
     { above: 0, max: 1 },
-    { group: 'Data', help: 'Share of the training images to use.', default: 1 },
+    { group: 'Data', help: 'Share of the training examples to use.', default: 1 },
   ),
   validation: number(
     { above: 0, below: 1 },
     {
       group: 'Data',
-      help: 'Share of the training images in use to hold out, drawn by the seed, the same share of each class. Evaluations between epochs measure them, and best is picked by them; the test images are measured once, at the end.',
+      help: 'Share of the training examples in use to hold out, drawn by the seed, the same share of each class where there are classes. Evaluations between epochs measure them, and best is picked by them; the test set is measured once, at the end.',
       default: undefined,
-      unset: "an image folder's val/ beside test/; otherwise best is picked on the test images",
+      unset: "an image folder's val/ beside test/; otherwise best is picked on the test set",
     },
   ),
   validationImages: integer(
     { min: 1 },
-    { group: 'Data', help: 'The same, as a number of images.', default: undefined },
+    { group: 'Data', help: 'The same, as a number of examples.', default: undefined },
   ),
   augment: choice(['auto', 'none', 'crop', 'crop-flip'], {
     group: 'Data',
     help: 'Random crop, random mirroring; auto takes what suits the dataset.',
     default: 'auto',
   }),
-  batchSize: integer({ min: 1 }, { group: 'Data', help: 'Images per optimizer step.', default: 64 }),
+  batchSize: integer({ min: 1 }, { group: 'Data', help: 'Examples per optimizer step.', default: 64 }),
   microBatch: integer(
     { min: 0 },
     {
       group: 'Data',
-      help: 'Images per run of the graph, a divisor of the batch size: bounds memory. 0 chooses it.',
+      help: 'Examples per run of the graph, a divisor of the batch size: bounds memory. 0 chooses it.',
       default: 0,
     },
   ),
@@ -312,7 +319,7 @@ export const OPTIONS = {
     { min: 1 },
     {
       group: 'Output',
-      help: 'Epochs between evaluations on the validation images or, without any, on the test images.',
+      help: 'Epochs between evaluations on the validation set or, without one, on the test set.',
       default: 1,
     },
   ),
@@ -495,10 +502,10 @@ export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOpti
   );
 }
 
-/** Which training images a run holds out for validation; undefined where it asks for none. */
+/** Which training examples a run holds out for validation; undefined where it asks for none. */
 export function holdOutOf({ validation, validationImages, seed }: TrainConfig): HoldOut | undefined {
   if (validation !== undefined) return { fraction: validation, seed };
-  return validationImages === undefined ? undefined : { images: validationImages, seed };
+  return validationImages === undefined ? undefined : { examples: validationImages, seed };
 }
 
 /** Whether the other options let this one have an effect. */
@@ -528,7 +535,7 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
     config;
   if (validation !== undefined && validationImages !== undefined) {
     throw new UserError(
-      `${label('validationImages')}: ${names.option('validation')} holds out a share of the images already; give one of the two`,
+      `${label('validationImages')}: ${names.option('validation')} holds out a share of the examples already; give one of the two`,
     );
   }
   if (microBatch > 0 && batchSize % microBatch !== 0) {

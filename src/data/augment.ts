@@ -1,6 +1,7 @@
 /** Turns uint8 pixels into network inputs: crops, flips and normalises. Pure: also for browsers. */
 import { Random } from '../random.ts';
-import type { DatasetInfo, DatasetName, ImageShape } from './dataset.ts';
+import type { ImageInfo, ImageShape } from './images.ts';
+import { type AugmentationName, entryOf } from './names.ts';
 
 /** Adds `pad` black pixels on each side and crops the original size at random; `flip` mirrors with probability 1/2. */
 export interface Augmentation {
@@ -10,26 +11,15 @@ export interface Augmentation {
 
 export const NO_AUGMENTATION: Augmentation = { pad: 0, flip: false };
 
-const AUGMENTATIONS = {
+const AUGMENTATIONS: Readonly<Record<AugmentationName, Augmentation>> = {
   none: NO_AUGMENTATION,
   crop: { pad: 4, flip: false },
   'crop-flip': { pad: 4, flip: true },
-} as const;
-
-/** Digits lose their meaning when mirrored, and MNIST's are centred: no augmentation by default. */
-const USUAL: Readonly<Record<DatasetName, keyof typeof AUGMENTATIONS>> = {
-  mnist: 'none',
-  cifar10: 'crop-flip',
-  cifar100: 'crop-flip',
-  'image-folder': 'crop-flip',
 };
 
 /** An augmentation by its name; `auto` is what suits the dataset. */
-export function augmentationOf(
-  name: keyof typeof AUGMENTATIONS | 'auto',
-  dataset: DatasetName,
-): Augmentation {
-  return AUGMENTATIONS[name === 'auto' ? USUAL[dataset] : name];
+export function augmentationOf(name: AugmentationName | 'auto', dataset: string): Augmentation {
+  return AUGMENTATIONS[name === 'auto' ? (entryOf(dataset)?.augmentation ?? 'none') : name];
 }
 
 /** One draw: output pixel (y, x) shows input pixel (y + top, x + left), mirrored after the crop if `flip`. */
@@ -57,7 +47,7 @@ export function drawPlacement(
 }
 
 /** float32 [channels, 256]: the normalised value (v / 255 − mean) / std of every byte v. */
-export function normalizationTable({ mean, std }: Pick<DatasetInfo, 'mean' | 'std'>): Float32Array {
+export function normalizationTable({ mean, std }: Pick<ImageInfo, 'mean' | 'std'>): Float32Array {
   const table = new Float32Array(mean.length * 256);
   mean.forEach((channelMean, c) => {
     for (let v = 0; v < 256; v++) table[c * 256 + v] = (v / 255 - channelMean) / (std[c] ?? 1);

@@ -1,27 +1,18 @@
 /** Mini-batches depend only on (seed, epoch, step), so that a resumed run sees the same ones as an uninterrupted run. */
-import type { OwnedFloats, OwnedIndices, OwnedInts } from '../owned-array.ts';
+import { sizeOf } from '../onnx/shapes.ts';
+import type { OwnedIndices } from '../owned-array.ts';
 import { permutation, Random } from '../random.ts';
-import { type Augmentation, drawPlacement, normalizationTable, writeNormalized } from './augment.ts';
-import type { DatasetInfo, ImageSplit } from './dataset.ts';
-
-export interface Batch {
-  /** Normalised, [n, channels, height, width]. */
-  readonly images: OwnedFloats;
-  /** [n], each in [0, classes). */
-  readonly labels: OwnedInts;
-  /** [n]: the indices of the images in their split. */
-  readonly indices: OwnedIndices;
-  readonly epoch: number;
-  /** Number of this batch within its epoch, from 0. */
-  readonly step: number;
-}
+import type { Fields } from '../tasks/task.ts';
+import { type Batch, emptyField } from './batch.ts';
+import type { Split } from './dataset.ts';
 
 export interface BatchOptions {
   readonly batchSize: number;
   readonly seed: number;
   readonly shuffle: boolean;
-  readonly augmentation: Augmentation;
-  /** Whether a last batch of fewer than `batchSize` images is left out. */
+  /** Whether examples are read for training, with draws: augmented, where the dataset does that. */
+  readonly augment: boolean;
+  /** Whether a last batch of fewer than `batchSize` examples is left out. */
   readonly dropLast: boolean;
 }
 
@@ -45,32 +36,37 @@ export function epochOrder(length: number, seed: number, epoch: number, shuffle:
     : Uint32Array.from({ length }, (_, i) => i);
 }
 
-/** Reads, augments and normalises the images at `indices`. `table` is `normalizationTable(info)`. */
+/** The examples at `indices`, read straight into the arrays of a batch; with a seed for training, with draws. */
 export async function assembleBatch(
-  info: DatasetInfo,
-  split: ImageSplit,
-  table: Float32Array,
-  { seed, augmentation }: Pick<BatchOptions, 'seed' | 'augmentation'>,
+  fields: Fields,
+  split: Split,
   indices: OwnedIndices,
-  epoch: number,
-  step: number,
+  {
+    epoch = 0,
+    step = 0,
+    seed,
+  }: { readonly epoch?: number; readonly step?: number; readonly seed?: number } = {},
 ): Promise<Batch> {
-  const size = info.channels * info.height * info.width;
-  const pixels = new Uint8Array(indices.length * size);
-  await Promise.all(Array.from(indices, (index, i) => split.read(index, pixels, i * size)));
-  const images = new Float32Array(pixels.length);
-  indices.forEach((index, i) => {
-    const placement = drawPlacement(augmentation, seed, epoch, index);
-    writeNormalized(pixels, i * size, info, table, placement, images, i * size);
+  const examples = indices.length;
+  const out = Object.fromEntries(
+    Object.entries(fields).map(([name, { dtype, shape }]) => [
+      name,
+      emptyField(dtype, examples * sizeOf(shape)),
+    ]),
+  );
+  // Most datasets read at once; a promise for each of their examples would cost more than the reading.
+  const reading: Promise<void>[] = [];
+  indices.forEach((index, at) => {
+    const read = split.read(index, out, at, seed === undefined ? undefined : { seed, epoch, index });
+    if (read) reading.push(read);
   });
-  const labels = Int32Array.from(indices, (index) => split.labels[index] ?? 0);
-  return { images, labels, indices, epoch, step };
+  if (reading.length > 0) await Promise.all(reading);
+  return { fields: out, examples, indices, epoch, step };
 }
 
 /** All batches of `split`. The order of one epoch, the last one that was asked for, is kept in memory. */
-export function batchesOf(info: DatasetInfo, split: ImageSplit, options: BatchOptions): Batches {
-  const { batchSize, seed, shuffle } = options;
-  const table = normalizationTable(info);
+export function batchesOf(fields: Fields, split: Split, options: BatchOptions): Batches {
+  const { batchSize, seed, shuffle, augment } = options;
   const perEpoch = batchesPerEpoch(split.length, options);
   let current: { epoch: number; order: OwnedIndices } | undefined;
   return {
@@ -81,7 +77,18 @@ export function batchesOf(info: DatasetInfo, split: ImageSplit, options: BatchOp
         current = { epoch, order: epochOrder(split.length, seed, epoch, shuffle) };
       }
       const indices = current.order.slice(step * batchSize, (step + 1) * batchSize);
-      return assembleBatch(info, split, table, options, indices, epoch, step);
+      return assembleBatch(fields, split, indices, { epoch, step, ...(augment && { seed }) });
+    },
+  };
+}
+
+/** The batches of an epoch one after the other, as a run takes them. */
+export function inSequence({ perEpoch, batch }: Batches): {
+  batches(from: { readonly epoch: number; readonly fromBatch?: number | undefined }): AsyncIterable<Batch>;
+} {
+  return {
+    async *batches({ epoch, fromBatch = 0 }) {
+      for (let step = fromBatch; step < perEpoch; step++) yield await batch(epoch, step);
     },
   };
 }

@@ -4,9 +4,12 @@
  * and a fine one; the fine one is used) and 3·32·32 pixel bytes, channels first.
  */
 import { basename, join } from 'node:path';
+import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
-import type { ImageDataset, ImageSplit } from './dataset.ts';
-import { count, present, readBytes } from './files.node.ts';
+import { augmentationOf } from './augment.ts';
+import type { OpenDataset } from './dataset.ts';
+import { present, readBytes } from './files.node.ts';
+import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
 import { joinedSplit, packedSplit } from './packed.ts';
 
 const SIDE = 32;
@@ -38,6 +41,14 @@ const VARIANTS = {
   },
 } as const;
 type Variant = keyof typeof VARIANTS;
+
+export const open: OpenDataset = async ({ dataset, dir, augmentation = 'auto' }) => {
+  const name: Variant = dataset === 'cifar100' ? 'cifar100' : 'cifar10';
+  const images = await openCifar(name, dir);
+  const record = VARIANTS[name].labelBytes + PIXELS;
+  const bytes = record * (images.train.length + images.test.length);
+  return imageDataset(images, augmentationOf(augmentation, name), bytes);
+};
 
 /** Opens CIFAR from `dir` or its usual sub-folder. Some of the training files may be missing. */
 export async function openCifar(name: Variant, dir: string | undefined): Promise<ImageDataset> {
@@ -85,7 +96,7 @@ async function openSplit(
     const data = await readBytes(path);
     if (data.length === 0 || data.length % record !== 0) {
       throw new UserError(
-        `${name}: ${path} has ${count(data.length)} bytes, expected a multiple of ${count(record)}, the size of one record; download it again`,
+        `${name}: ${path} has ${grouped(data.length)} bytes, expected a multiple of ${grouped(record)}, the size of one record; download it again`,
       );
     }
     for (let i = 0; i < data.length / record; i++) {
@@ -100,13 +111,13 @@ async function openSplit(
       { length: data.length / record },
       (_, i) => data[i * record + labelBytes - 1] ?? 0,
     );
-    parts.push(packedSplit(data, labels, { start: labelBytes, stride: record, bytes: PIXELS }));
+    parts.push(packedSplit(data, labels, { start: labelBytes, stride: record }));
   }
   const split = joinedSplit(parts);
   const missing =
     paths.length < files[which].length ? `${paths.length} of ${files[which].length} files: ` : '';
   return {
     split,
-    found: `${count(split.length)} ${kind} images (${missing}${paths.map((path) => basename(path)).join(', ')})`,
+    found: `${grouped(split.length)} ${kind} images (${missing}${paths.map((path) => basename(path)).join(', ')})`,
   };
 }

@@ -21,8 +21,3 @@ export function present(dir: string, names: readonly string[]): string[] {
 export function reason(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n', 1).join();
 }
-
-/** 60000 as `60,000`. */
-export function count(n: number): string {
-  return n.toLocaleString('en-US');
-}

@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
 import { type Failure, failure } from '../thread.node.ts';
-import { type Batch, type BatchOptions, batchesOf } from './batches.ts';
+import type { Batch } from './batch.ts';
+import { type BatchOptions, batchesOf } from './batches.ts';
 import type { DatasetInfo, DatasetSource, SplitName } from './dataset.ts';
 import { openDataset } from './open.node.ts';
 
@@ -35,11 +36,11 @@ async function open() {
   const split = { train, test, validation }[options.split];
   if (!split) {
     throw new UserError(
-      `${info.name}: the dataset has no ${options.split} images; hold some out of the training images`,
+      `${info.name}: the dataset has no ${options.split} examples; hold some out of the training examples`,
     );
   }
   await split.verify?.();
-  const batches = batchesOf(info, split, options);
+  const batches = batchesOf(info.fields, split, options);
   post({
     kind: 'opened',
     info,
@@ -51,11 +52,11 @@ async function open() {
 }
 
 function post(reply: WorkerReply): void {
-  const transfer =
-    reply.kind === 'batch'
-      ? [reply.batch.images.buffer, reply.batch.labels.buffer, reply.batch.indices.buffer]
-      : [];
-  port.postMessage(reply, transfer);
+  const arrays = reply.kind === 'batch' ? [...Object.values(reply.batch.fields), reply.batch.indices] : [];
+  port.postMessage(
+    reply,
+    arrays.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : [])),
+  );
 }
 
 function fail(error: unknown): void {

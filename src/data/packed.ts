@@ -1,10 +1,9 @@
-import type { ImageSplit } from './dataset.ts';
+import type { ImageSplit } from './images.ts';
 
-/** Where the images lie in one array of bytes: image i starts at `start + i · stride` and has `bytes` bytes. */
+/** Where the images lie in one array of bytes: image i starts at `start + i · stride`. */
 export interface PackedLayout {
   readonly start: number;
   readonly stride: number;
-  readonly bytes: number;
 }
 
 /** Joins several splits, in this order. Images are not copied. */
@@ -13,10 +12,10 @@ export function joinedSplit(parts: readonly ImageSplit[]): ImageSplit {
   return {
     length: labels.length,
     labels,
-    read(index, out, offset) {
+    pixels(index) {
       let rest = index;
       for (const part of parts) {
-        if (rest < part.length) return part.read(rest, out, offset);
+        if (rest < part.length) return part.pixels(rest);
         rest -= part.length;
       }
       throw new Error(`internal: image ${index} of ${labels.length}`);
@@ -25,14 +24,10 @@ export function joinedSplit(parts: readonly ImageSplit[]): ImageSplit {
 }
 
 /** A split whose images lie in one array at a constant distance, uint8 and channels first. */
-export function packedSplit(data: Uint8Array, labels: Int32Array, layout: PackedLayout): ImageSplit {
-  const { start, stride, bytes } = layout;
-  return {
-    length: labels.length,
-    labels,
-    read(index, out, offset) {
-      const from = start + index * stride;
-      out.set(data.subarray(from, from + bytes), offset);
-    },
-  };
+export function packedSplit(
+  data: Uint8Array,
+  labels: Int32Array,
+  { start, stride }: PackedLayout,
+): ImageSplit {
+  return { length: labels.length, labels, pixels: (index) => ({ data, offset: start + index * stride }) };
 }

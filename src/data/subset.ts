@@ -1,48 +1,113 @@
+import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
+import type { OwnedIndices } from '../owned-array.ts';
 import { permutation, Random } from '../random.ts';
-import type { HoldOut, ImageSplit } from './dataset.ts';
+import type { Dataset, DatasetSource, HoldOut, Split } from './dataset.ts';
+
+/** Which examples there are to choose from. */
+type Population = Pick<Split, 'length' | 'strata'>;
+
+/** Which of the training examples a run uses. */
+export type InUse = Pick<DatasetSource, 'trainFraction' | 'holdOut'>;
 
 /**
- * The same share of every class (at least one image of each), in the split's order. A study over dataset sizes must
- * compare like with like: the choice does not depend on the seed of a run, and a larger fraction contains a smaller one.
+ * The same share of every stratum (at least one example of each), in the split's order; of all, where there are none. A
+ * study over dataset sizes must compare like with like: the choice does not depend on the seed of a run, and a larger
+ * fraction contains a smaller one.
  */
-export function stratifiedSubset(split: ImageSplit, fraction: number): ImageSplit {
-  const chosen = [...membersByClass(split)].flatMap(([label, members]) =>
+export function stratifiedSubset(split: Split, fraction: number): Split {
+  return partOf(split, subsetIndices(split, fraction));
+}
+
+function subsetIndices(population: Population, fraction: number): OwnedIndices {
+  const chosen = [...strataOf(population)].flatMap(([label, members]) =>
     drawn(members, shareOf(members.length, fraction), new Random(0, 'sample', label)),
   );
-  return partOf(split, chosen);
+  return Uint32Array.from(chosen).sort();
 }
 
 /**
- * Splits off the images that are held out. Each class gives images in proportion to its size, and keeps at least one.
- * Throws a UserError if one of the two parts would be too small for that.
+ * Splits off the examples that are held out. Each stratum gives examples in proportion to its size, and keeps at least
+ * one. Throws a UserError if one of the two parts would be too small for that.
  */
-export function holdOut(split: ImageSplit, how: HoldOut): [train: ImageSplit, validation: ImageSplit] {
-  const classes = [...membersByClass(split)].sort(([a], [b]) => a - b);
-  const wanted = heldOutCount(split.length, how);
-  const most = split.length - classes.length;
+export function holdOut(split: Split, how: HoldOut): [train: Split, validation: Split] {
+  const [rest, held] = holdOutIndices(split, how);
+  return [partOf(split, rest), partOf(split, held)];
+}
+
+/** The numbers of the examples that stay, and of those that are held out, each in order; as `holdOut` chooses them. */
+export function holdOutIndices(
+  population: Population,
+  how: HoldOut,
+  asked = 'examples' in how ? `--validation-images ${how.examples}` : `--validation ${how.fraction}`,
+): [rest: OwnedIndices, held: OwnedIndices] {
+  const strata = [...strataOf(population)].sort(([a], [b]) => a - b);
+  const wanted = heldOutCount(population.length, how);
+  const most = population.length - strata.length;
   if (wanted < 1 || wanted > most) {
-    const asked = 'images' in how ? `--validation-images ${how.images}` : `--validation ${how.fraction}`;
+    const why = strata.length > 1 ? 'each class keeps one' : 'some are left';
     throw new UserError(
-      `${asked}: holds out ${wanted} of ${split.length} training images, expected 1 to ${most}, so that each class keeps one`,
+      `${asked}: holds out ${wanted} of ${population.length} training examples, expected 1 to ${most}, so that ${why}`,
     );
   }
   const shares = proportional(
-    classes.map(([, members]) => members.length),
+    strata.map(([, members]) => members.length),
     wanted,
   );
   const held = new Set(
-    classes.flatMap(([label, members], i) =>
+    strata.flatMap(([label, members], i) =>
       drawn(members, shares[i] ?? 0, new Random(how.seed, 'validation', label)),
     ),
   );
-  const rest = Array.from({ length: split.length }, (_, index) => index).filter((index) => !held.has(index));
-  return [partOf(split, rest), partOf(split, [...held])];
+  const all = Uint32Array.from({ length: population.length }, (_, index) => index);
+  return [all.filter((index) => !held.has(index)), Uint32Array.from(held).sort()];
 }
 
-/** How many training images are held out of `images`. */
-export function heldOutCount(images: number, how: HoldOut): number {
-  return 'images' in how ? how.images : Math.round(how.fraction * images);
+/** The numbers of the training examples that are trained on: for statistics that must not see the others. */
+export function indicesInUse(
+  population: Population,
+  { trainFraction = 1, holdOut: how }: InUse,
+): OwnedIndices {
+  const all = Uint32Array.from({ length: population.length }, (_, index) => index);
+  const chosen = trainFraction === 1 ? all : subsetIndices(population, trainFraction);
+  if (how === undefined) return chosen;
+  const { strata } = population;
+  const part = strata ? { strata: Int32Array.from(chosen, (index) => strata[index] ?? 0) } : {};
+  const [rest] = holdOutIndices({ length: chosen.length, ...part }, how);
+  return rest.map((index) => chosen[index] ?? 0);
+}
+
+/** Throws a UserError unless the number is in (0, 1]. */
+export function expectShare(what: string, share: number): void {
+  if (share > 0 && share <= 1) return;
+  throw new UserError(`${what}: expected a number above 0 and at most 1, got ${share}`);
+}
+
+/**
+ * The dataset with the share of its training examples that is used, less those that are held out for validation. Throws
+ * a UserError for a share that is none, for too few examples, and if the dataset has validation examples of its own.
+ */
+export function datasetInUse(dataset: Dataset, { trainFraction = 1, holdOut: how }: InUse): Dataset {
+  expectShare('trainFraction', trainFraction);
+  let { train, found } = dataset;
+  if (trainFraction !== 1) {
+    train = stratifiedSubset(train, trainFraction);
+    found = `${found}; training on ${grouped(train.length)} of them (trainFraction ${trainFraction})`;
+  }
+  if (how === undefined) return { ...dataset, train, found };
+  if (dataset.validation) {
+    throw new UserError(
+      `${dataset.name}: the dataset has ${grouped(dataset.validation.length)} validation examples of its own: leave out --validation and --validation-images`,
+    );
+  }
+  const [rest, validation] = holdOut(train, how);
+  found = `${found}; ${grouped(validation.length)} training examples held out for validation, ${grouped(rest.length)} left`;
+  return { ...dataset, train: rest, validation, found };
+}
+
+/** How many training examples are held out of `examples`. */
+export function heldOutCount(examples: number, how: HoldOut): number {
+  return 'examples' in how ? how.examples : Math.round(how.fraction * examples);
 }
 
 /** Splits `total` in proportion to `sizes`, in whole numbers (largest remainders). Each part is less than its size. */
@@ -65,32 +130,33 @@ function proportional(sizes: readonly number[], total: number): number[] {
   return parts;
 }
 
-function membersByClass({ labels }: ImageSplit): Map<number, number[]> {
-  const byClass = new Map<number, number[]>();
-  labels.forEach((label, index) => {
-    const members = byClass.get(label);
+function strataOf({ length, strata }: Population): Map<number, number[]> {
+  const byStratum = new Map<number, number[]>();
+  for (let index = 0; index < length; index++) {
+    const stratum = strata?.[index] ?? 0;
+    const members = byStratum.get(stratum);
     if (members) members.push(index);
-    else byClass.set(label, [index]);
-  });
-  return byClass;
+    else byStratum.set(stratum, [index]);
+  }
+  return byStratum;
 }
 
 function drawn(members: readonly number[], many: number, random: Random): number[] {
   return Array.from(permutation(members.length, random).subarray(0, many), (i) => members[i] ?? 0);
 }
 
-/** Some images of a split, in its order. */
-function partOf(split: ImageSplit, chosen: readonly number[]): ImageSplit {
-  const indices = Uint32Array.from(chosen).sort();
+/** Some examples of a split. */
+export function partOf(split: Split, indices: Uint32Array): Split {
+  const { strata } = split;
   return {
     length: indices.length,
-    labels: Int32Array.from(indices, (index) => split.labels[index] ?? 0),
-    read: (index, out, offset) => split.read(indices[index] ?? 0, out, offset),
+    ...(strata && { strata: Int32Array.from(indices, (index) => strata[index] ?? 0) }),
+    read: (index, out, at, draw) => split.read(indices[index] ?? 0, out, at, draw),
     ...(split.verify && { verify: () => split.verify?.() ?? Promise.resolve() }),
   };
 }
 
-/** How many of a class's images a fraction takes. */
+/** How many of a stratum's examples a fraction takes. */
 export function shareOf(members: number, fraction: number): number {
   return Math.max(1, Math.round(fraction * members));
 }

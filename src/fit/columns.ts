@@ -1,9 +1,9 @@
 /** A user's arrays as fields: checked once, before anything is trained, and gathered into batches. Also for browsers. */
 import { counted } from '../counted.ts';
+import { type Batch, cutFields, emptyField, type FieldData } from '../data/batch.ts';
 import { epochOrder } from '../data/batches.ts';
 import { nearestName, show, UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
-import { type Batch, cutFields, emptyField, type FieldData } from '../run/batch.ts';
 import type { BatchSource } from '../run/run.ts';
 import type { Field, Fields, FieldType } from '../tasks/task.ts';
 
@@ -199,8 +199,8 @@ export function trainingBatches(
     async *batches({ epoch, fromBatch = 0 }): AsyncGenerator<Batch> {
       const order = epochOrder(data.length, seed, epoch, shuffle);
       for (let step = fromBatch; (step + 1) * batchSize <= data.length; step++) {
-        const fields = gather(data, order.subarray(step * batchSize, (step + 1) * batchSize));
-        yield { fields, examples: batchSize, epoch, step };
+        const indices = order.slice(step * batchSize, (step + 1) * batchSize);
+        yield { fields: gather(data, indices), examples: batchSize, indices, epoch, step };
       }
     },
   };
@@ -215,7 +215,8 @@ export function allBatches({ fields, arrays, length }: ArrayData, batchSize: num
     async *batches({ epoch }): AsyncGenerator<Batch> {
       for (let from = 0, step = 0; from < length; from += batchSize, step++) {
         const to = Math.min(length, from + batchSize);
-        yield { fields: cutFields(arrays, fields, from, to), examples: to - from, epoch, step };
+        const indices = Uint32Array.from({ length: to - from }, (_, i) => from + i);
+        yield { fields: cutFields(arrays, fields, from, to), examples: to - from, indices, epoch, step };
       }
     },
   };

@@ -2,7 +2,7 @@
 import type { MetricInfo } from '../metrics/info.ts';
 import { metricValue } from '../metrics/info.ts';
 import { type Norms, SPIKE_WINDOW } from '../run/diagnostics/spikes.ts';
-import { added, metricsOf } from '../run/measure.ts';
+import { added, stepMetrics } from '../run/measure.ts';
 import type { RunEvent } from '../run/run.ts';
 import type { EvaluationRecord, TrainRecord } from '../storage/metrics.ts';
 import type { Metric } from '../tasks/task.ts';
@@ -94,7 +94,7 @@ export class History {
       sums: added(before.sums, sums),
     };
     if (step % this.#stepsPerEpoch !== 0) return;
-    const metrics = metricsOf(this.#metrics, this.#partial.sums);
+    const metrics = stepMetrics(this.#metrics, this.#partial.sums);
     this.#waiting = {
       epoch,
       step,

@@ -17,7 +17,7 @@ import { serialize } from '../onnx/serialize.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { createDeviceTrainer } from '../run/device-trainer.ts';
 import { createHostTrainer } from '../run/host-trainer.ts';
-import { beginSlots, type Trainer } from '../run/trainer.ts';
+import type { Trainer } from '../run/trainer.ts';
 import type { SessionOptions } from '../runtime/session.ts';
 import type { Task } from '../tasks/task.ts';
 import { type ArrayData, type Columns, readColumns } from './columns.ts';
@@ -198,7 +198,6 @@ function begin({ options, manifest, seed }: Prepared, trainer: Trainer): void {
   } else if (fresh !== undefined) {
     throw new UserError('fresh: has an effect only with initialWeights');
   }
-  beginSlots(trainer);
 }
 
 /** Fills the arrays with what was saved. */

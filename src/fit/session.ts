@@ -46,7 +46,7 @@ export class FitSession {
     this.#run = new Run({
       ...{ manifest, metrics: task.metrics, infos, trainer },
       settings: {
-        ...{ seed, batchSize, plan: plan.plan, gr: plan.gr, lastStep: totalSteps, copies: true },
+        ...{ batchSize, plan: plan.plan, gr: plan.gr, lastStep: totalSteps, copies: true },
         isEvaluated: (step) => step % stepsPerEpoch === 0,
         isSaved: () => false,
         remedies: plan.step.remedies ?? '',
@@ -57,8 +57,7 @@ export class FitSession {
         load: (graph) => this.#load(graph),
         storage: this.#keepsBest ? this.#storage : undefined,
       },
-      // The arrays are filled already.
-      resumed: {
+      from: {
         step: saved?.document.step ?? 0,
         best: saved?.document.best ?? null,
         recent: saved?.document.norms ?? [],

@@ -1,29 +1,32 @@
-/** What a classifier takes the images of each class for. Pure: also for browsers. */
+/** What a classifier takes the examples of each class for. Pure: also for browsers. */
+import type { DatasetInfo } from '../data/dataset.ts';
 
 /** A confusion matrix. */
 export interface Confusion {
   /** Names, by label. */
   readonly classes: readonly string[];
-  /** `counts[label][prediction]` images. */
+  /** `counts[label][prediction]` examples. */
   readonly counts: readonly (readonly number[])[];
 }
 
-/** Counts batch by batch. `add` takes logits, float32 [n, classes], and labels, int32 [n]. */
-export function countConfusion(classes: readonly string[]): {
-  readonly confusion: Confusion;
-  add(logits: Float32Array, labels: Int32Array): void;
-} {
-  const counts = classes.map(() => classes.map(() => 0));
-  return {
-    confusion: { classes, counts },
-    add(logits, labels) {
-      labels.forEach((label, i) => {
-        const row = counts[label];
-        const prediction = argmax(logits.subarray(i * classes.length, (i + 1) * classes.length));
-        if (row) row[prediction] = (row[prediction] ?? 0) + 1;
-      });
-    },
-  };
+/**
+ * The confusion matrix of a measurement, whose sums a task's metric `confusion` gives; undefined where the task has no
+ * such metric, or the names are not as many as its classes.
+ */
+export function confusionOf(
+  sums: Readonly<Record<string, Float64Array>>,
+  classes: readonly string[],
+): Confusion | undefined {
+  const matrix = sums['confusion/matrix'];
+  if (matrix?.length !== classes.length ** 2 || classes.length === 0) return undefined;
+  const counts = classes.map((_, i) => [...matrix.subarray(i * classes.length, (i + 1) * classes.length)]);
+  return { classes, counts };
+}
+
+/** The class names that a dataset says it has. */
+export function classesOf({ about }: Pick<DatasetInfo, 'about'>): readonly string[] {
+  const { classes } = about;
+  return Array.isArray(classes) ? classes.map(String) : [];
 }
 
 /** The index of the largest element, the lowest one if several are equal; 0 if no element is a number. */

@@ -1,38 +1,68 @@
 /** A checkpoint as one ONNX file: weights inside, any batch size, and what a caller must know in its metadata. */
-import { buildInference } from '../artifacts/build.ts';
+
+import { inferenceGraph } from '../artifacts/graphs.ts';
 import { type Graph, mapOutputs, substitute } from '../onnx/graph.ts';
 import { add, cast, constant, input, mul, transpose } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { isOp, type Value } from '../onnx/value.ts';
-import type { Spec } from '../tasks/spec.ts';
+import { type ConstantData, isOp, type Value } from '../onnx/value.ts';
+import { taskOf } from '../tasks/own.ts';
+import type { ImageSpec } from '../tasks/spec.ts';
+import type { Task } from '../tasks/task.ts';
 import { inFloat16, type Precision } from './half.ts';
 
 export { PRECISIONS, type Precision, throughFloat16 } from './half.ts';
 
+/** A trained model, to be put into one file. */
 export interface InferenceModel {
-  readonly spec: Spec;
-  /** By path. */
+  readonly task: Task;
+  /** Variables by path. */
   readonly weights: ReadonlyMap<string, Float32Array>;
+  /** How weights are stored: float32, or float16 in half the size. The graph computes in float32 either way. */
+  readonly precision?: Precision;
+  /** What a user of the file must know: its doc string, and its metadata by key. */
+  readonly doc?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The bytes of a model: the fields that the task predicts from → what it predicts, for any number of examples, the weights
+ * inside. Throws a UserError for a weight that float16 cannot hold.
+ */
+export function inferenceModel({
+  task,
+  weights,
+  precision = 'fp32',
+  doc,
+  metadata,
+}: InferenceModel): Uint8Array {
+  const file = stored(inferenceGraph(task), weights, precision);
+  return serialize(file.graph, {
+    weights: file.weights,
+    ...(doc !== undefined && { doc }),
+    ...(metadata && { metadata }),
+  });
+}
+
+/** A classifier of images. */
+export interface ImageModel extends Pick<InferenceModel, 'weights' | 'precision'> {
+  readonly spec: ImageSpec;
   readonly classes: readonly string[];
   /** Per channel, for pixels on the scale 0 … 1. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   /** Whether images are unchanged pixels, uint8 [batch, height, width, channels], which the graph normalises. */
   readonly rawPixels?: boolean;
-  /** How weights are stored: float32, or float16 in half the size. The graph computes in float32 either way. */
-  readonly precision?: Precision;
 }
 
 /**
- * The bytes of the model: `images` float32 [batch, channels, height, width] → `logits` float32 [batch, classes].
+ * The bytes of a classifier: `images` float32 [batch, channels, height, width] → `logits` float32 [batch, classes].
  * Metadata: `classes` (JSON list of names), `mean` and `std` (JSON lists, per channel), `input_size` (JSON object),
  * `input` (`normalized`, or `raw-pixels` for uint8 [batch, height, width, channels]). Throws a UserError for a weight that
  * float16 cannot hold.
  */
-export function inferenceModel(model: InferenceModel): Uint8Array {
+export function imageModel(model: ImageModel): Uint8Array {
   const { spec, weights, classes, mean, std, rawPixels = false, precision = 'fp32' } = model;
-  const graph = buildInference(spec);
-  const file = precision === 'fp16' ? inFloat16(graph, weights) : { graph, weights };
+  const file = stored(inferenceGraph(taskOf(spec)), weights, precision);
   return serialize(rawPixels ? fromPixels(file.graph, model) : file.graph, {
     weights: file.weights,
     doc: rawPixels
@@ -48,8 +78,17 @@ export function inferenceModel(model: InferenceModel): Uint8Array {
   });
 }
 
+/** A graph and its weights, as a file of a precision holds them. */
+function stored(
+  graph: Graph,
+  weights: ReadonlyMap<string, Float32Array>,
+  precision: Precision,
+): { readonly graph: Graph; readonly weights: ReadonlyMap<string, ConstantData> } {
+  return precision === 'fp16' ? inFloat16(graph, weights) : { graph, weights };
+}
+
 /** The graph with (pixels / 255 − mean) / std in front, from pixels with channels last. */
-function fromPixels(graph: Graph, { spec, mean, std }: InferenceModel): Graph {
+function fromPixels(graph: Graph, { spec, mean, std }: ImageModel): Graph {
   const { channels, height, width } = spec.image;
   const pixels = input('images', ['batch', height, width, channels], 'uint8');
   const planes = transpose(cast(pixels, 'float32'), [0, 3, 1, 2]);

@@ -1,43 +1,96 @@
 /** A trained model from a checkpoint, ready to be evaluated, exported or shown. */
 
 import { createSession } from '#runtime';
-import { buildInference } from '../artifacts/build.ts';
+import { evaluationGraph, inferenceGraph } from '../artifacts/graphs.ts';
+import { openModule } from '../artifacts/store.node.ts';
 import { parseConfig } from '../config/config.ts';
 import type { DatasetSource } from '../data/dataset.ts';
+import { UserError } from '../errors.ts';
 import { serialize } from '../onnx/serialize.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { ModelCheckpoint } from '../storage/checkpoint.ts';
-import { documentFile, loadModel } from '../storage/checkpoint-folder.node.ts';
-import { parseSpec, type Spec } from '../tasks/spec.ts';
+import { documentFile, loadCheckpoint, loadModel } from '../storage/checkpoint-folder.node.ts';
+import { taskOf } from '../tasks/own.ts';
+import { isModuleSpec, parseSpec, type Spec } from '../tasks/spec.ts';
+import type { Task } from '../tasks/task.ts';
+import { datasetSource } from './source.ts';
 
 export interface TrainedModel {
   readonly checkpoint: ModelCheckpoint;
   readonly spec: Spec;
-  /** Parameters by path, as inputs of an inference session. */
+  readonly task: Task;
+  /** All variables by path, as inputs of a session. */
   readonly weights: Readonly<Record<string, Tensor>>;
   /** Its dataset: in the folder `data` if one is given, otherwise where it was in training. */
   readonly source: DatasetSource;
 }
 
-/** Loads a model. `folder`: a run, its `last` or `best`, or a checkpoint. Throws UserError. */
-export async function openModel(folder: string, data?: string): Promise<TrainedModel> {
-  const checkpoint = await loadModel(folder);
+export interface OpenModelOptions {
+  /** The folder of the dataset. */
+  readonly data?: string | undefined;
+  /** The module that the task of a user's own is in: a checkpoint never imports code by itself. */
+  readonly model?: string | undefined;
+  /** Whether to take the averaged weights of a run with `ema`. */
+  readonly ema?: boolean;
+}
+
+/**
+ * Loads a model. `folder`: a run, its `last` or `best`, or a checkpoint. Throws UserError, also where the task is of a
+ * module that was not given.
+ */
+export async function openModel(
+  folder: string,
+  { data, model, ema = false }: OpenModelOptions = {},
+): Promise<TrainedModel> {
+  const checkpoint = ema ? await loadAverage(folder) : await loadModel(folder);
   const file = await documentFile(folder);
   const spec = parseSpec(checkpoint.graph.spec, `${file}: graph`);
   const config = parseConfig(checkpoint.config, `${file}: config`);
+  const task = await taskIn(spec, file, model);
   const weights = checkpoint.parameters.map(({ name, shape, data: values }): [string, Tensor] => [
     name,
     { dtype: 'float32', shape, data: values },
   ]);
+  const source = datasetSource({ ...config, data: data ?? config.data }, { spec, task });
   return {
-    checkpoint,
-    spec,
+    ...{ checkpoint, spec, task },
     weights: Object.fromEntries(weights),
-    source: { dataset: spec.dataset, dir: data ?? config.data, ...spec.image, classes: spec.classes },
+    source: { ...source, trainFraction: undefined, holdOut: undefined },
   };
 }
 
+/** The checkpoint with the averaged weights as its parameters. */
+async function loadAverage(folder: string): Promise<ModelCheckpoint> {
+  const { optimizer, ...checkpoint } = await loadCheckpoint(folder);
+  const average = new Map(optimizer.slots.ema?.map((tensor) => [tensor.name, tensor]));
+  if (average.size === 0) {
+    throw new UserError(
+      `${folder}: --ema: it holds no averaged weights; train with --ema 0.999, or leave --ema out`,
+    );
+  }
+  const parameters = checkpoint.parameters.map((tensor) => average.get(tensor.name) ?? tensor);
+  return { ...checkpoint, parameters };
+}
+
+async function taskIn(spec: Spec, file: string, model: string | undefined): Promise<Task> {
+  if (!isModuleSpec(spec)) {
+    if (model === undefined) return taskOf(spec);
+    throw new UserError(`--model ${model}: ${file} holds a model of ortgrad's own; leave --model out`);
+  }
+  if (model === undefined) {
+    throw new UserError(
+      `${file}: its task is in the module ${spec.task.module}, which a checkpoint does not import by itself; give --model ${spec.task.module}`,
+    );
+  }
+  return (await openModule(model, spec)).task;
+}
+
 /** A session of the model's forward pass. The weights are inputs of it. */
-export function openInference(spec: Spec, options: Parameters<typeof createSession>[1]): Promise<Session> {
-  return createSession(serialize(buildInference(spec)), options);
+export function openInference(task: Task, options: Parameters<typeof createSession>[1]): Promise<Session> {
+  return createSession(serialize(inferenceGraph(task)), options);
+}
+
+/** A session that measures the model; the weights are inputs of it. */
+export function openEvaluation(task: Task, options: Parameters<typeof createSession>[1]): Promise<Session> {
+  return createSession(serialize(evaluationGraph(task)), options);
 }

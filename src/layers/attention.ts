@@ -8,7 +8,7 @@ import { dense } from './dense.ts';
 import { dropout } from './dropout.ts';
 import type { Scope } from './scope.ts';
 
-/** Heads, and what each token may look at. */
+/** How a token looks at others. */
 export interface AttentionOptions {
   readonly heads: number;
   /** bool [batch, tokens]: which tokens may be looked at; false for padding. */

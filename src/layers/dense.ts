@@ -5,7 +5,7 @@ import { staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Init, Scope } from './scope.ts';
 
-/** How a dense layer starts, and whether it has a bias. */
+/** How a dense layer starts, and whether it adds a bias. */
 export interface DenseOptions {
   /** How the kernel starts; `xavier-uniform` (Glorot & Bengio 2010) by default. */
   readonly init?: Init;

@@ -6,7 +6,7 @@ import { show } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Init, Scope } from './scope.ts';
 
-/** How a table of embeddings starts. */
+/** How an embedding starts. */
 export interface EmbeddingOptions {
   /** How the table starts; normal with standard deviation 0.02 by default, as in BERT and GPT-2. */
   readonly init?: Init;

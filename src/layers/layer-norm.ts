@@ -5,7 +5,7 @@ import { staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Scope } from './scope.ts';
 
-/** The numbers of a layer norm. */
+/** What keeps a layer norm from dividing by 0. */
 export interface LayerNormOptions {
   /** What is added to the variance: 1e-6 by default, as in big_vision, timm's ViT and Flax; PyTorch's own is 1e-5. */
   readonly epsilon?: number;

@@ -8,7 +8,7 @@ import type { Scope } from './scope.ts';
 
 const KINDS = ['learned', 'sinusoidal'] as const;
 
-/** Which positions are added. */
+/** Which positions, and what is in front of them. */
 export interface PositionsOptions {
   /**
    * `learned` (the default): a parameter `positions` [tokens, width], from normal numbers of standard deviation 0.02.

@@ -20,7 +20,7 @@ const INITS = ['zeros', 'ones', 'normal', 'xavier-uniform'] as const satisfies r
  * what follows (`Scope.next`), as the running mean of batch normalization does.
  */
 export const ROLES = ['trainable', 'frozen', 'state'] as const;
-/** One of `ROLES`. */
+/** One of `ROLES`: trainable, frozen or state. */
 export type Role = (typeof ROLES)[number];
 
 /** A float32 tensor that a model keeps: an input of its graphs, named by its path. */

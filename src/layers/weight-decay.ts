@@ -5,13 +5,13 @@ import { UserError } from '../errors.ts';
 export type DecayRules = readonly (readonly [pattern: RegExp, decays: boolean])[];
 
 /**
- * Kernels decay; biases, the scales of norms, tokens and positions do not, as is usual for transformers. The code of
+ * Kernels and embeddings decay; biases, the scales of norms, tokens and positions do not, as is usual for transformers. The code of
  * the papers on gradient regularization lets every parameter decay.
  */
 export const DECAY_RULES: DecayRules = [
-  [/(^|\/)kernel$/, true],
+  [/(^|\/)(kernel|embedding)$/, true],
   [/(^|\/)(bias|scale)$/, false],
-  [/^(cls|positions)$/, false],
+  [/(^|\/)(cls|positions)$/, false],
 ];
 
 /**

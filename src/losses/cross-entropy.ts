@@ -49,6 +49,7 @@ export function softmaxCrossEntropy(logits: Value, target: Value): Value {
   return loss;
 }
 
+/** Changes to the target. */
 export interface CrossEntropyOptions {
   /** Label smoothing s (Szegedy et al. 2016): the target is 1 − s + s/classes for the label and s/classes elsewhere. */
   readonly smoothing?: Value | number;

@@ -1,66 +1,155 @@
-/** How well classes are told apart. All take logits float32 [..., classes] and integer labels [...]. */
+/**
+ * How well classes are told apart: logits float32 [..., classes] and labels int32 or int64 [...]. Of equal logits the
+ * first class counts as the largest, as in argmax; an example with a logit that is not finite is never right.
+ */
 import { total } from '../autodiff/functions.ts';
+import { UserError } from '../errors.ts';
+import { expectNumber } from '../expect.ts';
 import { crossEntropy } from '../losses/cross-entropy.ts';
 import {
+  abs,
   add,
+  argMax,
   cast,
   constant,
-  div,
   equal,
   greater,
   less,
+  lessOrEqual,
   matmul,
   mul,
   oneHot,
-  reduceMax,
   reduceSum,
   reshape,
   sub,
   where,
 } from '../onnx/ops.ts';
-import { product } from '../onnx/shapes.ts';
+import { product, sameShape, show } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Metric, Values } from '../tasks/task.ts';
-import { fieldOf, outputOf, share } from './names.ts';
+import { fieldOf, meanOf, outputOf, ratio, share } from './names.ts';
 
-/** Which output and which field are compared, and which field says what counts (1) and what is padding (0). */
+/** The largest float32. */
+const LARGEST = 2 ** 128 * (1 - 2 ** -24);
+
+/** Which output and which field are compared, and what counts. */
 export interface ClassNames {
+  /** The output, `logits` by default, and the field, `labels`. */
   readonly logits?: string;
   readonly labels?: string;
+  /** The field of the labels' shape that says what counts: not 0 where it does. All counts by default. */
   readonly mask?: string;
 }
 
 interface Compared {
   readonly logits: Value;
   readonly labels: Value;
-  /** float32, of the labels' shape. */
+  /** float32, of the labels' shape: 1 where it counts. */
   readonly counts: Value;
-  readonly classes: number;
 }
 
 function compared(outputs: Values, fields: Values, names: ClassNames): Compared {
   const logits = outputOf(outputs, names.logits, 'logits');
   const labels = fieldOf(fields, names.labels ?? 'labels');
-  const classes = logits.shape.at(-1);
-  if (typeof classes !== 'number') throw new Error('metric: expected a static number of classes');
-  const places = cast(labels, 'float32');
-  const counts = names.mask ? cast(fieldOf(fields, names.mask), 'float32') : add(mul(places, 0), 1);
-  return { logits, labels, counts, classes };
+  const mask = names.mask === undefined ? undefined : fieldOf(fields, names.mask);
+  if (mask && !sameShape(mask.shape, labels.shape)) {
+    throw new UserError(
+      `metric: expected a mask ${names.mask} of the labels' shape ${show(labels.shape)}, got ${show(mask.shape)}`,
+    );
+  }
+  const counts = mask ? cast(cast(mask, 'bool'), 'float32') : add(mul(cast(labels, 'float32'), 0), 1);
+  return { logits, labels, counts };
 }
 
-/** The share whose label is the class with the largest logit, the first of several. */
+/** With one row of logits for each label; of how many classes. */
+function comparedClasses(
+  outputs: Values,
+  fields: Values,
+  names: ClassNames,
+): Compared & { readonly classes: number } {
+  const values = compared(outputs, fields, names);
+  const { logits, labels } = values;
+  const classes = logits.shape.at(-1);
+  if (typeof classes !== 'number' || !sameShape(logits.shape.slice(0, -1), labels.shape)) {
+    throw new UserError(
+      `metric: expected logits [..., classes] for labels ${show(labels.shape)}, got ${show(logits.shape)}`,
+    );
+  }
+  return { ...values, classes };
+}
+
+/** The share whose label is the class with the largest logit. */
 export function accuracy(names: ClassNames = {}): Metric {
   return topK(1, names);
 }
 
-/** The share whose label is among the k classes with the largest logits. What is not a number is never right. */
+/** The share whose label is among the k classes with the largest logits. */
 export function topK(k: number, names: ClassNames = {}): Metric {
-  if (!(Number.isInteger(k) && k >= 1)) throw new Error(`topK: expected an integer ≥ 1, got ${k}`);
+  expectNumber('topK: k', k, { min: 1, isInteger: true });
   return {
+    ...(k === 1
+      ? { label: 'accuracy', short: 'acc' }
+      : { label: `top-${k} accuracy`, short: `top-${k}`, isMinor: true }),
     sums(outputs, fields) {
-      const values = compared(outputs, fields, names);
-      const right = cast(less(ahead(values), k - 0.5), 'float32');
+      const values = comparedClasses(outputs, fields, names);
+      const enough = Math.max(0, values.classes - k) + 0.5;
+      const right = cast(greater(notAhead(values), enough), 'float32');
       return { right: total(mul(right, values.counts)), count: total(values.counts) };
+    },
+    finish: ({ right, count }) => share(right, count),
+    ...(k === 1 ? { label: 'accuracy', short: 'acc' } : { label: `top-${k} accuracy`, short: `top-${k}` }),
+    better: 'higher',
+    isShare: true,
+    isMinor: k > 1,
+  };
+}
+
+/** How many classes do not come before the label, itself among them: float32 [...], 0 where a logit is not finite. */
+function notAhead({ logits, labels, classes }: Compared & { readonly classes: number }): Value {
+  // NaN where a logit is not finite: neither more than nor equal to anything.
+  const own = where(
+    areFinite(logits),
+    reduceSum(mul(logits, oneHot(labels, classes)), { axes: [-1], keepdims: true }),
+    Number.NaN,
+  );
+  const numbers = constant(
+    Float32Array.from({ length: classes }, (_, i) => i),
+    [classes],
+  );
+  const label = reshape(cast(labels, 'float32'), [...labels.shape, 1]);
+  const notBefore = cast(less(sub(label, 0.5), numbers), 'float32');
+  const behind = cast(less(logits, own), 'float32');
+  return reduceSum(where(equal(logits, own), notBefore, behind), { axes: [-1] });
+}
+
+/** Whether all logits of a row are finite: bool [..., 1]. */
+function areFinite(logits: Value): Value {
+  const counted = cast(lessOrEqual(abs(logits), LARGEST), 'float32');
+  return greater(reduceSum(counted, { axes: [-1], keepdims: true }), Number(logits.shape.at(-1)) - 0.5);
+}
+
+/**
+ * The share that is on the right side of 0, of logits of two classes: float32 [...], or [..., 1]; labels of any dtype,
+ * not 0 for the class that positive logits mean. A logit of 0 means the other.
+ */
+export function binaryAccuracy(names: ClassNames = {}): Metric {
+  return {
+    label: 'accuracy',
+    sums(outputs, fields) {
+      const { logits, labels, counts } = compared(outputs, fields, names);
+      const bare = logits.shape.at(-1) === 1 ? logits.shape.slice(0, -1) : logits.shape;
+      if (!sameShape(logits.shape, labels.shape) && !sameShape(bare, labels.shape)) {
+        throw new UserError(
+          `metric: expected logits of the labels' shape ${show(labels.shape)}, got ${show(logits.shape)}`,
+        );
+      }
+      const x = reshape(logits, labels.shape);
+      const right = where(
+        cast(labels, 'bool'),
+        cast(greater(x, 0), 'float32'),
+        cast(lessOrEqual(x, 0), 'float32'),
+      );
+      return { right: total(mul(right, counts)), count: total(counts) };
     },
     finish: ({ right, count }) => share(right, count),
     better: 'higher',
@@ -69,49 +158,30 @@ export function topK(k: number, names: ClassNames = {}): Metric {
 }
 
 /**
- * How many classes come before the label, float32 [...]: with a larger logit, or the same and a smaller number. A class
- * that is not known to be behind the label is before it, so that NaN counts against it.
- */
-function ahead({ logits, labels, classes }: Compared): Value {
-  const column = (value: Value): Value => reshape(value, [...value.shape, 1]);
-  const numbers = constant(
-    Float32Array.from({ length: classes }, (_, i) => i),
-    [classes],
-  );
-  const label = column(cast(labels, 'float32'));
-  const own = reduceSum(where(equal(label, numbers), logits, 0), { axes: [-1], keepdims: true });
-  const tied = mul(cast(equal(logits, own), 'float32'), cast(greater(numbers, sub(label, 0.5)), 'float32'));
-  const behind = add(cast(less(logits, own), 'float32'), tied);
-  return sub(classes, reduceSum(behind, { axes: [-1] }));
-}
-
-/**
- * The confusion matrix as a metric whose number is the accuracy; its sums hold `matrix` [classes, classes], a row for
- * each label and a column for each predicted class. Where several classes have the largest logit, each gets a part.
+ * Balanced accuracy: the mean over the classes of the share of their examples that are found, without classes that have
+ * none. Its sums are of use themselves (`classScores`): `matrix` [classes, classes], how many examples of the row's
+ * class were taken for the column's, and `support` [classes], how many examples there are of each class.
  */
 export function confusionMatrix(names: ClassNames = {}): Metric {
   return {
+    label: 'balanced accuracy',
     sums(outputs, fields) {
-      const { logits, labels, counts, classes } = compared(outputs, fields, names);
+      const { logits, labels, counts, classes } = comparedClasses(outputs, fields, names);
       const rows = product(labels.shape);
-      const largest = reduceMax(logits, { axes: [-1], keepdims: true });
-      const isLargest = cast(equal(logits, largest), 'float32');
-      // Where nothing is the largest (NaN), nothing is guessed.
-      const count = reduceSum(isLargest, { axes: [-1], keepdims: true });
-      const guess = where(greater(count, 0), div(isLargest, count), 0);
-      const label = mul(oneHot(labels, classes), reshape(counts, [...counts.shape, 1]));
-      const [from, to] = [reshape(label, [rows, classes]), reshape(guess, [rows, classes])];
-      return { matrix: matmul(from, to, { transA: true }) };
+      const matrixOf = (value: Value): Value => reshape(value, [rows, classes]);
+      const guess = mul(oneHot(argMax(logits), classes), cast(areFinite(logits), 'float32'));
+      const label = matrixOf(mul(oneHot(labels, classes), reshape(counts, [...counts.shape, 1])));
+      return {
+        matrix: matmul(label, matrixOf(guess), { transA: true }),
+        support: reduceSum(label, { axes: [0] }),
+      };
     },
-    finish: ({ matrix = new Float64Array() }) => {
-      const classes = Math.sqrt(matrix.length);
-      const right = Array.from({ length: classes }, (_, i) => matrix[i * classes + i] ?? 0);
-      const total = matrix.reduce((sum, count) => sum + count, 0);
-      return right.reduce((sum, count) => sum + count, 0) / total;
-    },
+    finish: ({ matrix = new Float64Array(), support = new Float64Array() }) =>
+      meanOf(support.length, (i) => ratio(matrix[i * support.length + i] ?? Number.NaN, support[i] ?? 0)),
     better: 'higher',
     isShare: true,
     evaluationOnly: true,
+    isHidden: true,
   };
 }
 
@@ -121,25 +191,29 @@ export interface ClassScores {
   readonly precision: number;
   /** Share of a class's examples that are found; NaN where there are none. */
   readonly recall: number;
+  /** The harmonic mean of the two, 2·right/(predicted + support); NaN where the class is in neither. */
   readonly f1: number;
   /** Examples of the class. */
   readonly support: number;
 }
 
-/** Each class's scores, from a confusion matrix [classes, classes] of labels by predictions. */
-export function classScores(matrix: Float64Array): ClassScores[] {
-  const classes = Math.sqrt(matrix.length);
-  const at = (row: number, column: number): number => matrix[row * classes + column] ?? 0;
-  const numbers = Array.from({ length: classes }, (_, i) => i);
-  return numbers.map((own) => {
-    const support = numbers.reduce((sum, other) => sum + at(own, other), 0);
-    const predicted = numbers.reduce((sum, other) => sum + at(other, own), 0);
-    const right = at(own, own);
+/** Each class's scores, from the sums of `confusionMatrix`. */
+export function classScores({
+  matrix = new Float64Array(),
+  support = new Float64Array(),
+}: Readonly<Record<string, Float64Array>>): ClassScores[] {
+  const classes = support.length;
+  return Array.from(support, (own, i) => {
+    const right = matrix[i * classes + i] ?? 0;
+    const predicted = Array.from(support, (_, row) => matrix[row * classes + i] ?? 0).reduce(
+      (a, b) => a + b,
+      0,
+    );
     return {
-      precision: right / predicted,
-      recall: right / support,
-      f1: (2 * right) / (predicted + support),
-      support,
+      precision: ratio(right, predicted),
+      recall: ratio(right, own),
+      f1: ratio(2 * right, predicted + own),
+      support: own,
     };
   });
 }
@@ -148,10 +222,12 @@ export function classScores(matrix: Float64Array): ClassScores[] {
 export function perplexity(names: ClassNames = {}): Metric {
   return {
     sums(outputs, fields) {
-      const { logits, labels, counts } = compared(outputs, fields, names);
-      return { total: total(mul(crossEntropy(logits, labels), counts)), count: total(counts) };
+      const { logits, labels, counts } = comparedClasses(outputs, fields, names);
+      const each = crossEntropy(logits, labels);
+      return { total: total(where(cast(counts, 'bool'), each, 0)), count: total(counts) };
     },
     finish: ({ total, count }) => Math.exp(share(total, count)),
+    label: 'perplexity',
     better: 'lower',
   };
 }

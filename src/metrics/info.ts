@@ -57,26 +57,28 @@ export function hasTop5(classes: number): boolean {
 /** The infos of a run that was saved before runs said what they measure: all of these told classes apart. */
 export const OLD_METRICS = classifierMetrics();
 
-/** What describes a metric, as a task gives it. */
-export interface DescribedMetric extends Partial<Pick<MetricInfo, 'label' | 'short' | 'unit' | 'isMinor'>> {
-  readonly isShare?: boolean;
-  readonly better: 'higher' | 'lower';
+/** What describes a metric, as a task gives it: as `MetricInfo`, where its name stands beside it. */
+export interface DescribedMetric
+  extends Pick<MetricInfo, 'better'>,
+    Partial<Omit<MetricInfo, 'name' | 'better'>> {
+  /** Its number says only what another one does: it is in records, and nowhere shown. */
+  readonly isHidden?: boolean;
 }
 
 /**
- * The infos of a task's metrics, in its order. A metric without a label, or with the label of another one, is called by
+ * The infos of a task's metrics, in its order, and of its loss. A metric without a label, or with the label of another one, is called by
  * its name. Throws an Error for a name that records cannot hold.
  */
 export function metricInfos(
   metrics: Readonly<Record<string, DescribedMetric>>,
   loss: Omit<DescribedMetric, 'better'> = {},
 ): MetricInfos {
-  const entries = Object.entries(metrics);
+  for (const name of Object.keys(metrics)) expectMetricName(name);
+  const entries = Object.entries(metrics).filter(([, { isHidden }]) => !isHidden);
   const labels = entries.map(([name, { label = name }]) => label);
   const isAlone = (label: string): boolean => labels.filter((other) => other === label).length === 1;
   return [
     ...entries.map(([name, metric]) => {
-      expectMetricName(name);
       const label = metric.label !== undefined && isAlone(metric.label) ? metric.label : name;
       return infoOf(name, label, metric);
     }),

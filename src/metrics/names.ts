@@ -1,4 +1,5 @@
-/** What metrics share: finding what they compare, and means that say what they divided. */
+/** What metrics share: finding what they compare, and means that are NaN where nothing was counted. */
+import { UserError } from '../errors.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Values } from '../tasks/task.ts';
 
@@ -7,27 +8,35 @@ export function outputOf(outputs: Values, name: string | undefined, standard: st
   const [only, ...others] = Object.values(outputs);
   return name === undefined && only && others.length === 0
     ? only
-    : named('output', outputs, name ?? standard);
+    : found('an output', outputs, name ?? standard);
 }
 
 export function fieldOf(fields: Values, name: string): Value {
-  return named('field', fields, name);
+  return found('a field', fields, name);
 }
 
-function named(what: string, values: Values, name: string): Value {
+function found(what: string, values: Values, name: string): Value {
   const value = values[name];
-  if (!value) {
-    throw new Error(
-      `metric: expected an ${what} ${name}, got ${Object.keys(values).join(', ')}`.replace(
-        'an field',
-        'a field',
-      ),
-    );
-  }
-  return value;
+  if (value) return value;
+  const names = Object.keys(values).join(', ');
+  throw new UserError(`metric: expected ${what} ${name}, got ${names}; name the one to be compared`);
 }
 
-/** A total over a count, both sums of one element. NaN where nothing was counted. */
+/** a/b; NaN where b is 0. */
+export function ratio(a: number, b: number): number {
+  return b === 0 ? Number.NaN : a / b;
+}
+
+/** A total over a count, both sums of one element; NaN where nothing was counted. */
 export function share(total: Float64Array | undefined, count: Float64Array | undefined): number {
-  return (total?.[0] ?? Number.NaN) / (count?.[0] ?? 0);
+  return ratio(total?.[0] ?? Number.NaN, count?.[0] ?? 0);
+}
+
+/** The mean of f(0) … f(length − 1) over those that are numbers; NaN where none is. */
+export function meanOf(length: number, f: (index: number) => number): number {
+  const known = Array.from({ length }, (_, i) => f(i)).filter((x) => !Number.isNaN(x));
+  return ratio(
+    known.reduce((a, b) => a + b, 0),
+    known.length,
+  );
 }

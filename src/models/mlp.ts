@@ -21,6 +21,7 @@ export const mlpSchema = v.strictObject({
   dropout: rate(),
 });
 
+/** The hidden layers; what is left out has its default. */
 export type MlpConfig = v.InferOutput<typeof mlpSchema>;
 
 /**

@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot';
 import { gelu, geluTanh } from '../autodiff/functions.ts';
+import { UserError } from '../errors.ts';
 import { dense } from '../layers/dense.ts';
 import { positions } from '../layers/positions.ts';
 import type { Scope } from '../layers/scope.ts';
@@ -69,7 +70,7 @@ function sizesOf({ variant, ...given }: CheckedConfig): Sizes {
 
 /**
  * Images float32 [batch, channels, height, width] → logits float32 [batch, classes], before softmax. Throws UserError for
- * a config that is none, and an Error where heads do not divide the width or a patch the image.
+ * a config that is none, and where heads do not divide the width or a patch the image.
  */
 export function vit(scope: Scope, images: Value, classes: number, given: VitConfig): Value {
   const config = checked('vit', vitSchema, given);
@@ -92,7 +93,7 @@ function patches(images: Value, patch: number): Value {
   const rows = staticDim(height, 'vit', images.shape) / patch;
   const columns = staticDim(width, 'vit', images.shape) / patch;
   if (!Number.isInteger(rows) || !Number.isInteger(columns)) {
-    throw new Error(
+    throw new UserError(
       `vit: expected an image size that patch ${patch} divides, got ${show(images.shape.slice(2))}`,
     );
   }

@@ -28,12 +28,12 @@ export function metricChart(metrics: Metrics, info: MetricInfo): Chart {
   };
 }
 
-/** The charts of the metrics that have a curve of their own. */
+/** The charts of the metrics that have a curve of their own, but those that the run, once begun, never measured. */
 export function metricCharts(metrics: Metrics, infos: MetricInfos): Chart[] {
   return namedMetrics(infos)
     .filter(({ isMinor }) => !isMinor)
-    .map((info) => metricChart(metrics, info))
-    .filter(({ lines }) => lines.some(({ points }) => points.some(({ value }) => value !== null)));
+    .filter(({ name }) => metrics.length === 0 || metrics.some((line) => name in line.metrics))
+    .map((info) => metricChart(metrics, info));
 }
 
 /** The norm of the clean gradient, and that of the regularized gradient where there is one. */

@@ -4,6 +4,7 @@ import { counted } from '../counted.ts';
 import type { Confusion } from '../inference/confusion.ts';
 import {
   judgeOf,
+  labelWithUnit,
   type MetricInfo,
   type MetricInfos,
   metricText,
@@ -99,10 +100,10 @@ function numbers({ metrics, seconds }: ReportInput, infos: MetricInfos): Html {
   const { split: chooser, best } = bestEvaluation(metrics, judge);
   const on = (split: MetricsLine['split'], info: MetricInfo) =>
     metrics.findLast((line) => line.split === split && metricValue(info, line) !== null);
-  const shown = (info: MetricInfo, line: MetricsLine) => {
-    const unit = info.unit === undefined || info.isShare ? '' : ` ${info.unit}`;
-    return `${metricText(info, metricValue(info, line) ?? Number.NaN, 2, '\u202f%')}${unit}`;
-  };
+  const shown = (info: MetricInfo, line: MetricsLine) =>
+    metricText(info, metricValue(info, line) ?? Number.NaN, 2, '\u202f%');
+  // A share has its unit beside it.
+  const named = (info: MetricInfo) => (info.isShare ? info.label : labelWithUnit(info));
   const at = (line: MetricsLine) => `at step ${line.step.toLocaleString('en')}`;
   const finals = (split: MetricsLine['split'], before: string) =>
     namedMetrics(infos)
@@ -110,7 +111,7 @@ function numbers({ metrics, seconds }: ReportInput, infos: MetricInfos): Html {
       .filter((info, i, all) => !info.isMinor && all.indexOf(info) === i)
       .flatMap((info) => {
         const line = on(split, info);
-        return line ? [number(`${before} ${info.label}`, shown(info, line), at(line))] : [];
+        return line ? [number(`${before} ${named(info)}`, shown(info, line), at(line))] : [];
       });
   const testOfBest = on('test_best', judge);
   const last = metrics.at(-1);
@@ -120,8 +121,8 @@ function numbers({ metrics, seconds }: ReportInput, infos: MetricInfos): Html {
   );
   return html`<dl class="numbers">
 ${finals('test', 'final test')}
-${best ? number(`best ${chooser} ${judge.label}`, shown(judge, best), at(best)) : ''}
-${testOfBest ? number(`test ${judge.label} of that best`, shown(judge, testOfBest), best ? at(best) : '') : ''}
+${best ? number(`best ${chooser} ${named(judge)}`, shown(judge, best), at(best)) : ''}
+${testOfBest ? number(`test ${named(judge)} of that best`, shown(judge, testOfBest), best ? at(best) : '') : ''}
 ${finals('test_ema', 'averaged weights: test')}
 ${last ? number('steps', last.step.toLocaleString('en'), counted(Number(last.epoch.toFixed(2)), 'epoch')) : ''}
 ${seconds === undefined ? '' : number('time', formatDuration(seconds), 'evaluation included')}

@@ -12,7 +12,14 @@ import type { Arrays } from '../step/host.ts';
 import { traceStep } from '../step/program.ts';
 import { none } from '../step/regularizers/none.ts';
 import { batchFeeds, floatsOf, scalarTensor } from './engine.ts';
-import { expectFinite, type StepPlan, type StepTold, stepNumbers, type Trainer } from './trainer.ts';
+import {
+  expectFinite,
+  type StepPlan,
+  type StepTold,
+  startCopies,
+  stepNumbers,
+  type Trainer,
+} from './trainer.ts';
 import { VariableArrays } from './variables.ts';
 
 export interface DeviceTrainerOptions {
@@ -88,6 +95,7 @@ export function createDeviceTrainer(options: DeviceTrainerOptions): Trainer {
     async step(step, batch) {
       const { active, scalars } = plan.strength(step);
       const current = await session(active);
+      if (!state) startCopies(plan.rule, step, variables.theta, slots);
       state ??= upload(current);
       const numbers = {
         ...(active

@@ -5,11 +5,12 @@
  */
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
+import { type Batch, cutFields, type FieldData } from '../data/batch.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { Arrays, HostDerivatives } from '../step/host.ts';
 import { combine } from '../step/vectors.ts';
 import type { Fields } from '../tasks/task.ts';
-import { type Batch, cutFields, type FieldData } from './batch.ts';
+
 import { drawMask } from './masks.ts';
 import type { VariableArrays } from './variables.ts';
 

@@ -13,6 +13,7 @@ import {
   ratesAt,
   type StepPlan,
   type StepTold,
+  startCopies,
   stepNumbers,
   type Trainer,
   type UpdateArrays,
@@ -66,6 +67,7 @@ export function createHostTrainer({ manifest, plan, batchSize, seed, load }: Hos
       // Warmup is over: its graph's memory is better used.
       if (active && !wasActive && isWhole) await engine.free(['loss-grad']);
       wasActive = active;
+      startCopies(plan.rule, step, variables.theta, slots);
       const pass = await engine.pass(batch, { step, ...(plan.scalars && { scalars: plan.scalars }) });
       let told: StepTold | undefined;
       await planOf(active, gauge !== undefined).run({

@@ -1,19 +1,19 @@
 /** Measures variables on a whole set of examples: its loss and metrics, from sums. Also for browsers. */
-import type { Manifest } from '../artifacts/manifest.ts';
+import type { EvaluationContract, Manifest } from '../artifacts/manifest.ts';
+import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
+import { finishMetrics, type MetricSums, sumsOf } from '../metrics/finish.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { Metric } from '../tasks/task.ts';
-import type { Batch } from './batch.ts';
 import { addUp, fieldFeeds, numberOf, runOn } from './engine.ts';
 
 type Metrics = Readonly<Record<string, Metric>>;
-type Sums = Readonly<Record<string, Float64Array>>;
 
 export interface Measured {
   readonly loss: number;
   readonly metrics: Readonly<Record<string, number>>;
   /** What the metrics were computed from, by `<metric>/<sum>`. */
-  readonly sums: Sums;
+  readonly sums: MetricSums;
   readonly examples: number;
 }
 
@@ -23,13 +23,13 @@ export interface Measured {
  */
 export async function measure(
   session: Session,
-  manifest: Pick<Manifest, 'fields' | 'terms' | 'sums'>,
+  manifest: Pick<Manifest, 'fields'> & EvaluationContract,
   metrics: Metrics,
   feeds: Readonly<Record<string, Tensor>>,
   batches: AsyncIterable<Batch>,
 ): Promise<Measured> {
   const totals = new Map(manifest.terms.map(({ name }) => [name, { total: 0, weight: 0 }]));
-  let sums: Sums = {};
+  let sums: MetricSums = {};
   let examples = 0;
   for await (const batch of batches) {
     const out = await runOn(session, { ...feeds, ...fieldFeeds(manifest, batch.fields, batch.examples) });
@@ -47,26 +47,30 @@ export async function measure(
   if (examples === 0)
     throw new UserError('evaluation: there are no examples to measure; give some, or none of the set');
   const loss = [...totals.values()].reduce((sum, { total, weight }) => sum + total / (weight || 1), 0);
-  return { loss, metrics: metricsOf(metrics, sums), sums, examples };
+  return { loss, metrics: shown(metrics, finishMetrics(metrics, sums)), sums, examples };
 }
 
-/** The metrics whose sums are there. */
-export function metricsOf(metrics: Metrics, sums: Sums): Record<string, number> {
-  const measured = Object.entries(metrics).flatMap(([name, metric]): [string, number][] => {
-    const own = Object.entries(sums).flatMap(([path, values]): [string, Float64Array][] =>
-      path.startsWith(`${name}/`) ? [[path.slice(name.length + 1), values]] : [],
-    );
-    return own.length === 0 ? [] : [[name, metric.finish(Object.fromEntries(own))]];
-  });
-  return Object.fromEntries(measured);
+/** The metrics of a step's batch. NaN where nothing in it counts, which a later batch may mend. */
+export function stepMetrics(metrics: Metrics, sums: MetricSums): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(metrics).flatMap(([name, metric]) => {
+      const own = sumsOf(name, sums);
+      return Object.keys(own).length === 0 ? [] : [[name, metric.finish(own)]];
+    }),
+  );
 }
 
-function sumsIn(out: Readonly<Record<string, Tensor>>, names: readonly string[]): Sums {
+/** Without those that only explain others, such as a confusion matrix. */
+function shown(metrics: Metrics, numbers: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(numbers).filter(([name]) => !metrics[name]?.evaluationOnly));
+}
+
+function sumsIn(out: Readonly<Record<string, Tensor>>, names: readonly string[]): MetricSums {
   return Object.fromEntries(names.map((name) => [name, addUp([out], `sums/${name}`)]));
 }
 
 /** Sums of two parts of a set; of one where the other has none. */
-export function added(sums: Sums, more: Sums): Sums {
+export function added(sums: MetricSums, more: MetricSums): MetricSums {
   return Object.fromEntries(
     Object.entries(more).map(([name, values]) => [
       name,

@@ -2,62 +2,60 @@
  * Estimates the memory of a run at its peak, before anything is loaded: what the graphs hold while they run, counted node
  * by node, and the arrays around them. `npm run bench:memory` compares it with real runs. Also for browsers.
  */
-import { type BuiltGraphs, buildInference, type GraphName, type Variant } from '../artifacts/build.ts';
+import { type GraphName, inferenceGraph, type TaskGraphs } from '../artifacts/graphs.ts';
 import type { TrainConfig } from '../config/config.ts';
-import type { DatasetName } from '../data/dataset.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { peakBytes } from '../passes/memory.ts';
 import { createOptimizer } from '../step/optimizer.ts';
-import type { Spec } from '../tasks/spec.ts';
 
-/** The program, ONNX Runtime and the two threads that read images. */
+/** The program, ONNX Runtime and the two threads that read examples. */
 const BASE = 255e6;
-
-/** What each of the two threads holds of a dataset of its usual size. An image folder's files are read when needed. */
-const DATASET: Readonly<Record<DatasetName, number>> = {
-  mnist: 55e6,
-  cifar10: 155e6,
-  cifar100: 155e6,
-  'image-folder': 0,
-};
 
 /** What ONNX Runtime takes beyond the values of a graph: copies packed for its products, and sizes rounded up. */
 const OVERHEAD = { factor: 1.1, bytes: 60e6 };
 
-/** Batches of images that are ready or being made, pixels and normalised. */
+/** Batches that are ready or being made. */
 const BATCHES = 4;
 
 /** Vectors as large as the weights while the Hessian is measured: three of the iteration, a product and its parts. */
 const HESSIAN_VECTORS = 5;
 
+type Config = Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'> &
+  Partial<Pick<TrainConfig, 'diagnosticsEvery' | 'ema'>>;
+
+export interface EstimatedData {
+  /** Bytes of the dataset, as each of the two threads holds it. */
+  readonly bytes: number;
+  /** Examples of a batch in an evaluation. */
+  readonly testBatch: number;
+}
+
 /** Bytes at the peak of training or evaluation, whichever takes more. */
 export function estimateMemory(
-  spec: Spec,
-  { parameters, graphs }: BuiltGraphs,
-  {
-    batchSize,
-    gr,
-    optimizer,
-    diagnosticsEvery = 0,
-    hessianEvery,
-  }: Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'> &
-    Partial<Pick<TrainConfig, 'diagnosticsEvery'>>,
-  { microBatch, memory }: Variant,
-  testBatch: number,
+  graphs: TaskGraphs,
+  config: Config,
+  { bytes, testBatch }: EstimatedData,
 ): number {
-  const inOneRun = microBatch === batchSize;
-  const weights = 4 * parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const running = (graph: GraphName) => OVERHEAD.factor * peakBytes(graphs[graph]) + OVERHEAD.bytes;
-  const evaluating = OVERHEAD.factor * peakBytes(buildInference(spec, testBatch)) + OVERHEAD.bytes;
+  const { batchSize, gr, optimizer, diagnosticsEvery = 0, hessianEvery, ema = 0 } = config;
+  const { memory, task } = graphs;
+  const inOneRun = graphs.batch === batchSize;
+  const numbers = (variables: readonly { readonly shape: readonly number[] }[]): number =>
+    4 * variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const weights = numbers(graphs.parameters);
+  const running = (graph: GraphName) => OVERHEAD.factor * peakBytes(graphs.graph(graph)) + OVERHEAD.bytes;
+  const evaluating = OVERHEAD.factor * peakBytes(inferenceGraph(task, testBatch)) + OVERHEAD.bytes;
 
-  const state = 1 + createOptimizer({ optimizer }).slots.length;
+  const state = 1 + createOptimizer({ optimizer }).slots.length + (ema > 0 ? 1 : 0);
   // Fast sessions keep their memory between runs, and fast checkpoints are copies, written while training continues.
   const keepsMemory = memory === 'fast';
+  const example = 5 * Object.values(task.fields).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const always =
     BASE +
-    2 * DATASET[spec.dataset] +
-    BATCHES * (4 + 1) * batchSize * sizeOf([spec.image.channels, spec.image.height, spec.image.width]) +
-    (keepsMemory ? 2 : 1) * state * weights;
+    2 * bytes +
+    BATCHES * batchSize * example +
+    (keepsMemory ? 2 : 1) * state * weights +
+    numbers(graphs.pass.variables) -
+    weights;
   const sum = inOneRun ? 1 : 2; // the gradient of a run, and that of the runs before it
   if (gr === 'exact' && !inOneRun) {
     const [first, second] = [running('loss-grad'), running('hvp')];

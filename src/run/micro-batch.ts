@@ -1,5 +1,5 @@
-/** How many images a graph run holds and how it saves memory: the fastest way that fits. Also for browsers. */
-import { MEMORY_LEVELS, type Variant } from '../artifacts/build.ts';
+/** How many examples a graph run holds and how it saves memory: the fastest way that fits. Also for browsers. */
+import { MEMORY_LEVELS, type MemoryVariant } from '../artifacts/graphs.ts';
 import type { TrainConfig } from '../config/config.ts';
 import { UserError } from '../errors.ts';
 import type { Spec } from '../tasks/spec.ts';
@@ -7,7 +7,7 @@ import type { Spec } from '../tasks/spec.ts';
 /** A run's estimate may take this share of the free memory: estimates are not exact, and other programs need some. */
 const SHARE = 0.8;
 
-export interface MemoryChoice extends Variant {
+export interface MemoryChoice extends MemoryVariant {
   /** Estimated bytes at the peak of the run. */
   readonly bytes: number;
   /** False if the config fixes both the micro-batch and the level, and they need more memory than is free. */
@@ -22,10 +22,10 @@ export interface MemoryChoice extends Variant {
 export function chooseMemory(
   { microBatch: most }: Pick<Spec, 'microBatch'>,
   config: Pick<TrainConfig, 'batchSize' | 'microBatch' | 'memory'>,
-  estimate: (variant: Variant) => number,
+  estimate: (variant: MemoryVariant) => number,
   freeBytes: number,
 ): MemoryChoice {
-  const estimated = (variant: Variant): MemoryChoice => {
+  const estimated = (variant: MemoryVariant): MemoryChoice => {
     const bytes = estimate(variant);
     return { ...variant, bytes, fits: bytes <= SHARE * freeBytes };
   };
@@ -47,7 +47,7 @@ export function chooseMemory(
 function candidates(
   most: number,
   { batchSize, microBatch, memory }: Pick<TrainConfig, 'batchSize' | 'microBatch' | 'memory'>,
-): Variant[] {
+): MemoryVariant[] {
   const largest = Math.min(most, batchSize);
   const divisors = Array.from({ length: largest }, (_, i) => largest - i).filter(
     (size) => batchSize % size === 0,

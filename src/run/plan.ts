@@ -1,5 +1,8 @@
 /** A run's length, and what varies over its steps, from its options. Also for browsers. */
+import type { GraphName } from '../artifacts/graphs.ts';
 import type { TrainConfig } from '../config/config.ts';
+import { UserError } from '../errors.ts';
+import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { type GrSchedule, type GrState, grSchedule } from '../step/gr-warmup.ts';
 import { ruleOf } from '../step/optimizer.ts';
 import type { Regularizer } from '../step/program.ts';
@@ -68,7 +71,11 @@ export function planRegularizer(
 }
 
 /** What the trainer is asked for in a run of these options. */
-export function stepPlanOf(config: TrainConfig, { learningRate, regularizer }: Plan): StepPlan {
+export function stepPlanOf(
+  config: TrainConfig,
+  { learningRate, regularizer }: Plan,
+  names: OptionNames = FLAGS,
+): StepPlan {
   const rule = ruleOf(config);
   return {
     ...planRegularizer(config.gr, regularizer),
@@ -77,6 +84,7 @@ export function stepPlanOf(config: TrainConfig, { learningRate, regularizer }: P
     weightDecay: config.weightDecay,
     clip: config.clip,
     scalars: { labelSmoothing: config.labelSmoothing },
+    remedies: remediesOf(config, names),
   };
 }
 
@@ -87,4 +95,55 @@ export function inForce(
 ): { readonly lambda: number | null; readonly r: number | null; readonly alpha: number | null } {
   if (kind === 'none') return { lambda: null, r: null, alpha: null };
   return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
+}
+
+/** The graphs that a run of a config loads for its steps, where these are taken on the host. */
+export function graphsToRun({
+  gr,
+  grWarmup,
+  lambda,
+  batchSize,
+  microBatch,
+  diagnosticsEvery,
+  hessianEvery,
+}: Pick<
+  TrainConfig,
+  'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch' | 'diagnosticsEvery' | 'hessianEvery'
+>): GraphName[] {
+  const curvature: readonly GraphName[] = hessianEvery > 0 ? ['hvp'] : [];
+  if (gr !== 'exact') return ['loss-grad', ...curvature];
+  if (microBatch !== batchSize) return ['loss-grad', 'hvp'];
+  // The plain gradient is needed while warmup leaves the penalty out, and for diagnostics beside the regularized one.
+  const steps: readonly GraphName[] =
+    grWarmup === 'none' && lambda !== 0 && diagnosticsEvery === 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
+  return [...steps, ...curvature];
+}
+
+/** What to try where a run diverges, at the end of an error's line. */
+export function remediesOf({ clip, gr }: TrainConfig, names: OptionNames = FLAGS): string {
+  const remedies = [
+    `a lower ${names.option('learningRate')}`,
+    `more ${names.option('warmupEpochs')}`,
+    ...(clip > 0 ? [] : [setting(names, 'clip', 1)]),
+    ...(gr === 'none' ? [] : [`a smaller ${names.option('lambda')}`, setting(names, 'grWarmup', 'zero')]),
+  ];
+  return `; the last checkpoint is untouched. Try ${remedies.join(', or ')}`;
+}
+
+/** Throws UserError for options that a step on the device does not have. */
+export function expectDeviceOptions(config: TrainConfig, names: OptionNames = FLAGS): void {
+  const { batchSize, microBatch, diagnosticsEvery, hessianEvery } = config;
+  const elsewhere = setting(names, 'device', 'cpu');
+  if (microBatch !== 0 && microBatch !== batchSize) {
+    throw new UserError(
+      `${setting(names, 'microBatch', microBatch)}: a step on the device takes the whole batch of ${batchSize} at once; leave it out, lower ${names.option('batchSize')}, or take ${elsewhere}`,
+    );
+  }
+  for (const [key, every] of Object.entries({ diagnosticsEvery, hessianEvery })) {
+    if (every > 0) {
+      throw new UserError(
+        `${setting(names, key, every)}: the gradient of a step on the device stays there, where diagnostics cannot read it; leave it out, or take ${elsewhere}`,
+      );
+    }
+  }
 }

@@ -4,6 +4,7 @@
  */
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
+import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { judgeOf, type MetricInfos } from '../metrics/info.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
@@ -11,14 +12,14 @@ import type { DiagnosticsRecord } from '../storage/diagnostics.ts';
 import type { EvaluationRecord, EvaluationSplit, TrainRecord } from '../storage/metrics.ts';
 import type { NamedTensor } from '../storage/safetensors.ts';
 import type { Metric } from '../tasks/task.ts';
-import type { Batch } from './batch.ts';
 import { asBest, type Best, isBetter } from './best.ts';
 import type { Gauge } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { createSpikeMarks, type Norms } from './diagnostics/spikes.ts';
-import { type Measured, measure, metricsOf } from './measure.ts';
+import { type Measured, measure, stepMetrics } from './measure.ts';
+
 import { inForce, type Plan } from './plan.ts';
-import { beginSlots, DivergedError, type StepTold, type Trainer } from './trainer.ts';
+import { DivergedError, type StepTold, type Trainer } from './trainer.ts';
 
 type Feeds = Readonly<Record<string, Tensor>>;
 
@@ -67,7 +68,6 @@ export interface RunState {
 }
 
 export interface RunSettings {
-  readonly seed: number;
   readonly batchSize: number;
   readonly plan: Plan;
   readonly gr: Parameters<typeof inForce>[0];
@@ -92,8 +92,8 @@ export interface RunOptions {
   readonly trainer: Trainer;
   readonly settings: RunSettings;
   readonly ports: RunPorts;
-  /** Where to go on. The trainer's arrays then hold what was saved; otherwise they are initialized here. */
-  readonly resumed?: {
+  /** Where to go on, if not at the beginning. The trainer holds the numbers in either case (begin.ts). */
+  readonly from?: {
     readonly step: number;
     readonly best: Best | null;
     /** The norms of the last steps, for what counts as a spike. */
@@ -107,6 +107,8 @@ export type RunEvent =
   | { readonly kind: 'diagnosed'; readonly record: DiagnosticsRecord }
   | { readonly kind: 'evaluated'; readonly record: EvaluationRecord; readonly isBest: boolean }
   | { readonly kind: 'saved'; readonly step: number }
+  /** All that was due after a step is done: a good moment to look at the run, or to save it. */
+  | { readonly kind: 'settled'; readonly step: number }
   | { readonly kind: 'warned'; readonly message: string }
   | { readonly kind: 'stopped'; readonly result: RunResult };
 
@@ -140,15 +142,12 @@ export class Run implements AsyncIterable<RunEvent> {
   #mark = 0;
 
   constructor(options: RunOptions) {
-    const { trainer, settings, resumed, ports } = options;
+    const { from, ports } = options;
     this.options = options;
-    this.#step = resumed?.step ?? 0;
-    this.#best = resumed?.best ?? null;
-    this.#spikeOf = createSpikeMarks(resumed?.recent ?? []);
+    this.#step = from?.step ?? 0;
+    this.#best = from?.best ?? null;
+    this.#spikeOf = createSpikeMarks(from?.recent ?? []);
     this.#now = ports.now ?? (() => performance.now());
-    if (resumed) return;
-    trainer.variables.initialize(settings.seed);
-    beginSlots(trainer);
   }
 
   /** Steps taken. */
@@ -181,6 +180,9 @@ export class Run implements AsyncIterable<RunEvent> {
       for await (const batch of ports.train.batches(from)) {
         yield* this.#take(batch);
         yield* this.#afterStep();
+        yield { kind: 'settled', step: this.#step };
+        // Whoever listens may take his time.
+        this.#mark = this.#now();
         isOver = this.#step >= settings.lastStep || this.#wish !== 'go';
         if (isOver) break;
       }
@@ -244,7 +246,7 @@ export class Run implements AsyncIterable<RunEvent> {
       epoch: batch.epoch + 1,
       split: 'train',
       loss,
-      metrics: metricsOf(metrics, sums),
+      metrics: stepMetrics(metrics, sums),
       grad_norm: gradNorm,
       gr_grad_norm: gr === 'none' ? null : regularizedNorm,
       lr: plan.learningRate(this.#step),
@@ -260,14 +262,12 @@ export class Run implements AsyncIterable<RunEvent> {
     const { settings, ports } = this.options;
     const { lastStep, hessianEvery = 0 } = settings;
     const isLast = this.#step >= lastStep;
-    const isCurved = isDue(hessianEvery, this.#step) && ports.fixedBatch !== undefined;
-    if (isCurved) yield* this.#curvature();
+    if (isDue(hessianEvery, this.#step) && ports.fixedBatch) yield* this.#curvature();
     const isEvaluated = !isLast && settings.isEvaluated(this.#step);
     const before = this.#best;
     if (isEvaluated) yield* this.#assess();
     if (isLast) yield* this.#end();
     else if (this.#best !== before || settings.isSaved(this.#step)) yield* this.save();
-    if (isCurved || isEvaluated) this.#mark = Math.max(this.#mark, this.#now());
   }
 
   /** The run's last step: measured, if it was not yet, and saved. */

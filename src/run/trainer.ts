@@ -1,11 +1,11 @@
 /** Training steps: what they are asked for and what they tell, whoever takes them. Also for browsers. */
 import type { ManifestVariable } from '../artifacts/manifest.ts';
+import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { expectAt } from '../expect.ts';
 import type { Arrays, Reports } from '../step/host.ts';
 import type { Regularizer, UpdateRule } from '../step/program.ts';
 import type { Schedule } from '../step/schedule.ts';
-import type { Batch } from './batch.ts';
 import type { VariableArrays } from './variables.ts';
 
 /** How strong a regularizer is at a step. */
@@ -63,7 +63,7 @@ export interface UpdateArrays {
 export interface Trainer {
   readonly variables: VariableArrays;
   readonly rule: UpdateRule;
-  /** What the update rule keeps of each parameter, by slot. */
+  /** What the update rule keeps of each parameter, by slot; step 0 fills those that start as copies of the parameters. */
   readonly slots: Readonly<Record<string, Arrays>>;
   /**
    * Updates parameters and state with the batch of step `step`, counted from 0. Throws DivergedError before any change.
@@ -105,11 +105,17 @@ export function stepNumbers({ rule, clip }: StepPlan, step: number): Record<stri
   return { ...rule.scalars(step + 1), clip: clip > 0 ? clip : NO_CLIP };
 }
 
-/** The slots of a rule before the first step: zeros, or the parameters themselves where the rule says so. */
-export function beginSlots({ rule, slots, variables }: Pick<Trainer, 'rule' | 'slots' | 'variables'>): void {
-  for (const slot of rule.copies ?? []) {
+/** Gives the slots that start as copies of the parameters what they start with, when the first step is to be taken. */
+export function startCopies(
+  { copies = [] }: UpdateRule,
+  step: number,
+  theta: Arrays,
+  slots: Readonly<Record<string, Arrays>>,
+): void {
+  if (step > 0) return;
+  for (const slot of copies) {
     slots[slot]?.forEach((array, k) => {
-      array.set(expectAt(variables.theta, k));
+      array.set(expectAt(theta, k));
     });
   }
 }

@@ -23,7 +23,6 @@ import {
   CHECKPOINTS,
   type Checkpoint,
   type CheckpointDocument,
-  type CheckpointPart,
   DOCUMENT,
   decodeDocument,
   decodeModel,
@@ -32,11 +31,14 @@ import {
   encodeTensors,
   expectCheckpoint,
   type FileSum,
+  FROZEN_FILE,
+  finiteTensors,
   type ModelCheckpoint,
   stepName,
   TENSOR_FILES,
 } from './checkpoint.ts';
 import { makeFolder } from './run-folder.node.ts';
+import { encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
 type Link = 'last' | 'best';
 const TEMPORARY = '.tmp-';
@@ -224,7 +226,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const document = await readDocument(folder);
   const model = await readModel(folder, document);
   const file = join(folder, TENSOR_FILES.optimizer);
-  const optimizer = decodeOptimizer(document, await readPart(folder, document, 'optimizer'), file);
+  const optimizer = decodeOptimizer(document, await readFile(file, document.files.optimizer), file);
   return { ...model, optimizer };
 }
 
@@ -300,18 +302,43 @@ async function readDocument(folder: string): Promise<CheckpointDocument> {
 }
 
 async function readModel(folder: string, document: CheckpointDocument): Promise<ModelCheckpoint> {
-  const bytes = await readPart(folder, document, 'model');
-  return decodeModel(document, bytes, join(folder, TENSOR_FILES.model));
+  const file = join(folder, TENSOR_FILES.model);
+  const frozen = await readFrozen(folder, document);
+  return decodeModel(document, await readFile(file, document.files.model), file, frozen);
+}
+
+/** The variables that the run does not train: in its folder once, for all its checkpoints. */
+async function readFrozen(folder: string, { files }: CheckpointDocument): Promise<readonly NamedTensor[]> {
+  if (!files.frozen) return [];
+  const file = join(runFolderOf(folder), FROZEN_FILE);
+  return finiteTensors(await readFile(file, files.frozen), file);
+}
+
+/**
+ * Writes the variables that a run does not train into its folder, where its checkpoints look for them. Throws a UserError
+ * if they cannot be written.
+ */
+export async function saveFrozen(run: string, tensors: readonly NamedTensor[]): Promise<FileSum> {
+  const file = join(run, FROZEN_FILE);
+  const temporary = join(run, temporaryName());
+  try {
+    const sum = await writeFileSynced(temporary, encodeSafetensors(tensors, { producer: 'ortgrad' }));
+    await rename(temporary, file);
+    return sum;
+  } catch (error) {
+    await remove(temporary).catch(() => {});
+    throw saveError(error, file, run, false);
+  }
+}
+
+/** What the run's checkpoints say of that file, from the last of them; none where everything is trained. */
+export async function frozenOf(run: string): Promise<FileSum | undefined> {
+  const { files } = await readDocument(await findCheckpoint(run));
+  return files.frozen;
 }
 
 /** The bytes of a tensor file. Throws a UserError if they are not the bytes that were saved. */
-async function readPart(
-  folder: string,
-  document: CheckpointDocument,
-  part: CheckpointPart,
-): Promise<Uint8Array> {
-  const path = join(folder, TENSOR_FILES[part]);
-  const expected = document.files[part];
+async function readFile(path: string, expected: FileSum): Promise<Uint8Array> {
   const file = await open(path).catch((error: unknown) => {
     throw fileError(error, path);
   });

@@ -6,12 +6,16 @@
  * Pure: also for browsers.
  */
 import * as v from 'valibot';
-import { DATASETS, type DatasetInfo } from '../data/dataset.ts';
+import type { DatasetInfo, Json } from '../data/dataset.ts';
+import { describeImages, type ImageInfo } from '../data/images.ts';
+import { DATASET_NAMES } from '../data/names.ts';
 import { isIntact, withDigest } from '../digest.ts';
 import { show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
-import type { MetricInfo, MetricInfos } from '../metrics/info.ts';
+import type { MetricInfos } from '../metrics/info.ts';
 import { sumOfSquares } from '../step/vectors.ts';
+import { FIELD_TYPES } from '../tasks/task.ts';
+import { Better, Info } from './metrics.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from './safetensors.ts';
 
 /** In a run's folder: its checkpoints, each under the name of its step. */
@@ -19,15 +23,17 @@ export const CHECKPOINTS = 'checkpoints';
 export const stepName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
 
 export const DOCUMENT = 'checkpoint.json';
+/** In a run's folder: the variables that are not trained, the same for all its checkpoints. */
+export const FROZEN_FILE = 'frozen.safetensors';
 export const TENSOR_FILES = { model: 'model.safetensors', optimizer: 'optimizer.safetensors' } as const;
 
-const VERSION = 1;
+const VERSION = 2;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
-/** `DatasetInfo` as it is in files. */
-export const Dataset = v.object({
-  name: v.picklist(DATASETS),
+/** `ImageInfo` as it is in files. */
+export const Images = v.object({
+  name: v.picklist(DATASET_NAMES),
   channels: count,
   height: count,
   width: count,
@@ -35,22 +41,28 @@ export const Dataset = v.object({
   mean: v.array(v.number()),
   std: v.array(v.number()),
   found: v.string(),
-}) satisfies v.GenericSchema<unknown, DatasetInfo>;
+}) satisfies v.GenericSchema<unknown, ImageInfo>;
+
+const json: v.GenericSchema<Json> = v.lazy(() =>
+  v.union([v.null(), v.boolean(), v.number(), v.string(), v.array(json), v.record(v.string(), json)]),
+);
+
+/** `DatasetInfo` as it is in files. Version 1 had that of images only. */
+const Dataset = v.union([
+  v.object({
+    name: v.string(),
+    fields: v.record(v.string(), v.object({ dtype: v.picklist(FIELD_TYPES), shape: v.array(count) })),
+    found: v.string(),
+    about: v.record(v.string(), json),
+    bytes: v.optional(v.number(), 0),
+  }),
+  v.pipe(
+    Images,
+    v.transform((info): DatasetInfo => describeImages(info)),
+  ),
+]) satisfies v.GenericSchema<unknown, DatasetInfo>;
 
 const FileSum = v.object({ bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
-
-const better = v.picklist(['higher', 'lower']);
-
-/** `MetricInfo` as it is in files. */
-const Info = v.object({
-  name: v.string(),
-  label: v.string(),
-  short: v.exactOptional(v.string()),
-  isShare: v.boolean(),
-  unit: v.exactOptional(v.string()),
-  better,
-  isMinor: v.exactOptional(v.boolean()),
-}) satisfies v.GenericSchema<unknown, MetricInfo>;
 
 const Best = v.pipe(
   v.object({
@@ -58,7 +70,7 @@ const Best = v.pipe(
     metric: v.exactOptional(v.string()),
     /** Missing where it was not finite. */
     value: v.exactOptional(v.number()),
-    better: v.exactOptional(better),
+    better: v.exactOptional(Better),
     /** In old checkpoints, instead of metric, value and better. */
     top1: v.exactOptional(v.number()),
     step: count,
@@ -74,7 +86,8 @@ const Best = v.pipe(
 
 /** `checkpoint.json`. */
 const Document = v.object({
-  version: v.literal(VERSION),
+  /** Version 1 knew classifiers of images only. */
+  version: v.picklist([1, VERSION]),
   /** Optimizer steps done. */
   step: count,
   /** Whole epochs done. */
@@ -90,7 +103,8 @@ const Document = v.object({
   graph: v.object({ name: v.string(), hash: v.string(), spec: v.unknown() }),
   dataset: Dataset,
   optimizer: v.object({ name: v.string(), slots: v.array(v.string()) }),
-  files: v.object({ model: FileSum, optimizer: FileSum }),
+  /** `frozen`: of the file in the run's folder that holds what is not trained, if there is any. */
+  files: v.object({ model: FileSum, optimizer: FileSum, frozen: v.exactOptional(FileSum) }),
 });
 
 export type FileSum = Readonly<v.InferOutput<typeof FileSum>>;
@@ -103,11 +117,14 @@ export interface ModelCheckpoint
   readonly config: Readonly<Record<string, unknown>>;
   readonly dataset: DatasetInfo;
   readonly metrics?: MetricInfos;
+  /** Trained variables and those of state; where it was loaded, the frozen ones too. */
   readonly parameters: readonly NamedTensor[];
 }
 
 /** What is needed to resume its training. */
 export interface Checkpoint extends ModelCheckpoint {
+  /** Of the file that holds the frozen variables, if there are any. */
+  readonly frozen?: FileSum;
   readonly optimizer: {
     readonly name: string;
     /** Per slot (`mu`, `nu`) its tensors. A slot's name has no `/`. */
@@ -167,7 +184,7 @@ export async function encodeDocument(
     ...checkpoint,
     version: VERSION,
     optimizer: { name, slots: Object.keys(slots) },
-    files,
+    files: { ...files, ...(checkpoint.frozen && { frozen: checkpoint.frozen }) },
   });
   return jsonText(await withDigest(document));
 }
@@ -222,15 +239,16 @@ export function decodeModel(
   document: CheckpointDocument,
   model: Uint8Array,
   origin: string,
+  frozen: readonly NamedTensor[] = [],
 ): ModelCheckpoint {
   const { step, epoch, generator, best, config, graph, dataset, metrics } = document;
-  const parameters = finiteTensors(model, origin);
+  const parameters = [...finiteTensors(model, origin), ...frozen];
   const told = metrics === undefined ? {} : { metrics };
   return { step, epoch, generator, best, ...told, config, graph, dataset, parameters };
 }
 
 /** The tensors of a file. They are checked because older versions of ortgrad also saved runs that had diverged. */
-function finiteTensors(bytes: Uint8Array, origin: string): readonly NamedTensor[] {
+export function finiteTensors(bytes: Uint8Array, origin: string): readonly NamedTensor[] {
   const { tensors } = decodeSafetensors(bytes, origin);
   const broken = firstNotFinite(tensors);
   if (broken === undefined) return tensors;

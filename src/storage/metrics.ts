@@ -3,7 +3,7 @@
  * the report draws from; TensorBoard's file and the terminal show the same records. Pure: also for browsers.
  */
 import * as v from 'valibot';
-import type { RECORD_KEYS } from '../metrics/info.ts';
+import type { MetricInfo, RECORD_KEYS } from '../metrics/info.ts';
 import { parseLines } from './parse-lines.ts';
 
 /** Where a measurement was taken: after `step` updates (1 is the first), in epoch `epoch` (1 is the first). */
@@ -125,3 +125,16 @@ export function parseMetrics(content: string, path: string): MetricsLine[] {
 export function metricsLine(record: MetricsRecord): MetricsLine {
   return v.parse(MetricsLine, JSON.parse(metricsText(record)));
 }
+
+export const Better = v.picklist(['higher', 'lower']);
+
+/** `MetricInfo` as it is in files. */
+export const Info = v.object({
+  name: v.string(),
+  label: v.string(),
+  short: v.exactOptional(v.string()),
+  isShare: v.boolean(),
+  unit: v.exactOptional(v.string()),
+  better: Better,
+  isMinor: v.exactOptional(v.boolean()),
+}) satisfies v.GenericSchema<unknown, MetricInfo>;

@@ -4,11 +4,12 @@
  * stop.
  */
 import path from 'node:path';
-import { openGraph } from '../artifacts/store.node.ts';
 import { parseConfig, type TrainConfig } from '../config/config.ts';
 import { messageOf, UserError } from '../errors.ts';
-import { DivergedError, type Plan } from '../run/images/trainer.ts';
-import { prepareRun, type RunObserver, trainRun } from '../run/run.node.ts';
+import type { Plan } from '../run/plan.ts';
+import { openRunGraph, prepareRun } from '../run/prepare.node.ts';
+import { type RunObserver, trainRun } from '../run/run.node.ts';
+import { DivergedError } from '../run/trainer.ts';
 import { documentFile, hasCheckpoint, loadCheckpoint } from '../storage/checkpoint-folder.node.ts';
 import { emptyRunFolder, makeFolder } from '../storage/run-folder.node.ts';
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
@@ -69,13 +70,18 @@ async function run({ folder, config, share }: Extract<CellRequest, { kind: 'run'
     evaluated() {},
     shouldStop: () => isStopping,
   };
-  const over = (state: CellOutcome['state'], message: string | null): CellReply => ({
+  const over = (
+    state: CellOutcome['state'],
+    message: string | null,
+    told: Pick<CellOutcome, 'metrics'> = {},
+  ): CellReply => ({
     kind: 'over',
     outcome: {
       state,
       message,
       warmupSteps: plan?.warmupSteps ?? null,
       totalSteps: plan?.totalSteps ?? null,
+      ...told,
     },
   });
   let lock: RunLock | undefined;
@@ -83,8 +89,8 @@ async function run({ folder, config, share }: Extract<CellRequest, { kind: 'run'
     await makeFolder(path.dirname(folder));
     await makeFolder(folder);
     lock = await lockRun(folder, { waitMs: LEAVING_MS });
-    const { outcome } = await begin(folder, config, share, observer, lock);
-    return outcome === 'done' ? over('done', null) : { kind: 'stopped' };
+    const { outcome, metrics } = await begin(folder, config, share, observer, lock);
+    return outcome === 'done' ? over('done', null, { metrics: [...metrics] }) : { kind: 'stopped' };
   } catch (error) {
     if (error instanceof DivergedError) return over('diverged', error.message);
     return over('failed', reasonOf(error));
@@ -104,7 +110,7 @@ async function begin(
   if (await hasCheckpoint(folder)) {
     const checkpoint = await loadCheckpoint(folder);
     const saved = parseConfig(checkpoint.config, await documentFile(folder));
-    const graph = await openGraph(saved.graph);
+    const graph = await openRunGraph(saved);
     return trainRun(folder, { config: saved, graph }, observer, checkpoint, lock);
   }
   // Files in the folder are of a run that ended before its first checkpoint.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { mismatch, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
+import { Info } from '../storage/metrics.ts';
 import { writeJson } from '../whole-file.node.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -18,6 +19,8 @@ const outcomeSchema = v.object({
   totalSteps: v.nullable(count),
   /** Training images in an epoch. */
   trainImages: count,
+  /** How the run's metrics are shown. Missing where it did not end well, and in old files. */
+  metrics: v.exactOptional(v.array(Info)),
 });
 
 export type CellOutcome = Readonly<v.InferOutput<typeof outcomeSchema>>;

@@ -1,17 +1,17 @@
 /** What a study's cells will take, known before any of them runs. */
-import { buildForSpec, type GraphFolder, openGraph } from '../artifacts/store.node.ts';
+import { type GraphFolder, graphsOf, openGraph } from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
-import type { DatasetName } from '../data/dataset.ts';
+import { entryOf } from '../data/names.ts';
 import { openDataset } from '../data/open.node.ts';
 import { heldOutCount } from '../data/subset.ts';
 import { UserError } from '../errors.ts';
+import { datasetSource } from '../inference/source.ts';
 import { matmulFlops } from '../passes/flops.ts';
-import { planRun } from '../run/images/trainer.ts';
-import { datasetSource } from '../run/run.node.ts';
+import { planRun } from '../run/plan.ts';
 import type { Cell } from './design.ts';
 
 export interface PlannedCell extends Cell {
-  readonly dataset: DatasetName;
+  readonly dataset: string;
   /** The graph's name without the dataset. */
   readonly model: string;
   /** Floating-point operations of one image's gradient, in matrix products. */
@@ -27,13 +27,6 @@ export interface PlannedCell extends Cell {
  * The cost of a regularized gradient in plain ones. A tangent costs two more; a finite difference needs a second one.
  */
 const GRADIENTS: Readonly<Record<TrainConfig['gr'], number>> = { none: 1, exact: 3, fd: 2, sam: 2 };
-
-/** The training images of official datasets, for an estimate of time without the data. */
-const OFFICIAL: Readonly<Partial<Record<DatasetName, number>>> = {
-  mnist: 60_000,
-  cifar10: 50_000,
-  cifar100: 50_000,
-};
 
 /**
  * Opens the cells' graphs and datasets. `data` is the folder of datasets that do not come with the project. With
@@ -51,12 +44,12 @@ export async function planCells(
     const { id, config: given } = cell;
     const { graph, gradientFlops } = await once(graphs, given.graph, () => open(given.graph));
     const { spec } = graph;
-    const folder = given.data ?? (spec.dataset === 'mnist' ? undefined : data);
+    const folder = given.data ?? (entryOf(spec.dataset)?.isBundled ? undefined : data);
     const config: TrainConfig = { ...given, data: folder };
     // The number of images held out does not depend on the seed, so one dataset serves all seeds.
     const source = datasetSource({ ...config, seed: 0 }, graph);
     const trainImages = await once(sizes, JSON.stringify(source), async () => {
-      const official = OFFICIAL[spec.dataset];
+      const official = entryOf(spec.dataset)?.trainSize;
       if (!officialSizes || folder !== undefined || official === undefined)
         return (await openDataset(source)).train.length;
       const inUse = Math.round(official * config.trainFraction);
@@ -86,14 +79,14 @@ export async function planCells(
 }
 
 /** `vit-micro` of the graph `vit-micro-mnist`. */
-export function modelName(graph: string, dataset: DatasetName): string {
+export function modelName(graph: string, dataset: string): string {
   return graph.endsWith(`-${dataset}`) ? graph.slice(0, -dataset.length - 1) : graph;
 }
 
 async function open(name: string): Promise<{ graph: GraphFolder; gradientFlops: number }> {
   const graph = await openGraph(name);
-  const { graphs } = buildForSpec(graph, { microBatch: 1, memory: 'fast' });
-  return { graph, gradientFlops: matmulFlops(graphs['loss-grad']) };
+  const graphs = graphsOf(graph, { microBatch: 1, memory: 'fast' });
+  return { graph, gradientFlops: matmulFlops(graphs.graph('loss-grad')) };
 }
 
 function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 /** What a study shows while it runs: the result of each cell that ends, and how much of the study is done. */
 import pc from 'picocolors';
 import { printable } from '../errors.ts';
+import { errorOf, judgeOf, OLD_METRICS, shortNumber } from '../metrics/info.ts';
 import type { MetricsLine } from '../storage/metrics.ts';
 import { formatDuration } from '../terminal/duration.ts';
 import { openLiveLine } from '../terminal/live-line.node.ts';
@@ -21,7 +22,7 @@ export interface StudyProgressOptions {
   /** All cells of the study. */
   readonly cells: readonly PlannedCell[];
   readonly jobs: number;
-  /** The last measurement on the test images, of a cell that is over. */
+  /** The last measurement on the test set, of a cell that is over. */
   readonly result: (cell: PlannedCell) => MetricsLine | undefined;
   /** The clock, in milliseconds from any origin. */
   readonly now?: () => number;
@@ -156,9 +157,13 @@ export function createStudyProgress({
     },
   };
 
-  function describe({ state, message }: CellOutcome, test: MetricsLine | undefined): string {
+  function describe({ state, message, metrics }: CellOutcome, test: MetricsLine | undefined): string {
     if (state !== 'done') return colors.yellow(`${state}: ${printable(message ?? '')}`);
-    return test?.top1 == null ? 'done' : colors.green(`test error ${(100 * (1 - test.top1)).toFixed(2)}%`);
+    const { label, unit, value } = errorOf(judgeOf(metrics ?? OLD_METRICS));
+    const measured = test ? value(test) : null;
+    if (measured === null) return 'done';
+    const text = unit === '%' ? `${measured.toFixed(2)}%` : shortNumber(measured, 3);
+    return colors.green(`test ${label} ${text}`);
   }
 }
 

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { openGraph } from '../artifacts/store.node.ts';
-import type { DatasetName } from '../data/dataset.ts';
 import { readJsonFile } from '../json-file.node.ts';
+import { type MetricInfos, OLD_METRICS } from '../metrics/info.ts';
 import { type DiagnosticsLine, readDiagnostics } from '../storage/diagnostics-log.node.ts';
 import type { MetricsLine } from '../storage/metrics.ts';
 import { readMetrics } from '../storage/metrics-log.node.ts';
@@ -16,7 +16,7 @@ import { cellFolder } from './runner.node.ts';
 export const DESIGN_FILE = 'study.json';
 
 export interface CellResult extends Cell {
-  readonly dataset: DatasetName;
+  readonly dataset: string;
   /** The graph's name without the dataset. */
   readonly model: string;
   /** `unfinished`: not begun, or interrupted. */
@@ -28,6 +28,8 @@ export interface CellResult extends Cell {
   readonly warmupSteps: number | null;
   readonly totalSteps: number | null;
   readonly metrics: readonly MetricsLine[];
+  /** How they are shown; null where the cell did not end well. */
+  readonly infos: MetricInfos | null;
   readonly diagnostics: readonly DiagnosticsLine[];
 }
 
@@ -69,8 +71,14 @@ async function readCell(folder: string, cell: Cell): Promise<CellResult> {
     warmupSteps: outcome?.warmupSteps ?? null,
     totalSteps: outcome?.totalSteps ?? null,
     metrics,
+    infos: infosOf(outcome),
     diagnostics: read('diagnostics.jsonl', readDiagnostics),
   };
+}
+
+/** The run of an old outcome measured what all did then. */
+function infosOf(outcome: CellOutcome | undefined): MetricInfos | null {
+  return outcome?.state === 'done' ? (outcome.metrics ?? OLD_METRICS) : null;
 }
 
 /** How a cell ended. A run whose last measurement is not finite has diverged, even where its outcome is `done`. */

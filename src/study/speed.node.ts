@@ -2,9 +2,10 @@
 import { availableParallelism } from 'node:os';
 import { createSession, expectDevice } from '#runtime';
 import { ensureArtifact } from '../artifacts/store.node.ts';
-import { createEngine } from '../run/images/engine.ts';
-import { ParameterArrays } from '../run/images/parameters.ts';
-import { prepareRun } from '../run/run.node.ts';
+import { emptyBatch } from '../data/batch.ts';
+import { createEngine } from '../run/engine.ts';
+import { prepareRun } from '../run/prepare.node.ts';
+import { VariableArrays } from '../run/variables.ts';
 import type { PlannedCell } from './plan.node.ts';
 
 /** Timed runs. The run before them is slower and is not timed. */
@@ -32,28 +33,25 @@ export async function estimateSeconds(
 /** Floating-point operations of matrix products per second. */
 async function measure(cell: PlannedCell, jobs: number): Promise<number> {
   const { config, graph } = await prepareRun({ ...cell.config, gr: 'none' }, 1 / jobs);
-  const { device, microBatch, memory = 'fast', labelSmoothing } = config;
+  const { device, microBatch, memory = 'fast' } = config;
   await expectDevice(device);
   const { manifest, file } = await ensureArtifact(graph, { microBatch, memory }, ['loss-grad']);
-  const parameters = new ParameterArrays(manifest);
-  parameters.initialize(0);
+  const variables = new VariableArrays(manifest, 0);
+  variables.initialize(0);
   const threads = config.threads || availableParallelism();
   const engine = createEngine({
     manifest,
-    parameters,
-    kind: 'none',
-    labelSmoothing,
+    variables,
+    seed: 0,
     load: (name) => createSession(file(name), { device, threads, keepsMemory: memory === 'fast' }),
   });
-  const { channels, height, width } = graph.spec.image;
-  const batch = {
-    images: new Float32Array(microBatch * channels * height * width),
-    labels: new Int32Array(microBatch),
+  const batch = emptyBatch(graph.task.fields, microBatch);
+  const gradient = async (): Promise<void> => {
+    await (await engine.pass(batch, { step: 0 })).derivatives.gradient();
   };
-  const plain = { active: false, lambda: 0, r: 0, alpha: 0 };
-  await engine.gradient(batch, plain);
+  await gradient();
   const begin = performance.now();
-  for (let i = 0; i < RUNS; i++) await engine.gradient(batch, plain);
+  for (let i = 0; i < RUNS; i++) await gradient();
   const seconds = (performance.now() - begin) / 1000 / RUNS;
   await engine.release();
   return (cell.gradientFlops * microBatch) / seconds;

@@ -2,9 +2,12 @@
 import type { Scope } from '../layers/scope.ts';
 import { crossEntropy } from '../losses/cross-entropy.ts';
 import { accuracy, confusionMatrix, topK } from '../metrics/classification.ts';
+import { hasTop5 } from '../metrics/info.ts';
+import { fieldOf, outputOf } from '../metrics/names.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Fields, Task, Values } from './task.ts';
 
+/** What tells classes apart. */
 export interface ClassificationOptions {
   /** What the model reads; the field `labels`, int32, is added. */
   readonly fields: Fields;
@@ -18,14 +21,15 @@ export function classification({ fields, classes, model }: ClassificationOptions
   return {
     fields: { ...fields, labels: { dtype: 'int32', shape: [] } },
     predict: (scope, given) => ({ logits: model(scope, given) }),
-    loss: ({ logits }, { labels }, scope) => {
-      if (!logits || !labels) throw new Error('internal: a classification without logits or labels');
-      return crossEntropy(logits, labels, { smoothing: scope.scalar('labelSmoothing', 0) });
-    },
+    loss: (outputs, given, scope) =>
+      crossEntropy(outputOf(outputs, 'logits', 'logits'), fieldOf(given, 'labels'), {
+        smoothing: scope.scalar('labelSmoothing', 0),
+      }),
     metrics: {
-      accuracy: accuracy(),
-      ...(classes > 5 ? { top5: topK(5) } : {}),
+      top1: accuracy(),
+      ...(hasTop5(classes) ? { top5: topK(5) } : {}),
       confusion: confusionMatrix(),
     },
+    lossInfo: { label: 'cross-entropy', unit: 'nats' },
   };
 }

@@ -1,14 +1,16 @@
 /** The tasks that a spec can name: what each learns, from which fields, with which model. */
+
+import { fieldOf } from '../metrics/names.ts';
 import { encoder } from '../models/encoder.ts';
 import { buildModel } from '../models/index.ts';
 import { mlp } from '../models/mlp.ts';
 import { reshape } from '../onnx/ops.ts';
-import type { Value } from '../onnx/value.ts';
 import { classification } from './classification.ts';
 import { regression } from './regression.ts';
 import type { ImageSpec, OwnSpec, TableSpec, TextSpec } from './spec.ts';
-import type { Task, Values } from './task.ts';
+import type { Task } from './task.ts';
 
+/** The task that a spec describes. */
 export function taskOf(spec: OwnSpec): Task {
   switch (spec.task) {
     case 'images':
@@ -25,7 +27,7 @@ function imagesTask({ image: { channels, height, width }, classes, model }: Imag
   return classification({
     fields: { images: { dtype: 'float32', shape: [channels, height, width] } },
     classes,
-    model: (scope, fields) => buildModel(scope, valueOf(fields, 'images'), classes, model),
+    model: (scope, fields) => buildModel(scope, fieldOf(fields, 'images'), classes, model),
   });
 }
 
@@ -36,30 +38,24 @@ function tableTask({ features, classes, loss, model }: TableSpec): Task {
     return classification({
       fields,
       classes,
-      model: (scope, given) => mlp(scope, valueOf(given, 'x'), classes, model),
+      model: (scope, given) => mlp(scope, fieldOf(given, 'x'), classes, model),
     });
   }
   return regression({
     fields,
     loss,
     model: (scope, given) => {
-      const prediction = mlp(scope, valueOf(given, 'x'), 1, model);
+      const prediction = mlp(scope, fieldOf(given, 'x'), 1, model);
       return reshape(prediction, prediction.shape.slice(0, 1));
     },
   });
 }
 
 /** tokens int32 [batch, length] → logits [batch, classes]. */
-function textTask({ vocabulary, length, classes, model }: TextSpec): Task {
+function textTask({ length, classes, model }: TextSpec): Task {
   return classification({
     fields: { tokens: { dtype: 'int32', shape: [length] } },
     classes,
-    model: (scope, fields) => encoder(scope, valueOf(fields, 'tokens'), { classes, vocabulary }, model),
+    model: (scope, fields) => encoder(scope, fieldOf(fields, 'tokens'), classes, model),
   });
-}
-
-function valueOf(fields: Values, name: string): Value {
-  const value = fields[name];
-  if (!value) throw new Error(`internal: a task without its field ${name}`);
-  return value;
 }

@@ -50,8 +50,6 @@ const textSpec = v.strictObject({
   ...shared,
   task: v.literal('text'),
   dataset,
-  /** Different tokens; 0 is padding. */
-  vocabulary: size(2 ** 24),
   /** Tokens of an example. */
   length: size(65536),
   classes,
@@ -165,7 +163,10 @@ const FIELDS = [
   'vocabulary',
   'length',
   'kind',
-].concat(['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden']);
+].concat(
+  ['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden'],
+  ['width', 'dropout', 'attentionDropout', 'stochasticDepth'],
+);
 
 function suggestion(path: string): string {
   const nearest = nearestName(path.split('.').at(-1) ?? '', FIELDS);

@@ -3,6 +3,7 @@
  * metrics. A task is a plain object; images, tables and text are tasks like any other, and so is a user's own.
  */
 import type { Scope } from '../layers/scope.ts';
+import type { DescribedMetric } from '../metrics/info.ts';
 import type { DType, Value } from '../onnx/value.ts';
 
 export const FIELD_TYPES = ['float32', 'int32', 'int64', 'uint8', 'bool'] as const satisfies readonly DType[];
@@ -36,12 +37,10 @@ export type Terms = Term | Readonly<Record<string, Term>>;
  * A number over many examples, from totals that add up: in the graph sums over a batch, float32 of any shape, on the
  * host what they mean in all, in float64.
  */
-export interface Metric {
+export interface Metric extends DescribedMetric {
   sums(outputs: Values, fields: Values): Values;
+  /** NaN where it would divide by zero: where nothing was counted. */
   finish(sums: Readonly<Record<string, Float64Array>>): number;
-  readonly better: 'lower' | 'higher';
-  /** A share of 1, shown as per cent. */
-  readonly isShare?: boolean;
   /** Too large to be told at every step (a confusion matrix): measured where a whole set is evaluated. */
   readonly evaluationOnly?: boolean;
 }
@@ -52,7 +51,10 @@ export interface Task {
   /** What the exported file computes. May use fewer fields than the loss. */
   predict(scope: Scope, fields: Values): Values;
   loss(outputs: Values, fields: Values, scope: Scope): Terms;
+  /** The first decides which checkpoint is the best; without any, the loss does. */
   readonly metrics: Readonly<Record<string, Metric>>;
+  /** How the loss is shown, where it has a name of its own. */
+  readonly lossInfo?: Pick<DescribedMetric, 'label' | 'short' | 'unit'>;
 }
 
 /** The name of an output, or of a term, where there is only one and none was given. */

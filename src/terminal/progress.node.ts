@@ -19,7 +19,7 @@ export interface ProgressOptions {
   /** Steps done before this process, in a resumed run. */
   readonly startStep?: number;
   readonly stepsPerEpoch: number;
-  /** How the run's metrics are shown; by default those of a classifier. */
+  /** How the run's metrics are shown; by default those of runs that do not say. */
   readonly metrics?: MetricInfos;
   /** Seconds between two plain lines where `stream` is not a terminal. */
   readonly everySeconds?: number;

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { parseManifest } from '../../src/artifacts/image-manifest.ts';
+import { parseManifest } from '../../src/artifacts/manifest.ts';
 import { ensureArtifact, openGraph } from '../../src/artifacts/store.node.ts';
 import { temporaryFolder } from '../storage/_records.ts';
 

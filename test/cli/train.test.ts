@@ -28,7 +28,7 @@ const weights = (name: string) => readFileSync(path.join(out(name), 'last', 'mod
 const moments = (name: string) => readFileSync(path.join(out(name), 'last', 'optimizer.safetensors'));
 /** The log without its timings. */
 const log = (name: string) =>
-  readMetrics(path.join(out(name), 'metrics.jsonl')).map(({ images_per_second: _, ...line }) => line);
+  readMetrics(path.join(out(name), 'metrics.jsonl')).map(({ examples_per_second: _, ...line }) => line);
 
 test.after.always(() => rmSync(space.folder, { recursive: true, force: true }));
 
@@ -377,7 +377,10 @@ test.serial(
 
     const { best } = await loadModel(out('validated'));
     const chosen = log('validated').find(({ split, step }) => split === 'validation' && step === best?.step);
-    t.like(best, { split: 'validation', top1: chosen?.top1, loss: chosen?.loss });
+    t.like(best, {
+      ...{ split: 'validation', metric: 'top1', better: 'higher' },
+      ...{ value: chosen?.metrics.top1, loss: chosen?.loss },
+    });
     t.true(best !== null && best.step < 12);
     t.is(best?.step, (await loadModel(path.join(out('validated'), 'best'))).step);
     for (const [checkpoint, split] of [
@@ -387,7 +390,9 @@ test.serial(
       const { stdout } = await program('evaluate', '--checkpoint', path.join(out('validated'), checkpoint));
       const line = log('validated').find((each) => each.split === split);
       t.true(
-        stdout.includes(`loss ${line?.loss?.toFixed(4)}, accuracy ${(100 * (line?.top1 ?? 0)).toFixed(2)}%`),
+        stdout.includes(
+          `loss ${line?.loss?.toFixed(4)}, accuracy ${(100 * (line?.metrics.top1 ?? 0)).toFixed(2)}%`,
+        ),
         stdout,
       );
     }

@@ -38,6 +38,6 @@ test('training on WebGPU, interrupted and resumed, logs what training on the CPU
       );
     t.is(record.lambda, wanted?.lambda ?? null);
   });
-  const accuracy = (records: typeof got) => records.findLast(({ split }) => split === 'test')?.top1;
+  const accuracy = (records: typeof got) => records.findLast(({ split }) => split === 'test')?.metrics.top1;
   t.is(accuracy(got), accuracy(expected));
 });

@@ -60,7 +60,7 @@ test('weight decay is 0 but for AdamW, unless it is given', (t) => {
 test('which images are held out follows the options and the seed', (t) => {
   t.is(holdOutOf(configFor({})), undefined);
   t.deepEqual(holdOutOf(configFor({ validation: 0.1, seed: 3 })), { fraction: 0.1, seed: 3 });
-  t.deepEqual(holdOutOf(configFor({ validationImages: 500 })), { images: 500, seed: 0 });
+  t.deepEqual(holdOutOf(configFor({ validationImages: 500 })), { examples: 500, seed: 0 });
   t.throws(() => configFor({ validation: 0.1, validationImages: 500 }), {
     instanceOf: UserError,
     message: '--validation-images: --validation holds out a share of the images already; give one of the two',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import sharp from 'sharp';
+import type { ImageSplit } from '../../src/data/images.ts';
 import { UserError } from '../../src/errors.ts';
 
 /** A folder with these files in it, gone after the test. */
@@ -66,6 +67,18 @@ export function picture(
 ): Promise<Uint8Array> {
   const channels = background.alpha === undefined ? 3 : 4;
   return sharp({ create: { width, height, channels, background } }).toFormat(format).toBuffer();
+}
+
+/** Copies the pixels of one image to `out` from `offset` on. */
+export async function readPixels(
+  split: ImageSplit,
+  index: number,
+  out: Uint8Array,
+  offset: number,
+): Promise<void> {
+  const { data, offset: from } = await split.pixels(index);
+  const whole = data.subarray(from, from + out.length - offset);
+  out.set(whole, offset);
 }
 
 /** What is expected of a user's error, for `t.throwsAsync`. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { openCifar } from '../../src/data/cifar.node.ts';
-import { cifarRecords, folder, userError } from './_files.ts';
+import { cifarRecords, folder, readPixels, userError } from './_files.ts';
 
 test('CIFAR-10 records are read to the bit, from as many files as are there', async (t) => {
   const dir = folder(t, {
@@ -14,7 +14,7 @@ test('CIFAR-10 records are read to the bit, from as many files as are there', as
   t.deepEqual([...held.labels], [8]);
   t.is(classes[3], 'cat');
   const out = new Uint8Array(2 + 3072);
-  await train.read(4, out, 2); // the third record of data_batch_4.bin
+  await readPixels(train, 4, out, 2); // the third record of data_batch_4.bin
   t.deepEqual([...out.subarray(2)], [...cifarRecords([[0], [5], [7]]).subarray(-3072)]);
   t.is(
     found,
@@ -37,7 +37,7 @@ test('CIFAR-100 records carry a coarse and a fine label, of which the fine one i
   t.deepEqual([...classes], [...classes].sort());
   t.deepEqual([classes[0], classes[19], classes[99]], ['apple', 'cattle', 'worm']);
   const out = new Uint8Array(3072);
-  await train.read(1, out, 0);
+  await readPixels(train, 1, out, 0);
   t.deepEqual(
     [...out],
     Array.from({ length: 3072 }, (_, p) => (7 + p) % 256),

@@ -4,15 +4,19 @@ import test from 'ava';
 import sharp from 'sharp';
 import type { DatasetSource } from '../../src/data/dataset.ts';
 import { openImageFolder } from '../../src/data/image-folder.node.ts';
+import { type ImageShape, imageFields } from '../../src/data/images.ts';
 import { openDataset } from '../../src/data/open.node.ts';
-import { folder, picture, userError } from './_files.ts';
+import { folder, picture, readPixels, userError } from './_files.ts';
 
 const RED = { r: 255, g: 0, b: 0 };
 const BLUE = { r: 0, g: 0, b: 255 };
 const GREY = { r: 100, g: 100, b: 100 };
 
-function source(dir: string, overrides: Partial<DatasetSource> = {}): DatasetSource {
-  return { dataset: 'image-folder', dir, channels: 3, height: 4, width: 6, classes: 2, ...overrides };
+function source(
+  dir: string | undefined,
+  { channels = 3, height = 4, width = 6 }: Partial<ImageShape> = {},
+): DatasetSource {
+  return { dataset: 'image-folder', dir, fields: imageFields({ channels, height, width }), classes: 2 };
 }
 
 async function files(): Promise<Record<string, Uint8Array>> {
@@ -50,9 +54,9 @@ test('val beside test is for validation, with the same classes', async (t) => {
     `found 3 training images in ${join(dir, 'train')}, 2 validation images in ${join(dir, 'val')} and 3 test images in ${join(dir, 'test')}, of 2 classes`,
   );
   await t.throwsAsync(
-    openDataset({ ...source(dir), holdOut: { images: 1, seed: 0 } }),
+    openDataset({ ...source(dir), holdOut: { examples: 1, seed: 0 } }),
     userError(
-      /the dataset has 2 validation images of its own: leave out --validation and --validation-images/,
+      /the dataset has 2 validation examples of its own: leave out --validation and --validation-images/,
     ),
   );
   t.is((await openImageFolder(source(folder(t, await files())))).validation, undefined);
@@ -61,9 +65,9 @@ test('val beside test is for validation, with the same classes', async (t) => {
 test('images of any size and format become uint8 [channels, height, width]', async (t) => {
   const { train } = await openImageFolder(source(folder(t, await files())));
   const out = new Uint8Array(1 + 72);
-  await train.read(2, out, 1); // red/b.png
+  await readPixels(train, 2, out, 1); // red/b.png
   t.deepEqual([...out], [0, ...Array(24).fill(255), ...Array(48).fill(0)]);
-  await train.read(1, out, 0); // red/a.webp, which loses some colour
+  await readPixels(train, 1, out, 0); // red/a.webp, which loses some colour
   t.true(out.subarray(0, 72).every((v) => Math.abs(v - 100) <= 2));
 });
 
@@ -75,7 +79,7 @@ test('planes, rows and columns keep their places', async (t) => {
   const dir = folder(t, { 'train/a/1.png': png, 'test/a/1.png': png });
   const { test: held } = await openImageFolder(source(dir));
   const out = new Uint8Array(72);
-  await held.read(0, out, 0);
+  await readPixels(held, 0, out, 0);
   t.deepEqual(
     [...out],
     [0, 1, 2].flatMap((c) => Array.from({ length: 24 }, (_, i) => (i * 3 + c) * 3)),
@@ -104,7 +108,7 @@ test('one channel makes grey, also of transparent, deep and turned images', asyn
   });
   const { train, mean, std } = await openImageFolder(source(dir, { channels: 1, height: 2, width: 2 }));
   const out = new Uint8Array(12);
-  await Promise.all([0, 1, 2].map((i) => train.read(i, out, 4 * i)));
+  await Promise.all([0, 1, 2].map((i) => readPixels(train, i, out, 4 * i)));
   t.deepEqual([...out], [100, 100, 100, 100, 0, 0, 0, 0, 100, 100, 0, 0]);
   t.deepEqual([mean.length, std.length], [1, 1]);
 });
@@ -122,7 +126,7 @@ test('an unreadable file is named, by its header before training or when it is d
     userError(/train.red.notes\.txt is not a readable image \(.+\): replace or remove it/),
   );
   await t.throwsAsync(
-    async () => held.read(1, new Uint8Array(72), 0),
+    async () => readPixels(held, 1, new Uint8Array(72), 0),
     userError(/val.red.cut\.jpg is not a readable image/),
   );
 });
@@ -156,16 +160,16 @@ test('a picture that is too large is named before it is decoded, on opening and 
       new RegExp(`1\\.png has ${what} once decoded: expected at most 268 MB; make it smaller or remove it$`),
     );
   const out = new Uint8Array(72);
-  for (const read of [async () => train.verify?.(), async () => train.read(0, out, 0)]) {
+  for (const read of [async () => train.verify?.(), async () => readPixels(train, 0, out, 0)]) {
     await t.throwsAsync(read, large('16384×16384 pixels, 805 MB'));
   }
   // 16 bits in each of four channels are four times as much.
-  await t.throwsAsync(async () => held.read(0, out, 0), large('7000×7000 pixels, 392 MB'));
+  await t.throwsAsync(async () => readPixels(held, 0, out, 0), large('7000×7000 pixels, 392 MB'));
   // Long and thin is not large: this one fails only because its file ends early.
-  await t.throwsAsync(async () => train.read(1, out, 0), userError(/2\.png is not a readable image/));
+  await t.throwsAsync(async () => readPixels(train, 1, out, 0), userError(/2\.png is not a readable image/));
 });
 
-const WRONG: Record<string, { files: string[]; options?: Partial<DatasetSource>; message: RegExp }> = {
+const WRONG: Record<string, { files: string[]; options?: Partial<ImageShape>; message: RegExp }> = {
   'no train folder': { files: ['val/a/1'], message: /has no train\/<class>\// },
   'no val folder': { files: ['train/a/1'], message: /has no val\/<class>\/ or test\/<class>\// },
   'a train folder without classes': { files: ['train/1', 'val/a/1'], message: /train has no folders/ },
@@ -186,7 +190,6 @@ const WRONG: Record<string, { files: string[]; options?: Partial<DatasetSource>;
     options: { channels: 2 },
     message: /takes 2 channels, expected 1 \(grey\) or 3 \(RGB\)/,
   },
-  'no folder at all': { files: [], options: { dir: undefined }, message: /no folder was given: pass --data/ },
 };
 
 for (const [what, { files: names, options, message }] of Object.entries(WRONG)) {
@@ -195,3 +198,11 @@ for (const [what, { files: names, options, message }] of Object.entries(WRONG)) 
     await t.throwsAsync(openImageFolder(source(dir, options)), userError(message));
   });
 }
+
+test('no folder, or a task that does not say how large its images are, is an error', async (t) => {
+  await t.throwsAsync(openImageFolder(source(undefined)), userError(/no folder was given: pass --data/));
+  await t.throwsAsync(
+    openImageFolder({ dataset: 'image-folder', dir: folder(t) }),
+    userError(/expected a field images of shape \[channels, height, width\]/),
+  );
+});

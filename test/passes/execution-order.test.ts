@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import * as ort from 'onnxruntime-node';
 import * as v from 'valibot';
-import { buildGraph, type GraphName } from '../../src/artifacts/build.ts';
+import type { GraphName } from '../../src/artifacts/graphs.ts';
 import { executionOrder, type Graph } from '../../src/onnx/graph.ts';
 import { nameGraph } from '../../src/onnx/names.ts';
 import * as ops from '../../src/onnx/ops.ts';
@@ -13,21 +13,18 @@ import { staticShape } from '../../src/onnx/shapes.ts';
 import { isOp, operands } from '../../src/onnx/value.ts';
 import { orderExecution } from '../../src/passes/execution-order.ts';
 import { bytesOf, peakBytes } from '../../src/passes/memory.ts';
-import { parseSpec } from '../../src/tasks/spec.ts';
+import { imageGraphs, imageSpec } from '../_networks.ts';
 import { graphOf } from '../_run.ts';
 import { equalInOrt, feedsOf } from './_graphs.ts';
 
-const spec = parseSpec(
-  {
-    dataset: 'mnist',
-    image: { channels: 1, height: 8, width: 8 },
-    classes: 5,
-    model: { kind: 'vit', patch: 2, width: 16, layers: 3, heads: 2 },
-    microBatch: 4,
-  },
-  'small',
-);
-const small = (name: GraphName) => buildGraph(spec, 4, name, { without: ['execution-order'] });
+const spec = imageSpec({
+  dataset: 'mnist',
+  image: { channels: 1, height: 8, width: 8 },
+  classes: 5,
+  model: { kind: 'vit', patch: 2, width: 16, layers: 3, heads: 2 },
+  microBatch: 4,
+});
+const small = (name: GraphName) => imageGraphs(spec, 4, { without: ['execution-order'] }).graph(name);
 
 const Profile = v.array(v.object({ cat: v.string(), name: v.string() }));
 
@@ -129,8 +126,8 @@ test('an order that is no depth-first order is run too', async (t) => {
 test('sums of gradients over slices of a batch are taken as they come, not when all are there', (t) => {
   const model = { kind: 'vit', patch: 4, width: 96, layers: 6, heads: 2 };
   const image = { channels: 3, height: 32, width: 32 };
-  const vit = parseSpec({ dataset: 'cifar10', image, classes: 5, model, microBatch: 16 }, 'vit');
-  const built = buildGraph(vit, 16, 'loss-grad', { memory: 'remat' });
+  const vit = imageSpec({ dataset: 'cifar10', image, classes: 5, model, microBatch: 16 });
+  const built = imageGraphs(vit, 16, { memory: 'remat' }).graph('loss-grad');
   // Beside activations, the sums and a few terms on their way: not as many terms as there are slices.
   const weights = Object.values(built.outputs).reduce((sum, value) => sum + bytesOf(value), 0);
   t.true(peakBytes(built) < 6 * weights, `${peakBytes(built)} bytes for gradients of ${weights}`);

@@ -1,7 +1,6 @@
 /** The passes on whole networks that they were not written for: results stay the same, and costs fall. */
 import test, { type ExecutionContext } from 'ava';
-import { buildGraph, MEMORY_LEVELS, type MemoryLevel } from '../../src/artifacts/build.ts';
-import { parseSpec } from '../../src/artifacts/spec.ts';
+import { MEMORY_LEVELS, type MemoryLevel } from '../../src/artifacts/graphs.ts';
 import { affineLayerNorm, gelu, linear } from '../../src/autodiff/functions.ts';
 import { grad } from '../../src/autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../../src/autodiff/gradient-norm.ts';
@@ -13,7 +12,7 @@ import type { Value } from '../../src/onnx/value.ts';
 import { finish, PASS_NAMES, type PassName, prepare } from '../../src/passes/finish.ts';
 import { matmulFlops } from '../../src/passes/flops.ts';
 import { bytesOf, isStored, peakBytes } from '../../src/passes/memory.ts';
-import { parseSpec } from '../../src/tasks/spec.ts';
+import { imageGraphs, imageSpec } from '../_networks.ts';
 import { run } from '../_run.ts';
 import { feedsOf } from './_graphs.ts';
 
@@ -27,11 +26,8 @@ const CLASSES = 5;
 
 function vit(pool: 'class' | 'mean'): Build {
   const model = { kind: 'vit', patch: 2, width: 16, layers: 2, heads: 2, mlpRatio: 2, pool };
-  const spec = parseSpec(
-    { dataset: 'mnist', image: IMAGE, classes: CLASSES, model, microBatch: BATCH },
-    pool,
-  );
-  return (name, memory, without = []) => buildGraph(spec, BATCH, name, { memory, without });
+  const spec = imageSpec({ dataset: 'mnist', image: IMAGE, classes: CLASSES, model, microBatch: BATCH });
+  return (name, memory, without = []) => imageGraphs(spec, BATCH, { memory, without }).graph(name);
 }
 
 function layer(scope: Scope, x: Value, columns: number): Value {
@@ -95,7 +91,8 @@ function feedsFor(graph: Graph): Record<string, Float32Array | Int32Array> {
     const isParameter = name.includes('/') || name === 'cls' || name === 'positions';
     if (isParameter && name.endsWith('scale')) feeds[name] = values.map((value) => 1 + 0.1 * value);
     else if (isParameter) feeds[name] = values.map((value) => 0.4 * value);
-    if (name === 'lambda' || name === 'label_smoothing') feeds[name] = Float32Array.of(0.1);
+    if (name === 'lambda' || name === 'scalar/labelSmoothing') feeds[name] = Float32Array.of(0.1);
+    if (name === 'weight/loss') feeds[name] = Float32Array.of(BATCH);
   }
   return feeds;
 }

@@ -1,8 +1,11 @@
 import test from 'ava';
 import { parseHTML } from 'linkedom';
+import { metricInfos } from '../../src/metrics/info.ts';
 import { type ReportInput, renderReport, type Sample } from '../../src/report/page.node.ts';
+import type { MetricsLine } from '../../src/storage/metrics.ts';
 import { groupRecord, hessianRecord, stepRecord } from '../run/diagnostics/_records.ts';
-import { syntheticRun } from './_metrics.ts';
+import { REGRESSION } from '../storage/_records.ts';
+import { regressionRun, syntheticRun } from './_metrics.ts';
 
 const SAMPLES: readonly Sample[] = [
   { png: 'iVBORw0KGgo=', label: 'cat', prediction: 'cat', probability: 0.984 },
@@ -64,14 +67,14 @@ test('a run without regularization has no charts of it', (t) => {
 
 test('headline numbers: the final and the best evaluation, length, time and speed', (t) => {
   const metrics = syntheticRun(60).map((line) =>
-    line.split === 'test' ? { ...line, top1: line.step === 40 ? 0.9 : 0.875 } : line,
+    line.split === 'test' ? { ...line, metrics: { top1: line.step === 40 ? 0.9 : 0.875 } } : line,
   );
   t.deepEqual(render({ metrics }).texts('.numbers > div'), [
     'final test accuracy87.50\u202f%at step 60',
     'best test accuracy90.00\u202f%at step 40',
     'steps606 epochs',
     'time3h 20mevaluation included',
-    'images/s500in training, median',
+    'examples/s500in training, median',
   ]);
 });
 
@@ -115,12 +118,12 @@ test('many classes: those of the lowest accuracy, with what they are most often 
 });
 
 test('a best that was picked on the test images is said to be', (t) => {
-  t.regex(render().text, /picked on the test images, so its test accuracy is optimistic; --validation/);
+  t.regex(render().text, /picked on the test set, so its test accuracy is optimistic; --validation/);
 });
 
 test('of equal accuracies the best is that of lower loss, as the run chose it', (t) => {
   const metrics = syntheticRun(60).map((line) =>
-    line.split === 'test' ? { ...line, top1: 0.9, loss: line.step === 30 ? 0.1 : 0.2 } : line,
+    line.split === 'test' ? { ...line, metrics: { top1: 0.9 }, loss: line.step === 30 ? 0.1 : 0.2 } : line,
   );
   t.true(render({ metrics }).texts('.numbers > div').includes('best test accuracy90.00\u202f%at step 30'));
 });
@@ -128,9 +131,17 @@ test('of equal accuracies the best is that of lower loss, as the run chose it', 
 test('with validation images, the best is theirs, and the test images are measured with it', (t) => {
   const metrics = syntheticRun(60).flatMap((line) => {
     if (line.split !== 'test') return [line];
-    const validation = { ...line, split: 'validation' as const, top1: line.step === 40 ? 0.9 : 0.8 };
+    const validation = {
+      ...line,
+      split: 'validation' as const,
+      metrics: { top1: line.step === 40 ? 0.9 : 0.8 },
+    };
     if (line.step < 60) return [validation];
-    return [validation, { ...line, top1: 0.75 }, { ...line, split: 'test_best' as const, top1: 0.85 }];
+    return [
+      validation,
+      { ...line, metrics: { top1: 0.75 } },
+      { ...line, split: 'test_best' as const, metrics: { top1: 0.85 } },
+    ];
   });
   const { text, texts, document } = render({ metrics });
   t.deepEqual(texts('.numbers > div').slice(0, 3), [
@@ -262,4 +273,41 @@ test('diagnostics of SGD without regularization have only what there is', (t) =>
     [...document.querySelectorAll('.chart h3')].slice(8).map((title) => title.textContent),
     ['Gradient by group', 'Update over weights'],
   );
+});
+
+test('a regression: a curve and a final number of each metric, and the best by the lowest of the first', (t) => {
+  const { texts, text } = render({ metrics: regressionRun(60), infos: REGRESSION, samples: [] });
+  t.deepEqual(texts('.chart h3').slice(0, 4), ['Loss', 'MAE', 'RMSE', 'R²']);
+  t.deepEqual(texts('.numbers > div').slice(0, 4), [
+    'final test MAE (k$)0.500at step 60',
+    'final test RMSE (k$)0.750at step 60',
+    'final test R²0.900at step 60',
+    'best test MAE (k$)0.410at step 30',
+  ]);
+  t.true(text.includes('MAE (k$)') && text.includes('mean squared error'));
+  t.regex(text, /picked on the test set, so its test MAE is optimistic/);
+  t.notRegex(texts('main').join(), /accuracy|cross-entropy|image/i);
+});
+
+test('metrics that were never measured have no chart, and a task without metrics is judged by its loss', (t) => {
+  const metrics = regressionRun(60).map((line) => ({ ...line, metrics: {} }));
+  t.deepEqual(render({ metrics, infos: REGRESSION }).texts('.chart h3').slice(0, 2), [
+    'Loss',
+    'Gradient norm',
+  ]);
+  const { texts } = render({ metrics, infos: metricInfos({}) });
+  t.deepEqual(texts('.numbers > div').slice(0, 2), [
+    'final test loss0.250at step 60',
+    'best test loss0.230at step 50',
+  ]);
+});
+
+test('averaged weights have lines of their own and a final number', (t) => {
+  const metrics = regressionRun(60).flatMap((line): MetricsLine[] =>
+    line.split === 'test' ? [line, { ...line, split: 'test_ema', metrics: { mae: 0.3 } }] : [line],
+  );
+  const { texts } = render({ metrics, infos: REGRESSION });
+  t.true(texts('.numbers > div').includes('averaged weights: test MAE (k$)0.300at step 60'));
+  t.deepEqual(texts('.chart:nth-child(2) .legend li').at(-1), 'test, averaged weights');
+  t.true(texts('.numbers > div').includes('best test MAE (k$)0.410at step 30'));
 });

@@ -8,7 +8,7 @@ const noise = (length: number) => points(Array.from({ length }, (_, i) => Math.s
 test('a series is one measurement of one split', (t) => {
   const metrics = syntheticRun(20);
   t.deepEqual(
-    series(metrics, 'test', (line) => line.top5),
+    series(metrics, 'test', (line) => line.metrics.top5 ?? null),
     [
       { x: 10, value: 1 },
       { x: 20, value: 1 },

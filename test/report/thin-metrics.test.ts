@@ -10,7 +10,7 @@ function* run(steps: number): Generator<MetricsLine> {
       step === 77_777 ? Number.NaN : step === 123_457 ? 50 : 2 + Math.sin(step) / 10 - step / steps;
     const spike = step === 90_001 ? 7 : null;
     const speed = step === 150_001 ? 1 : 640;
-    yield metricsLine(trainRecord(step, { loss, spike, images_per_second: speed }));
+    yield metricsLine(trainRecord(step, { loss, spike, examples_per_second: speed }));
     if (step % 1000 === 0) yield metricsLine(testRecord(step));
   }
 }
@@ -41,4 +41,13 @@ test('of a long run what a reader looks for is there, in order, and few of the r
     return losses.sort((a, b) => a - b)[losses.length >> 1] ?? 0;
   };
   t.true(Math.abs(median(thin) - median(run(steps))) < 0.01);
+});
+
+test('of a long run the lowest and the highest of every metric are there, whatever its name', (t) => {
+  const lines = Array.from({ length: 200_000 }, (_, i) => {
+    const mae = i === 66_666 ? 90 : i === 155_555 ? 0 : 2 + Math.sin(i);
+    return metricsLine(trainRecord(i + 1, { loss: 1, metrics: { mae } }));
+  });
+  const there = new Set(thinMetrics(lines).map(({ step }) => step));
+  t.true(there.has(66_667) && there.has(155_556));
 });

@@ -1,38 +1,32 @@
-/** Small tasks of every kind, data for them, and steps that they are trained by. */
-import { type GraphOptions, TaskGraphs } from '../../src/artifacts/graphs.ts';
-import { describeTask, type Manifest } from '../../src/artifacts/manifest.ts';
-import { dense } from '../../src/autodiff/functions.ts';
-import { expectAt } from '../../src/expect.ts';
+/** Small tasks of every kind, and data for them. */
+import { linear as product } from '../../src/autodiff/functions.ts';
+import { type Batch, emptyField, type FieldData } from '../../src/data/batch.ts';
 import type { Scope } from '../../src/layers/scope.ts';
 import { crossEntropy } from '../../src/losses/cross-entropy.ts';
 import { mse } from '../../src/losses/regression.ts';
-import { add, cast, mul, reduceMean, reduceSum, reshape, sub, tanh, where } from '../../src/onnx/ops.ts';
-import { serialize } from '../../src/onnx/serialize.ts';
+import { perplexity } from '../../src/metrics/classification.ts';
+import {
+  add,
+  cast,
+  concat,
+  gather,
+  mul,
+  reduceMean,
+  reduceSum,
+  reshape,
+  sub,
+  tanh,
+  where,
+} from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import type { Value } from '../../src/onnx/value.ts';
 import { Random } from '../../src/random.ts';
-import { type Batch, emptyField, type FieldData } from '../../src/run/batch.ts';
-import { createDeviceTrainer } from '../../src/run/device-trainer.ts';
-import { createHostTrainer } from '../../src/run/host-trainer.ts';
-import type { StepPlan, StepTold, Trainer } from '../../src/run/trainer.ts';
-import type { VariableArrays } from '../../src/run/variables.ts';
-import { createResidentSession, createSession } from '../../src/runtime/ort.node.ts';
-import type { Session } from '../../src/runtime/session.ts';
-import type { Regularizer } from '../../src/step/program.ts';
-import { exact } from '../../src/step/regularizers/exact.ts';
-import { finiteDifference, sam } from '../../src/step/regularizers/finite-difference.ts';
-import { none } from '../../src/step/regularizers/none.ts';
-import { adamw } from '../../src/step/rules/adam.ts';
 import type { Task, Values } from '../../src/tasks/task.ts';
-
-const CPU = { device: 'cpu', threads: 1 } as const;
-export const load = (graphs: TaskGraphs, name: Parameters<TaskGraphs['graph']>[0]): Promise<Session> =>
-  createSession(serialize(graphs.graph(name)), CPU);
 
 /** x·kernel + bias with parameters of a scope. */
 export function linear(scope: Scope, x: Value, columns: number): Value {
   const width = Number(x.shape.at(-1));
-  return dense(
+  return product(
     x,
     scope.param('kernel', [width, columns], { kind: 'xavier-uniform' }),
     scope.param('bias', [columns], { kind: 'normal', std: 0.1 }),
@@ -98,6 +92,32 @@ export const tokens: Task = {
       weight: named(fields, 'known'),
     },
   }),
+  metrics: { perplexity: perplexity({ mask: 'isToken' }) },
+};
+
+/** A field of every dtype: numbers, labels of two widths, bytes, flags. */
+export const everyType: Task = {
+  fields: {
+    x: { dtype: 'float32', shape: [5] },
+    a: { dtype: 'int32', shape: [2] },
+    b: { dtype: 'int64', shape: [] },
+    bytes: { dtype: 'uint8', shape: [3] },
+    isSet: { dtype: 'bool', shape: [2] },
+    y: { dtype: 'float32', shape: [2] },
+  },
+  predict(scope, fields) {
+    const table = scope.param('table', [4, 8], { kind: 'normal', std: 1 });
+    const [a, b] = [named(fields, 'a'), named(fields, 'b')];
+    const pieces = [
+      named(fields, 'x'),
+      reduceMean(gather(table, a), { axes: [1] }),
+      gather(table, b),
+      mul(cast(named(fields, 'bytes'), 'float32'), 1 / 255),
+      cast(named(fields, 'isSet'), 'float32'),
+    ];
+    return { output: linear(scope.sub('out'), hidden(scope, concat(pieces, 1)), 2) };
+  },
+  loss: perceptron.loss,
   metrics: {},
 };
 
@@ -158,7 +178,7 @@ export function batchOf(task: Task, examples: number, step: number): Batch {
     }
     return [name, data];
   });
-  return { fields: Object.fromEntries(fields), examples, epoch: 0, step };
+  return { fields: Object.fromEntries(fields), examples, indices: new Uint32Array(examples), epoch: 0, step };
 }
 
 /** Starting values by formula. */
@@ -182,127 +202,11 @@ export function waves(task: Task, examples: number, step: number): Batch {
     }
     return [name, data];
   });
-  return { fields: Object.fromEntries(fields), examples, epoch: 0, step };
+  return { fields: Object.fromEntries(fields), examples, indices: new Uint32Array(examples), epoch: 0, step };
 }
 
-export const STRENGTHS: Readonly<
-  Record<string, { regularizer: Regularizer; scalars: Record<string, number> }>
-> = {
-  none: { regularizer: none, scalars: {} },
-  exact: { regularizer: exact, scalars: { lambda: 0.05 } },
-  fd: { regularizer: finiteDifference, scalars: { r: 0.1, alpha: 0.5 } },
-  sam: { regularizer: sam, scalars: { r: 0.1 } },
-};
-
-export function planOf(kind: string, more: Partial<StepPlan> = {}): StepPlan {
-  const { regularizer = none, scalars = {} } = STRENGTHS[kind] ?? {};
-  return {
-    regularizer,
-    strength: () => ({ active: kind !== 'none', scalars }),
-    rule: adamw(),
-    learningRate: (step) => 0.01 / (1 + step),
-    weightDecay: 0.1,
-    clip: 1,
-    ...more,
-  };
-}
-
-export interface Training extends Omit<GraphOptions, 'batch'> {
-  readonly task: Task;
-  readonly kind?: string;
-  readonly batchSize?: number;
-  readonly microBatch?: number;
-  readonly steps?: number;
-  readonly plan?: Partial<StepPlan>;
-  readonly data?: (step: number) => Batch;
-  /** Starting values in place of drawn ones. */
-  readonly start?: (path: string, values: Float32Array) => void;
-}
-
-export interface Trained {
-  readonly told: readonly StepTold[];
-  readonly variables: Readonly<Record<string, Float32Array>>;
-  readonly slots: Readonly<Record<string, readonly Float32Array[]>>;
-}
-
-export function described(task: Task, graphs: TaskGraphs): Manifest {
-  return describeTask(task, graphs, {
-    name: 'test',
-    hash: '',
-    rates: ({ path }) => ({
-      learningRate: path.startsWith('out') ? 2 : 1,
-      weightDecay: path.endsWith('kernel') ? 1 : 0,
-    }),
-  });
-}
-
-export function graphsOf({ task, batchSize = 8, microBatch = batchSize, ...options }: Training): TaskGraphs {
-  return new TaskGraphs(task, { batch: microBatch, ...options });
-}
-
-async function train(
-  { task, batchSize = 8, steps = 3, data = (step) => batchOf(task, batchSize, step), start }: Training,
-  trainer: Trainer & { readonly variables: VariableArrays },
-  manifest: Manifest,
-): Promise<Trained> {
-  trainer.variables.initialize(5);
-  for (const { path } of start ? manifest.variables : []) start?.(path, trainer.variables.array(path));
-  const told: StepTold[] = [];
-  for (let step = 0; step < steps; step++) told.push(await trainer.step(step, data(step)));
-  await trainer.pull();
-  await trainer.release();
-  const variables = manifest.variables.map(({ path }): [string, Float32Array] => [
-    path,
-    Float32Array.from(trainer.variables.array(path)),
-  ]);
-  return { told, variables: Object.fromEntries(variables), slots: trainer.slots };
-}
-
-export function onHost(training: Training): Promise<Trained> {
-  const { task, kind = 'none', batchSize = 8, plan } = training;
-  const graphs = graphsOf(training);
-  const manifest = described(task, graphs);
-  const trainer = createHostTrainer({
-    manifest,
-    plan: planOf(kind, plan),
-    batchSize,
-    seed: 3,
-    load: (name) => load(graphs, name),
-  });
-  return train(training, trainer, manifest);
-}
-
-export function onDevice(training: Training): Promise<Trained> {
-  const { task, kind = 'none', plan } = training;
-  const graphs = graphsOf(training);
-  const manifest = described(task, graphs);
-  const trainer = createDeviceTrainer({
-    manifest,
-    graphs,
-    plan: planOf(kind, plan),
-    seed: 3,
-    open: (model, next) => createResidentSession(model, CPU, next),
-    load: (name) => load(graphs, name),
-  });
-  return train(training, trainer, manifest);
-}
-
-/** The largest relative difference between two trainings: of the numbers told, and of each variable by its norm. */
-export function difference(got: Trained, wanted: Trained): number {
-  const numbers = wanted.told.flatMap(({ loss, gradNorm, regularizedNorm, sums }, i) => {
-    const other = expectAt(got.told, i);
-    return [
-      [other.loss, loss],
-      [other.gradNorm, gradNorm],
-      [other.regularizedNorm, regularizedNorm],
-      ...Object.entries(sums).flatMap(([name, values]) =>
-        [...values].map((x, k) => [other.sums[name]?.[k], x]),
-      ),
-    ].map(([a = Number.NaN, b = Number.NaN]) => Math.abs(a - b) / Math.max(Math.abs(b), 1e-30));
-  });
-  const arrays = Object.entries(wanted.variables).map(([path, values]) => {
-    const error = Math.hypot(...values.map((x, i) => x - (got.variables[path]?.[i] ?? Number.NaN)));
-    return error / Math.max(Math.hypot(...values), 1e-30);
-  });
-  return Math.max(...numbers, ...arrays);
+/** A field that is float32. */
+export function floats(data: FieldData | undefined): Float32Array {
+  if (!(data instanceof Float32Array)) throw new Error('expected a field of float32');
+  return data;
 }

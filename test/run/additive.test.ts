@@ -1,18 +1,7 @@
 /** A batch gives the same numbers however it is cut: passes only add, and what the loss is divided by is known before. */
 import test, { type ExecutionContext } from 'ava';
-import {
-  batchOf,
-  difference,
-  dropped,
-  onHost,
-  perceptron,
-  STRENGTHS,
-  scalarLoss,
-  type Training,
-  tokens,
-  wave,
-  waves,
-} from './_tasks.ts';
+import { batchOf, dropped, everyType, perceptron, scalarLoss, tokens, wave, waves } from './_tasks.ts';
+import { difference, onHost, STRENGTHS, type Training } from './_train.ts';
 
 /** scripts/peers/masked_terms.py, torch 2.14.1: loss, ‖∇L‖ and the norm of what is stepped along, of two steps. */
 const TORCH = [
@@ -35,7 +24,7 @@ function near(t: ExecutionContext, got = Number.NaN, wanted = Number.NaN): void 
   t.true(Math.abs(got - wanted) < 1e-6 * Math.max(1, Math.abs(wanted)), `${got}, not ${wanted}`);
 }
 
-const TASKS = { perceptron, tokens, dropped };
+const TASKS = { perceptron, tokens, dropped, everyType };
 
 for (const [name, task] of Object.entries(TASKS)) {
   for (const kind of Object.keys(STRENGTHS)) {
@@ -59,7 +48,8 @@ test('a batch in which nothing counts has a loss and a gradient of 0, and change
     const { told, variables } = await onHost({
       ...{ task: tokens, kind, data, microBatch: 4, steps: 2, plan: { weightDecay: 0 } },
     });
-    t.deepEqual(told, Array(2).fill({ loss: 0, gradNorm: 0, regularizedNorm: 0, sums: {} }), kind);
+    const sums = { 'perplexity/total': Float64Array.of(0), 'perplexity/count': Float64Array.of(0) };
+    t.deepEqual(told, Array(2).fill({ loss: 0, gradNorm: 0, regularizedNorm: 0, sums }), kind);
     const start = await onHost({ task: tokens, kind, data, steps: 0 });
     t.deepEqual(variables, start.variables, kind);
   }

@@ -1,11 +1,11 @@
 import test from 'ava';
-import { buildGraphs, type Variant } from '../../src/artifacts/build.ts';
+import type { MemoryVariant } from '../../src/artifacts/graphs.ts';
 import { configFor } from '../../src/config/config.ts';
 import { UserError } from '../../src/errors.ts';
-import { engineGraphs } from '../../src/run/images/engine.ts';
 import { estimateMemory } from '../../src/run/memory-estimate.ts';
 import { chooseMemory } from '../../src/run/micro-batch.ts';
-import { parseSpec } from '../../src/tasks/spec.ts';
+import { graphsToRun } from '../../src/run/plan.ts';
+import { imageGraphs, imageSpec } from '../_networks.ts';
 
 const SPEC = { microBatch: 32 };
 const FACTOR = { fast: 4, lean: 3, remat: 1.5 };
@@ -13,7 +13,7 @@ const FACTOR = { fast: 4, lean: 3, remat: 1.5 };
 /** Chooses where an image takes 4, 3 or 1.5 bytes by level; also what was looked at. */
 function choose(options: object, freeBytes: number) {
   const seen: string[] = [];
-  const estimate = ({ microBatch, memory }: Variant): number => {
+  const estimate = ({ microBatch, memory }: MemoryVariant): number => {
     seen.push(`${microBatch} ${memory}`);
     return microBatch * FACTOR[memory];
   };
@@ -42,8 +42,8 @@ test('what is given is kept, and only the rest chosen', (t) => {
 });
 
 test('where nothing fits, the error says what is needed and what there is, after two looks', (t) => {
-  const seen: Variant[] = [];
-  const estimate = (variant: Variant): number => {
+  const seen: MemoryVariant[] = [];
+  const estimate = (variant: MemoryVariant): number => {
     seen.push(variant);
     return 3e9;
   };
@@ -58,25 +58,20 @@ test('where nothing fits, the error says what is needed and what there is, after
 });
 
 test('the estimate falls from level to level, and grows with what a run keeps of each parameter', (t) => {
-  const spec = parseSpec(
-    {
-      dataset: 'image-folder',
-      image: { channels: 3, height: 32, width: 32 },
-      classes: 10,
-      model: { kind: 'vit', patch: 4, width: 64, layers: 2, heads: 2 },
-      microBatch: 32,
-    },
-    'spec.json',
-  );
-  const estimate = (options: object, variant: Variant): number =>
+  const spec = imageSpec({
+    dataset: 'image-folder',
+    image: { channels: 3, height: 32, width: 32 },
+    classes: 10,
+    model: { kind: 'vit', patch: 4, width: 64, layers: 2, heads: 2 },
+    microBatch: 32,
+  });
+  const estimate = (options: object, variant: MemoryVariant): number =>
     estimateMemory(
-      spec,
-      buildGraphs(spec, variant.microBatch, variant),
+      imageGraphs(spec, variant.microBatch, { memory: variant.memory }),
       configFor({ batchSize: 32, ...options }),
-      variant,
-      10,
+      { bytes: 1e6, testBatch: 10 },
     );
-  const at = (memory: Variant['memory'], microBatch = 32): Variant => ({ microBatch, memory });
+  const at = (memory: MemoryVariant['memory'], microBatch = 32): MemoryVariant => ({ microBatch, memory });
   const exact = (['fast', 'lean', 'remat'] as const).map((memory) => estimate({}, at(memory)));
   t.deepEqual(
     exact.toSorted((a, b) => b - a),
@@ -86,7 +81,7 @@ test('the estimate falls from level to level, and grows with what a run keeps of
   t.true(estimate({}, at('lean', 8)) < estimate({}, at('lean')));
 
   const weights =
-    4 * buildGraphs(spec, 1).parameters.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0);
+    4 * imageGraphs(spec, 1).parameters.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0);
   const near = (actual: number, expected: number) =>
     t.true(Math.abs(actual - expected) < 1, `${actual}, ${expected}`);
   const [adam, sgd, fd] = [{ gr: 'none' }, { gr: 'none', optimizer: 'sgd' }, { gr: 'fd' }].map((options) =>
@@ -99,7 +94,7 @@ test('the estimate falls from level to level, and grows with what a run keeps of
 });
 
 test('a run loads the graphs of its kind of regularization and of its micro-batches', (t) => {
-  const graphs = (options: object) => engineGraphs(configFor({ batchSize: 32, microBatch: 32, ...options }));
+  const graphs = (options: object) => graphsToRun(configFor({ batchSize: 32, microBatch: 32, ...options }));
   t.deepEqual(graphs({ gr: 'none' }), ['loss-grad']);
   t.deepEqual(graphs({ gr: 'fd', microBatch: 8 }), ['loss-grad']);
   t.deepEqual(graphs({ gr: 'exact' }), ['loss-grad', 'gr-exact']);

@@ -27,6 +27,7 @@ import {
 import { exact } from '../../src/step/regularizers/exact.ts';
 import { finiteDifference, sam } from '../../src/step/regularizers/finite-difference.ts';
 import { adamw } from '../../src/step/rules/adam.ts';
+import { ema } from '../../src/step/rules/ema.ts';
 import { rmsprop } from '../../src/step/rules/rmsprop.ts';
 import { sgd } from '../../src/step/rules/sgd.ts';
 import { graphOf, run } from '../_run.ts';
@@ -55,24 +56,6 @@ const lion: UpdateRule<'mu', never> = {
     };
   },
 };
-
-/** A wrapper of rules: an average of the parameters (Polyak & Juditsky 1992) as one more slot; ema ← keep·ema + (1 − keep)·θ after every update, from the first parameters on. */
-function withEma<Slots extends string, Names extends string>(
-  rule: UpdateRule<Slots, Names>,
-  keep: number,
-): UpdateRule<Slots | 'ema', Names> {
-  return {
-    name: rule.name,
-    slots: [...rule.slots, 'ema'],
-    copies: [...(rule.copies ?? []), 'ema'],
-    scalars: (count) => rule.scalars(count),
-    next(at, rates, scalars) {
-      const next = rule.next(at, rates, scalars);
-      // As a difference: the small step is what float32 must not lose.
-      return { ...next, ema: add(at.ema, mul(1 - keep, sub(next.theta, at.ema))) };
-    },
-  };
-}
 
 const SHAPES = [[3], [2, 2]] as const;
 /** L = Σ tanh(a)² + Σ b⁴ + Σa·Σb: small, and not quadratic. */
@@ -179,7 +162,7 @@ async function asGraph(program: Program, rule: UpdateRule, steps: number): Promi
 const CASES: readonly (readonly [Regularizer, UpdateRule])[] = [
   [asam, lion],
   [asam, adamw()],
-  [exact, withEma(adamw(), 0.9)],
+  [exact, ema(adamw(), 0.9)],
   [finiteDifference, rmsprop()],
   [sam, sgd({ nesterov: true })],
 ];

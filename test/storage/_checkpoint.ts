@@ -16,15 +16,17 @@ export function checkpointAt(step: number, best: Checkpoint['best'] = null, elem
     graph: { name: 'tiny', hash: 'abc', spec: { model: 'mlp', widths: [2] } },
     dataset: {
       name: 'mnist',
-      channels: 1,
-      height: 28,
-      width: 28,
-      classes: ['0', '1'],
-      mean: [0.13],
-      std: [0.31],
+      fields: { images: { dtype: 'float32', shape: [1, 28, 28] }, labels: { dtype: 'int32', shape: [] } },
       found: '2 images',
+      about: { classes: ['0', '1'], mean: [0.13], std: [0.31] },
+      bytes: 1570,
     },
     parameters: tensors(step),
     optimizer: { name: 'adamw', slots: { mu: tensors(step + 0.5), nu: tensors(step + 0.25) } },
   };
+}
+
+/** The best of a classifier, by its accuracy alone. */
+export function bestAt(top1: number, step: number): NonNullable<Checkpoint['best']> {
+  return { metric: 'top1', value: top1, better: 'higher', step, split: 'test' };
 }

@@ -27,7 +27,7 @@ import {
   saveCheckpoint,
   writeFileSynced,
 } from '../../src/storage/checkpoint-folder.node.ts';
-import { checkpointAt } from './_checkpoint.ts';
+import { bestAt, checkpointAt } from './_checkpoint.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'ortgrad-checkpoints-'));
 test.after.always(() => rmSync(scratch, { recursive: true }));
@@ -44,7 +44,7 @@ async function saveAll(
 ): Promise<void> {
   let last = null;
   for (const step of steps) {
-    if (best.includes(step)) last = { top1: step, step };
+    if (best.includes(step)) last = bestAt(step, step);
     await saveCheckpoint(run, checkpointAt(step, last), { keep });
   }
 }
@@ -80,7 +80,7 @@ test('the newest are kept, and the best', async (t) => {
 test('a step whose numbers are not finite leaves the one before it, best and last', async (t) => {
   const run = newRun();
   await saveAll(run, [1], { keep: 1, best: [1] });
-  const broken = checkpointAt(2, { top1: 2, step: 2 });
+  const broken = checkpointAt(2, bestAt(2, 2));
   const parameters = broken.parameters.map((each) => ({
     ...each,
     data: new Float32Array(8).fill(Number.NaN),

@@ -10,7 +10,8 @@ import {
   encodeTensors,
 } from '../../src/storage/checkpoint.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../src/storage/safetensors.ts';
-import { checkpointAt } from './_checkpoint.ts';
+import { bestAt, checkpointAt } from './_checkpoint.ts';
+import { REGRESSION } from './_records.ts';
 
 const SUM = { bytes: 1, sha256: '0'.repeat(64) };
 const documentOf = async (checkpoint: Checkpoint): Promise<unknown> =>
@@ -26,7 +27,7 @@ async function roundTrip(checkpoint: Checkpoint): Promise<Checkpoint> {
 }
 
 test('a checkpoint survives being written and read', async (t) => {
-  const checkpoint = checkpointAt(12, { top1: 0.5, step: 10 });
+  const checkpoint = checkpointAt(12, bestAt(0.5, 10));
   t.deepEqual(await roundTrip(checkpoint), checkpoint);
 });
 
@@ -35,12 +36,37 @@ test('an optimizer without slots, and a model before its first measurement, too'
   t.deepEqual(await roundTrip(checkpoint), checkpoint);
 });
 
-test('a best is read with its loss and images, and from a checkpoint of before they were kept', async (t) => {
+test('a best is read as it was written: by a metric, by the loss alone, with a value that was not finite', async (t) => {
   for (const best of [
-    { top1: 0.5, step: 10 },
-    { top1: 0.5, step: 10, loss: 1.5, split: 'validation' as const },
+    { ...bestAt(0.5, 10), loss: 1.5, split: 'validation' as const },
+    { metric: 'mae', better: 'lower' as const, value: 0.41, loss: 1.5, step: 10, split: 'test' as const },
+    { metric: 'r2', better: 'higher' as const, loss: 1.5, step: 10, split: 'test' as const },
+    { loss: 1.5, step: 10, split: 'test' as const },
   ])
     t.deepEqual((await roundTrip(checkpointAt(12, best))).best, best);
+});
+
+test('a best of before metrics had names is one of the accuracy, on the test set where it does not say', async (t) => {
+  const text = JSON.stringify(await documentOf(checkpointAt(12, bestAt(0.5, 10))));
+  const read = async (best: object) => {
+    // The oldest files have no digest.
+    const old: unknown = JSON.parse(text, (key, value: unknown) =>
+      key === 'digest' ? undefined : key === 'best' ? best : value,
+    );
+    return (await decodeDocument(old, 'checkpoint.json')).best;
+  };
+  t.deepEqual(await read({ top1: 0.5, step: 10 }), bestAt(0.5, 10));
+  t.deepEqual(await read({ top1: 0.5, step: 10, loss: 1.5, split: 'validation' }), {
+    ...bestAt(0.5, 10),
+    loss: 1.5,
+    split: 'validation',
+  });
+});
+
+test('a checkpoint keeps how its metrics are shown', async (t) => {
+  const checkpoint = { ...checkpointAt(12), metrics: REGRESSION };
+  t.deepEqual((await roundTrip(checkpoint)).metrics, REGRESSION);
+  t.is((await roundTrip(checkpointAt(12))).metrics, undefined);
 });
 
 const BROKEN = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
@@ -181,7 +207,7 @@ function altered(value: unknown, path: readonly string[]): unknown {
 }
 
 test('every value in checkpoint.json that is changed by hand or by rot is an error that names the file', async (t) => {
-  const document = await documentOf(checkpointAt(3, { top1: 0.5, step: 2 }));
+  const document = await documentOf(checkpointAt(3, bestAt(0.5, 2)));
   const paths = leaves(document);
   t.true(paths.length > 50);
   for (const path of paths) {

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/errors.ts';
@@ -24,6 +24,13 @@ test('what is written is read back, a number that is not finite as null', (t) =>
   log.write({ ...hessianRecord(10), top_eigenvalue: Number.NaN });
   log.close();
   t.deepEqual(readDiagnostics(path), [stepRecord(10), { ...hessianRecord(10), top_eigenvalue: null }]);
+});
+
+test('a file of before, which counts images, is read', (t) => {
+  const path = newPath(t);
+  const { examples, ...rest } = hessianRecord(10);
+  writeFileSync(path, `${JSON.stringify({ ...rest, images: examples })}\n`);
+  t.deepEqual(readDiagnostics(path), [hessianRecord(10)]);
 });
 
 test('a resumed log equals one that was never interrupted', (t) => {

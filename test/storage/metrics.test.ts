@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/errors.ts';
-import { metricsText } from '../../src/storage/metrics.ts';
+import { EVALUATIONS, metricsText, parseMetrics } from '../../src/storage/metrics.ts';
 import { lastMetrics, openMetricsLog, readMetrics } from '../../src/storage/metrics-log.node.ts';
 import { temporaryFolder, testRecord, trainRecord } from './_records.ts';
 
@@ -29,8 +29,8 @@ test('a line holds every key in the order of the file', (t) => {
   log.close();
   t.is(
     readFileSync(path, 'utf8'),
-    '{"step":7,"epoch":1,"split":"train","loss":0.2857142857142857,"top1":0.25,"top5":0.75,"grad_norm":1.5,"gr_grad_norm":2.5,"lr":0.001,"lambda":0.1,"r":null,"alpha":null,"spike":null,"images_per_second":640}\n' +
-      '{"step":7,"epoch":1,"split":"test","loss":0.5,"top1":0.875,"top5":1,"grad_norm":null,"gr_grad_norm":null,"lr":null,"lambda":null,"r":null,"alpha":null,"spike":null,"images_per_second":1280}\n',
+    '{"step":7,"epoch":1,"split":"train","loss":0.2857142857142857,"top1":0.25,"top5":0.75,"grad_norm":1.5,"gr_grad_norm":2.5,"lr":0.001,"lambda":0.1,"r":null,"alpha":null,"spike":null,"examples_per_second":640}\n' +
+      '{"step":7,"epoch":1,"split":"test","loss":0.5,"top1":0.875,"top5":1,"grad_norm":null,"gr_grad_norm":null,"lr":null,"lambda":null,"r":null,"alpha":null,"spike":null,"examples_per_second":1280}\n',
   );
 });
 
@@ -42,10 +42,46 @@ test('what is written is read back, a number that is not finite as null', (t) =>
   t.deepEqual(readMetrics(path), [{ ...trainRecord(1), loss: null, grad_norm: null }]);
 });
 
-test('evaluations on validation images and of the best checkpoint have splits of their own', (t) => {
+test('the metrics of any task stand between the loss and the norms, and are read back by name', (t) => {
   const path = newPath(t);
   const log = openMetricsLog(path);
-  const splits = ['validation', 'test', 'test_best'] as const;
+  log.write(trainRecord(1, { metrics: { mae: 0.5, r2: Number.NaN } }));
+  log.write(testRecord(1, { metrics: {} }));
+  log.close();
+  const [line = '', bare = ''] = readFileSync(path, 'utf8').split('\n');
+  t.true(
+    line.startsWith('{"step":1,"epoch":1,"split":"train","loss":2,"mae":0.5,"r2":null,"grad_norm":1.5,'),
+  );
+  t.false(/mae|r2/.test(bare));
+  t.deepEqual(
+    readMetrics(path).map(({ metrics }) => metrics),
+    [{ mae: 0.5, r2: null }, {}],
+  );
+});
+
+test('a file of before metrics had names is read: images a second, no spikes, top-5 at a fixed place', (t) => {
+  const rest = '"gr_grad_norm":null,"lr":0.001,"lambda":null,"r":null,"alpha":null,"images_per_second":640}';
+  const old = `{"step":7,"epoch":1,"split":"train","loss":0.25,"top1":0.5,"top5":null,"grad_norm":1.5,${rest}\n`;
+  t.deepEqual(parseMetrics(old, 'metrics.jsonl'), [
+    {
+      ...trainRecord(7, { loss: 0.25, gr_grad_norm: null, lambda: null }),
+      metrics: { top1: 0.5, top5: null },
+    },
+  ]);
+});
+
+test('a metric that is no number is a broken line', (t) => {
+  const text = metricsText(testRecord(1)).replace('"top1":0.875', '"top1":"0.875"');
+  t.throws(() => parseMetrics(`${text}\n`, 'metrics.jsonl'), {
+    instanceOf: UserError,
+    message: /^metrics\.jsonl: line 1: top1: expected .*number.*"0\.875".*; delete the line$/,
+  });
+});
+
+test('evaluations on validation data, of the best checkpoint and of averaged weights have splits of their own', (t) => {
+  const path = newPath(t);
+  const log = openMetricsLog(path);
+  const splits = EVALUATIONS;
   for (const split of splits) log.write(testRecord(5, { split }));
   log.close();
   t.deepEqual(

@@ -10,7 +10,7 @@ import { readMetrics } from '../../src/storage/metrics-log.node.ts';
 import { decodeRun, encodeRun } from '../../src/storage/run-archive.ts';
 import { type NamedFile, tar, untar } from '../../src/storage/tar.ts';
 import { unpackRun } from '../../src/storage/unpack-run.node.ts';
-import { checkpointAt } from './_checkpoint.ts';
+import { bestAt, checkpointAt } from './_checkpoint.ts';
 import { temporaryFolder, testRecord, trainRecord } from './_records.ts';
 
 const NOW = new Date('2026-01-31T12:00:00Z');
@@ -25,7 +25,7 @@ async function files(): Promise<NamedFile[]> {
 }
 
 test('a run survives being put into an archive and taken out', async (t) => {
-  const checkpoint = checkpointAt(2, { top1: 0.5, step: 2 });
+  const checkpoint = checkpointAt(2, bestAt(0.5, 2));
   const read = await decodeRun(untar(await packed(checkpoint), 'digits.tar'), 'digits.tar');
   t.deepEqual(read, { checkpoint, metrics });
 });

@@ -35,19 +35,19 @@ test('CRC-32C of the published vectors', (t) => {
 //   Event(file_version='brain.Event:2')
 //   Event(step=301, session_log=SessionLog(status=SessionLog.START))
 //   Event(step=301, summary=Summary(value=[Value(tag='test/' + k, simple_value=x) for k, x in
-//     [('loss', .25), ('top1', .5), ('top5', 1), ('images_per_second', 300)]]))
+//     [('loss', .25), ('top1', .5), ('top5', 1), ('examples_per_second', 300)]]))
 const GOLDEN =
-  '1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c100000000000000095fbfe1809000000000000f83f10ad023a020801d17949d46300000000000000b16b13d909000000000000f83f10ad022a550a100a09746573742f6c6f7373150000803e0a100a09746573742f746f7031150000003f0a100a09746573742f746f7035150000803f0a1d0a16746573742f696d616765735f7065725f7365636f6e641500009643bd91c80c';
+  '1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c100000000000000095fbfe1809000000000000f83f10ad023a020801d17949d46500000000000000ebd05a6909000000000000f83f10ad022a570a100a09746573742f6c6f7373150000803e0a100a09746573742f746f7031150000003f0a100a09746573742f746f7035150000803f0a1f0a18746573742f6578616d706c65735f7065725f7365636f6e641500009643f8fd4fb5';
 
 test('a resumed run writes the bytes that TensorBoard writes', (t) => {
   const folder = temporaryFolder(t);
   const log = openTensorBoard(folder, { resumeAtStep: 300, now: () => 1500 });
-  const { split, step, epoch, loss, top1, top5, images_per_second } = testRecord(301, {
+  const { split, step, epoch, loss, metrics, examples_per_second } = testRecord(301, {
     loss: 0.25,
-    top1: 0.5,
-    images_per_second: 300,
+    metrics: { top1: 0.5, top5: 1 },
+    examples_per_second: 300,
   });
-  log.write({ split, step, epoch, loss, top1, top5, images_per_second });
+  log.write({ split, step, epoch, loss, metrics, examples_per_second });
   log.close();
   t.is(eventFile(folder).toString('hex'), GOLDEN);
 });
@@ -68,7 +68,24 @@ test('a training record becomes a scalar for each measurement that it has', (t) 
     'train/gr_grad_norm',
     'train/lr',
     'train/lambda',
-    'train/images_per_second',
+    'train/examples_per_second',
+  ]);
+});
+
+test("a regression's metrics have their names for tags, and its averaged weights a split of their own", (t) => {
+  const folder = temporaryFolder(t);
+  const log = openTensorBoard(folder);
+  const metrics = { mae: 0.41, rmse: 0.62, r2: Number.NaN };
+  log.write(trainRecord(1, { metrics, gr_grad_norm: null, lambda: null }));
+  log.write(testRecord(1, { split: 'test_ema', metrics }));
+  log.close();
+  const tags = eventFile(folder)
+    .toString('latin1')
+    .match(/(train|test)[a-z_]*\/[a-z_0-9]+/g);
+  t.deepEqual(tags, [
+    ...['train/loss', 'train/mae', 'train/rmse', 'train/r2', 'train/grad_norm', 'train/lr'],
+    'train/examples_per_second',
+    ...['test_ema/loss', 'test_ema/mae', 'test_ema/rmse', 'test_ema/r2', 'test_ema/examples_per_second'],
   ]);
 });
 

@@ -1,11 +1,12 @@
 import { Writable } from 'node:stream';
 import test from 'ava';
 import { parseConfig } from '../../src/config/config.ts';
+import { lossInfo } from '../../src/metrics/info.ts';
 import { metricsLine } from '../../src/storage/metrics.ts';
 import type { CellOutcome } from '../../src/study/outcome.node.ts';
 import type { PlannedCell } from '../../src/study/plan.node.ts';
 import { createStudyProgress } from '../../src/study/progress.node.ts';
-import { testRecord } from '../storage/_records.ts';
+import { REGRESSION, testRecord } from '../storage/_records.ts';
 
 function cell(id: string, gr: 'none' | 'fd', flops: number, seed = 0): PlannedCell {
   const config = parseConfig({ gr, seed }, 'test');
@@ -41,7 +42,7 @@ function watch(cells: readonly PlannedCell[], jobs: number) {
     stream,
     cells,
     jobs,
-    result: () => metricsLine(testRecord(100, { top1: 0.75 })),
+    result: () => metricsLine(testRecord(100, { metrics: { top1: 0.75, mae: 0.4123 } })),
     now: () => 1000 * time,
   });
   return {
@@ -118,4 +119,14 @@ test('each cell is told of with its result, what diverged with its reason', (t) 
     text(),
     /^2\/3 {2}none seed 1 +test error 25\.00%\n3\/3 {2}fd\+zero seed 1 +diverged: step 3: loss NaN is not finite\n$/,
   );
+});
+
+test('the result of a regression is that of its first metric, of a task without metrics its loss', (t) => {
+  const cells = [cell('a', 'none', 100, 0), cell('b', 'none', 100, 1), cell('c', 'none', 100, 2)] as const;
+  const { progress, text } = watch(cells, 1);
+  for (const each of cells) progress.found(each, undefined);
+  progress.over(cells[0], { ...DONE, metrics: [...REGRESSION] });
+  progress.over(cells[1], { ...DONE, metrics: [] });
+  progress.over(cells[2], { ...DONE, metrics: [{ ...lossInfo([]), name: 'absent' }] });
+  t.deepEqual(text().match(/(test .*|done)$/gm), ['test MAE 0.412', 'test loss 0.500', 'done']);
 });

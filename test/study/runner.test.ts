@@ -15,7 +15,7 @@ async function measured(folder: string) {
   return cells.map(({ id, state, metrics }) => ({
     id,
     state,
-    metrics: metrics.map(({ images_per_second, ...rest }) => rest),
+    metrics: metrics.map(({ examples_per_second, ...rest }) => rest),
   }));
 }
 

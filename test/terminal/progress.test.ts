@@ -1,8 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import test from 'ava';
+import { classifierMetrics, metricInfos } from '../../src/metrics/info.ts';
+import { EVALUATIONS } from '../../src/storage/metrics.ts';
 import { createProgress, type ProgressOptions } from '../../src/terminal/progress.node.ts';
-import { testRecord, trainRecord } from '../storage/_records.ts';
+import { REGRESSION, testRecord, trainRecord } from '../storage/_records.ts';
 
 const RUN = { totalSteps: 30, stepsPerEpoch: 10 };
 
@@ -36,14 +38,14 @@ test('without a terminal: a plain line now and then, and at the end of each epoc
   t.is(
     output(),
     `model  vit-ti
-epoch 1/3   1/30  loss 2.000  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s
-epoch 1/3   5/30  loss 0.913  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  25s left
-epoch 1/3   9/30  loss 0.629  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  21s left
-epoch 1/3  10/30  loss 0.586  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  20s left
+epoch 1/3   1/30  loss 2.000  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 ex/s
+epoch 1/3   5/30  loss 0.913  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 ex/s  25s left
+epoch 1/3   9/30  loss 0.629  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 ex/s  21s left
+epoch 1/3  10/30  loss 0.586  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 ex/s  20s left
 epoch 1/3  10/30  test loss 0.500  acc 87.50%  top-5 100.00%
-epoch 2/3  14/30  loss 0.161  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  16s left
-epoch 2/3  18/30  loss 0.142  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  12s left
-epoch 2/3  20/30  loss 0.134  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  10s left
+epoch 2/3  14/30  loss 0.161  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 ex/s  16s left
+epoch 2/3  18/30  loss 0.142  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 ex/s  12s left
+epoch 2/3  20/30  loss 0.134  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 ex/s  10s left
 `,
   );
 });
@@ -56,7 +58,7 @@ test('loss and accuracy are means over the epoch so far, and begin anew with the
     [11, 1, 0.75],
     [12, 3, 1],
   ];
-  for (const [step, loss, top1] of batches) progress.step(trainRecord(step, { loss, top1 }));
+  for (const [step, loss, top1] of batches) progress.step(trainRecord(step, { loss, metrics: { top1 } }));
   t.deepEqual(output().match(/loss \S+ {2}acc \S+/g), [
     'loss 4.000  acc 0.0%',
     'loss 3.000  acc 25.0%',
@@ -70,7 +72,7 @@ test('five classes or fewer have no top-5', (t) => {
     [5, false],
     [6, true],
   ] as const) {
-    const { progress, output } = setUp({ classes });
+    const { progress, output } = setUp({ metrics: classifierMetrics(classes) });
     progress.evaluated(testRecord(10));
     t.is(output().includes('top-5'), shown);
   }
@@ -89,25 +91,27 @@ test('an evaluation does not count as a step that took long', (t) => {
   t.regex(output(), /12\/30 .* 18s left\n$/);
 });
 
-test('an evaluation says which images it is of, and whether of the best checkpoint', (t) => {
+test('an evaluation says what it is of, and whether of the best checkpoint or of averaged weights', (t) => {
   const { progress, output } = setUp();
-  for (const split of ['validation', 'test', 'test_best'] as const)
-    progress.evaluated(testRecord(10, { split }));
+  for (const split of EVALUATIONS) progress.evaluated(testRecord(10, { split }));
   t.deepEqual(
     output()
       .trimEnd()
       .split('\n')
       .map((line) => line.slice(line.indexOf('/30') + 5, line.indexOf(' loss'))),
-    ['validation', 'test', 'best checkpoint: test'],
+    [
+      ...['validation', 'test', 'best checkpoint: test'],
+      ...['averaged weights: validation', 'averaged weights: test'],
+    ],
   );
 });
 
 test('without regularization there is no λ, and odd numbers stay short', (t) => {
   const { progress, output } = setUp();
   progress.step(
-    trainRecord(1, { lambda: null, loss: Number.NaN, grad_norm: 1.5e-7, images_per_second: 2.46 }),
+    trainRecord(1, { lambda: null, loss: Number.NaN, grad_norm: 1.5e-7, examples_per_second: 2.46 }),
   );
-  t.is(output(), 'epoch 1/3   1/30  loss NaN  acc 25.0%  ‖g‖ 1.5e-7  2.5 img/s\n');
+  t.is(output(), 'epoch 1/3   1/30  loss NaN  acc 25.0%  ‖g‖ 1.5e-7  2.5 ex/s\n');
 });
 
 test('a spike is told of on a line of its own, and the spikes that follow it at once are not', (t) => {
@@ -137,7 +141,7 @@ test('in a terminal: a bar with everything in 100 columns', (t) => {
   const bar = drawn(output()).at(-1) ?? '';
   t.is(
     bar,
-    'epoch 150/300  ███░░  29250/58500  loss 0.617  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 img/s  4h 52m left',
+    'epoch 150/300  ███░░░  29250/58500  loss 0.617  acc 25.0%  ‖g‖ 1.50  λ 0.100  640 ex/s  4h 52m left',
   );
   t.true(bar.length <= 100);
 });
@@ -147,7 +151,7 @@ for (const columns of [100, 80, 60, 40]) {
     const { progress, clock, output } = setUp({ startStep: 10 }, { columns });
     for (let step = 11; step <= 30; step++) {
       clock.now += 1e8;
-      progress.step(trainRecord(step, { loss: 1.234e10, grad_norm: 1.234e-10, images_per_second: 12_345 }));
+      progress.step(trainRecord(step, { loss: 1.234e10, grad_norm: 1.234e-10, examples_per_second: 12_345 }));
       progress.note('line');
     }
     progress.stop();
@@ -159,6 +163,46 @@ for (const columns of [100, 80, 60, 40]) {
     );
   });
 }
+
+test('a regression shows its first metric while it trains and all of them where a set was evaluated', (t) => {
+  const { progress, output } = setUp({ metrics: REGRESSION });
+  progress.step(trainRecord(1, { metrics: { mae: 3.25, rmse: 4, r2: 0.5 } }));
+  progress.evaluated(testRecord(10, { metrics: { mae: 0.4123, rmse: 12.3, r2: -0.5 } }));
+  t.is(
+    output(),
+    `epoch 1/3   1/30  loss 2.000  MAE 3.250  ‖g‖ 1.50  λ 0.100  640 ex/s
+epoch 1/3  10/30  test loss 0.500  MAE 0.412  RMSE 12.300  R² -0.500
+`,
+  );
+});
+
+test('a task without metrics shows its loss, and a metric that only evaluation measures is not missed', (t) => {
+  const none = setUp({ metrics: metricInfos({}) });
+  none.progress.step(trainRecord(1, { metrics: {} }));
+  none.progress.evaluated(testRecord(10, { metrics: {} }));
+  t.is(
+    none.output(),
+    'epoch 1/3   1/30  loss 2.000  ‖g‖ 1.50  λ 0.100  640 ex/s\nepoch 1/3  10/30  test loss 0.500\n',
+  );
+  const late = setUp({ metrics: metricInfos({ bleu: { better: 'higher' }, hits: { better: 'higher' } }) });
+  late.progress.step(trainRecord(1, { metrics: { hits: 2 } }));
+  t.is(late.output(), 'epoch 1/3   1/30  loss 2.000  hits 2.000  ‖g‖ 1.50  λ 0.100  640 ex/s\n');
+});
+
+test('a regression in a terminal of 100 columns', (t) => {
+  const { progress, clock, output } = setUp(
+    { totalSteps: 58_500, stepsPerEpoch: 195, metrics: REGRESSION },
+    { columns: 100 },
+  );
+  progress.step(trainRecord(29_249, { metrics: { mae: 1.5, rmse: 2, r2: 0.25 } }));
+  clock.now = 600;
+  progress.step(trainRecord(29_250, { metrics: { mae: 0.5, rmse: 2, r2: 0.25 }, lambda: null }));
+  progress.stop();
+  t.is(
+    drawn(output()).at(-1),
+    'epoch 150/300  ███████░░░░░░░  29250/58500  loss 6.8e-5  MAE 1.000  ‖g‖ 1.50  640 ex/s  4h 52m left',
+  );
+});
 
 test('a note stands on a line of its own, with the bar below it', (t) => {
   const { progress, output } = setUp({}, { columns: 100 });

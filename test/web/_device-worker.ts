@@ -2,14 +2,14 @@
 import * as ort from 'onnxruntime-web/webgpu';
 import { createResidentSession, createSession } from '../../src/runtime/ort.web.ts';
 import type { Device } from '../../src/runtime/session.ts';
-import type { Spec } from '../../src/tasks/spec.ts';
+import type { ImageSpec } from '../../src/tasks/spec.ts';
 import { gradient, type Steps, stepsOnDevice, type Taken } from '../_steps.ts';
 
 export type Task =
   /** The gradient of a batch. */
   | {
       readonly do: 'gradient';
-      readonly spec: Spec;
+      readonly spec: ImageSpec;
       readonly batch: number;
       readonly kind: 'none' | 'exact';
       readonly device: Device;

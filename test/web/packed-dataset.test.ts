@@ -1,24 +1,15 @@
 import test from 'ava';
-import type { ImageSplit } from '../../src/data/dataset.ts';
+import { NO_AUGMENTATION } from '../../src/data/augment.ts';
+import type { Split } from '../../src/data/dataset.ts';
+import { type ImageInfo, type ImageSplit, imageSplit, readImage } from '../../src/data/images.ts';
 import { packedSplit } from '../../src/data/packed.ts';
 import { stratifiedSubset } from '../../src/data/subset.ts';
 import { UserError } from '../../src/errors.ts';
-import {
-  type PageDataset,
-  packDataset,
-  trainingImages,
-  unpackDataset,
-} from '../../src/web/train/packed-dataset.ts';
+import { packDataset, trainingImages, unpackDataset } from '../../src/web/train/packed-dataset.ts';
 
 const SIZE = 6;
 
-function split(labels: readonly number[], first: number): ImageSplit {
-  const pixels = Uint8Array.from({ length: SIZE * labels.length }, (_, i) => first + i);
-  return packedSplit(pixels, Int32Array.from(labels), { start: 0, stride: SIZE, bytes: SIZE });
-}
-
-const whole = split([0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], 0);
-const dataset: PageDataset = {
+const info: ImageInfo = {
   name: 'mnist',
   channels: 1,
   height: 2,
@@ -27,18 +18,28 @@ const dataset: PageDataset = {
   mean: [0.13],
   std: [0.31],
   found: 'few',
+};
+
+function split(labels: readonly number[], first: number): Split {
+  const pixels = Uint8Array.from({ length: SIZE * labels.length }, (_, i) => first + i);
+  return examples(packedSplit(pixels, Int32Array.from(labels), { start: 0, stride: SIZE }));
+}
+
+function examples(images: ImageSplit): Split {
+  return imageSplit(images, info, NO_AUGMENTATION);
+}
+
+const whole = split([0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], 0);
+const dataset = {
+  ...info,
   fraction: 0.5,
   classSizes: [7, 5],
   train: stratifiedSubset(whole, 0.5),
   test: split([1, 0], 100),
 };
 
-function imagesOf({ length, read }: ImageSplit): number[][] {
-  return Array.from({ length }, (_, i) => {
-    const pixels = new Uint8Array(SIZE);
-    void read(i, pixels, 0);
-    return [...pixels];
-  });
+function imagesOf(split: Split) {
+  return Promise.all(Array.from({ length: split.length }, (_, i) => readImage(split, i, info)));
 }
 
 test('images, labels and what is known of them survive being packed', async (t) => {
@@ -53,8 +54,8 @@ test('images, labels and what is known of them survive being packed', async (t) 
     [train, ownTrain],
     [tests, ownTests],
   ] as const) {
-    t.deepEqual(read.labels, expected.labels);
-    t.deepEqual(imagesOf(read), imagesOf(expected));
+    t.deepEqual(read.labels, expected.strata);
+    t.deepEqual(await imagesOf(examples(read)), await imagesOf(expected));
   }
 });
 

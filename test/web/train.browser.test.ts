@@ -70,7 +70,8 @@ async function savedRun(page: Page): Promise<ArchivedRun & { content: Buffer }> 
 const tarFile = (buffer: Buffer, name = 'run.tar') => ({ name, mimeType: 'application/x-tar', buffer });
 
 /** Without what no two runs share. */
-const timeless = (lines: readonly MetricsLine[]) => lines.map((line) => ({ ...line, images_per_second: 0 }));
+const timeless = (lines: readonly MetricsLine[]) =>
+  lines.map((line) => ({ ...line, examples_per_second: 0 }));
 
 /** Waits until so many steps are done. */
 const steps = (page: Page, count: number) =>

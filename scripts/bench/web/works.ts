@@ -1,7 +1,7 @@
 /** Images a second of every kind of work of one network, by ortgrad and its peers, each in a page of its own. */
 import path from 'node:path';
 import type { Browser } from 'playwright-core';
-import type { GraphName } from '../../../src/artifacts/build.ts';
+import type { GraphName } from '../../../src/artifacts/graphs.ts';
 import { median } from '../../../src/median.ts';
 import { type Tensors, TOLERANCE, tensorErrors } from '../compare.ts';
 import type { Network } from '../network.ts';

@@ -3,9 +3,19 @@
  * each judged by this study's numbers alone.
  */
 import type { TrainConfig } from '../../config/config.ts';
+import { capitalized } from '../../counted.ts';
 import { WARMUP_NAMES } from './conditions.ts';
 import { armOf, type Facets, sameBut, variantsOf } from './facets.ts';
-import { type BySeed, bySeed, finalError, minus, rateVariance, restlessness } from './measures.ts';
+import type { Judged } from './judged.ts';
+import {
+  type BySeed,
+  bySeed,
+  finalShortfall,
+  type Measure,
+  minus,
+  rateVariance,
+  restlessness,
+} from './measures.ts';
 import { families, modelSize } from './scale.ts';
 import { isAdaptive, type Setting, settingName } from './settings.ts';
 import {
@@ -65,7 +75,17 @@ interface DifferenceBySeed {
 /** The fewest pairs of runs that are tested. */
 export const FEWEST_PAIRS = 3;
 
-export const RULE = `Each seed gives one difference, between two runs that differ only in what is compared. A setting with ${FEWEST_PAIRS} such seeds or more is tested by the t-test that the mean difference is 0. The tests of a claim's settings are corrected by Holm's procedure, so that with a chance of 95 % or more no setting gets a verdict by chance alone. The interval in brackets is the t-interval at the level of the corrected test. In one setting, the claim agrees where this interval lies wholly on the claim's side of 0. It disagrees where the interval lies wholly on the other side. Otherwise the numbers cannot tell. Over all settings, the claim agrees where it agrees in at least one and disagrees in none. It disagrees where it disagrees in at least one and agrees in none. Otherwise the numbers cannot tell. Errors are those of the last evaluation, in percentage points. A run that diverged, failed or is not finished has no error and is in no pair.`;
+/** How claims are judged, as text for a page. */
+export function ruleText(judged: Judged): string {
+  const name = shortfallName(judged);
+  const unit = judged.isPercent ? ', in percentage points' : judged.inUnit && `,${judged.inUnit}`;
+  return `Each seed gives one difference, between two runs that differ only in what is compared. A setting with ${FEWEST_PAIRS} such seeds or more is tested by the t-test that the mean difference is 0. The tests of a claim's settings are corrected by Holm's procedure, so that with a chance of 95 % or more no setting gets a verdict by chance alone. The interval in brackets is the t-interval at the level of the corrected test. In one setting, the claim agrees where this interval lies wholly on the claim's side of 0. It disagrees where the interval lies wholly on the other side. Otherwise the numbers cannot tell. Over all settings, the claim agrees where it agrees in at least one and disagrees in none. It disagrees where it disagrees in at least one and agrees in none. Otherwise the numbers cannot tell. ${capitalized(name)}s are those of the last evaluation${unit}. A run that diverged, failed or is not finished has no ${name} and is in no pair.`;
+}
+
+/** What claims call the judged number, of which less must be better. */
+function shortfallName({ label, better }: Judged): string {
+  return better === 'lower' ? label : `−${label}`;
+}
 
 type OwnWarmup = Exclude<TrainConfig['grWarmup'], 'none'>;
 
@@ -75,46 +95,58 @@ const OWN: Readonly<Record<OwnWarmup, string>> = {
   lambda: 'abstract: each of the three warmups repairs it; no figures here',
 };
 
-const CLAIMS: readonly Claim[] = [
-  {
-    claim: 'Under AdamW with learning-rate warmup, GR without a warmup of its own raises the test error',
-    short: 'GR raises the error',
-    difference: 'GR − no GR',
-    side: 'above 0',
-    authors:
-      'CIFAR-10, test error without → with GR: ViT-Ti 14.82 → 13.92 (it helps), ViT-S 12.07 → 12.40, ViT-B 10.83 → 12.36',
-    differences: (facets) => inWarmup(facets, harm),
-  },
-  ...(['zero', 'r', 'lambda'] as const).map(
-    (own): Claim => ({
-      claim: `GR with ${WARMUP_NAMES[own]} has a lower test error than GR alone`,
-      short: `${WARMUP_NAMES[own]} lowers the error`,
-      difference: `GR with ${WARMUP_NAMES[own]} − GR`,
+/** On what GR and its warmups do to the judged number. */
+function warmupClaims({ judged }: Pick<Facets, 'judged'>): readonly Claim[] {
+  const error = shortfallName(judged);
+  return [
+    {
+      claim: `Under AdamW with learning-rate warmup, GR without a warmup of its own raises the test ${error}`,
+      short: `GR raises the ${error}`,
+      difference: 'GR − no GR',
+      side: 'above 0',
+      authors:
+        'CIFAR-10, test error without → with GR: ViT-Ti 14.82 → 13.92 (it helps), ViT-S 12.07 → 12.40, ViT-B 10.83 → 12.36',
+      differences: (facets) => inWarmup(facets, harm(facets)),
+    },
+    ...(['zero', 'r', 'lambda'] as const).map(
+      (own): Claim => ({
+        claim: `GR with ${WARMUP_NAMES[own]} has a lower test ${error} than GR alone`,
+        short: `${WARMUP_NAMES[own]} lowers the ${error}`,
+        difference: `GR with ${WARMUP_NAMES[own]} − GR`,
+        side: 'below 0',
+        authors: OWN[own],
+        differences: (facets) =>
+          inWarmup(facets, (setting, variant) =>
+            compared(setting, [variant, own], [variant, 'none'], finalShortfall(judged)),
+          ),
+      }),
+    ),
+    {
+      claim: `GR with zero-warmup has a lower test ${error} than no GR`,
+      short: 'GR with zero-warmup is better than none',
+      difference: 'GR with zero-warmup − no GR',
       side: 'below 0',
-      authors: OWN[own],
+      authors:
+        'CIFAR-10, test error without GR → with it: ViT-Ti 14.82 → 13.61, ViT-S 12.07 → 10.68, ViT-B 10.83 → 9.42',
       differences: (facets) =>
-        inWarmup(facets, (setting, variant) => compared(setting, [variant, own], [variant, 'none'])),
-    }),
-  ),
-  {
-    claim: 'GR with zero-warmup has a lower test error than no GR',
-    short: 'GR with zero-warmup is better than none',
-    difference: 'GR with zero-warmup − no GR',
-    side: 'below 0',
-    authors:
-      'CIFAR-10, test error without GR → with it: ViT-Ti 14.82 → 13.61, ViT-S 12.07 → 10.68, ViT-B 10.83 → 9.42',
-    differences: (facets) =>
-      inWarmup(facets, (setting, variant) => compared(setting, [variant, 'zero'], ['', 'none'])),
-  },
-  {
-    claim: 'GR raises the test error more with learning-rate warmup than without',
-    short: 'less harm without learning-rate warmup',
-    difference: '(GR − no GR, with LR warmup) − (GR − no GR, without)',
-    side: 'above 0',
-    authors: 'abstract: performance degenerates “particularly with learning rate warmup”; no figures here',
-    differences: (facets) =>
-      acrossSettings(facets, 'hasWarmup', (other) => isAdaptive(other) && !other.hasWarmup),
-  },
+        inWarmup(facets, (setting, variant) =>
+          compared(setting, [variant, 'zero'], ['', 'none'], finalShortfall(judged)),
+        ),
+    },
+    {
+      claim: `GR raises the test ${error} more with learning-rate warmup than without`,
+      short: 'less harm without learning-rate warmup',
+      difference: '(GR − no GR, with LR warmup) − (GR − no GR, without)',
+      side: 'above 0',
+      authors: 'abstract: performance degenerates “particularly with learning rate warmup”; no figures here',
+      differences: (facets) =>
+        acrossSettings(facets, 'hasWarmup', (other) => isAdaptive(other) && !other.hasWarmup),
+    },
+  ];
+}
+
+/** On the gradient's statistics. */
+const INSTABILITIES: readonly Claim[] = [
   instability(
     "the norm of the optimizer's gradient is more restless",
     'GR makes the gradient restless',
@@ -127,34 +159,42 @@ const CLAIMS: readonly Claim[] = [
     'variance of log ψ over all parameters, mean over the LR warmup',
     rateVariance,
   ),
-  {
-    claim: 'GR raises the test error more under AdamW than under SGD',
-    short: 'less harm under SGD',
-    difference: '(GR − no GR, with AdamW) − (GR − no GR, with SGD)',
-    side: 'above 0',
-    authors: 'abstract: degeneration “in adaptive optimization scenarios”; no figures here',
-    differences: (facets) => acrossSettings(facets, 'optimizer', (other) => !isAdaptive(other)),
-  },
-  {
-    claim: 'The gain of zero-warmup over GR grows with the size of the model',
-    short: 'the gain grows with the model',
-    difference: '(GR − GR with zero-warmup, largest model) − (same, smallest)',
-    side: 'above 0',
-    authors: 'CIFAR-10, gain in points: ViT-Ti 0.31, ViT-S 1.72, ViT-B 2.94',
-    differences: (facets) => growth(facets, 'model'),
-  },
-  {
-    claim: 'The gain of zero-warmup over GR grows with the number of training images',
-    short: 'the gain grows with the images',
-    difference: '(GR − GR with zero-warmup, most images) − (same, fewest)',
-    side: 'above 0',
-    authors: 'no figures here',
-    differences: (facets) => growth(facets, 'fraction'),
-  },
 ];
 
+/** On when the harm and the gain are larger. */
+function scaleClaims({ judged, noun }: Pick<Facets, 'judged' | 'noun'>): readonly Claim[] {
+  const error = shortfallName(judged);
+  return [
+    {
+      claim: `GR raises the test ${error} more under AdamW than under SGD`,
+      short: 'less harm under SGD',
+      difference: '(GR − no GR, with AdamW) − (GR − no GR, with SGD)',
+      side: 'above 0',
+      authors: 'abstract: degeneration “in adaptive optimization scenarios”; no figures here',
+      differences: (facets) => acrossSettings(facets, 'optimizer', (other) => !isAdaptive(other)),
+    },
+    {
+      claim: 'The gain of zero-warmup over GR grows with the size of the model',
+      short: 'the gain grows with the model',
+      difference: '(GR − GR with zero-warmup, largest model) − (same, smallest)',
+      side: 'above 0',
+      authors: 'CIFAR-10, gain in points: ViT-Ti 0.31, ViT-S 1.72, ViT-B 2.94',
+      differences: (facets) => growth(facets, 'model'),
+    },
+    {
+      claim: `The gain of zero-warmup over GR grows with the number of training ${noun}s`,
+      short: `the gain grows with the ${noun}s`,
+      difference: `(GR − GR with zero-warmup, most ${noun}s) − (same, fewest)`,
+      side: 'above 0',
+      authors: 'no figures here',
+      differences: (facets) => growth(facets, 'fraction'),
+    },
+  ];
+}
+
 export function judgeClaims(facets: Facets): readonly JudgedClaim[] {
-  return CLAIMS.map(({ claim, short, difference, side, authors, differences }) => ({
+  const claims = [...warmupClaims(facets), ...INSTABILITIES, ...scaleClaims(facets)];
+  return claims.map(({ claim, short, difference, side, authors, differences }) => ({
     claim,
     short,
     difference: `${difference}, claimed ${side}`,
@@ -202,7 +242,7 @@ export function summarize(verdicts: readonly Verdict[]): Verdict {
 }
 
 /** The claim that one statistic is unstable: compares GR with GR under each of its warmups. */
-function instability(what: string, short: string, statistic: string, measure: typeof restlessness): Claim {
+function instability(what: string, short: string, statistic: string, measure: Measure): Claim {
   return {
     short,
     claim: `In the learning-rate warmup, ${what} under GR without a warmup of its own than with one`,
@@ -221,15 +261,22 @@ function instability(what: string, short: string, statistic: string, measure: ty
 
 type Compare = (setting: Setting, variant: string) => BySeed | null;
 
-const harm: Compare = (setting, variant) => compared(setting, [variant, 'none'], ['', 'none']);
-const gain: Compare = (setting, variant) => compared(setting, [variant, 'none'], [variant, 'zero']);
+function harm({ judged }: Pick<Facets, 'judged'>): Compare {
+  const measure = finalShortfall(judged);
+  return (setting, variant) => compared(setting, [variant, 'none'], ['', 'none'], measure);
+}
+
+function gain({ judged }: Pick<Facets, 'judged'>): Compare {
+  const measure = finalShortfall(judged);
+  return (setting, variant) => compared(setting, [variant, 'none'], [variant, 'zero'], measure);
+}
 
 /** a − b by seed, in one setting. Null where the setting lacks one of the two conditions. */
 function compared(
   setting: Setting,
   a: readonly [variant: string, warmup: TrainConfig['grWarmup']],
   b: readonly [variant: string, warmup: TrainConfig['grWarmup']],
-  measure = finalError,
+  measure: Measure,
 ): BySeed | null {
   const [left, right] = [armOf(setting, ...a), armOf(setting, ...b)];
   return left && right ? minus(bySeed(left, measure), bySeed(right, measure)) : null;
@@ -257,7 +304,7 @@ function acrossSettings(
     inWarmup(
       { comparable: facets.comparable.filter((setting) => sameBut(facets, facet, setting, counterpart)) },
       (setting, variant) => {
-        const [here, there] = [harm(setting, variant), harm(counterpart, variant)];
+        const [here, there] = [harm(facets)(setting, variant), harm(facets)(counterpart, variant)];
         return here && there && minus(here, there);
       },
     ),
@@ -271,7 +318,7 @@ function growth(facets: Facets, facet: 'model' | 'fraction'): readonly Differenc
     const isOrdered = facet === 'fraction' || members.every((setting) => modelSize(setting) !== null);
     if (!smallest || !largest || !isOrdered) return [];
     return inWarmup({ comparable: [largest] }, (setting, variant) => {
-      const [here, there] = [gain(setting, variant), gain(smallest, variant)];
+      const [here, there] = [gain(facets)(setting, variant), gain(facets)(smallest, variant)];
       return here && there && minus(here, there);
     }).map(({ where, bySeed }) => ({ where: `${where}, against ${settingName(smallest)}`, bySeed }));
   });

@@ -7,18 +7,19 @@ import {
   earlyFigures,
   type Figure,
   type FigureGroup,
-  imagesFigures,
   modelFigures,
+  sizeFigures,
 } from './figures.ts';
 import type { Table } from './table.ts';
 import {
   claimsTable,
   commonTable,
+  digitsOf,
   errorTable,
-  imagesTable,
   missingTable,
   modelsTable,
   runsTable,
+  sizeTable,
   stabilityTable,
 } from './tables.ts';
 
@@ -30,11 +31,11 @@ export interface StudyContent {
   /** The claims that do not apply. */
   readonly otherClaims: readonly JudgedClaim[];
   readonly tables: Readonly<
-    Record<'claims' | 'errors' | 'stability' | 'images' | 'models' | 'missing' | 'runs' | 'common', Table>
+    Record<'claims' | 'errors' | 'stability' | 'sizes' | 'models' | 'missing' | 'runs' | 'common', Table>
   >;
   readonly course: readonly FigureGroup[];
   readonly early: readonly FigureGroup[];
-  readonly images: readonly Figure[];
+  readonly sizes: readonly Figure[];
   readonly models: readonly Figure[];
 }
 
@@ -48,25 +49,25 @@ export function studyContent(study: StudyResults): StudyContent {
     claims,
     otherClaims: all.filter((claim) => !claims.includes(claim)),
     tables: {
-      claims: claimsTable(claims),
+      claims: claimsTable(claims, Math.max(2, digitsOf(facets))),
       errors: errorTable(facets),
       stability: stabilityTable(facets),
-      images: imagesTable(facets),
+      sizes: sizeTable(facets),
       models: modelsTable(facets),
       missing: missingTable(study),
-      runs: runsTable(study),
+      runs: runsTable(study, facets),
       common: commonTable(study),
     },
     course: courseFigures(facets),
     early: earlyFigures(facets),
-    images: imagesFigures(facets),
+    sizes: sizeFigures(facets),
     models: modelFigures(facets),
   };
 }
 
 /** All figures, each with a file name of its own. */
-export function allFigures({ course, early, images, models }: StudyContent): readonly Figure[] {
-  const all = [...[...course, ...early].flatMap(({ figures }) => figures), ...images, ...models];
+export function allFigures({ course, early, sizes, models }: StudyContent): readonly Figure[] {
+  const all = [...[...course, ...early].flatMap(({ figures }) => figures), ...sizes, ...models];
   return all.map((figure, i) => {
     const before = all.slice(0, i).filter(({ name }) => name === figure.name).length;
     return before === 0 ? figure : { ...figure, name: `${figure.name}--${before + 1}` };

@@ -18,6 +18,7 @@ import {
   nameConditions,
   REGULARIZATION,
 } from './conditions.ts';
+import { type Judged, judgedBy } from './judged.ts';
 import {
   type Arm,
   FACET_OPTIONS,
@@ -25,6 +26,7 @@ import {
   type Facet,
   facetTexts,
   nameSettings,
+  nounOf,
   type Setting,
   setting,
   settingOrder,
@@ -40,6 +42,10 @@ export interface Facets {
   readonly conditions: readonly Condition[];
   /** The facets that all settings share, for a sentence. */
   readonly common: string;
+  /** The number that judges the runs. */
+  readonly judged: Judged;
+  /** What the runs learn from: `image`, or `example` where they learn from different things. */
+  readonly noun: string;
   /** The meaning of each variant's or condition's name. */
   readonly meanings: readonly Meaning[];
 }
@@ -68,6 +74,8 @@ export function facetsOf({ cells, axes }: StudyResults): Facets {
     comparable: settingsBy(varying.filter((key) => !REGULARIZATION.includes(key))),
     conditions,
     common: first ? shared.map((facet) => text[facet](first)).join(' · ') : '',
+    judged: judgedBy(cells),
+    noun: nounOf(cells),
     meanings: meanings(cells, conditionOf),
   };
 }

@@ -1,13 +1,15 @@
 /** The study's figures: each a chart with the name of its files. */
 
+import { capitalized } from '../../counted.ts';
 import type { DiagnosticsLine, HessianLine, StepLine } from '../../storage/diagnostics-log.node.ts';
 import type { MetricsLine } from '../../storage/metrics.ts';
 import type { CellResult } from '../../study/results.node.ts';
 import type { Chart, Line } from '../chart.node.ts';
-import { chosenOn, errorPercent, type Point, series } from '../series.ts';
+import { chosenOn, type Point, series } from '../series.ts';
 import { meanWithBand, overRuns } from './bands.ts';
 import { type Condition, WARMUPS } from './conditions.ts';
 import type { Facets } from './facets.ts';
+import type { Judged } from './judged.ts';
 import { bySeed, finalError } from './measures.ts';
 import { type Family, families } from './scale.ts';
 import { type Setting, settingName } from './settings.ts';
@@ -29,27 +31,27 @@ export interface FigureGroup {
 /** The early steps end at this many times the warmup. */
 export const EARLY = 3;
 
-/** For each setting: the test or validation error, the same error in the second half alone, and the training loss. */
-export function courseFigures({ settings, conditions }: Facets): readonly FigureGroup[] {
+/** For each setting: the judged number while training, the same in the second half alone, and the training loss. */
+export function courseFigures({ settings, conditions, judged }: Facets): readonly FigureGroup[] {
   const look = looks(conditions);
-  return settings.map((setting) => group(setting, courseCharts(setting, look)));
+  return settings.map((setting) => group(setting, courseCharts(setting, look, judged)));
 }
 
-function courseCharts(setting: Setting, look: Look): Chart[] {
+function courseCharts(setting: Setting, look: Look, judged: Judged): Chart[] {
   const steps = setting.arms.flatMap(({ cells }) => cells.map(({ totalSteps }) => totalSteps ?? 0));
   const half = Math.floor(Math.max(0, ...steps) / 2);
-  const errors = ({ metrics }: CellResult) => series(metrics, chosenOn(metrics), errorPercent);
+  const errors = ({ metrics }: CellResult) => series(metrics, chosenOn(metrics), judged.value);
   const isValidated = setting.arms.some(({ cells }) =>
     cells.some(({ metrics }) => chosenOn(metrics) === 'validation'),
   );
-  const title = isValidated ? 'Validation error' : 'Test error';
+  const title = `${isValidated ? 'Validation' : 'Test'} ${judged.label}`;
   const losses = ({ metrics }: CellResult) => series(metrics, 'train', ({ loss }) => loss);
   const late = (cell: CellResult) => errors(cell).filter(({ x }) => x >= half);
   return [
-    chart(setting, look, title, 'error (%)', 'linear', errors),
-    { ...chart(setting, look, `${title}, second half`, 'error (%)', 'linear', late), firstStep: half },
+    chart(setting, look, title, judged.axis, 'linear', errors),
+    { ...chart(setting, look, `${title}, second half`, judged.axis, 'linear', late), firstStep: half },
     // Losses of single batches vary a lot: few points, each of a long stretch, make a line that can be seen.
-    chart(setting, look, 'Training loss', 'cross-entropy (nats)', 'linear', losses, LOSS_POINTS),
+    chart(setting, look, 'Training loss', judged.lossAxis, 'linear', losses, LOSS_POINTS),
   ];
 }
 
@@ -137,28 +139,34 @@ function chart(
   };
 }
 
-/** Final error over the number of training images, for settings that differ in nothing else. */
-export function imagesFigures(facets: Facets): readonly Figure[] {
+/** The final judged number over the number of training examples, for settings that differ in nothing else. */
+export function sizeFigures(facets: Facets): readonly Figure[] {
   return families(facets, 'fraction').flatMap((family) => {
-    const known = family.members.flatMap((setting) => (setting.images === null ? [] : [setting.images]));
-    const ticks = known.map((images) => ({ x: images, name: images.toLocaleString('en') }));
-    const at = ({ images }: Setting) => images;
+    const known = family.members.flatMap((setting) => (setting.examples === null ? [] : [setting.examples]));
+    const ticks = known.map((count) => ({ x: count, name: count.toLocaleString('en') }));
+    const at = ({ examples }: Setting) => examples;
     return scaleFigure(
       facets,
       family,
-      'Error over training images',
-      { label: 'images', scale: 'log', ticks },
+      `${capitalized(facets.judged.label)} over training ${facets.noun}s`,
+      { label: `${facets.noun}s`, scale: 'log', ticks },
       at,
     );
   });
 }
 
-/** Final error by model, the smallest first, for settings that differ in nothing else. */
+/** The final judged number by model, the smallest first, for settings that differ in nothing else. */
 export function modelFigures(facets: Facets): readonly Figure[] {
   return families(facets, 'model').flatMap((family) => {
     const ticks = family.members.map((setting, x) => ({ x, name: setting.model ?? '' }));
     const at = (setting: Setting) => family.members.indexOf(setting);
-    return scaleFigure(facets, family, 'Error by model', { label: 'model', ticks }, at);
+    return scaleFigure(
+      facets,
+      family,
+      `${capitalized(facets.judged.label)} by model`,
+      { label: 'model', ticks },
+      at,
+    );
   });
 }
 
@@ -174,12 +182,15 @@ function scaleFigure(
     const points = members.flatMap((setting): Point[] => {
       const place = at(setting);
       const arm = setting.arms.find((each) => each.condition.name === condition.name);
-      const errors = [...bySeed(arm, finalError).values()];
+      const errors = [...bySeed(arm, finalError(facets.judged)).values()];
       return place === null || errors.length === 0 ? [] : [{ x: place, ...meanWithBand(errors) }];
     });
     return { name: condition.name, points, ...look(condition) };
   });
-  return drawn([{ title, yLabel: 'final test error (%)', lines, x, from: 'data', spread: 'bars' }], name);
+  return drawn(
+    [{ title, yLabel: `final test ${facets.judged.axis}`, lines, x, from: 'data', spread: 'bars' }],
+    name,
+  );
 }
 
 function group(setting: Setting, charts: readonly Chart[]): FigureGroup {

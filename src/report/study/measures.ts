@@ -1,29 +1,44 @@
 /** Numbers that the report takes from a run, and their differences between runs of one seed. */
 import type { CellResult } from '../../study/results.node.ts';
-import { chosenOn, errorPercent, quantile, series, smooth } from '../series.ts';
+import { chosenOn, quantile, series, smooth } from '../series.ts';
+import type { Judged } from './judged.ts';
 import type { Arm } from './settings.ts';
 import { type Spread, spread } from './statistics.ts';
 
 /** Takes a number from a run; null where the run does not have it. */
-type Measure = (cell: CellResult) => number | null;
+export type Measure = (cell: CellResult) => number | null;
 
 /** A number for each seed. */
 export type BySeed = ReadonlyMap<number, number>;
 
-/** Error in percent of every evaluation of a split. */
-function errors({ metrics }: CellResult, split: 'test' | 'test_best'): readonly number[] {
-  return series(metrics, split, errorPercent).flatMap(({ value }) => (value === null ? [] : [value]));
+/** The judged number of every evaluation of a split. */
+function errors(judged: Judged, { metrics }: CellResult, split: 'test' | 'test_best'): readonly number[] {
+  return series(metrics, split, judged.value).flatMap(({ value }) => (value === null ? [] : [value]));
 }
 
-/** The error of the last evaluation on the test images; null for a run that did not finish. */
-export const finalError: Measure = (cell) =>
-  cell.state === 'done' ? (errors(cell, 'test').at(-1) ?? null) : null;
+/** Of the last evaluation on the test set; null for a run that did not finish. */
+export function finalError(judged: Judged): Measure {
+  return (cell) => (cell.state === 'done' ? (errors(judged, cell, 'test').at(-1) ?? null) : null);
+}
 
-/** The test error of the checkpoint that validation images chose; without these, the lowest test error. */
-export const bestError: Measure = (cell) => {
-  const all = errors(cell, chosenOn(cell.metrics) === 'validation' ? 'test_best' : 'test');
-  return cell.state === 'done' && all.length > 0 ? Math.min(...all) : null;
-};
+/** The final number as one of which less is better: where more is, it is turned round. */
+export function finalShortfall(judged: Judged): Measure {
+  const final = finalError(judged);
+  if (judged.better === 'lower') return final;
+  return (cell) => {
+    const value = final(cell);
+    return value === null ? null : -value;
+  };
+}
+
+/** On the test set, of the checkpoint that the validation set chose; without one, the best on the test set. */
+export function bestError(judged: Judged): Measure {
+  return (cell) => {
+    const all = errors(judged, cell, chosenOn(cell.metrics) === 'validation' ? 'test_best' : 'test');
+    const best = judged.better === 'lower' ? Math.min(...all) : Math.max(...all);
+    return cell.state === 'done' && all.length > 0 ? best : null;
+  };
+}
 
 /** The fewest steps of warmup that a standard deviation is taken of. */
 const FEWEST_STEPS = 10;
@@ -77,11 +92,11 @@ export function parameterCount(cells: readonly CellResult[]): number | null {
   return null;
 }
 
-/** Images a second in training: the median of the run's steps. */
-export const imagesPerSecond: Measure = ({ metrics }) =>
+/** Examples a second in training: the median of the run's steps. */
+export const examplesPerSecond: Measure = ({ metrics }) =>
   quantile(
-    metrics.flatMap(({ split, step, images_per_second }) =>
-      split === 'train' ? [{ x: step, value: images_per_second }] : [],
+    metrics.flatMap(({ split, step, examples_per_second }) =>
+      split === 'train' ? [{ x: step, value: examples_per_second }] : [],
     ),
     0.5,
   ) ?? null;

@@ -4,11 +4,14 @@ import type { CellResult } from '../../study/results.node.ts';
 import { renderChart, warmupSample } from '../chart.node.ts';
 import { renderDocument } from '../document.ts';
 import { type Html, html } from '../html.ts';
-import { type Evidence, FEWEST_PAIRS, type JudgedClaim, RULE, type Verdict } from './claims.ts';
+import { type Evidence, FEWEST_PAIRS, type JudgedClaim, ruleText, type Verdict } from './claims.ts';
 import type { StudyContent } from './content.ts';
+import type { Facets } from './facets.ts';
 import { EARLY, type Figure, type FigureGroup } from './figures.ts';
+import { plural } from './judged.ts';
 import { studyStyle } from './style.ts';
 import { showInterval, toHtml } from './table.ts';
+import { digitsOf } from './tables.ts';
 
 /** A part of the page, and of its table of contents. */
 interface Section {
@@ -41,7 +44,7 @@ ${numbers(content)}
 ${warnings(study.cells)}
 ${contents(sections)}
 ${reproduce(content)}
-<p class="about">How to read this: a condition is what the lines of a figure compare, a setting is all else that the design varies. Lines, and numbers in tables, are means over seeds; bands and ± are their standard deviation. ${imagesNote(study.cells)}</p>
+<p class="about">How to read this: a condition is what the lines of a figure compare, a setting is all else that the design varies. Lines, and numbers in tables, are means over seeds; bands and ± are their standard deviation. ${sourceNote(study.cells, facets)}</p>
 ${facets.meanings.length > 0 && html`<ul class="meanings">${facets.meanings.map(({ name, text }) => html`<li><b>${name}</b>: ${text}</li>`)}</ul>`}
 ${sections.map(
   ({ id, title, body }) => html`<section id="${id}">
@@ -115,52 +118,53 @@ ${
 </div>`;
 }
 
-/** A sentence that says which images the errors are of, and which images chose the best checkpoint. */
-function imagesNote(cells: readonly CellResult[]): string {
+/** A sentence that says what the judged numbers are of, and what chose the best checkpoint. */
+function sourceNote(cells: readonly CellResult[], { judged, noun }: Facets): string {
   const holdsOut = ({ config }: CellResult) => {
     const options = new Map<string, unknown>(Object.entries(config));
     return ['validation', 'validationImages'].some((key) => Number(options.get(key) ?? 0) > 0);
   };
   const count = cells.filter(holdsOut).length;
   if (count === cells.length && count > 0)
-    return 'The best checkpoint of a run was chosen on validation images, which were held out of the training images; errors are of the test images, which chose nothing.';
+    return `The best checkpoint of a run was chosen on validation ${noun}s, which were held out of the training ${noun}s; ${judged.label}s are of the test ${noun}s, which chose nothing.`;
   const some = count > 0 ? ` in ${cells.length - count} of ${counted(cells.length, 'run')}` : '';
-  return `Errors are of the test images. No validation images were held out${some}. So the best error was chosen on the test images themselves, which makes it too good. The final error is that of the last evaluation, and was not chosen.`;
+  return `${plural(judged)} are of the test ${noun}s. No validation ${noun}s were held out${some}. So the best ${judged.label} was chosen on the test ${noun}s themselves, which makes it too good. The final ${judged.label} is that of the last evaluation, and was not chosen.`;
 }
 
-function claimsSection({ claims, otherClaims }: StudyContent): Section {
+function claimsSection({ claims, otherClaims, facets }: StudyContent): Section {
+  const digits = Math.max(2, digitsOf(facets));
   const others = otherClaims.map(({ short }) => short).join('; ');
   return {
     id: 'claims',
     title: "The paper's claims beside this study's numbers",
     body: html`<p class="note">Zhao, Zhang &amp; Hu, <i>When Will Gradient Regularization Be Harmful?</i>, ICML 2024, arXiv 2406.09723${
       claims.length > 0 &&
-      html`; the authors' numbers are of ViT-Ti, ViT-S and ViT-B after 300 epochs. ${RULE}`
+      html`; the authors' numbers are of ViT-Ti, ViT-S and ViT-B after 300 epochs. ${ruleText(facets.judged)}`
     }</p>
-${claims.length > 0 && html`<ul class="claims">${claims.map(claimItem)}</ul>`}
+${claims.length > 0 && html`<ul class="claims">${claims.map((claim) => claimItem(claim, digits))}</ul>`}
 ${others !== '' && html`<p class="note">${claims.length === 0 ? 'None of the claims applies' : 'Claims that do not apply'}, as this design does not compare what they compare: ${others}.</p>`}`,
   };
 }
 
 const MARKS: Readonly<Record<Verdict, string>> = { agrees: '✓', disagrees: '✗', 'cannot tell': '?' };
 
-function claimItem({ claim, difference, authors, evidence, verdict }: JudgedClaim): Html {
+function claimItem({ claim, difference, authors, evidence, verdict }: JudgedClaim, digits: number): Html {
   const tests = evidence.filter(({ corrected }) => corrected !== null).length;
   return html`<li>
 <span class="verdict ${className(verdict)}">${MARKS[verdict]} ${verdict}</span>
 <h3>${claim}</h3>
 <p><span class="label">Authors:</span> ${authors}</p>
 <p><span class="label">Here:</span> ${difference}${tests > 1 && `; corrected for ${counted(tests, 'test')}`}</p>
-<ul>${evidence.map(evidenceItem)}</ul>
+<ul>${evidence.map((each) => evidenceItem(each, digits))}</ul>
 </li>
 `;
 }
 
-function evidenceItem({ where, interval, corrected, verdict }: Evidence): Html {
+function evidenceItem({ where, interval, corrected, verdict }: Evidence, digits: number): Html {
   return html`<li><span class="${className(verdict)}" title="${verdict}">${MARKS[verdict]}</span><span>${
     interval === null
       ? html`<b>no pair of runs has this number</b>`
-      : html`<b>${showInterval(corrected ?? { ...interval, low: null, high: null })}</b> <span class="label">n = ${interval.n}${
+      : html`<b>${showInterval(corrected ?? { ...interval, low: null, high: null }, digits)}</b> <span class="label">n = ${interval.n}${
           corrected === null
             ? `, too few: a verdict takes ${FEWEST_PAIRS} seeds`
             : `, ${Number((100 * corrected.level).toPrecision(4))}\u202f% interval`
@@ -172,10 +176,10 @@ function className(verdict: Verdict): string {
   return verdict.replace(' ', '-');
 }
 
-function errorSection({ tables, course }: StudyContent): Section {
+function errorSection({ tables, course, facets }: StudyContent): Section {
   return {
     id: 'errors',
-    title: 'Test error and training loss',
+    title: `Test ${facets.judged.label} and training loss`,
     body: html`${toHtml(tables.errors)}
 ${groups('errors', course)}`,
     parts: course.map(({ title }) => title),
@@ -194,9 +198,9 @@ ${groups('stability', early)}`,
 }
 
 /** The section on scale; none where the design does not compare two scales. */
-function scaleSection({ tables, images, models }: StudyContent): readonly Section[] {
+function scaleSection({ tables, sizes, models }: StudyContent): readonly Section[] {
   const parts = [
-    { table: tables.images, figures: images },
+    { table: tables.sizes, figures: sizes },
     { table: tables.models, figures: models },
   ].filter(({ table }) => table.rows.length > 0);
   if (parts.length === 0) return [];

@@ -1,4 +1,4 @@
-/** Families of settings that differ only in scale (model or number of images), from the smallest to the largest. */
+/** Families of settings that differ only in scale (model or number of examples), from the smallest to the largest. */
 import type { Condition } from './conditions.ts';
 import { type Facets, sameBut } from './facets.ts';
 import { parameterCount } from './measures.ts';

@@ -2,7 +2,7 @@
 
 import type { TrainConfig } from '../../config/config.ts';
 import { counted } from '../../counted.ts';
-import type { DatasetName } from '../../data/dataset.ts';
+import { entryOf } from '../../data/names.ts';
 import type { Axis } from '../../study/design.ts';
 import type { CellResult } from '../../study/results.node.ts';
 import { distinct, grouped, hasEffect, known, optionText, shared } from './cells.ts';
@@ -33,10 +33,10 @@ export interface Setting {
   /** The parts of its name, which together tell it from the study's other settings. */
   readonly parts: readonly Part[];
   readonly model: string | null;
-  readonly dataset: DatasetName | null;
+  readonly dataset: string | null;
   readonly fraction: number | null;
-  /** The number of training images; null until a run is over. */
-  readonly images: number | null;
+  /** The number of training examples; null until a run is over. */
+  readonly examples: number | null;
   readonly optimizer: TrainConfig['optimizer'] | null;
   readonly hasWarmup: boolean | null;
   /** The options that the study varies, by key, without those of the conditions and those that have no effect. */
@@ -58,12 +58,10 @@ export const FACETS = [
   'hasWarmup',
 ] as const satisfies readonly Facet[];
 
-const DATASET_NAMES: Readonly<Record<DatasetName, string>> = {
-  mnist: 'MNIST',
-  cifar10: 'CIFAR-10',
-  cifar100: 'CIFAR-100',
-  'image-folder': 'image folder',
-};
+/** What all the cells learn from, in the singular. */
+export function nounOf(cells: readonly CellResult[]): string {
+  return shared(cells, ({ dataset }) => entryOf(dataset)?.noun) ?? 'example';
+}
 
 const OPTIMIZER_NAMES: Readonly<Record<TrainConfig['optimizer'], string>> = {
   adamw: 'AdamW',
@@ -97,7 +95,7 @@ export function setting(
     model: shared(members, ({ model }) => model),
     dataset: shared(members, ({ dataset }) => dataset),
     fraction,
-    images: fraction === null ? null : known(members.map(({ trainImages }) => trainImages)),
+    examples: fraction === null ? null : known(members.map(({ trainImages }) => trainImages)),
     optimizer: shared(members, ({ config }) => config.optimizer),
     hasWarmup: shared(members, ({ config }) => config.warmupEpochs > 0),
     options: new Map(
@@ -178,30 +176,31 @@ export function nameSettings(
 export function facetTexts(
   cells: readonly CellResult[],
 ): Readonly<Record<Facet, (cell: CellResult) => string>> {
-  // A run that is not over does not have its number of images. Another run of the same fraction may have it.
-  const images = new Map(
-    cells.flatMap((cell) => (cell.trainImages === null ? [] : [[imagesKey(cell), cell.trainImages]])),
+  const noun = nounOf(cells);
+  // A run that is not over does not have its number of examples. Another run of the same fraction may have it.
+  const sizes = new Map(
+    cells.flatMap((cell) => (cell.trainImages === null ? [] : [[sizeKey(cell), cell.trainImages]])),
   );
   return {
     model: ({ model }) => model,
-    dataset: ({ dataset }) => DATASET_NAMES[dataset],
+    dataset: ({ dataset }) => entryOf(dataset)?.title ?? dataset,
     fraction: (cell) => {
-      const count = images.get(imagesKey(cell));
+      const count = sizes.get(sizeKey(cell));
       return count === undefined
-        ? `${Number((100 * cell.config.trainFraction).toPrecision(3))}\u202f% of the images`
-        : counted(count, 'image');
+        ? `${Number((100 * cell.config.trainFraction).toPrecision(3))}\u202f% of the ${noun}s`
+        : counted(count, noun);
     },
     optimizer: ({ config }) => OPTIMIZER_NAMES[config.optimizer],
     hasWarmup: ({ config }) => (config.warmupEpochs > 0 ? 'LR warmup' : 'no LR warmup'),
   };
 }
 
-function imagesKey({ dataset, config }: CellResult): string {
+function sizeKey({ dataset, config }: CellResult): string {
   return `${dataset} ${config.trainFraction}`;
 }
 
 /**
- * The order of settings: by dataset, model, images (most first), optimizer, warmup first. Within these, the study's.
+ * The order of settings: by dataset, model, examples (most first), optimizer, warmup first. Within these, the study's.
  */
 export function settingOrder(cells: readonly CellResult[]): (a: Setting, b: Setting) => number {
   const datasets = distinct(cells.map(({ dataset }) => dataset));

@@ -3,11 +3,12 @@ import type { CellResult, StudyResults } from '../../study/results.node.ts';
 import { hasEffect, optionText, varyingOptions } from './cells.ts';
 import type { JudgedClaim } from './claims.ts';
 import { armOf, type Facets } from './facets.ts';
+import { judgedDigits } from './judged.ts';
 import {
   bestError,
   bySeed,
+  examplesPerSecond,
   finalError,
-  imagesPerSecond,
   minus,
   overSeeds,
   rateVariance,
@@ -20,7 +21,7 @@ import { pairedInterval, spread } from './statistics.ts';
 import type { Column, Table } from './table.ts';
 
 /** The claims, with a row for each setting in which a claim was judged. */
-export function claimsTable(claims: readonly JudgedClaim[]): Table {
+export function claimsTable(claims: readonly JudgedClaim[], digits = 2): Table {
   return {
     name: 'claims',
     title: "The paper's claims by this study's numbers",
@@ -29,9 +30,9 @@ export function claimsTable(claims: readonly JudgedClaim[]): Table {
       { name: 'authors', kind: 'prose' },
       { name: 'difference', kind: 'prose' },
       { name: 'setting', kind: 'prose' },
-      { name: 'this study (95 %)', kind: 'interval' },
+      { name: 'this study (95 %)', kind: 'interval', digits },
       { name: 'pairs', kind: 'number', digits: 0 },
-      { name: 'corrected', kind: 'interval' },
+      { name: 'corrected', kind: 'interval', digits },
       { name: 'corrected level (%)', kind: 'number' },
       { name: 'here', kind: 'text' },
       { name: 'verdict', kind: 'text' },
@@ -53,37 +54,40 @@ export function claimsTable(claims: readonly JudgedClaim[]): Table {
   };
 }
 
-/** The final test error of every condition and, where the design has both, its difference to no regularization. */
+/** The final judged number of every condition and, where the design has both, its difference to no regularization. */
 export function errorTable(facets: Facets): Table {
   const comparesToNone = new Set(facets.conditions.map(({ isRegularized }) => isRegularized)).size > 1;
+  const { judged } = facets;
+  const [final, best] = [finalError(judged), bestError(judged)];
+  const digits = digitsOf(facets);
   const rows = everyArm(facets.settings).map(({ setting, arm }) => {
-    const base = bySeed(plainArm(facets, arm), finalError);
+    const base = bySeed(plainArm(facets, arm), final);
     const interval = arm.condition.isRegularized
-      ? pairedInterval(spread([...minus(bySeed(arm, finalError), base).values()]))
+      ? pairedInterval(spread([...minus(bySeed(arm, final), base).values()]))
       : null;
     return [
       settingName(setting),
       arm.condition.name,
-      overSeeds(arm, finalError),
+      overSeeds(arm, final),
       runs(arm),
       ...(comparesToNone ? [interval, arm.condition.isRegularized ? (interval?.n ?? 0) : null] : []),
-      overSeeds(arm, bestError),
+      overSeeds(arm, best),
     ];
   });
   const comparison: readonly Column[] = [
-    { name: 'to none (points)', kind: 'interval' },
+    { name: judged.isPercent ? 'to none (points)' : 'to none', kind: 'interval', digits },
     { name: 'pairs', kind: 'number', digits: 0 },
   ];
   return {
     name: 'final-error',
     isGrouped: true,
-    title: `Test error in percent: mean ± standard deviation over seeds${comparesToNone ? ', and paired difference to no regularization with its 95 % interval (not corrected for the number of differences)' : ''}`,
+    title: `Test ${judged.label}${judged.inUnit}: mean ± standard deviation over seeds${comparesToNone ? ', and paired difference to no regularization with its 95 % interval (not corrected for the number of differences)' : ''}`,
     columns: [
       ...SETTING_AND_CONDITION,
-      { name: 'final error (%)', kind: 'spread' },
+      { name: `final ${judged.axis}`, kind: 'spread', digits },
       { name: 'runs done', kind: 'text' },
       ...(comparesToNone ? comparison : []),
-      { name: 'best error (%)', kind: 'spread' },
+      { name: `best ${judged.axis}`, kind: 'spread', digits },
     ],
     rows,
   };
@@ -129,34 +133,36 @@ export function stabilityTable({ settings }: Facets): Table {
   };
 }
 
-/** The final error, with a row for each number of images. */
-export function imagesTable(facets: Facets): Table {
-  return scaleTable(facets, 'fraction', 'images', ({ images }) => images);
+/** The final judged number, with a row for each number of training examples. */
+export function sizeTable(facets: Facets): Table {
+  return scaleTable(facets, 'fraction', ({ examples }) => examples);
 }
 
-/** The final error, with a row for each model. */
+/** The same, with a row for each model. */
 export function modelsTable(facets: Facets): Table {
-  return scaleTable(facets, 'model', 'model', ({ model }) => model);
+  return scaleTable(facets, 'model', ({ model }) => model);
 }
 
 function scaleTable(
   facets: Facets,
   facet: 'model' | 'fraction',
-  name: 'images' | 'model',
   size: (setting: Setting) => string | number | null,
 ): Table {
   const all = families(facets, facet);
   const conditions = facets.conditions.filter((condition) =>
     all.some((family) => family.conditions.some((own) => own.name === condition.name)),
   );
+  const { judged, noun } = facets;
+  const [final, digits] = [finalError(judged), digitsOf(facets)];
+  const isOfSize = facet === 'fraction';
   return {
-    name: name === 'images' ? 'error-by-images' : 'error-by-model',
+    name: isOfSize ? `error-by-${noun}s` : 'error-by-model',
     isGrouped: true,
-    title: `Final test error in percent by ${name === 'images' ? 'number of training images' : 'model'}: mean ± standard deviation over seeds`,
+    title: `Final test ${judged.label}${judged.inUnit} by ${isOfSize ? `number of training ${noun}s` : 'model'}: mean ± standard deviation over seeds`,
     columns: [
       { name: 'setting', kind: 'text' },
-      name === 'images' ? { name, kind: 'number', digits: 0 } : { name, kind: 'text' },
-      ...conditions.map((condition): Column => ({ name: condition.name, kind: 'spread' })),
+      isOfSize ? { name: `${noun}s`, kind: 'number', digits: 0 } : { name: 'model', kind: 'text' },
+      ...conditions.map((condition): Column => ({ name: condition.name, kind: 'spread', digits })),
     ],
     rows: all.flatMap((family) =>
       family.members.map((setting) => [
@@ -165,7 +171,7 @@ function scaleTable(
         ...conditions.map((condition) =>
           overSeeds(
             setting.arms.find((arm) => arm.condition.name === condition.name),
-            finalError,
+            final,
           ),
         ),
       ]),
@@ -197,8 +203,10 @@ export function missingTable({ cells }: StudyResults): Table {
   };
 }
 
-/** Every run: its errors, its speed, and the options in which the study's runs differ. */
-export function runsTable({ cells }: StudyResults): Table {
+/** Every run: its judged numbers, its speed, and the options in which the study's runs differ. */
+export function runsTable({ cells }: StudyResults, facets: Facets): Table {
+  const { judged, noun } = facets;
+  const [final, best, digits] = [finalError(judged), bestError(judged), digitsOf(facets)];
   // The folder is left out: it has the run's name.
   const varying = varyingOptions(cells).filter((key) => key !== 'out');
   return {
@@ -207,17 +215,17 @@ export function runsTable({ cells }: StudyResults): Table {
     columns: [
       { name: 'run', kind: 'text' },
       { name: 'state', kind: 'text' },
-      { name: 'final error (%)', kind: 'number' },
-      { name: 'best error (%)', kind: 'number' },
-      { name: 'images/s', kind: 'number', digits: 0 },
+      { name: `final ${judged.axis}`, kind: 'number', digits },
+      { name: `best ${judged.axis}`, kind: 'number', digits },
+      { name: `${noun}s/s`, kind: 'number', digits: 0 },
       ...varying.map((name): Column => ({ name, kind: 'text' })),
     ],
     rows: cells.map((cell) => [
       cell.id,
       cell.state,
-      finalError(cell),
-      bestError(cell),
-      imagesPerSecond(cell),
+      final(cell),
+      best(cell),
+      examplesPerSecond(cell),
       ...varying.map((key) => optionText(cell, key)),
     ]),
   };
@@ -239,6 +247,15 @@ export function commonTable({ cells }: StudyResults): Table {
     ],
     rows: first ? shared.map((key) => [key, optionText(first, key)]) : [],
   };
+}
+
+/** The decimals of the runs' judged numbers. */
+export function digitsOf({ settings, judged }: Facets): number {
+  const final = finalError(judged);
+  return judgedDigits(
+    judged,
+    everyArm(settings).flatMap(({ arm }) => arm.cells.map(final)),
+  );
 }
 
 const SETTING_AND_CONDITION: readonly Column[] = [

@@ -1,11 +1,11 @@
 /** Measures what a step does to each group of parameters. Also for browsers. */
-import type { ManifestParameter } from '../../artifacts/image-manifest.ts';
+import type { ManifestVariable } from '../../artifacts/manifest.ts';
 import type { TrainConfig } from '../../config/config.ts';
 import { sizeOf } from '../../onnx/shapes.ts';
 import { combine, sumOfSquares } from '../../step/vectors.ts';
 import type { GroupRecord, StepRecord } from '../../storage/diagnostics.ts';
 import type { TrainRecord } from '../../storage/metrics.ts';
-import type { StepGauge } from '../images/trainer.ts';
+import type { StepGauge } from '../trainer.ts';
 import { groupIndices } from './groups.ts';
 import {
   addSums,
@@ -35,7 +35,7 @@ interface ParameterSums {
 
 /** Returns a function that makes a gauge for a step that is to be measured. */
 export function createGauges(
-  parameters: readonly Pick<ManifestParameter, 'path' | 'shape'>[],
+  parameters: readonly Pick<ManifestVariable, 'path' | 'shape'>[],
   config: Config,
 ): () => Gauge {
   const groups = groupIndices(parameters.map(({ path }) => path));

@@ -5,7 +5,7 @@ const GROUPS: readonly (readonly [pattern: RegExp, group: string])[] = [
   [/(^|\/)norm\d*\//, 'norms'],
   [/(^|\/)attn\//, 'attention'],
   [/(^|\/)mlp\//, 'mlp'],
-  [/^(embed\/|cls$|positions$)/, 'embedding'],
+  [/(^embed\/|(^|\/)(embedding|cls|positions)$)/, 'embedding'],
   [/^head\//, 'head'],
 ];
 

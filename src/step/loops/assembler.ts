@@ -55,6 +55,26 @@ export const f64 = { add: op(0xa0) };
 /** All bits that both have. */
 const and = simd(0x4e);
 
+export const i32x4 = {
+  /** An i32 in all lanes. */
+  splat: simd(0x11),
+  add: simd(0xae),
+  /** The 64-bit products of the first two lanes, which are unsigned. */
+  productsLow: simd(0xde),
+  /** Of the last two. */
+  productsHigh: simd(0xdf),
+};
+
+export const i16x8 = {
+  /** The lower 16 bits of an i32 in all lanes. */
+  splat: simd(0x10),
+  /** All bits of a lane where a < b, both unsigned. */
+  lessThan: simd(0x30),
+};
+
+/** The lanes of two vectors of signed 16 bits in one vector of 8 bits; they must fit. */
+export const narrowTo8 = simd(0x65);
+
 export const f64x2 = {
   splat: simd(0x14),
   /** −1, 0 or 1 of every lane. */
@@ -105,7 +125,7 @@ export const f32x4 = {
 };
 
 /** The bytes of `a` (0 to 15) and `b` (16 to 31) that are named. */
-function shuffle(a: Code, b: Code, bytes: Code): Code {
+export function shuffle(a: Code, b: Code, bytes: Code): Code {
   return [...simd(0x0d)(a, b), ...bytes];
 }
 
@@ -113,6 +133,11 @@ function shuffle(a: Code, b: Code, bytes: Code): Code {
 const UNALIGNED_AT_0: Code = [0, 0];
 
 export const v128 = {
+  and,
+  /** The bits in which two differ. */
+  xor: simd(0x51),
+  /** 16 bytes. */
+  const: (bytes: Code): Code => [...simd(0x0c)(), ...bytes],
   /** The 8 bytes at an address plus an offset, then zeros. */
   load64: (address: Code, offset: number): Code => [...simd(0x5d)(address), 0, ...unsigned(offset)],
   load: (address: Code): Code => [...simd(0x00)(address), ...UNALIGNED_AT_0],

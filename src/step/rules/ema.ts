@@ -1,14 +1,24 @@
 /**
- * The exponential moving average of the parameters (Polyak & Juditsky 1992), as a wrapper of any update rule: one more
- * slot, so that it is saved, resumed and lies on a device like the others.
+ * An exponential moving average of the parameters beside an update rule (Polyak & Juditsky 1992 average them all; with
+ * a constant share as in Tarvainen & Valpola, *Mean teachers*, NeurIPS 2017): one more slot, `ema`.
  */
-import { add, mul, sub, type UpdateRule } from '../program.ts';
+import { UserError } from '../../errors.ts';
+import { add, mul, sub, type UpdateRule, type Vec } from '../program.ts';
 
-/** ema ← keep·ema + (1 − keep)·θ, after every update. It starts as a copy of the parameters. `keep` in [0, 1). */
+/**
+ * The rule, and after its update ema ← keep·ema + (1 − keep)·θ. The slot starts as a copy of the parameters before the
+ * first step. `keep`: at least 0 and below 1; 0.9999 averages over some 10,000 steps. Throws UserError otherwise.
+ */
 export function ema<Slots extends string, Names extends string>(
   rule: UpdateRule<Slots, Names>,
   keep: number,
 ): UpdateRule<Slots | 'ema', Names> {
+  if (!(keep >= 0 && keep < 1)) {
+    throw new UserError(`ema: expected to keep a share of at least 0 and below 1, got ${keep}`);
+  }
+  if (rule.slots.some((slot) => slot === 'ema')) {
+    throw new UserError(`ema: expected a rule without a slot ema, got ${rule.name}, which has one`);
+  }
   return {
     name: rule.name,
     slots: [...rule.slots, 'ema'],
@@ -16,8 +26,9 @@ export function ema<Slots extends string, Names extends string>(
     scalars: (count) => rule.scalars(count),
     next(at, rates, scalars) {
       const next = rule.next(at, rates, scalars);
-      // As a difference: the small step is what float32 must not lose.
-      return { ...next, ema: add(at.ema, mul(1 - keep, sub(next.theta, at.ema))) };
+      const average: Vec = at.ema;
+      // In float32 the two shares do not add up to 1, and the average would drift away from what it is of.
+      return { ...next, ema: add(average, mul(1 - keep, sub(next.theta, average))) };
     },
   };
 }

@@ -1,17 +1,23 @@
 /** A small dataset as one file that a page fetches: compressed safetensors of its images. Pure; written in node. */
 import * as v from 'valibot';
-import type { DatasetInfo, ImageDataset, ImageSplit } from '../../data/dataset.ts';
+import type { Split } from '../../data/dataset.ts';
+import { type ImageInfo, type ImageSplit, readImage } from '../../data/images.ts';
 import { packedSplit } from '../../data/packed.ts';
 import { shareOf } from '../../data/subset.ts';
 import { UserError } from '../../errors.ts';
-import { Dataset } from '../../storage/checkpoint.ts';
+import { Images } from '../../storage/checkpoint.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../storage/safetensors.ts';
 
-export interface PageDataset extends ImageDataset {
+interface About extends ImageInfo {
   /** The fraction of all training images that `train` has. datasets/subset.ts chooses them. */
   readonly fraction: number;
   /** The number of training images of each class, among all. */
   readonly classSizes: readonly number[];
+}
+
+export interface PageDataset extends About {
+  readonly train: ImageSplit;
+  readonly test: ImageSplit;
 }
 
 type PackedSplit = 'train' | 'test';
@@ -19,11 +25,11 @@ type PackedSplit = 'train' | 'test';
 const Metadata = v.pipe(
   v.string(),
   v.parseJson(),
-  v.object({ info: Dataset, fraction: v.number(), classSizes: v.array(v.number()) }),
+  v.object({ info: Images, fraction: v.number(), classSizes: v.array(v.number()) }),
 );
 
 /** The number of training images in a fraction of all. */
-export function trainingImages({ classSizes }: PageDataset, fraction: number): number {
+export function trainingImages({ classSizes }: Pick<About, 'classSizes'>, fraction: number): number {
   return classSizes.reduce((sum, size) => sum + shareOf(size, fraction), 0);
 }
 
@@ -33,7 +39,7 @@ export async function packDataset({
   fraction,
   classSizes,
   ...info
-}: PageDataset): Promise<Uint8Array<ArrayBuffer>> {
+}: About & { readonly train: Split; readonly test: Split }): Promise<Uint8Array<ArrayBuffer>> {
   const tensors = [
     ...(await splitTensors('train', train, info)),
     ...(await splitTensors('test', test, info)),
@@ -43,14 +49,19 @@ export async function packDataset({
   return through(file, new CompressionStream('gzip'));
 }
 
-async function splitTensors(name: PackedSplit, split: ImageSplit, info: DatasetInfo): Promise<NamedTensor[]> {
+async function splitTensors(name: PackedSplit, split: Split, info: ImageInfo): Promise<NamedTensor[]> {
   const { channels, height, width } = info;
   const size = channels * height * width;
   const images = new Uint8Array(split.length * size);
-  for (let i = 0; i < split.length; i++) await split.read(i, images, i * size);
+  const labels = new Uint8Array(split.length);
+  for (let i = 0; i < split.length; i++) {
+    const { pixels, label } = await readImage(split, i, info);
+    images.set(pixels, i * size);
+    labels[i] = label;
+  }
   return [
     { name: `${name}/images`, shape: [split.length, channels, height, width], data: images },
-    { name: `${name}/labels`, shape: [split.length], data: Uint8Array.from(split.labels) },
+    { name: `${name}/labels`, shape: [split.length], data: labels },
   ];
 }
 
@@ -71,11 +82,7 @@ export async function unpackDataset(packed: Blob, origin: string): Promise<PageD
       return data;
     });
     const stride = info.channels * info.height * info.width;
-    return packedSplit(images ?? new Uint8Array(), Int32Array.from(labels ?? []), {
-      start: 0,
-      stride,
-      bytes: stride,
-    });
+    return packedSplit(images ?? new Uint8Array(), Int32Array.from(labels ?? []), { start: 0, stride });
   };
   return { ...info, fraction, classSizes, train: split('train'), test: split('test') };
 }

@@ -1,41 +1,36 @@
 /**
- * A training run in a page. The trainer, engine, schedules, batches and checkpoints are the same as in node. The graphs
- * are written in the page, and the images come with it.
+ * A training run in a page: the run of run/run.ts, as in node. The graphs are written in the page, and the images come
+ * with it.
  */
-import { type BuiltGraphs, buildGraphs, type GraphName } from '../../artifacts/build.ts';
-import { describeGraphs } from '../../artifacts/image-manifest.ts';
+import { type GraphName, TaskGraphs } from '../../artifacts/graphs.ts';
+import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
+import { decays } from '../../artifacts/roles.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
-import {
-  augmentationOf,
-  IN_PLACE,
-  NO_AUGMENTATION,
-  normalizationTable,
-  writeNormalized,
-} from '../../data/augment.ts';
-import { type Batch, type Batches, batchesOf } from '../../data/batches.ts';
+import { augmentationOf, IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
+import { type Batches, batchesOf, inSequence } from '../../data/batches.ts';
+import { describeImages, imageFields, imageSplit } from '../../data/images.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
-import { inferenceModel } from '../../inference/inference-model.ts';
-import { classifierMetrics, judgeOf } from '../../metrics/info.ts';
+import { imageModel } from '../../inference/inference-model.ts';
+import type { Variable } from '../../layers/scope.ts';
 import { serialize } from '../../onnx/serialize.ts';
+import { sizeOf } from '../../onnx/shapes.ts';
 import { setting } from '../../option-names.ts';
-import { asBest, isBetter } from '../../run/best.ts';
-import { createSpikeMarks } from '../../run/diagnostics/spikes.ts';
-import { evaluate, infer } from '../../run/evaluate.ts';
-import { createDeviceTrainer } from '../../run/images/device-trainer.ts';
-import { createEngine } from '../../run/images/engine.ts';
-import { ParameterArrays } from '../../run/images/parameters.ts';
-import {
-  createTrainer,
-  expectFiniteScores,
-  type Plan,
-  planRun,
-  type Trainer,
-} from '../../run/images/trainer.ts';
-import type { Checkpoint } from '../../storage/checkpoint.ts';
-import { type EvaluationRecord, type MetricsLine, metricsLine } from '../../storage/metrics.ts';
+import { beginTrainer, restoreTrainer } from '../../run/begin.ts';
+import { createDeviceTrainer } from '../../run/device-trainer.ts';
+import { SPIKE_WINDOW } from '../../run/diagnostics/spikes.ts';
+import { fieldFeeds, floatsOf, runOn } from '../../run/engine.ts';
+import { createHostTrainer } from '../../run/host-trainer.ts';
+import { expectDeviceOptions, type Plan, planRun, remediesOf, stepPlanOf } from '../../run/plan.ts';
+import { type BatchSource, Run } from '../../run/run.ts';
+import type { Trainer } from '../../run/trainer.ts';
+import type { Session } from '../../runtime/session.ts';
+import { type MetricsLine, metricsLine } from '../../storage/metrics.ts';
 import { type ArchivedRun, encodeRun } from '../../storage/run-archive.ts';
-import { parseSpec, type Spec } from '../../tasks/spec.ts';
+import { infosOf } from '../../tasks/infos.ts';
+import { taskOf } from '../../tasks/own.ts';
+import { expectImageSpec, type ImageSpec, parseSpec, type Spec } from '../../tasks/spec.ts';
+import type { Task } from '../../tasks/task.ts';
 import type { Backend } from './backend.ts';
 import { PAGE_NAMES } from './labels.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';
@@ -84,7 +79,8 @@ export async function newTraining(
 ): Promise<Training> {
   const config = parseConfig(settings, undefined, PAGE_NAMES);
   const microBatch = config.microBatch || config.batchSize;
-  return openTraining({ ...config, microBatch, memory: config.memory ?? 'fast' }, spec, options);
+  const whole = { ...config, microBatch, memory: config.memory ?? 'fast' };
+  return openTraining(whole, expectImageSpec(spec, config.graph), options);
 }
 
 /** Continues a saved run. Throws UserError where it is of other images, or broken. `origin` names its file. */
@@ -94,7 +90,7 @@ export async function resumedTraining(
   options: TrainingOptions,
 ): Promise<Training> {
   const { config, graph, dataset } = run.checkpoint;
-  const spec = parseSpec(graph.spec, `${origin}: graph`);
+  const spec = expectImageSpec(parseSpec(graph.spec, `${origin}: graph`), origin);
   const own = options.dataset;
   const size = (of: Pick<PageDataset, 'channels' | 'height' | 'width'>): string =>
     `${of.channels}×${of.height}×${of.width}`;
@@ -110,7 +106,7 @@ export async function resumedTraining(
 
 async function openTraining(
   config: TrainConfig,
-  spec: Spec,
+  spec: ImageSpec,
   { dataset, backend }: TrainingOptions,
   resumed?: { readonly run: ArchivedRun; readonly origin: string },
 ): Promise<Training> {
@@ -121,154 +117,141 @@ async function openTraining(
   }
   const saved = resumed?.run.checkpoint;
   const name = saved?.graph.name ?? config.graph;
-  const microBatch = config.microBatch || config.batchSize;
-  const built = graphsOf(spec, microBatch, config);
-  const manifest = describeGraphs(name, spec, built, microBatch, saved?.graph.hash ?? '', []);
-  const loadGraph = (graph: GraphName) => backend.load(serialize(built.graphs[graph]));
+  const task = taskOf(spec);
+  const graphs = graphsOf(spec, config);
+  const rates = (variable: Variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 });
+  const manifest = describeTask(task, graphs, { name, hash: saved?.graph.hash ?? '', rates });
+  const load = (graph: GraphName) => backend.load(serialize(graphs.graph(graph)));
 
   const images = trainingBatches(config, dataset);
-  const test = batchesOf(dataset, dataset.test, {
-    batchSize: TEST_BATCH,
-    seed: 0,
-    shuffle: false,
-    augmentation: NO_AUGMENTATION,
-    dropLast: false,
-  });
   // The number of images where the run began, not that of this page: so the schedules stay as they were.
   const plan = planRun(config, Math.floor(trainingImages(dataset, config.trainFraction) / config.batchSize));
   const lastStep = plan.totalSteps;
+  const trainer = openTrainer(config, { task, manifest, plan, backend, load });
+  if (resumed) restoreTrainer(trainer, resumed.run.checkpoint, resumed.origin);
+  else beginTrainer(trainer, config.seed);
 
-  const parameters = new ParameterArrays(manifest);
-  const { trainer, pull, release } = openTrainer();
-  if (resumed) {
-    const { run, origin } = resumed;
-    parameters.restore(parameters.values, run.checkpoint.parameters, origin);
-    for (const [slot, arrays] of Object.entries(trainer.slots)) {
-      parameters.restore(arrays, run.checkpoint.optimizer.slots[slot] ?? [], `${origin}: optimizer ${slot}`);
-    }
-  } else parameters.initialize(config.seed);
-
-  /** Opens a trainer on the device or on the processor. On the device, parameters stay there until `pull`. */
-  function openTrainer(): { trainer: Trainer; pull(): Promise<void>; release(): Promise<void> } {
-    if (backend.open) {
-      const target = { ...spec, target: 'webgpu' } as const;
-      const trainer = createDeviceTrainer(config, plan, manifest, parameters, {
-        spec: target,
-        open: backend.open,
-        names: PAGE_NAMES,
-      });
-      return { trainer, pull: trainer.pull, release: trainer.release };
-    }
-    const { labelSmoothing, gr: kind } = config;
-    const engine = createEngine({ manifest, parameters, kind, labelSmoothing, load: loadGraph });
-    const trainer = createTrainer(config, plan, manifest, parameters, engine, PAGE_NAMES);
-    return { trainer, pull: async () => {}, release: engine.release };
-  }
-
-  const inference = await loadGraph('infer');
-  const table = normalizationTable(dataset);
-  const infos = classifierMetrics(spec.classes);
   const metrics = [...(resumed?.run.metrics ?? [])];
-  const spikeOf = createSpikeMarks(metrics.filter(({ split }) => split === 'train'));
-  let step = saved?.step ?? 0;
-  let best = saved?.best ?? null;
-
-  const measure = async (): Promise<MetricsLine> => {
-    const start = performance.now();
-    await pull();
-    const {
-      images: count,
-      loss,
-      ...scores
-    } = await evaluate(inference, manifest, parameters.feeds, allOf(test));
-    const record: EvaluationRecord = {
-      step,
-      epoch: Math.ceil(step / plan.stepsPerEpoch),
-      split: 'test',
-      loss,
-      metrics: scores,
-      examples_per_second: (1000 * count) / (performance.now() - start),
-    };
-    expectFiniteScores(config, record, PAGE_NAMES);
-    const measured = asBest(judgeOf(infos), record, { split: 'test', step });
-    if (isBetter(measured, best)) best = measured;
-    return metricsLine(record);
-  };
-
-  /** The run as a checkpoint. Call it after `pull`. */
-  const checkpoint = async (): Promise<Checkpoint> => ({
-    config,
-    step,
-    epoch: Math.floor(step / plan.stepsPerEpoch),
-    parameters: parameters.snapshot(parameters.values),
-    optimizer: {
-      name: trainer.rule.name,
-      slots: Object.fromEntries(
-        Object.entries(trainer.slots).map(([slot, arrays]) => [slot, parameters.snapshot(arrays)]),
-      ),
+  const sessions = keptSessions(load);
+  const infos = infosOf(task);
+  const run = new Run({
+    ...{ manifest, metrics: task.metrics, infos, trainer },
+    settings: {
+      ...{ batchSize: config.batchSize, plan, gr: config.gr, lastStep, copies: true },
+      isEvaluated: (step) => step % TEST_EVERY === 0,
+      isSaved: () => false,
+      remedies: remediesOf(config, PAGE_NAMES),
     },
-    generator: { seed: config.seed },
-    // The page keeps no copy of the best weights, so `best` is saved only where it is the current step.
-    best: best?.step === step ? best : null,
-    metrics: infos,
-    graph: { name, hash: saved?.graph.hash ?? (await sha256(serialize(built.graphs['loss-grad']))), spec },
-    dataset: saved?.dataset ?? infoOf(dataset),
+    ports: { train: cycled(images, plan), test: testBatches(dataset), load: sessions.open },
+    from: {
+      step: saved?.step ?? 0,
+      best: saved?.best ?? null,
+      recent: metrics.filter(({ split }) => split === 'train').slice(-SPIKE_WINDOW),
+    },
   });
+  const events = run[Symbol.asyncIterator]();
+  const graph = {
+    name,
+    hash: saved?.graph.hash ?? (await sha256(serialize(graphs.graph('loss-grad')))),
+    spec,
+  };
+  const about = {
+    config,
+    generator: { seed: config.seed },
+    graph,
+    dataset: saved?.dataset ?? describeImages(dataset),
+  };
 
   return {
     config,
     plan,
     lastStep,
-    parameters: parameters.values.views.reduce((sum, { length }) => sum + length, 0),
-    step: () => step,
+    parameters: manifest.variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    step: () => run.step,
     metrics: () => metrics,
     async advance() {
-      const start = performance.now();
-      const batch = await images.batch(Math.floor(step / images.perEpoch), step % images.perEpoch);
-      const position = { epoch: Math.floor(step / plan.stepsPerEpoch), step: step % plan.stepsPerEpoch };
-      const taken = await trainer.step(step, { ...batch, ...position });
-      step++;
-      const seconds = (performance.now() - start) / 1000;
-      const lines = [
-        metricsLine({ ...taken, spike: spikeOf(taken), examples_per_second: config.batchSize / seconds }),
-      ];
-      if (step % TEST_EVERY === 0 || step === lastStep) lines.push(await measure());
+      const lines: MetricsLine[] = [];
+      for (let isOver = false; !isOver; ) {
+        const { value: event } = await events.next();
+        if (event?.kind === 'step' || event?.kind === 'evaluated') lines.push(metricsLine(event.record));
+        isOver = event === undefined || event.kind === 'settled' || event.kind === 'stopped';
+      }
       metrics.push(...lines);
       return lines;
     },
     async classify(pixels) {
-      await pull();
+      await trainer.pull();
       const normalized = new Float32Array(pixels.length);
-      writeNormalized(pixels, 0, dataset, table, IN_PLACE, normalized, 0);
-      return infer(inference, manifest, parameters.feeds, normalized);
+      writeNormalized(pixels, 0, dataset, normalizationTable(dataset), IN_PLACE, normalized, 0);
+      const { labels: _, ...fields } = task.fields;
+      const feeds = { ...trainer.variables.feeds, ...fieldFeeds({ fields }, { images: normalized }, 1) };
+      return floatsOf(await runOn(await sessions.open('infer'), feeds), 'logits');
     },
     async save(now) {
-      await pull();
       // The archive's name: short, and of characters that every system allows.
       const folder = runName(config, now)
         .replaceAll(/[^\w.-]/g, '-')
         .slice(-44);
-      const pieces = await encodeRun(folder, { checkpoint: await checkpoint(), metrics }, now);
+      const { frozen, best, ...state } = await run.state(true);
+      // The page keeps no copy of the best weights, so `best` is saved only where it is the current step.
+      const checkpoint = {
+        ...about,
+        ...state,
+        best: best?.step === state.step ? best : null,
+        metrics: infos,
+      };
+      const pieces = await encodeRun(folder, { checkpoint, metrics }, now);
       return { name: `${folder}.tar`, pieces };
     },
     async export() {
-      await pull();
+      await trainer.pull();
       const { classes, mean, std } = dataset;
-      const weights = new Map(
-        manifest.parameters.map(({ path }, i) => [path, parameters.values.views[i] ?? new Float32Array()]),
-      );
-      return { name: 'model.onnx', pieces: [inferenceModel({ spec, weights, classes, mean, std })] };
+      const weights = new Map(manifest.variables.map(({ path }) => [path, trainer.variables.array(path)]));
+      return { name: 'model.onnx', pieces: [imageModel({ spec, weights, classes, mean, std })] };
     },
     async release() {
-      await release();
-      await inference.release();
+      await trainer.release();
+      await sessions.release();
     },
   };
 }
 
-function graphsOf(spec: Spec, microBatch: number, { memory }: TrainConfig): BuiltGraphs {
+interface TrainerParts {
+  readonly task: Task;
+  readonly manifest: Manifest;
+  readonly plan: Plan;
+  readonly backend: Backend;
+  readonly load: (graph: GraphName) => Promise<Session>;
+}
+
+/** A trainer on the device or on the processor. */
+function openTrainer(config: TrainConfig, { task, manifest, plan, backend, load }: TrainerParts): Trainer {
+  const { batchSize, seed, memory = 'fast' } = config;
+  const shared = { manifest, plan: stepPlanOf(config, plan, PAGE_NAMES), seed, load };
+  if (!backend.open) return createHostTrainer({ ...shared, batchSize });
+  expectDeviceOptions(config, PAGE_NAMES);
+  const graphs = new TaskGraphs(task, { batch: batchSize, memory, target: 'webgpu' });
+  return createDeviceTrainer({ ...shared, graphs, open: backend.open });
+}
+
+/** Sessions that are opened once and kept, since a page asks for them again and again. */
+function keptSessions(load: (graph: GraphName) => Promise<Session>) {
+  const kept = new Map<GraphName, Promise<Session>>();
+  return {
+    async open(graph: GraphName): Promise<Session> {
+      const opened = kept.get(graph) ?? load(graph);
+      kept.set(graph, opened);
+      return { ...(await opened), release: async () => {} };
+    },
+    async release(): Promise<void> {
+      for (const session of kept.values()) await (await session).release();
+    },
+  };
+}
+
+function graphsOf(spec: ImageSpec, { microBatch, batchSize, memory = 'fast' }: TrainConfig): TaskGraphs {
   try {
-    return buildGraphs(spec, microBatch, memory === undefined ? {} : { memory });
+    return new TaskGraphs(taskOf(spec), { batch: microBatch || batchSize, memory, target: spec.target });
   } catch (error) {
     if (!(error instanceof Error) || error.message.startsWith('internal:')) throw error;
     throw new UserError(`the graph's spec: ${error.message}`);
@@ -277,11 +260,12 @@ function graphsOf(spec: Spec, microBatch: number, { memory }: TrainConfig): Buil
 
 function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
   const { batchSize, seed, augment } = config;
-  const batches = batchesOf(dataset, dataset.train, {
+  const split = imageSplit(dataset.train, dataset, augmentationOf(augment, dataset.name));
+  const batches = batchesOf(imageFields(dataset), split, {
     batchSize,
     seed,
     shuffle: true,
-    augmentation: augmentationOf(augment, dataset.name),
+    augment: true,
     dropLast: true,
   });
   if (batches.perEpoch > 0) return batches;
@@ -290,19 +274,24 @@ function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
   );
 }
 
-async function* allOf(batches: Batches): AsyncGenerator<Batch> {
-  for (let i = 0; i < batches.perEpoch; i++) yield await batches.batch(0, i);
+/**
+ * The batches that a run takes by its plan, whose epochs are those of where it began: of the page's images, which may be
+ * fewer, one epoch after the other.
+ */
+function cycled(images: Batches, { stepsPerEpoch }: Plan): BatchSource {
+  return {
+    async *batches({ epoch, fromBatch = 0 }) {
+      for (let step = fromBatch; step < stepsPerEpoch; step++) {
+        const count = epoch * stepsPerEpoch + step;
+        const batch = await images.batch(Math.floor(count / images.perEpoch), count % images.perEpoch);
+        yield { ...batch, epoch, step };
+      }
+    },
+  };
 }
 
-function infoOf({
-  name,
-  channels,
-  height,
-  width,
-  classes,
-  mean,
-  std,
-  found,
-}: PageDataset): Checkpoint['dataset'] {
-  return { name, channels, height, width, classes, mean, std, found };
+function testBatches(dataset: PageDataset): BatchSource {
+  const split = imageSplit(dataset.test, dataset, augmentationOf('none', dataset.name));
+  const order = { batchSize: TEST_BATCH, seed: 0, shuffle: false, augment: false, dropLast: false };
+  return inSequence(batchesOf(imageFields(dataset), split, order));
 }

@@ -1,4 +1,5 @@
 import { configFor } from '../../../src/config/config.ts';
+import { OLD_METRICS } from '../../../src/metrics/info.ts';
 import { Random } from '../../../src/random.ts';
 import type { DiagnosticsLine } from '../../../src/storage/diagnostics-log.node.ts';
 import { type MetricsLine, metricsLine } from '../../../src/storage/metrics.ts';
@@ -56,6 +57,7 @@ export function madeCell(made: Made = {}): CellResult {
     message: made.message ?? null,
     warmupSteps: steps === 0 ? null : warmupSteps,
     totalSteps: steps === 0 ? null : steps,
+    infos: state === 'done' ? OLD_METRICS : null,
     metrics: metrics({ ...made, steps, error }, id, warmupSteps),
     diagnostics: diagnostics({ ...made, steps }, id, warmupSteps),
   };
@@ -81,7 +83,7 @@ function metrics(
     });
     if (step % Math.ceil(steps / 16) !== 0 && step !== steps) return [train];
     const now = error + (85 - error) * Math.exp(-5 * done) * (1 - done) + 0.2 * random.normal() * (1 - done);
-    return [train, metricsLine(testRecord(step, { top1: 1 - now / 100 }))];
+    return [train, metricsLine(testRecord(step, { metrics: { top1: 1 - now / 100 } }))];
   });
 }
 

@@ -2,6 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { UserError } from '../../../src/errors.ts';
+import { OLD_METRICS } from '../../../src/metrics/info.ts';
 import { studyContent } from '../../../src/report/study/content.ts';
 import { renderStudy } from '../../../src/report/study/page.node.ts';
 import { metricsLine } from '../../../src/storage/metrics.ts';
@@ -26,10 +27,11 @@ function studyFrom(design: object, diverges: (index: number) => boolean = () => 
         model: cell.config.graph.replace('-mnist', ''),
         state,
         message: null,
+        infos: OLD_METRICS,
         trainImages: Math.round(6000 * cell.config.trainFraction),
         warmupSteps: 10 * cell.config.warmupEpochs,
         totalSteps: 100,
-        metrics: [metricsLine(testRecord(100, { top1 }))],
+        metrics: [metricsLine(testRecord(100, { metrics: { top1 } }))],
         diagnostics: [],
       };
     }),

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { judgedBy } from '../../../src/report/study/judged.ts';
 import { bestError, finalError } from '../../../src/report/study/measures.ts';
 import { thinMetrics } from '../../../src/report/thin-metrics.ts';
 import { metricsLine } from '../../../src/storage/metrics.ts';
@@ -8,7 +9,7 @@ import { madeCell } from './_study.ts';
 /** Evaluated on validation images as it went, and on the test images at the end. */
 const validated = [
   ...syntheticRun(30).map((line) =>
-    line.split === 'test' ? { ...line, split: 'validation' as const, top1: 0.9 } : line,
+    line.split === 'test' ? { ...line, split: 'validation' as const, metrics: { top1: 0.9 } } : line,
   ),
   ...(['test', 'test_best'] as const).map((split) =>
     metricsLine({
@@ -16,17 +17,17 @@ const validated = [
       epoch: 3,
       split,
       loss: 1,
-      top1: split === 'test' ? 0.6 : 0.7,
-      top5: 1,
-      images_per_second: 1,
+      metrics: { top1: split === 'test' ? 0.6 : 0.7, top5: 1 },
+      examples_per_second: 1,
     }),
   ),
 ];
 
 test('the errors of a run with validation images are of the test images, its best one of what validation chose', (t) => {
   const run = { ...madeCell(), metrics: validated };
-  t.is(finalError(run)?.toFixed(6), '40.000000');
-  t.is(bestError(run)?.toFixed(6), '30.000000');
+  const judged = judgedBy([run]);
+  t.is(finalError(judged)(run)?.toFixed(6), '40.000000');
+  t.is(bestError(judged)(run)?.toFixed(6), '30.000000');
 });
 
 test('thinned metrics keep every evaluation', (t) => {

@@ -156,7 +156,7 @@ test('a study whose runs all diverged makes a page', (t) => {
   const broken = cells.map((cell) => ({
     ...cell,
     metrics: cell.metrics.map((line) =>
-      line.step > 20 ? { ...line, loss: null, top1: null, grad_norm: null } : line,
+      line.step > 20 ? { ...line, loss: null, metrics: { top1: null }, grad_norm: null } : line,
     ),
   }));
   const { texts, text } = page(studyOf(broken));

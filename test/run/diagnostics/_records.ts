@@ -45,7 +45,7 @@ export function hessianRecord(step: number): HessianRecord {
     trace: 40,
     trace_error: 3,
     products: 30,
-    images: 64,
+    examples: 64,
     seconds: 1,
   };
 }

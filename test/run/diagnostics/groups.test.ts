@@ -1,12 +1,11 @@
 import test from 'ava';
-import { buildGraphs } from '../../../src/artifacts/build.ts';
 import { groupIndices, groupOf } from '../../../src/run/diagnostics/groups.ts';
-import { parseSpec } from '../../../src/tasks/spec.ts';
+import { imageGraphs, imageSpec } from '../../_networks.ts';
 
 const pathsOf = (model: object): string[] => {
   const image = { channels: 1, height: 8, width: 8 };
-  const spec = parseSpec({ dataset: 'mnist', image, classes: 3, model, microBatch: 2 }, 'spec');
-  return buildGraphs(spec, 2).parameters.map(({ path }) => path);
+  const spec = imageSpec({ dataset: 'mnist', image, classes: 3, model, microBatch: 2 });
+  return imageGraphs(spec, 2).parameters.map(({ path }) => path);
 };
 
 test('a Vision Transformer has five groups, which hold every parameter once', (t) => {

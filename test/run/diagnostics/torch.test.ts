@@ -5,8 +5,9 @@ import * as v from 'valibot';
 import { configFor } from '../../../src/config/config.ts';
 import { createGauges } from '../../../src/run/diagnostics/gauge.ts';
 import { measureHessian } from '../../../src/run/diagnostics/hessian.ts';
-import { createTrainer } from '../../../src/run/images/trainer.ts';
-import { batch, golden as network, openGolden } from '../../_golden-vit.ts';
+import { createHostTrainer } from '../../../src/run/host-trainer.ts';
+import { planRun, stepPlanOf } from '../../../src/run/plan.ts';
+import { batch, goldenEngine, golden as network, openGolden, setWeights } from '../../_golden-vit.ts';
 
 const Group = v.record(v.string(), v.number());
 const golden = v.parse(
@@ -39,21 +40,25 @@ for (const microBatch of [network.batch, network.batch / 2]) {
   const inRuns = `in runs of ${microBatch} of ${network.batch} images`;
 
   test(`norms, angle, updates and second moments of a step are PyTorch's, ${inRuns}`, async (t) => {
-    const { manifest, parameters, engine } = openGolden('exact', microBatch);
+    const { manifest, load } = openGolden(microBatch);
     const { lr, step: expected, hessian: _, ...optimizer } = golden;
-    const config = configFor({ ...optimizer, optimizer: 'adamw', gr: 'exact' });
+    const { labelSmoothing, lambda, batch: batchSize } = network;
+    const config = configFor({ ...optimizer, optimizer: 'adamw', gr: 'exact', labelSmoothing, batchSize });
     const plan = {
-      stepsPerEpoch: 9,
-      totalSteps: 9,
-      warmupSteps: 0,
+      ...stepPlanOf(config, planRun(config, 9)),
+      strength: () => ({ active: true, scalars: { lambda } }),
       learningRate: () => lr,
-      regularizer: () => ({ active: true, lambda: network.lambda, r: 0, alpha: 0 }),
     };
-    const trainer = createTrainer(config, plan, manifest, parameters, engine);
-    const gauge = createGauges(manifest.parameters, config)();
+    const trainer = createHostTrainer({ manifest, plan, batchSize, seed: 0, load });
+    setWeights(trainer.variables);
+    const gauge = createGauges(trainer.variables.parameters, config)();
     await trainer.step(0, { ...batch, epoch: 0, step: 0 });
-    const record = gauge.record(await trainer.step(1, { ...batch, epoch: 0, step: 1 }, gauge));
-    await engine.release();
+    const { loss, gradNorm, regularizedNorm } = await trainer.step(1, { ...batch, step: 1 }, gauge);
+    const record = gauge.record({
+      ...{ step: 2, epoch: 1, split: 'train', loss, metrics: {}, lr, lambda, r: null, alpha: null },
+      ...{ grad_norm: gradNorm, gr_grad_norm: regularizedNorm },
+    });
+    await trainer.release();
 
     t.true(relative(record.grad_norm, expected.grad_norm) < 1e-5);
     t.true(relative(record.gr_grad_norm, expected.gr_grad_norm) < 1e-5);
@@ -70,9 +75,10 @@ for (const microBatch of [network.batch, network.batch / 2]) {
   });
 
   test(`the largest eigenvalue of the Hessian and its trace are PyTorch's, ${inRuns}`, async (t) => {
-    const { parameters, engine } = openGolden('none', microBatch);
-    const sizes = parameters.values.views.map(({ length }) => length);
-    const measured = await measureHessian((vector) => engine.hessianTimes(batch, vector), sizes, 400);
+    const { engine, variables, scalars } = goldenEngine(microBatch);
+    const { derivatives } = await engine.pass(batch, { step: 0, scalars });
+    const sizes = variables.theta.map(({ length }) => length);
+    const measured = await measureHessian((vector) => derivatives.hessianTimes(vector), sizes, 400);
     await engine.release();
     const { top_eigenvalue, trace } = golden.hessian;
     t.true(relative(measured.top_eigenvalue, top_eigenvalue) < 1e-3, `${measured.top_eigenvalue}`);

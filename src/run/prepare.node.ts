@@ -1,0 +1,79 @@
+/** Before a run: its graph, and how it fits into memory. */
+import { existsSync } from 'node:fs';
+import { freemem } from 'node:os';
+import type { MemoryVariant } from '../artifacts/graphs.ts';
+import { type GraphFolder, graphsOf, openGraph, openModule } from '../artifacts/store.node.ts';
+import type { TrainConfig } from '../config/config.ts';
+import { usualBytes } from '../data/names.ts';
+import { expectDataFolder } from '../data/open.node.ts';
+import { UserError } from '../errors.ts';
+import { datasetSource } from '../inference/source.ts';
+import { TEST_BATCH } from './data.node.ts';
+import { estimateMemory } from './memory-estimate.ts';
+import { chooseMemory, gigabytes } from './micro-batch.ts';
+
+export interface PreparedRun {
+  readonly config: TrainConfig;
+  readonly graph: GraphFolder;
+  /** Estimated bytes at the peak. */
+  readonly bytes: number;
+  readonly note: string;
+}
+
+/** Opens the graph that a config names, or the module of its own that takes the graph's place. Throws UserError. */
+export function openRunGraph({ graph, model, dataset, batchSize }: TrainConfig): Promise<GraphFolder> {
+  if (model === undefined) {
+    if (dataset === undefined) return openGraph(graph);
+    throw new UserError('--dataset: a graph names its dataset itself; give --dataset with --model only');
+  }
+  if (!existsSync(model)) {
+    throw new UserError(`--model ${model}: no such file; expected a module that exports task`);
+  }
+  // A module without a dataset of another name exports `open` itself.
+  return openModule(model, { dataset: dataset ?? model, microBatch: batchSize });
+}
+
+/**
+ * Opens the graph that a config names, and chooses the micro-batch and the memory level. The run may use `share` of the
+ * free memory. Throws UserError.
+ */
+export async function prepareRun(given: TrainConfig, share = 1): Promise<PreparedRun> {
+  const graph = await openRunGraph(given);
+  expectDataFolder(datasetSource(given, graph));
+  const config = staysOnDevice(given)
+    ? { ...given, microBatch: given.microBatch || given.batchSize, memory: given.memory ?? 'fast' }
+    : given;
+  const variantOf = (variant: MemoryVariant) => graphsOf(graph, { ...variant, freeze: config.freeze });
+  const { coupled } = variantOf({ microBatch: 1, memory: 'fast' }).pass;
+  const free = share * freeBytes();
+  const data = { bytes: usualBytes(graph.spec.dataset), testBatch: TEST_BATCH };
+  const { microBatch, memory, bytes, fits } = chooseMemory(
+    graph.spec,
+    // A batch whose examples see each other is not cut unless the user says so: it would be another batch to them.
+    coupled && config.microBatch === 0 ? { ...config, microBatch: config.batchSize } : config,
+    (variant) => estimateMemory(variantOf(variant), config, data),
+    free,
+  );
+  const warning = fits ? '' : `, of ${gigabytes(free)} that are free`;
+  return {
+    config: { ...config, microBatch, memory },
+    graph,
+    bytes,
+    note: `${coupled && microBatch < config.batchSize ? coupledNote(microBatch, config.batchSize) : ''}${graph.name}: batch ${config.batchSize}, micro-batch ${microBatch}, memory ${memory}, about ${gigabytes(bytes)} at the peak${warning}`,
+  };
+}
+
+function coupledNote(microBatch: number, batchSize: number): string {
+  return `examples of a batch see each other in this model: with --micro-batch ${microBatch} each sees ${microBatch} in place of ${batchSize}, which changes what is trained\n`;
+}
+
+/** On WebGPU the state stays on the device, and a step is one run of one graph. */
+export function staysOnDevice({ device }: TrainConfig): boolean {
+  return device === 'webgpu';
+}
+
+/** The machine's free memory, or the container's limit if that is smaller. */
+function freeBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit ? Math.min(freemem(), limit) : freemem();
+}

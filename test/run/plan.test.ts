@@ -1,0 +1,75 @@
+/** λ, r, α and the learning rate together, as a run's plan gives them: design and paper ramp them over the same steps. */
+import test from 'ava';
+import { configFor } from '../../src/config/config.ts';
+import { inForce, planRun, stepPlanOf } from '../../src/run/plan.ts';
+
+/** A warmup of 2 epochs of 10 steps: first, middle and last step, the first after it, and half-way through the rest. */
+const STEPS = [0, 10, 19, 20, 60];
+const LEARNING_RATES = [0, 0.004, 0.0076, 0.008, 0.004];
+
+type Row = readonly [active: boolean, lambda: number, r: number, alpha: number];
+const full: Row = [true, 0.05, 0.1, 0.5];
+const off: Row = [false, 0, 0, 0];
+
+const TABLE: readonly { readonly options: Record<string, unknown>; readonly rows: readonly Row[] }[] = [
+  { options: { gr: 'none' }, rows: [off, off, off, off, off] },
+  {
+    options: { gr: 'exact', grWarmup: 'lambda', lambda: 0.05 },
+    rows: [off, [true, 0.025, 0, 0], [true, 0.0475, 0, 0], [true, 0.05, 0, 0], [true, 0.05, 0, 0]],
+  },
+  {
+    options: { gr: 'exact', grWarmup: 'zero', lambda: 0.05 },
+    rows: [off, off, off, [true, 0.05, 0, 0], [true, 0.05, 0, 0]],
+  },
+  {
+    options: { gr: 'exact', grWarmup: 'none', lambda: 0.05 },
+    rows: STEPS.map((): Row => [true, 0.05, 0, 0]),
+  },
+  {
+    // r is fixed, so that α = λ/r ramps with λ.
+    options: { gr: 'fd', grWarmup: 'lambda', r: 0.1, alpha: 0.5 },
+    rows: [[false, 0, 0.1, 0], [true, 0.025, 0.1, 0.25], [true, 0.0475, 0.1, 0.475], full, full],
+  },
+  {
+    // α is fixed, so that λ = α·r ramps with r.
+    options: { gr: 'fd', grWarmup: 'r', r: 0.1, alpha: 0.5 },
+    rows: [[false, 0, 0, 0.5], [true, 0.025, 0.05, 0.5], [true, 0.0475, 0.095, 0.5], full, full],
+  },
+  { options: { gr: 'fd', grWarmup: 'zero', r: 0.1, alpha: 0.5 }, rows: [off, off, off, full, full] },
+  {
+    options: { gr: 'sam', grWarmup: 'r', r: 0.1 },
+    rows: [
+      [false, 0, 0, 1],
+      [true, 0.05, 0.05, 1],
+      [true, 0.095, 0.095, 1],
+      [true, 0.1, 0.1, 1],
+      [true, 0.1, 0.1, 1],
+    ],
+  },
+];
+
+for (const { options, rows } of TABLE) {
+  test(`over warmup and after: ${JSON.stringify(options)}`, (t) => {
+    const config = configFor({ ...options, epochs: 10, warmupEpochs: 2, learningRate: 0.008 });
+    const plan = planRun(config, 10);
+    const steps = stepPlanOf(config, plan);
+    t.is(plan.warmupSteps, 20);
+    STEPS.forEach((step, i) => {
+      const { active, lambda, r, alpha } = plan.regularizer(step);
+      const [isActive, ...expected] = rows[i] ?? off;
+      t.is(active, isActive, `step ${step}`);
+      // What the trainer is asked for is that, too; a record tells what the method has.
+      t.deepEqual(steps.strength(step), { active, scalars: { lambda, r, alpha } });
+      t.is(steps.learningRate(step), plan.learningRate(step));
+      const all = config.gr === 'exact' ? [lambda, null, null] : [lambda, r, alpha];
+      const told = config.gr === 'none' ? [null, null, null] : all;
+      t.deepEqual(Object.values(inForce(config.gr, { lambda, r, alpha })), told);
+      const pairs = [
+        [plan.learningRate(step), LEARNING_RATES[i]],
+        ...[lambda, r, alpha].map((value, k) => [value, expected[k]]),
+      ];
+      for (const [got = Number.NaN, wanted = Number.NaN] of pairs)
+        t.true(Math.abs(got - wanted) < 1e-12, `step ${step}`);
+    });
+  });
+}
