@@ -1,6 +1,6 @@
 /** A user's arrays as fields: checked once, before anything is trained, and gathered into batches. Also for browsers. */
 import { counted } from '../counted.ts';
-import { type Batch, emptyField, type FieldData } from '../data/batch.ts';
+import { type Batch, cutFields, emptyField, type FieldData } from '../data/batch.ts';
 import { epochOrder } from '../data/batches.ts';
 import { nearestName, show, UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
@@ -215,13 +215,8 @@ export function allBatches({ fields, arrays, length }: ArrayData, batchSize: num
     async *batches({ epoch }): AsyncGenerator<Batch> {
       for (let from = 0, step = 0; from < length; from += batchSize, step++) {
         const to = Math.min(length, from + batchSize);
-        const cut = Object.entries(fields).map(([name, { shape }]): [string, FieldData] => {
-          const array = arrays[name];
-          if (!array) throw new Error(`internal: no field ${name}`);
-          return [name, array.subarray(from * sizeOf(shape), to * sizeOf(shape))];
-        });
         const indices = Uint32Array.from({ length: to - from }, (_, i) => from + i);
-        yield { fields: Object.fromEntries(cut), examples: to - from, indices, epoch, step };
+        yield { fields: cutFields(arrays, fields, from, to), examples: to - from, indices, epoch, step };
       }
     },
   };

@@ -2,8 +2,7 @@
 import { createResidentSession, createSession, expectDevice } from '#runtime';
 import { TaskGraphs } from '../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../artifacts/manifest.ts';
-import { counted } from '../counted.ts';
-import { nearestName, show, UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
 import type { Role, Variable } from '../layers/scope.ts';
 import {
@@ -16,16 +15,17 @@ import {
 } from '../metrics/info.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { sizeOf } from '../onnx/shapes.ts';
-import { permutation, Random } from '../random.ts';
 import { createDeviceTrainer } from '../run/device-trainer.ts';
 import { createHostTrainer } from '../run/host-trainer.ts';
 import type { Trainer } from '../run/trainer.ts';
 import type { SessionOptions } from '../runtime/session.ts';
 import type { Task } from '../tasks/task.ts';
-import { type ArrayData, type Columns, pick, readColumns } from './columns.ts';
+import { type ArrayData, type Columns, readColumns } from './columns.ts';
+import { expectOptions } from './option-names.ts';
 import { expectFound, expectPattern, type FitPlan, finds, planFit, ratesOf } from './plan.ts';
 import { decodeSaved, type SavedRun } from './saved.ts';
 import { FitSession } from './session.ts';
+import { split } from './split.ts';
 import { taskOf } from './task.ts';
 import type { AnyFitOptions, FitOptions, Model, OpenFit } from './types.ts';
 import { expectWeights } from './weights.ts';
@@ -48,13 +48,6 @@ export interface Prepared {
   /** What training stops by, where it stops early. */
   readonly stopping: { readonly info: MetricInfo; readonly patience: number } | undefined;
 }
-
-const OPTION_NAMES = [
-  ...['data', 'model', 'loss', 'metrics', 'validation', 'epochs', 'batchSize', 'microBatch', 'optimizer'],
-  ...['schedule', 'regularizer', 'clip', 'ema', 'freeze', 'groups', 'seed', 'shuffle', 'device', 'threads'],
-  ...['wasmPaths', 'memory', 'initialWeights', 'fresh', 'resume', 'signal', 'earlyStopping', 'judge', 'name'],
-  ...['keepBest', 'verbose', 'onStep', 'onEpoch', 'onEvent'],
-];
 
 /** A model of fewer parameters is faster on one thread: its operators are shorter than waking another. */
 const MANY_PARAMETERS = 100_000;
@@ -121,49 +114,6 @@ function prepare(options: AnyFitOptions): Prepared {
     infos,
     stopping: stoppingOf(options, judgeOf(infos), all),
     session: { device, threads, ...(wasmPaths !== undefined && { wasmPaths }) },
-  };
-}
-
-function expectOptions(options: AnyFitOptions): void {
-  if (typeof options !== 'object' || options === null)
-    throw new UserError(`fit: expected {data, model, loss, epochs, …}, got ${show(options)}`);
-  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.includes(name));
-  if (unknown === undefined) return;
-  const nearest = nearestName(unknown, OPTION_NAMES);
-  throw new UserError(
-    `fit: there is no option ${unknown}${nearest ? `; did you mean ${nearest}?` : `; there are ${OPTION_NAMES.join(', ')}`}`,
-  );
-}
-
-/** Holds out a share of the examples, drawn by the seed, or reads those that are given. */
-function split(
-  data: ArrayData,
-  validation: AnyFitOptions['validation'],
-  seed: number,
-): { readonly train: ArrayData; readonly validation: ArrayData | undefined } {
-  if (data.length === 0) throw new UserError('data: expected at least one example, got none');
-  if (validation === undefined) return { train: data, validation: undefined };
-  if (typeof validation !== 'number') {
-    const read = readColumns('validation', validation, { like: data.fields });
-    if (read.length === 0)
-      throw new UserError('validation: there are no examples in it; give some, or leave it out');
-    return { train: data, validation: read };
-  }
-  if (!(validation > 0 && validation < 1)) {
-    throw new UserError(
-      `validation: expected a share between 0 and 1, or arrays, got ${validation}; leave it out to hold out nothing`,
-    );
-  }
-  const count = Math.round(validation * data.length);
-  if (count === 0 || count === data.length) {
-    throw new UserError(
-      `validation: ${validation} of ${counted(data.length, 'example')} leaves none to ${count === 0 ? 'validate' : 'train'} with; give another share, or arrays`,
-    );
-  }
-  const order = permutation(data.length, new Random(seed, 'validation'));
-  return {
-    validation: pick(data, order.subarray(0, count).sort()),
-    train: pick(data, order.subarray(count).sort()),
   };
 }
 

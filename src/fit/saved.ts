@@ -4,9 +4,9 @@
  * are counter-based, so the seed and the step are the whole state of the generator. Also for browsers.
  */
 import * as v from 'valibot';
+import { joined } from '../bytes.ts';
 import { mismatch, UserError } from '../errors.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../storage/safetensors.ts';
-import { joined } from './weights.ts';
 
 const METADATA = 'ortgrad';
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

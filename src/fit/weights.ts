@@ -1,5 +1,6 @@
 /** Weights by path, as files and as what a model begins from. Also for browsers. */
 import { readBytes, writeBytes } from '#host';
+import { joined } from '../bytes.ts';
 import { counted } from '../counted.ts';
 import { nearestName, show, UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
@@ -95,14 +96,4 @@ export function expectWeights(
 
 function few(names: readonly string[]): string {
   return names.length > 4 ? `${names.slice(0, 4).join(', ')}, …` : names.join(', ');
-}
-
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let end = 0;
-  for (const piece of pieces) {
-    whole.set(piece, end);
-    end += piece.length;
-  }
-  return whole;
 }

@@ -8,7 +8,7 @@ import { isValue, type Metric, type Values } from '../tasks/task.ts';
 import { share } from './names.ts';
 
 /** How many numbers there are: a sum of ones of their shape. */
-export const countOf = (value: Value): Value => total(add(mul(value, 0), 1));
+const countOf = (value: Value): Value => total(add(mul(value, 0), 1));
 
 type Each = Value | { readonly each: Value; readonly weight?: Value };
 

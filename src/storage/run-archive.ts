@@ -4,6 +4,7 @@
  * `decodeRun` also reads other sets of files that hold a checkpoint. Pure: also for browsers.
  */
 
+import { joined } from '../bytes.ts';
 import { configText } from '../config/config.ts';
 import { sha256 } from '../digest.ts';
 import { UserError } from '../errors.ts';
@@ -127,14 +128,4 @@ function baseName(path: string): string {
 
 async function fileSum(bytes: Uint8Array): Promise<FileSum> {
   return { bytes: bytes.length, sha256: await sha256(bytes) };
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let end = 0;
-  for (const piece of pieces) {
-    whole.set(piece, end);
-    end += piece.length;
-  }
-  return whole;
 }

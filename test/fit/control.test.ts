@@ -163,11 +163,13 @@ test('callbacks see every step, every epoch and every event, in order, and may s
     },
   });
   const epoch = (n: number) => [
-    ...[1, 2, 3, 4, 5].flatMap((k) => [`step ${5 * (n - 1) + k}`, 'step']),
+    ...[1, 2, 3, 4].flatMap((k) => [`step ${5 * (n - 1) + k}`, 'step', 'settled']),
+    ...[`step ${5 * n}`, 'step'],
     'evaluated',
     `epoch ${n} of ${n}`,
     'epoch',
     'saved',
+    'settled',
   ];
   t.deepEqual(told, [...epoch(1), ...epoch(2), 'stopped']);
   t.is(run.outcome, 'aborted');

@@ -121,3 +121,30 @@ test('a loss may be a scalar of the whole batch, and ask its scope for variables
   });
   t.true((run.weights.spread?.data[0] ?? 0) < -0.1);
 });
+
+test('a running statistic is kept, evaluated, exported and resumed with the weights', async (t) => {
+  const running = (scope: og.Scope, { age }: { age: og.Value }) => {
+    const mean = scope.state('mean', [1], { kind: 'zeros' });
+    const ofBatch = og.reduceMean(age, { axes: [0] });
+    scope.couplesExamples();
+    scope.next(mean, og.add(og.mul(mean, 0.9), og.mul(ofBatch, 0.1)));
+    return og.dense(scope.sub('out'), og.sub(age, scope.training ? ofBatch : mean), 1);
+  };
+  const recipe = {
+    model: running,
+    loss: (out: og.Value, { price }: { price: og.Value }) => og.mse(out, price),
+    data: { age: age.map((value) => value + 5), price },
+    batchSize: 24,
+    verbose: false,
+  };
+  const whole = await og.fit({ ...recipe, epochs: 12 });
+  const half = await og.fit({ ...recipe, epochs: 6 });
+  const resumed = await og.fit({ ...recipe, epochs: 12, resume: await half.save() });
+  t.deepEqual(await resumed.save(), await whole.save());
+  const mean = whole.weights.mean?.data[0] ?? Number.NaN;
+  t.true(Math.abs(mean - 5 * (1 - 0.9 ** 48)) < 0.1, String(mean));
+  const [kernel = 0] = whole.weights['out/kernel']?.data ?? [];
+  const [bias = 0] = whole.weights['out/bias']?.data ?? [];
+  const [predicted = Number.NaN] = await whole.predict({ age: [2] });
+  t.true(Math.abs(predicted - ((2 - mean) * kernel + bias)) < 1e-5);
+});

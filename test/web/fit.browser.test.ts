@@ -10,14 +10,14 @@ import { hasBrowser, startBrowser } from './_browser.ts';
 
 const test = hasBrowser ? registerTest.serial : registerTest.serial.skip;
 const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-fit-'));
-const WASM = 'ort-wasm-simd-threaded.wasm';
+const WASM = ['ort-wasm-simd-threaded.wasm', 'ort-wasm-simd-threaded.asyncify.wasm'];
 let browser: Browser | undefined;
 let server: Awaited<ReturnType<typeof serve>> | undefined;
 
 /** Trains on 1,000 points; saves after each epoch; with `until` it waits there to be closed. The title tells how far it is. */
 const MAIN = `
 import * as og from 'ortgrad';
-const { store, until } = Object.fromEntries(new URLSearchParams(location.search));
+const { store, until, device = 'cpu', epochs = '6' } = Object.fromEntries(new URLSearchParams(location.search));
 const x = Float32Array.from({ length: 1000 }, (_, i) => -3 + (6 * i) / 1000);
 const text = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 try {
@@ -28,12 +28,13 @@ try {
     loss: (out, { y }) => og.mse(out, y),
     data: { x, y: x.map(Math.sin) },
     validation: 0.1,
-    epochs: 6,
+    epochs: Number(epochs),
     batchSize: 64,
     optimizer: og.adamw({ learningRate: 0.01 }),
     regularizer: og.exactGr({ lambda: 0.01, warmup: 'zero' }),
     ema: 0.9,
     threads: 1,
+    device,
     resume: saved === null ? undefined : Uint8Array.from(saved, (c) => c.charCodeAt(0)),
     async onEpoch({ epoch }, control) {
       localStorage.setItem(store, text(await control.save()));
@@ -90,7 +91,8 @@ registerTest.before(async (t) => {
       },
     ],
   });
-  cpSync(path.join('node_modules/onnxruntime-web/dist', WASM), path.join(folder, 'bundle', WASM));
+  for (const file of WASM)
+    cpSync(path.join('node_modules/onnxruntime-web/dist', file), path.join(folder, 'bundle', file));
   server = await serve(folder);
   browser = await startBrowser();
 });
@@ -120,5 +122,18 @@ test('a page that was closed while it trained goes on from its last save, to the
   t.true(JSON.parse(whole).loss < 0.5, whole);
   t.is(await titleIn(context, { store: 'closed', until: '3' }), 'epoch 3');
   t.is(await titleIn(context, { store: 'closed' }), whole);
+  await context.close();
+});
+
+test('on webgpu a batch goes through in one graph, and learns what it does on the CPU', async (t) => {
+  t.timeout(3 * 60_000);
+  const context = await browser?.newContext();
+  if (!context) throw new Error('test: no browser');
+  const [onCpu, onGpu] = [
+    await titleIn(context, { store: 'a', epochs: '2' }),
+    await titleIn(context, { store: 'b', epochs: '2', device: 'webgpu' }),
+  ].map((title) => JSON.parse(title));
+  t.like(onGpu, { epochs: [1, 2], same: true });
+  t.true(Math.abs(onGpu.loss - onCpu.loss) < 1e-4 * onCpu.loss, `${onGpu.loss} ${onCpu.loss}`);
   await context.close();
 });
