@@ -3,6 +3,5 @@
  * has no type for this, and rejects declarations that use the newer one. These types mean the same in both.
  */
 export type OwnedFloats = ReturnType<Float32Array['slice']>;
-export type OwnedInts = ReturnType<Int32Array['slice']>;
 export type OwnedIndices = ReturnType<Uint32Array['slice']>;
 export type OwnedBytes = ReturnType<Uint8Array['slice']>;
