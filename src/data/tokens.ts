@@ -8,7 +8,7 @@ import type { Dataset, DatasetSource, Json } from './dataset.ts';
 import { parseOptions } from './options.ts';
 import { indicesInUse } from './subset.ts';
 
-const UNKNOWN = 1;
+export const UNKNOWN = 1;
 /** The first number that is a token of the text. */
 const FIRST = 2;
 
@@ -168,7 +168,7 @@ function encoded(
   length: number,
   labels: Int32Array,
 ): Dataset {
-  const tokens = new Int32Array(texts.length * length); // 0 is padding
+  const tokens = new Int32Array(texts.length * length); // padded with 0
   texts.forEach(({ text, place }, i) => {
     const all = typeof text === 'string' ? tokenizer.encode(text) : text;
     if (all.length === 0 || (typeof text === 'string' && text.trim() === '')) {

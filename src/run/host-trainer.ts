@@ -40,7 +40,7 @@ export function createHostTrainer({ manifest, plan, batchSize, seed, load }: Hos
     const regularizer = active ? plan.regularizer : none;
     const made =
       plans.get(key) ??
-      planStep(traceStep({ regularizer, rule: plan.rule, observed, whole: active && isWhole && !observed }));
+      planStep(traceStep({ regularizer, rule: plan.rule, observed, whole: active && isWhole }));
     plans.set(key, made);
     return made;
   };
