@@ -409,12 +409,14 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
       expectExtension(config, value, optionLabel(key));
       continue;
     }
-    if (value === values[key] || changeable.some(([name]) => name === key)) continue;
+    // Where a module lies says nothing of what it computes: its graphs are compared (run.node.ts).
+    const isModule = (key === 'model' || key === 'dataset') && config.model !== undefined;
+    if (value === values[key] || isModule || changeable.some(([name]) => name === key)) continue;
     const before = values[key] === undefined ? 'without it' : `with ${show(values[key])}`;
     throw new UserError(
       `${optionLabel(key)}: the run was begun ${before}, and --resume cannot change that; ` +
         `with --resume only ${alternatives(
-          changeable.map(([name]) => optionLabel(name)),
+          [...changeable.map(([name]) => name), 'epochs'].map((name) => optionLabel(name)),
           'and',
         )} can change`,
     );

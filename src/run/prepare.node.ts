@@ -1,6 +1,7 @@
 /** Before a run: its graph, and how it fits into memory. */
 import { existsSync } from 'node:fs';
 import { freemem } from 'node:os';
+import path from 'node:path';
 import { type GraphFolder, graphsOf, openGraph, openModule } from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
 import { usualBytes } from '../data/names.ts';
@@ -29,7 +30,7 @@ export function openRunGraph({ graph, model, dataset, batchSize }: TrainConfig):
     throw new UserError(`--model ${model}: no such file; expected a module that exports task`);
   }
   // A module without a dataset of another name exports `open` itself.
-  return openModule(model, { dataset: dataset ?? model, microBatch: batchSize });
+  return openModule(model, { dataset: dataset ?? path.resolve(model), microBatch: batchSize });
 }
 
 /**

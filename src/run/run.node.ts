@@ -9,8 +9,15 @@ import { createResidentSession, createSession, expectDevice } from '#runtime';
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
 import { withHeadRate } from '../artifacts/roles.ts';
-import { type Artifact, ensureArtifact, type GraphFolder, graphsOf } from '../artifacts/store.node.ts';
+import {
+  type Artifact,
+  ensureArtifact,
+  type GraphFolder,
+  graphsOf,
+  taskHash,
+} from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
+import { isModulePath } from '../data/registry.node.ts';
 import { UserError } from '../errors.ts';
 import { type InitialWeights, initFrom } from '../inference/init-from.ts';
 import type { MetricInfos } from '../metrics/info.ts';
@@ -21,7 +28,7 @@ import { createRunFolder, emptyRunFolder, writeConfig } from '../storage/run-fol
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
 import { readSafetensors } from '../storage/safetensors.node.ts';
 import { infosOf } from '../tasks/infos.ts';
-import { parseSpec } from '../tasks/spec.ts';
+import { isModuleSpec, type ModuleSpec, parseSpec } from '../tasks/spec.ts';
 import { beginTrainer, restoreTrainer } from './begin.ts';
 import { openData, openFixedBatch, type RunData } from './data.node.ts';
 import { createDeviceTrainer } from './device-trainer.ts';
@@ -200,7 +207,10 @@ async function openRun(
       about: {
         config,
         generator: { seed: config.seed },
-        graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
+        graph: {
+          ...{ name: graph.name, hash: manifest.hash, spec: graph.spec },
+          ...(isModuleSpec(graph.spec) && { task: taskHash(graph.task) }),
+        },
         dataset: data.train.info,
         metrics: infos,
       },
@@ -286,11 +296,31 @@ function settingsOf(config: TrainConfig, manifest: Manifest, plan: Plan, lastSte
 }
 
 /** Throws UserError where the graph is another one than that of the checkpoint. */
-function expectSameGraph({ spec, folder }: GraphFolder, { graph }: Checkpoint): void {
+function expectSameGraph({ spec, task, folder }: GraphFolder, { graph }: Checkpoint): void {
   const file = path.join(folder, 'spec.json');
-  if (isDeepStrictEqual(parseSpec(graph.spec, file), spec)) return;
+  const saved = parseSpec(graph.spec, file);
+  if (isModuleSpec(spec) && isModuleSpec(saved)) {
+    expectSameModule(spec, saved, graph.task === taskHash(task));
+    return;
+  }
+  if (isDeepStrictEqual(saved, spec)) return;
   throw new UserError(
     `${file}: the graph has changed since the run began; restore its spec.json, or begin a new run`,
+  );
+}
+
+/** Throws UserError where a user's module computes something else than when the run began. It may lie elsewhere now. */
+function expectSameModule(now: ModuleSpec, saved: ModuleSpec, isSameTask: boolean): void {
+  const { module } = now.task;
+  if (!isSameTask) {
+    throw new UserError(
+      `${module}: its task computes something else than when the run began: fields, variables, outputs, loss or metrics differ; restore it, or begin a new run (--init-from takes the weights of this one)`,
+    );
+  }
+  if (isModulePath(now.dataset) && isModulePath(saved.dataset)) return;
+  if (now.dataset === saved.dataset) return;
+  throw new UserError(
+    `--dataset: the run was begun with ${saved.dataset}, got ${now.dataset}; --resume cannot change that`,
   );
 }
 

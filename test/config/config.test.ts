@@ -162,7 +162,7 @@ test('a resumed run can change where it runs, not what it computes', (t) => {
   const changed = (flags: object) =>
     t.throws(() => resumedConfig(saved, 'runs/a', { ...flags }), { instanceOf: UserError }).message;
   const only =
-    'with --resume only --device, --threads, --max-steps, --checkpoint-every, --keep, --diagnostics-every and --hessian-every can change';
+    'with --resume only --device, --threads, --max-steps, --checkpoint-every, --keep, --diagnostics-every, --hessian-every and --epochs can change';
   t.is(
     changed({ epochs: 4 }),
     `--epochs: the run was begun with 3, and --resume cannot change that; ${only}`,
