@@ -48,7 +48,7 @@ export const OPTIONS = {
   }),
   model: text({
     group: 'Run',
-    help: 'A module of your own that exports a task, in place of a graph.',
+    help: 'A module of your own that exports a task, in place of a graph. TypeScript runs in node from 22.18 on, and before with tsx installed and NODE_OPTIONS=--import=tsx.',
     placeholder: 'FILE.js',
     default: undefined,
     unset: 'the model of the graph',

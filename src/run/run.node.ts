@@ -190,6 +190,7 @@ async function openRun(
   const { folder, config, graph, resumed, begin } = job;
   const artifact = await openArtifact(job);
   const manifest = withHeadRate(artifact.manifest, config.headLrScale);
+  expectScalars(config, manifest);
   const infos = infosOf(graph.task);
   const fixedBatch = config.hessianEvery > 0 ? await openFixedBatch(config, graph) : undefined;
   const start = resumed ? undefined : await startOf(job, manifest);
@@ -231,6 +232,14 @@ async function openRun(
     from: { step: at.step, best: at.best, recent: logs.recent },
   });
   return { run, logs, storage };
+}
+
+/** Throws UserError for an option whose scalar the task does not have, so that it would be ignored silently. */
+function expectScalars({ labelSmoothing }: TrainConfig, { name, scalars }: Manifest): void {
+  if (labelSmoothing === 0 || scalars.some((scalar) => scalar.name === 'labelSmoothing')) return;
+  throw new UserError(
+    `--label-smoothing ${labelSmoothing}: it has no effect on ${name}, whose loss has no labels to smooth; leave it out`,
+  );
 }
 
 /** The graphs that a run loads, written where they are missing. */
