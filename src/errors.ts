@@ -6,8 +6,8 @@ export class UserError extends Error {
   override readonly name = 'UserError';
 
   /** Makes the whole message `printable`, so that callers may put text from outside into it. */
-  constructor(message: string) {
-    super(printable(message, LONGEST_MESSAGE));
+  constructor(message: string, options?: ErrorOptions) {
+    super(printable(message, LONGEST_MESSAGE), options);
   }
 }
 
@@ -60,6 +60,32 @@ export function mismatch({
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * What a function of the user's gives. Whatever it throws is theirs to correct, so it becomes one line that begins with
+ * `what`; its trace stays as the cause. A UserError, and an error of ours (`internal:`), stay as they are.
+ */
+export function asked<T>(what: string, give: () => T): T {
+  try {
+    return give();
+  } catch (error) {
+    throw theirs(what, error);
+  }
+}
+
+/** `asked`, of a function that may be async. */
+export async function askedAsync<T>(what: string, give: () => T | Promise<T>): Promise<T> {
+  try {
+    return await give();
+  } catch (error) {
+    throw theirs(what, error);
+  }
+}
+
+function theirs(what: string, error: unknown): unknown {
+  if (error instanceof UserError || messageOf(error).startsWith('internal:')) return error;
+  return new UserError(`${what}: ${messageOf(error)}`, { cause: error });
 }
 
 /** A longer name is not a typing error, and comparing it would take long. */

@@ -7,13 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { isIntact, sha256, withDigest } from '../digest.ts';
 import { nearestName, UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
+import { inlineCalls, mapOutputs, topologicalOrder } from '../onnx/graph.ts';
 import { print } from '../onnx/print.ts';
 import { serialize } from '../onnx/serialize.ts';
+import { isOp } from '../onnx/value.ts';
 import { fileError } from '../system-error.ts';
 import { importTask } from '../tasks/module.node.ts';
 import { taskOf } from '../tasks/own.ts';
 import { isModuleSpec, type ModuleSpec, parseSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
+import { traceTask } from '../tasks/trace.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
 import { GRAPH_NAMES, type GraphName, type MemoryVariant, TaskGraphs } from './graphs.ts';
 import { describeTask, type Manifest, parseManifest } from './manifest.ts';
@@ -208,7 +211,7 @@ async function currentManifest(folder: string, hash: string): Promise<Manifest |
   }
 }
 
-/** Of all that graphs are made from. Of a module's code nothing is known, so that its graph itself is printed. */
+/** Of all that graphs are made from. Of a module's code nothing is known, so that its graphs themselves are taken. */
 function hashOf(
   { spec }: GraphFolder,
   { microBatch, memory, freeze = '' }: Variant,
@@ -218,9 +221,43 @@ function hashOf(
     .update(generatorSource())
     .update(JSON.stringify(spec))
     .update(`${microBatch} ${memory} ${freeze}`)
-    .update(isModuleSpec(spec) ? print(built().graph('loss-grad')) : '')
+    .update(isModuleSpec(spec) ? taskHash(built().task) : '')
     .digest('hex');
 }
+
+/**
+ * sha-256 of all that a task computes, in training and in evaluation, before it is differentiated: the same whatever the
+ * micro-batch and the version of the passes. Throws UserError for a task that is not right.
+ */
+export function taskHash(task: Task): string {
+  const hash = createHash('sha256');
+  for (const training of [true, false]) {
+    const { fields, variables, masks, scalars, outputs, terms, sums, nextState } = traceTask(task, {
+      batch: EXAMPLES_TO_HASH,
+      training,
+    });
+    const kept = [...variables, ...masks, ...(training ? scalars : [])].map(({ value }) => value);
+    const named = [
+      ...Object.entries(outputs).map(([name, value]) => [`output/${name}`, value] as const),
+      ...terms.map(({ name, total }) => [`total/${name}`, total] as const),
+      ...terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : [])),
+      ...Object.entries(sums).map(([name, value]) => [`sums/${name}`, value] as const),
+      ...[...nextState].map(([path, value]) => [`next/${path}`, value] as const),
+    ];
+    const inputs = [...Object.values(fields), ...kept];
+    const graph = mapOutputs({ name: 'task', inputs, outputs: Object.fromEntries(named) }, inlineCalls);
+    hash.update(print(graph));
+    // A printed graph shows the beginning of a constant only.
+    for (const node of topologicalOrder(Object.values(graph.outputs))) {
+      if (isOp(node, 'Constant')) hash.update(String(node.attributes.data));
+    }
+    hash.update(JSON.stringify(variables.map(({ path, role, init }) => [path, role, init])));
+    hash.update(JSON.stringify(masks.map(({ name, per, keep }) => [name, per, keep])));
+  }
+  return hash.digest('hex');
+}
+
+const EXAMPLES_TO_HASH = 2;
 
 let cachedSource: string | undefined;
 

@@ -15,13 +15,17 @@ import { isImageSpec } from '../tasks/spec.ts';
 import { measureOnTest } from './evaluate.ts';
 import { print } from './print.ts';
 
-/** Evaluates the run's best checkpoint on the test set. Returns only facts if its examples or the model are missing. */
+/**
+ * Evaluates the run's best checkpoint on the test set. Returns only facts if its examples or the model are missing.
+ * `module`: that of a user's own task, which is imported.
+ */
 export async function aboutRun(
   run: string,
   config: TrainConfig,
+  module: string | undefined,
 ): Promise<Pick<ReportInput, 'facts' | 'samples' | 'confusion'>> {
-  const { graph, model: module, device, microBatch, memory } = config;
-  const facts = { graph: module ?? graph, device, 'micro-batch': microBatch, memory: memory ?? 'fast' };
+  const { graph, device, microBatch, memory } = config;
+  const facts = { graph: config.model ?? graph, device, 'micro-batch': microBatch, memory: memory ?? 'fast' };
   try {
     const model = await openModel(`${run}/best`, { data: config.data, model: module });
     const { sums } = await measureOnTest(model, { device: 'cpu', threads: config.threads });

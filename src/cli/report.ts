@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseConfig } from '../config/config.ts';
-import type { OptionTable } from '../config/options.ts';
+import { type OptionTable, text } from '../config/options.ts';
 import { UserError } from '../errors.ts';
 import { writeStudyReport } from '../report/study/write.node.ts';
 import { writeReport } from '../report/write.node.ts';
@@ -13,7 +13,15 @@ import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
 import { typed } from './typed.ts';
 
-const TABLE = { ...COMMON_FLAGS } as const satisfies OptionTable;
+const TABLE = {
+  model: text({
+    group: 'Report',
+    help: 'The module of your own that the model was trained from, with --model.',
+    placeholder: 'FILE.js',
+    default: undefined,
+  }),
+  ...COMMON_FLAGS,
+} as const satisfies OptionTable;
 
 export async function report(argv: readonly string[]): Promise<void> {
   const { values, rest } = parseFlags(argv, TABLE, 1);
@@ -22,7 +30,7 @@ export async function report(argv: readonly string[]): Promise<void> {
       helpText(TABLE, {
         about:
           "Writes report.html in a run's folder from its metrics and its best checkpoint, or in a study's from its runs.",
-        usage: typed('report', 'FOLDER'),
+        usage: typed('report', 'FOLDER [--model FILE.js]'),
         examples: [typed('report', 'runs/NAME'), typed('report', 'runs/STUDY')],
       }),
     );
@@ -32,7 +40,7 @@ export async function report(argv: readonly string[]): Promise<void> {
   if (folder === undefined)
     throw new UserError(`expected the folder of a run or a study: ${typed('report', 'runs/NAME')}`);
   const isStudy = existsSync(path.join(folder, DESIGN_FILE));
-  print(`report: ${await (isStudy ? ofStudy(folder) : ofRun(folder))}`);
+  print(`report: ${await (isStudy ? ofStudy(folder) : ofRun(folder, values.model))}`);
 }
 
 async function ofStudy(folder: string): Promise<string> {
@@ -40,10 +48,11 @@ async function ofStudy(folder: string): Promise<string> {
   return page;
 }
 
-async function ofRun(folder: string): Promise<string> {
+/** A checkpoint imports no code by itself: `module` is what the user names. */
+async function ofRun(folder: string, module: string | undefined): Promise<string> {
   const config = parseConfig((await loadModel(folder)).config, await documentFile(folder));
   return writeReport(folder, {
     name: path.basename(path.resolve(folder)),
-    ...(await aboutRun(folder, config)),
+    ...(await aboutRun(folder, config, module)),
   });
 }

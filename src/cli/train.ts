@@ -31,7 +31,7 @@ const TABLE = {
   ...OPTIONS,
   config: text({
     group: 'Run',
-    help: 'JSON file of options; flags override it.',
+    help: 'JSON file of options, by their names in camelCase: {"model": "./my-model.js", "batchSize": 32}. Flags override it. Paths in it begin at the working folder, as in flags.',
     placeholder: 'FILE',
     default: undefined,
   }),
@@ -182,7 +182,7 @@ async function conclude(
           warmupSteps: plan.warmupSteps,
           // The time of a resumed run's earlier parts is not known.
           ...(firstStep > 0 ? {} : { seconds }),
-          ...(await aboutRun(folder, config)),
+          ...(await aboutRun(folder, config, config.model)),
         });
   const done = isOld
     ? `nothing is left to do: ${endOf(step, plan.totalSteps, folder)}`

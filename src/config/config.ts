@@ -48,7 +48,7 @@ export const OPTIONS = {
   }),
   model: text({
     group: 'Run',
-    help: 'A module of your own that exports a task, in place of a graph.',
+    help: 'A module of your own that exports a task, in place of a graph. TypeScript runs in node from 22.18 on, and before with tsx installed and NODE_OPTIONS=--import=tsx.',
     placeholder: 'FILE.js',
     default: undefined,
     unset: 'the model of the graph',
@@ -409,12 +409,14 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
       expectExtension(config, value, optionLabel(key));
       continue;
     }
-    if (value === values[key] || changeable.some(([name]) => name === key)) continue;
+    // Where a module lies says nothing of what it computes: its graphs are compared (run.node.ts).
+    const isModule = (key === 'model' || key === 'dataset') && config.model !== undefined;
+    if (value === values[key] || isModule || changeable.some(([name]) => name === key)) continue;
     const before = values[key] === undefined ? 'without it' : `with ${show(values[key])}`;
     throw new UserError(
       `${optionLabel(key)}: the run was begun ${before}, and --resume cannot change that; ` +
         `with --resume only ${alternatives(
-          changeable.map(([name]) => optionLabel(name)),
+          [...changeable.map(([name]) => name), 'epochs'].map((name) => optionLabel(name)),
           'and',
         )} can change`,
     );

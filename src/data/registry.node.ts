@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { nearestName, show, UserError } from '../errors.ts';
+import { askedAsync, nearestName, show, UserError } from '../errors.ts';
+import { importProblem } from '../tasks/module.node.ts';
 import { FIELD_TYPES } from '../tasks/task.ts';
 import type { Dataset, DatasetSource, Split } from './dataset.ts';
-import { reason } from './files.node.ts';
 import { DATASET_NAMES, entryOf } from './names.ts';
 
 /** Whether a dataset's name is the path of a module: `./my-data.js`, `/data/mine.ts`, a file URL. */
@@ -42,13 +42,24 @@ export async function openByName(source: DatasetSource): Promise<Dataset> {
   const found: { readonly open?: unknown; readonly default?: unknown } = await import(url.href).catch(
     (error: unknown) => {
       if (entry) throw error;
-      throw new UserError(`dataset ${name}: cannot load the module: ${reason(error)}`);
+      throw new UserError(`dataset ${name}: cannot be imported: ${importProblem(error)}`, { cause: error });
     },
   );
   const open = found.open ?? found.default;
-  const dataset: unknown = typeof open === 'function' ? await open(source) : open;
+  const dataset: unknown = await openWith(name, open, source, entry !== undefined);
   expectDataset(name, dataset);
   return dataset;
+}
+
+/** What a module's export gives, called where it is a function. Errors of a user's own name its module. */
+async function openWith(
+  name: string,
+  open: unknown,
+  source: DatasetSource,
+  isOurs: boolean,
+): Promise<unknown> {
+  if (typeof open !== 'function') return open;
+  return isOurs ? open(source) : askedAsync(`dataset ${name}: open`, () => open(source));
 }
 
 function pathOf(name: string): string {

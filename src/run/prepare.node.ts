@@ -1,12 +1,14 @@
 /** Before a run: its graph, and how it fits into memory. */
 import { existsSync } from 'node:fs';
 import { freemem } from 'node:os';
+import path from 'node:path';
 import type { MemoryVariant } from '../artifacts/graphs.ts';
+
 import { type GraphFolder, graphsOf, openGraph, openModule } from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
-import { usualBytes } from '../data/names.ts';
+import { DATASET_NAMES, entryOf, usualBytes } from '../data/names.ts';
 import { expectDataFolder } from '../data/open.node.ts';
-import { UserError } from '../errors.ts';
+import { nearestName, UserError } from '../errors.ts';
 import { datasetSource } from '../inference/source.ts';
 import { TEST_BATCH } from './data.node.ts';
 import { estimateMemory } from './memory-estimate.ts';
@@ -30,7 +32,17 @@ export function openRunGraph({ graph, model, dataset, batchSize }: TrainConfig):
     throw new UserError(`--model ${model}: no such file; expected a module that exports task`);
   }
   // A module without a dataset of another name exports `open` itself.
-  return openModule(model, { dataset: dataset ?? model, microBatch: batchSize });
+  const examples = dataset === undefined || !entryOf(dataset) ? path.resolve(dataset ?? model) : dataset;
+  if (dataset !== undefined) expectDataset(dataset, examples);
+  return openModule(model, { dataset: examples, microBatch: batchSize });
+}
+
+function expectDataset(given: string, file: string): void {
+  if (entryOf(given) || existsSync(file)) return;
+  const nearest = nearestName(given, DATASET_NAMES);
+  throw new UserError(
+    `--dataset ${given}: no such file, nor one of ${DATASET_NAMES.join(', ')}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`,
+  );
 }
 
 /**

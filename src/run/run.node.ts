@@ -9,8 +9,15 @@ import { createResidentSession, createSession, expectDevice } from '#runtime';
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
 import { withHeadRate } from '../artifacts/roles.ts';
-import { type Artifact, ensureArtifact, type GraphFolder, graphsOf } from '../artifacts/store.node.ts';
+import {
+  type Artifact,
+  ensureArtifact,
+  type GraphFolder,
+  graphsOf,
+  taskHash,
+} from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
+import { isModulePath } from '../data/registry.node.ts';
 import { UserError } from '../errors.ts';
 import { type InitialWeights, initFrom } from '../inference/init-from.ts';
 import type { MetricInfos } from '../metrics/info.ts';
@@ -21,7 +28,7 @@ import { createRunFolder, emptyRunFolder, writeConfig } from '../storage/run-fol
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
 import { readSafetensors } from '../storage/safetensors.node.ts';
 import { infosOf } from '../tasks/infos.ts';
-import { parseSpec } from '../tasks/spec.ts';
+import { isModuleSpec, type ModuleSpec, parseSpec } from '../tasks/spec.ts';
 import { beginTrainer, restoreTrainer } from './begin.ts';
 import { openData, openFixedBatch, type RunData } from './data.node.ts';
 import { createDeviceTrainer } from './device-trainer.ts';
@@ -183,6 +190,7 @@ async function openRun(
   const { folder, config, graph, resumed, begin } = job;
   const artifact = await openArtifact(job);
   const manifest = withHeadRate(artifact.manifest, config.headLrScale);
+  expectScalars(config, manifest);
   const infos = infosOf(graph.task);
   const fixedBatch = config.hessianEvery > 0 ? await openFixedBatch(config, graph) : undefined;
   const start = resumed ? undefined : await startOf(job, manifest);
@@ -200,7 +208,10 @@ async function openRun(
       about: {
         config,
         generator: { seed: config.seed },
-        graph: { name: graph.name, hash: manifest.hash, spec: graph.spec },
+        graph: {
+          ...{ name: graph.name, hash: manifest.hash, spec: graph.spec },
+          ...(isModuleSpec(graph.spec) && { task: taskHash(graph.task) }),
+        },
         dataset: data.train.info,
         metrics: infos,
       },
@@ -221,6 +232,14 @@ async function openRun(
     from: { step: at.step, best: at.best, recent: logs.recent },
   });
   return { run, logs, storage };
+}
+
+/** Throws UserError for an option whose scalar the task does not have, so that it would be ignored silently. */
+function expectScalars({ labelSmoothing }: TrainConfig, { name, scalars }: Manifest): void {
+  if (labelSmoothing === 0 || scalars.some((scalar) => scalar.name === 'labelSmoothing')) return;
+  throw new UserError(
+    `--label-smoothing ${labelSmoothing}: it has no effect on ${name}, whose loss has no labels to smooth; leave it out`,
+  );
 }
 
 /** The graphs that a run loads, written where they are missing. */
@@ -286,11 +305,31 @@ function settingsOf(config: TrainConfig, manifest: Manifest, plan: Plan, lastSte
 }
 
 /** Throws UserError where the graph is another one than that of the checkpoint. */
-function expectSameGraph({ spec, folder }: GraphFolder, { graph }: Checkpoint): void {
+function expectSameGraph({ spec, task, folder }: GraphFolder, { graph }: Checkpoint): void {
   const file = path.join(folder, 'spec.json');
-  if (isDeepStrictEqual(parseSpec(graph.spec, file), spec)) return;
+  const saved = parseSpec(graph.spec, file);
+  if (isModuleSpec(spec) && isModuleSpec(saved)) {
+    expectSameModule(spec, saved, graph.task === taskHash(task));
+    return;
+  }
+  if (isDeepStrictEqual(saved, spec)) return;
   throw new UserError(
     `${file}: the graph has changed since the run began; restore its spec.json, or begin a new run`,
+  );
+}
+
+/** Throws UserError where a user's module computes something else than when the run began. It may lie elsewhere now. */
+function expectSameModule(now: ModuleSpec, saved: ModuleSpec, isSameTask: boolean): void {
+  const { module } = now.task;
+  if (!isSameTask) {
+    throw new UserError(
+      `${module}: its task computes something else than when the run began: fields, variables, outputs, loss or metrics differ; restore it, or begin a new run (--init-from takes the weights of this one)`,
+    );
+  }
+  if (isModulePath(now.dataset) && isModulePath(saved.dataset)) return;
+  if (now.dataset === saved.dataset) return;
+  throw new UserError(
+    `--dataset: the run was begun with ${saved.dataset}, got ${now.dataset}; --resume cannot change that`,
   );
 }
 

@@ -99,8 +99,16 @@ const Document = v.object({
   metrics: v.exactOptional(v.array(Info)),
   /** As `parseConfig` reads it. */
   config: v.record(v.string(), v.unknown()),
-  /** `spec` as in the graph's spec.json; `hash` tells whether a graph is still the same. */
-  graph: v.object({ name: v.string(), hash: v.string(), spec: v.unknown() }),
+  /**
+   * `spec` as in the graph's spec.json; `hash` is of the graphs' files. `task`, of a user's module: the hash of what it
+   * computes (artifacts/store.node.ts), by which a changed one is known.
+   */
+  graph: v.object({
+    name: v.string(),
+    hash: v.string(),
+    spec: v.unknown(),
+    task: v.exactOptional(v.string()),
+  }),
   dataset: Dataset,
   optimizer: v.object({ name: v.string(), slots: v.array(v.string()) }),
   /** `frozen`: of the file in the run's folder that holds what is not trained, if there is any. */

@@ -4,6 +4,7 @@
  * Pure: also for browsers.
  */
 import { show, UserError } from '../errors.ts';
+import { fromFloat16 } from '../onnx/float16.ts';
 import type { TensorData } from '../runtime/session.ts';
 
 export interface NamedTensor {
@@ -26,7 +27,14 @@ const DTYPES: Readonly<Record<string, { readonly bytes: number; readonly view: V
   I32: { bytes: 4, view: (buffer, offset, length) => new Int32Array(buffer, offset, length) },
   I64: { bytes: 8, view: (buffer, offset, length) => new BigInt64Array(buffer, offset, length) },
   U8: { bytes: 1, view: (buffer, offset, length) => new Uint8Array(buffer, offset, length) },
+  F16: { bytes: 2, view: (buffer, offset, length) => fromFloat16(new Uint16Array(buffer, offset, length)) },
+  BF16: { bytes: 2, view: (buffer, offset, length) => fromBfloat16(new Uint16Array(buffer, offset, length)) },
 };
+
+/** A bfloat16 is the upper half of a float32. */
+function fromBfloat16(halves: Uint16Array): Float32Array {
+  return new Float32Array(Uint32Array.from(halves, (bits) => bits << 16).buffer);
+}
 
 const METADATA = '__metadata__';
 const PREFIX_BYTES = 8;
@@ -66,8 +74,9 @@ export function encodeSafetensors(
 }
 
 /**
- * Reads a whole file; `origin` names it in errors. A tensor is a view of `bytes` if it is aligned there, else a copy.
- * Throws a UserError for anything that the format does not allow, and for other dtypes than F32, I32, I64 and U8.
+ * Reads a whole file; `origin` names it in errors. A tensor is a view of `bytes` if it is aligned there, else a copy;
+ * F16 and BF16 become float32. Throws a UserError for anything that the format does not allow, and for other dtypes than
+ * F32, F16, BF16, I32, I64 and U8.
  */
 export function decodeSafetensors(bytes: Uint8Array, origin: string): Safetensors {
   const fail = (problem: string) => new UserError(`${origin}: not a valid safetensors file: ${problem}`);

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { messageOf, show, UserError } from '../errors.ts';
+import { askedAsync, messageOf, show, UserError } from '../errors.ts';
 import type { ModuleSpec } from './spec.ts';
 import type { Task } from './task.ts';
 
@@ -17,7 +17,10 @@ export async function importTask(
   const file = path.resolve(folder, module);
   if (!existsSync(file)) throw new UserError(`${file}: no such file; expected a module that exports ${name}`);
   const exported = await importFrom(file, name);
-  const task: unknown = typeof exported === 'function' ? await exported(options ?? {}) : exported;
+  const task: unknown =
+    typeof exported === 'function'
+      ? await askedAsync(`${file}: ${name}`, () => exported(options ?? {}))
+      : exported;
   if (isTask(task)) return task;
   const what = exported === undefined ? 'nothing of that name' : show(task);
   throw new UserError(
@@ -28,9 +31,16 @@ export async function importTask(
 async function importFrom(file: string, name: string): Promise<unknown> {
   const url: string = pathToFileURL(file).href;
   const namespace: Record<string, unknown> = await import(url).catch((error: unknown) => {
-    throw new UserError(`${file}: cannot be imported: ${messageOf(error)}`);
+    throw new UserError(`${file}: cannot be imported: ${importProblem(error)}`, { cause: error });
   });
   return namespace[name] ?? (name === 'task' ? namespace.default : undefined);
+}
+
+/** Why a module of the user's cannot be imported. */
+export function importProblem(error: unknown): string {
+  const [message = ''] = messageOf(error).split('\n', 1);
+  if (!/^Unknown file extension "\.[cm]?tsx?"/.test(message)) return message;
+  return 'node itself runs TypeScript from version 22.18 on; install tsx and set NODE_OPTIONS=--import=tsx, or compile it';
 }
 
 function isTask(value: unknown): value is Task {

@@ -1,6 +1,6 @@
 /** A task as values: one pass over a batch, traced, and checked at the border between a user's functions and ours. */
 import { total } from '../autodiff/functions.ts';
-import { show as showValue, UserError } from '../errors.ts';
+import { asked, show as showValue, UserError } from '../errors.ts';
 import { expectNumber, expectOneOf } from '../expect.ts';
 import { type RandomMask, type Role, Scope, type TaskScalar, type Variable } from '../layers/scope.ts';
 import { expectMetricName } from '../metrics/info.ts';
@@ -89,6 +89,11 @@ function fieldInputs({ fields }: Task, batch: Dim): Values {
   return Object.fromEntries(
     entries.map(([name, { dtype, shape }]) => {
       expectOneOf(`field ${name}: dtype`, dtype, FIELD_TYPES);
+      if (!Array.isArray(shape)) {
+        throw new UserError(
+          `field ${name}: shape: expected a list of sizes, [] for one number, got ${showValue(shape)}`,
+        );
+      }
       for (const dim of shape) expectNumber(`field ${name}: shape`, dim, { min: 1, isInteger: true });
       return [name, input(name, [batch, ...shape], dtype)];
     }),
@@ -96,7 +101,14 @@ function fieldInputs({ fields }: Task, batch: Dim): Values {
 }
 
 function predict(task: Task, scope: Scope, fields: Values, batch: Dim): Values {
-  const outputs = task.predict(scope, fields);
+  const outputs = asked('model', () => task.predict(scope, fields));
+  const given: unknown = outputs;
+  if (given instanceof Promise) {
+    throw new UserError('task: predict: expected outputs, got a promise: models are not async');
+  }
+  if (typeof given !== 'object' || given === null) {
+    throw new UserError(`task: predict: expected outputs by name, got ${showValue(given)}`);
+  }
   if (Object.keys(outputs).length === 0) throw new UserError('task: predict: expected an output, got none');
   for (const [name, value] of Object.entries(outputs)) {
     if (!isValue(Object(value)))
@@ -121,7 +133,7 @@ function roleOf(variable: Variable, roles: TraceOptions['roles']): Role {
 }
 
 function termsOf(task: Task, outputs: Values, fields: Values, scope: Scope, batch: Dim): TracedTerm[] {
-  const given: unknown = task.loss(outputs, fields, scope);
+  const given: unknown = asked('loss', () => task.loss(outputs, fields, scope));
   const named = isSingle(given) ? { [ONLY_TERM]: given } : Object(given);
   const entries = Object.entries(named);
   if (entries.length === 0) throw new UserError('loss: expected at least one term, got none');
@@ -199,7 +211,8 @@ function sumsOf(task: Task, outputs: Values, fields: Values, training: boolean):
   for (const [name, metric] of Object.entries(task.metrics)) {
     expectMetricName(name);
     if (training && metric.evaluationOnly) continue;
-    for (const [key, value] of Object.entries(metric.sums(outputs, fields))) {
+    const given = asked(`metric ${name}`, () => metric.sums(outputs, fields));
+    for (const [key, value] of Object.entries(given)) {
       if (value.dtype !== 'float32' || value.shape.some((dim) => typeof dim !== 'number')) {
         throw new UserError(
           `metric ${name}: ${key}: expected a float32 sum over the batch, got ${value.dtype} ${show(value.shape)}; add it up over the first axis: reduceSum(${key}, { axes: [0] })`,

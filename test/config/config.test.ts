@@ -63,7 +63,8 @@ test('which images are held out follows the options and the seed', (t) => {
   t.deepEqual(holdOutOf(configFor({ validationImages: 500 })), { examples: 500, seed: 0 });
   t.throws(() => configFor({ validation: 0.1, validationImages: 500 }), {
     instanceOf: UserError,
-    message: '--validation-images: --validation holds out a share of the images already; give one of the two',
+    message:
+      '--validation-images: --validation holds out a share of the examples already; give one of the two',
   });
 });
 
@@ -162,10 +163,14 @@ test('a resumed run can change where it runs, not what it computes', (t) => {
   const changed = (flags: object) =>
     t.throws(() => resumedConfig(saved, 'runs/a', { ...flags }), { instanceOf: UserError }).message;
   const only =
-    'with --resume only --device, --threads, --max-steps, --checkpoint-every, --keep, --diagnostics-every and --hessian-every can change';
+    'with --resume only --device, --threads, --max-steps, --checkpoint-every, --keep, --diagnostics-every, --hessian-every and --epochs can change';
+  t.regex(changed({ epochs: 4 }), /^--epochs: the cosine schedule spans the 3 epochs /);
+  t.regex(changed({ epochs: 2 }), /^--epochs: 2 is fewer than the 3 epochs /);
+  const constant: unknown = JSON.parse(JSON.stringify(configFor({ epochs: 3, schedule: 'constant' })));
+  t.is(resumedConfig(constant, 'runs/a', { epochs: 4 }).epochs, 4);
   t.is(
-    changed({ epochs: 4 }),
-    `--epochs: the run was begun with 3, and --resume cannot change that; ${only}`,
+    changed({ model: './my-model.js' }),
+    `--model: the run was begun without it, and --resume cannot change that; ${only}`,
   );
   t.is(
     changed({ data: 'x' }),

@@ -89,8 +89,8 @@ const WRONG: Readonly<Record<string, RegExp>> = {
     /: train: expected a split, \{ length, read\(index, out, at\) \}, got \{"length":3\}$/,
   [`const s = { length: 3, read() {} }; export default { ${fields}, ${rest}, train: s, test: { ...s, strata: new Int32Array(2) } };`]:
     /: test: strata: expected an Int32Array of 3, one number for each example$/,
-  'throw new Error("no licence\\nhere");': /: cannot load the module: no licence$/,
-  'export default (': /: cannot load the module: /,
+  'throw new Error("no licence\\nhere");': /: cannot be imported: no licence$/,
+  'export default (': /: cannot be imported: /,
 };
 for (const [text, message] of Object.entries(WRONG)) {
   test(`what is no dataset is named: ${text}`, async (t) => {

@@ -137,6 +137,26 @@ test('no corruption is more than a UserError', (t) => {
   t.true(refused > 100);
 });
 
+test('float16 and bfloat16 are read as float32', (t) => {
+  // Sign, exponent and fraction have 1, 5 and 10 bits (bias 15), and 1, 8 and 7 (bias 127): the last two of each are the
+  // largest of its exponent and the smallest.
+  const half = Uint16Array.of(0x3c00, 0xc100, 0x7bff, 0x0001);
+  const brain = Uint16Array.of(0x3f80, 0xc020, 0x7f62, 0x0001);
+  const header =
+    '{"a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[2,2],"data_offsets":[8,16]}}';
+  // Once more with its data not aligned.
+  for (const pad of ['', ' ']) {
+    const json = new TextEncoder().encode(header + pad);
+    const prefix = new Uint8Array(8);
+    new DataView(prefix.buffer).setBigUint64(0, BigInt(json.length), true);
+    const file = Buffer.concat([prefix, json, new Uint8Array(half.buffer), new Uint8Array(brain.buffer)]);
+    const [a, b] = decodeSafetensors(file, 'a.safetensors').tensors;
+    t.deepEqual(a?.data, Float32Array.of(1, -2.5, 65504, 2 ** -24));
+    t.deepEqual(b?.shape, [2, 2]);
+    t.deepEqual(b?.data, Float32Array.of(1, -2.5, (1 + 0x62 / 128) * 2 ** 127, 2 ** -133));
+  }
+});
+
 const F32 = { dtype: 'F32', shape: [2], data_offsets: [0, 8] };
 const REFUSED: Record<string, [bytes: Uint8Array, message: string]> = {
   'no header length': [new Uint8Array(7), 'expected at least 8 bytes, got 7'],
@@ -164,8 +184,8 @@ const REFUSED: Record<string, [bytes: Uint8Array, message: string]> = {
     '__metadata__: expected an object of strings',
   ],
   'an unknown dtype': [
-    fileOf({ w: { ...F32, dtype: 'F16' } }, 8),
-    'tensor "w": expected a dtype of F32, I32, I64, U8, got "F16"',
+    fileOf({ w: { ...F32, dtype: 'F64' } }, 8),
+    'tensor "w": expected a dtype of F32, I32, I64, U8, F16, BF16, got "F64"',
   ],
   'a negative size': [
     fileOf({ w: { ...F32, shape: [-2] } }, 8),
