@@ -13,8 +13,8 @@ export function classesSection(confusion: Confusion): Html {
   const images = scores.reduce((sum, score) => sum + score.images, 0).toLocaleString('en');
   const isMatrix = scores.length <= MOST_CLASSES;
   const note = isMatrix
-    ? `The best checkpoint on ${images} test images: a row for each class, and a column for each class that the network took its images for.`
-    : `The best checkpoint on ${images} test images: the ${MOST_CLASSES} of ${scores.length} classes with the lowest accuracy.`;
+    ? `The best checkpoint on ${images} test examples: a row for each class, and a column for each class that the network took its examples for.`
+    : `The best checkpoint on ${images} test examples: the ${MOST_CLASSES} of ${scores.length} classes with the lowest accuracy.`;
   return html`<h2>Classes</h2>
 <p class="note">${note}</p>
 <div class="scroll">${isMatrix ? matrix(confusion, scores) : list(worstClasses(scores, MOST_CLASSES))}</div>`;
@@ -53,7 +53,7 @@ function list(scores: readonly ClassScore[]): Html {
         .map((mistake) => `${mistake.name} ×${mistake.count.toLocaleString('en')}`)
         .join(', ')}</td></tr>`,
   );
-  return html`<table class="classes"><thead><tr><th scope="col">class</th><th scope="col">accuracy</th><th scope="col">images</th><th scope="col" class="names">most often taken for</th></tr></thead>
+  return html`<table class="classes"><thead><tr><th scope="col">class</th><th scope="col">accuracy</th><th scope="col">examples</th><th scope="col" class="names">most often taken for</th></tr></thead>
 <tbody>${rows}</tbody></table>`;
 }
 

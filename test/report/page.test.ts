@@ -96,7 +96,7 @@ test('classes: a row each with its accuracy and what its images were taken for',
   t.false(render().texts('h2').includes('Classes'));
   const { texts, document } = render({ confusion: CONFUSION });
   t.true(texts('h2').includes('Classes'));
-  t.true(texts('.note').some((note) => note.startsWith('The best checkpoint on 1,004 test images: a row')));
+  t.true(texts('.note').some((note) => note.startsWith('The best checkpoint on 1,004 test examples: a row')));
   t.deepEqual(texts('.classes tr'), [
     'classaccuracycatdognewt',
     'cat99.0\u202f%990100',

@@ -123,10 +123,16 @@ test('only what belongs to the dataset is written of it, not its images', async 
   t.deepEqual(await documentOf({ ...checkpoint, dataset }), await documentOf(checkpoint));
 });
 
+/** What version 1 said of a dataset. */
+const OLD_IMAGES = {
+  ...{ name: 'mnist', channels: 1, height: 28, width: 28, found: '2 images' },
+  ...{ classes: ['0', '1'], mean: [0.13], std: [0.31] },
+};
+
 const REFUSED: Record<string, [change: object, message: RegExp]> = {
   'another version': [
-    { version: 2 },
-    /^a\.json: version: expected 1, got 2; it was written by another version of ortgrad$/,
+    { version: 3 },
+    /^a\.json: version: expected .*, got 3; it was written by another version of ortgrad$/,
   ],
   'a step that is none': [{ step: -1 }, /^a\.json: step: expected >=0, got -1$/],
   'a missing part': [{ optimizer: undefined }, /^a\.json: optimizer: missing; this is not a checkpoint$/],
@@ -134,11 +140,21 @@ const REFUSED: Record<string, [change: object, message: RegExp]> = {
     { files: { model: SUM, optimizer: { ...SUM, sha256: 'no' } } },
     /^a\.json: files\.optimizer\.sha256: expected .*, got "no"$/,
   ],
-  'an unknown dataset': [
-    { dataset: { ...checkpointAt(1).dataset, name: 'svhn' } },
-    /^a\.json: dataset\.name: expected .*"mnist".*, got "svhn"$/,
+  'a dataset without fields': [
+    { dataset: { name: 'mine', found: '', about: {} } },
+    /^a\.json: dataset\b.*expected /,
+  ],
+  'images of version 1 in an unknown dataset': [
+    { version: 1, dataset: { ...OLD_IMAGES, name: 'svhn' } },
+    /^a\.json: dataset\b.*expected /,
   ],
 };
+
+test('a checkpoint of version 1 tells its images as fields, with the same names and numbers', async (t) => {
+  const old = { ...(await checkpointDocument()), version: 1, dataset: OLD_IMAGES };
+  const { dataset } = await decodeDocument(old, 'a.json');
+  t.deepEqual(dataset, { ...checkpointAt(3).dataset, bytes: 0 });
+});
 
 for (const [name, [change, message]] of Object.entries(REFUSED)) {
   test(`checkpoint.json refused: ${name}`, async (t) => {
