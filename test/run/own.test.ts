@@ -148,6 +148,8 @@ test.serial('one line: a token out of range', async (t) => {
     '--out',
     'range',
   );
-  t.regex(line, /out of|range|within|bounds/);
-  t.log(line);
+  t.is(
+    line,
+    'tokens/Gather: expected indices of 0 to 127, got 128 in the data; give a table with more rows (a larger vocabulary), or data that fit it',
+  );
 });
