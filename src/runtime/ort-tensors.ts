@@ -1,5 +1,6 @@
 /** Converts between `Tensor` and ONNX Runtime's tensors, which are the same in node and in a browser. */
 import type { Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common';
+import { messageOf, UserError } from '../errors.ts';
 import type { Tensor, TensorData, TensorType } from './session.ts';
 
 /** ONNX Runtime reads the arrays in place. */
@@ -12,6 +13,19 @@ export function toOrtFeeds(
       name,
       new Constructor(dtype, data, [...shape]),
     ]),
+  );
+}
+
+/** The user's mistake behind an error of Gather: an index of the data that no row has. Undefined for other errors. */
+export function indexError(error: unknown): UserError | undefined {
+  const found = /Name:'([^']*)'.*out of data bounds, idx=(-?\d+) .* range \[-?\d+,(\d+)\]/.exec(
+    messageOf(error),
+  );
+  if (!found) return undefined;
+  const [, node = '', index = '', last = ''] = found;
+  return new UserError(
+    `${node}: expected indices of 0 to ${last}, got ${index} in the data; give a table with more rows (a larger vocabulary), or data that fit it`,
+    { cause: error },
   );
 }
 

@@ -4,7 +4,7 @@ import * as ort from 'onnxruntime-node';
 import { UserError } from '../errors.ts';
 import { identity, input, matmul } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
+import { fromOrt, indexError, toOrtFeeds } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
 import {
   type Device,
@@ -23,7 +23,11 @@ export async function createSession(model: Uint8Array | string, options: Session
     inputs: session.inputNames,
     outputs: session.outputNames,
     async run(feeds, fetches = session.outputNames) {
-      const results = await session.run(toOrtFeeds(ort.Tensor, feeds), [...fetches]);
+      const results = await session
+        .run(toOrtFeeds(ort.Tensor, feeds), [...fetches])
+        .catch((error: unknown) => {
+          throw indexError(error) ?? error;
+        });
       return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(name, value)]));
     },
     async release() {
