@@ -33,9 +33,26 @@ export interface BatchPass {
   result(): PassResult;
 }
 
+/** What a pass depends on besides its examples. */
+export interface PassAbout {
+  /** Counted from 0; masks are drawn for it. */
+  readonly step: number;
+  /** Scalars of the task by name; others have their defaults. */
+  readonly scalars?: Readonly<Record<string, number>>;
+  /** Where the examples are only a part of a batch, as in one of several processes that add up what their parts give. */
+  readonly partOf?: {
+    /** How many examples of the whole batch come before these. */
+    readonly first: number;
+    /** The sum of `weights` over all parts. */
+    readonly weights: Readonly<Record<string, number>>;
+  };
+}
+
 export interface Engine {
-  /** The passes over a batch, whose size is a multiple of the micro-batch. `scalars` by name; others have defaults. */
-  pass(batch: Batch, about: { step: number; scalars?: Readonly<Record<string, number>> }): Promise<BatchPass>;
+  /** The passes over a batch, whose size is a multiple of the micro-batch. */
+  pass(batch: Batch, about: PassAbout): Promise<BatchPass>;
+  /** What the terms of the loss are divided by, by name. They add up over the parts of a batch. */
+  weights(batch: Batch): Promise<Readonly<Record<string, number>>>;
   /** Lets go of graphs, to be loaded again when they are next needed. */
   free(graphs: readonly GraphName[]): Promise<void>;
   release(): Promise<void>;
@@ -65,13 +82,13 @@ export function createEngine({ manifest, variables, seed, load }: EngineOptions)
     }
   };
   return {
-    async pass(batch, { step, scalars = {} }) {
-      const weights = await weightsOf(manifest, batch, session);
-      return new Pass(
-        { manifest, variables, session, batch, fixed: { ...weights, ...scalarFeeds(manifest, scalars) } },
-        { seed, step },
-      );
+    async pass(batch, { step, scalars = {}, partOf }) {
+      const weights = partOf?.weights ?? (await weightsOf(manifest, batch, session));
+      const fixed = { ...weightFeeds(weights), ...scalarFeeds(manifest, scalars) };
+      const random = { seed, step, first: partOf?.first ?? 0 };
+      return new Pass({ manifest, variables, session, batch, fixed }, random);
     },
+    weights: (batch) => weightsOf(manifest, batch, session),
     free,
     release: () => free([...sessions.keys()]),
   };
@@ -85,7 +102,7 @@ export async function batchFeeds(
   session: (graph: GraphName) => Promise<Session>,
 ): Promise<Record<string, Tensor>> {
   return {
-    ...(await weightsOf(manifest, batch, session)),
+    ...weightFeeds(await weightsOf(manifest, batch, session)),
     ...scalarFeeds(manifest, scalars),
     ...fieldFeeds(manifest, batch.fields, batch.examples),
     ...maskFeeds(manifest, { ...random, first: 0, count: batch.examples }),
@@ -96,12 +113,19 @@ function maskFeeds({ masks }: Manifest, about: Parameters<typeof drawMask>[1]): 
   return Object.fromEntries(masks.map((mask): [string, Tensor] => [mask.name, drawMask(mask, about)]));
 }
 
-/** What the terms of the loss are divided by, for the whole batch: 1 where nothing has a weight. */
+/** The weights as inputs: 1 where nothing has a weight. */
+function weightFeeds(weights: Readonly<Record<string, number>>): Feeds {
+  return Object.fromEntries(
+    Object.entries(weights).map(([name, weight]) => [`weight/${name}`, scalarTensor(weight || 1)]),
+  );
+}
+
+/** What the terms of the loss are divided by, for all examples of a batch. */
 async function weightsOf(
   manifest: Manifest,
   batch: Batch,
   session: (graph: GraphName) => Promise<Session>,
-): Promise<Feeds> {
+): Promise<Record<string, number>> {
   const parts = batch.examples / manifest.microBatch;
   const weighted = manifest.terms.some((term) => term.weighted);
   const outputs = weighted
@@ -110,8 +134,7 @@ async function weightsOf(
   return Object.fromEntries(
     manifest.terms.map((term) => {
       const mean = term.perExample === 0 ? parts : term.perExample * batch.examples;
-      const total = term.weighted ? numberOf(outputs, `weight/${term.name}`) : mean;
-      return [`weight/${term.name}`, scalarTensor(total === 0 ? 1 : total)];
+      return [term.name, term.weighted ? numberOf(outputs, `weight/${term.name}`) : mean];
     }),
   );
 }
@@ -128,7 +151,7 @@ interface PassOptions {
 class Pass implements BatchPass {
   readonly derivatives: HostDerivatives;
   readonly #options: PassOptions;
-  readonly #random: { readonly seed: number; readonly step: number };
+  readonly #random: { readonly seed: number; readonly step: number; readonly first: number };
   readonly #parts: number;
   /** Masks, kept for the second pass where the batch goes through in one. */
   #masks: Feeds | undefined;
@@ -136,7 +159,10 @@ class Pass implements BatchPass {
   readonly #stateRead: Feeds[] = [];
   #result: PassResult | undefined;
 
-  constructor(options: PassOptions, random: { readonly seed: number; readonly step: number }) {
+  constructor(
+    options: PassOptions,
+    random: { readonly seed: number; readonly step: number; readonly first: number },
+  ) {
     const { manifest, batch } = options;
     if (batch.examples === 0 || batch.examples % manifest.microBatch !== 0) {
       throw new Error(
@@ -216,7 +242,7 @@ class Pass implements BatchPass {
     if (this.#masks) return this.#masks;
     const { manifest } = this.#options;
     const count = manifest.microBatch;
-    const feeds = maskFeeds(manifest, { ...this.#random, first: k * count, count });
+    const feeds = maskFeeds(manifest, { ...this.#random, first: this.#random.first + k * count, count });
     if (this.#parts === 1) this.#masks = feeds;
     return feeds;
   }

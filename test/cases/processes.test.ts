@@ -3,18 +3,16 @@
  * are the ones of a single process and know nothing of it.
  */
 import test from 'ava';
-import type { TaskGraphs } from '../../src/artifacts/graphs.ts';
-import type { Manifest } from '../../src/artifacts/manifest.ts';
-import { type Batch, cutFields } from '../../src/data/batch.ts';
+import { cutFields } from '../../src/data/batch.ts';
 import { expectAt } from '../../src/expect.ts';
 import { finishMetrics } from '../../src/metrics/finish.ts';
-import { type BatchPass, createEngine, type Engine, fieldFeeds } from '../../src/run/engine.ts';
+import { type BatchPass, createEngine } from '../../src/run/engine.ts';
 import { ratesAt, type StepTold, stepNumbers } from '../../src/run/trainer.ts';
 import { VariableArrays } from '../../src/run/variables.ts';
-import type { Session } from '../../src/runtime/session.ts';
 import { type Arrays, type HostDerivatives, planStep } from '../../src/step/host.ts';
 import { traceStep } from '../../src/step/program.ts';
-import { batchOf, tokens } from '../run/_tasks.ts';
+import type { Task } from '../../src/tasks/task.ts';
+import { batchOf, dropped, tokens } from '../run/_tasks.ts';
 import {
   described,
   difference,
@@ -48,44 +46,31 @@ const reduced = (passes: readonly BatchPass[]): HostDerivatives => ({
     added(await Promise.all(passes.map(({ derivatives }) => derivatives.hessianTimes(v)))),
 });
 
-/** A process: an engine whose weights are those of the whole batch, as an all-reduce of them gives. */
-function processOf(
-  graphs: TaskGraphs,
-  manifest: Manifest,
-  variables: VariableArrays,
-  whole: () => Batch,
-): Engine {
-  return createEngine({
-    manifest,
-    variables,
-    seed: 3,
-    async load(name): Promise<Session> {
-      const session = await load(graphs, name);
-      if (name !== 'weights') return session;
-      return { ...session, run: () => session.run(fieldFeeds(manifest, whole().fields, BATCH)) };
-    },
-  });
-}
-
-async function onTwo(kind: string): Promise<Trained> {
+async function onTwo(task: Task, kind: string): Promise<Trained> {
   const half = BATCH / 2;
-  const graphs = graphsOf({ task: tokens, batchSize: BATCH, microBatch: half });
-  const manifest = described(tokens, graphs);
+  const graphs = graphsOf({ task, batchSize: BATCH, microBatch: half });
+  const manifest = described(task, graphs);
   const plan = planOf(kind);
   const program = planStep(traceStep({ regularizer: plan.regularizer, rule: plan.rule }));
   const variables = new VariableArrays(manifest, plan.rule.slots.length + program.scratch);
   const slots = Object.fromEntries(plan.rule.slots.map((slot) => [slot, variables.allocate()]));
   variables.initialize(5);
-  let batch = batchOf(tokens, BATCH, 0);
-  const engines = [0, 1].map(() => processOf(graphs, manifest, variables, () => batch));
+  const engines = [0, 1].map(() =>
+    createEngine({ manifest, variables, seed: 3, load: (name) => load(graphs, name) }),
+  );
   const told: StepTold[] = [];
   for (let step = 0; step < STEPS; step++) {
-    batch = batchOf(tokens, BATCH, step);
+    const batch = batchOf(task, BATCH, step);
+    const parts = engines.map((engine, p) => {
+      const fields = cutFields(batch.fields, task.fields, p * half, (p + 1) * half);
+      return { engine, first: p * half, part: { ...batch, fields, examples: half } };
+    });
+    const own = await Promise.all(parts.map(({ engine, part }) => engine.weights(part)));
+    const weights = Object.fromEntries(
+      Object.keys(own[0] ?? {}).map((name) => [name, own.reduce((sum, each) => sum + (each[name] ?? 0), 0)]),
+    );
     const passes = await Promise.all(
-      engines.map((engine, p) => {
-        const fields = cutFields(batch.fields, tokens.fields, p * half, (p + 1) * half);
-        return engine.pass({ ...batch, fields, examples: half }, { step });
-      }),
+      parts.map(({ engine, part, first }) => engine.pass(part, { step, partOf: { first, weights } })),
     );
     const reports = await program.run({
       derivatives: reduced(passes),
@@ -124,7 +109,7 @@ async function onTwo(kind: string): Promise<Trained> {
 for (const kind of Object.keys(STRENGTHS)) {
   test(`masked tokens under ${kind}: two processes of 16 are one of 32, perplexity too`, async (t) => {
     const [two, one] = await Promise.all([
-      onTwo(kind),
+      onTwo(tokens, kind),
       onHost({ task: tokens, kind, batchSize: BATCH, steps: STEPS }),
     ]);
     const error = difference(two, one);
@@ -136,5 +121,14 @@ for (const kind of Object.keys(STRENGTHS)) {
       t.true(wanted > 1);
       t.true(Math.abs((perplexities[0]?.[step] ?? Number.NaN) - wanted) < 1e-6 * wanted, `step ${step}`);
     });
+  });
+
+  test(`a mean with dropout under ${kind}: two processes drop what one does`, async (t) => {
+    const [two, one] = await Promise.all([
+      onTwo(dropped, kind),
+      onHost({ task: dropped, kind, batchSize: BATCH, steps: STEPS }),
+    ]);
+    const error = difference(two, one);
+    t.true(error < 1e-6, String(error));
   });
 }
