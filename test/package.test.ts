@@ -69,6 +69,7 @@ export async function train() {
 const kB = ({ length }: Uint8Array) => Math.round(length / 1000);
 
 test('the file that is packed from a clean clone installs in an empty project, runs the README example and the ortgrad command', async (t) => {
+  t.timeout(15 * 60_000);
   const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-package-'));
   const space = workspace();
   t.teardown(() => {
