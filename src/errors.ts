@@ -6,7 +6,7 @@ export class UserError extends Error {
   override readonly name = 'UserError';
 
   /** Makes the whole message `printable`, so that callers may put text from outside into it. */
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
     super(printable(message, LONGEST_MESSAGE), options);
   }
 }

@@ -31,9 +31,45 @@ async function cleanClone(folder: string): Promise<string> {
   return clone;
 }
 
+const README = readFileSync('README.md', 'utf8');
+
+/** The block of code in the README that begins so. */
+function block(language: string, start: string): string {
+  const blocks = README.matchAll(/^```(\w+)\n(.*?)^```$/gms);
+  const found = [...blocks].find(([, name, code]) => name === language && code?.startsWith(start));
+  if (!found?.[2]) throw new Error(`test: the README has no block of ${language} that begins with ${start}`);
+  return found[2];
+}
+
+/** Strict, and such that the package's declarations are checked, too. */
+const STRICT = {
+  ...{ strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
+  ...{ module: 'nodenext', target: 'es2022', outDir: 'js', types: ['node'] },
+};
+/** What does not ask for much, for a page: no types of node, and an old library. */
+const LAX = {
+  ...{ module: 'esnext', moduleResolution: 'bundler', target: 'es2020', lib: ['es2020', 'dom'] },
+  ...{ noEmit: true, skipLibCheck: false, types: [] },
+};
+/** A program without types of its own. */
+const UNTYPED = `import * as og from 'ortgrad';
+export async function train() {
+  const x = [], y = [];
+  for (let i = 0; i < 100; i++) { x.push(i / 50 - 1); y.push(Math.cos(x[i])); }
+  const run = await og.fit({
+    model: (scope, { x }) => og.dense(scope.sub('out'), og.tanh(og.dense(scope.sub('hidden'), x, 8)), 1),
+    loss: (out, { y }) => og.mse(out, y),
+    data: { x, y },
+    epochs: 3,
+  });
+  console.log(run.history[0].loss, (await run.predict({ x, y }))[0]);
+}
+`;
+
 const kB = ({ length }: Uint8Array) => Math.round(length / 1000);
 
 test('the file that is packed from a clean clone installs in an empty project, runs the README example and the ortgrad command', async (t) => {
+  t.timeout(15 * 60_000);
   const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-package-'));
   const space = workspace();
   t.teardown(() => {
@@ -69,10 +105,30 @@ test('the file that is packed from a clean clone installs in an empty project, r
   writeFileSync(path.join(project, 'package.json'), '{"type": "module"}');
   const here = { cwd: project };
   const install = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-  await exec('npm', [...install, file], here);
+  // The oldest TypeScript that the README names.
+  await exec('npm', [...install, file, 'typescript@~5.1.6', '@types/node@20'], here);
 
-  const example = /```js\n(import \{ writeFileSync[\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1];
-  writeFileSync(path.join(project, 'example.js'), example ?? '');
+  writeFileSync(path.join(project, 'sine.ts'), block('ts', 'import * as og'));
+  writeFileSync(path.join(project, 'untyped.ts'), UNTYPED);
+  for (const [name, options] of [
+    ['sine', STRICT],
+    ['untyped', LAX],
+  ] as const) {
+    const config = { compilerOptions: options, files: [`${name}.ts`] };
+    writeFileSync(path.join(project, `tsconfig.${name}.json`), JSON.stringify(config));
+    const compiled = await exec('npx', ['--no-install', 'tsc', '-p', `tsconfig.${name}.json`], here).catch(
+      (error: ExecException) => error,
+    );
+    t.is(compiled.stdout, '', name);
+  }
+  const [loss = '', ...sines] = (await exec('node', ['js/sine.js'], here)).stdout.match(/-?\d+\.\d+/g) ?? [];
+  t.true(Number(loss) < 0.01, loss);
+  [0, 1, 2].forEach((x, i) => {
+    t.true(Math.abs(Number(sines[i]) - Math.sin(x)) < 0.1, sines.join());
+  });
+  t.true(existsSync(path.join(project, 'sin.safetensors')));
+
+  writeFileSync(path.join(project, 'example.js'), block('js', 'import { writeFileSync'));
   const { stdout } = await exec('node', ['example.js'], here);
   const losses = [...stdout.matchAll(/step \d+: loss (\S+)/g)].map(([, loss]) => Number(loss));
   t.is(losses.length, 3);
@@ -86,8 +142,13 @@ test('the file that is packed from a clean clone installs in an empty project, r
   await ortgrad('train', ...space.flags, '--epochs', '1', '--warmup-epochs', '0', '--out', 'run');
   t.true(existsSync(path.join(project, 'run', 'report.html')));
   t.regex((await ortgrad('evaluate', '--checkpoint', 'run/best')).stdout, /^20 test images/);
-  const runs =
-    /```js\n(import \{ loadCheckpoint[\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1] ?? '';
+  writeFileSync(path.join(project, 'my-model.js'), block('js', '// my-model.js'));
+  writeFileSync(path.join(project, 'my.json'), '{"model": "./my-model.js", "epochs": 2}');
+  await ortgrad('train', '--config', 'my.json', '--out', 'own');
+  t.regex(
+    (await ortgrad('evaluate', '--checkpoint', 'own/best', '--model', './my-model.js')).stdout,
+    /^200 test .*R² 0\.\d+/s,
+  );
   const options = {
     graph: space.graph,
     data: space.data,
@@ -96,7 +157,7 @@ test('the file that is packed from a clean clone installs in an empty project, r
     warmupEpochs: 0,
     gr: 'none',
   };
-  const short = runs
+  const short = block('js', 'import { loadCheckpoint')
     .replace(/\{ graph: [^}]*\}/, JSON.stringify(options))
     .replace('() => false', '() => true');
   writeFileSync(path.join(project, 'run.js'), `${short}\nconsole.log(best);`);

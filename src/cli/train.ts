@@ -46,7 +46,7 @@ const TABLE = {
 
 const HELP = {
   about:
-    'Trains a graph on images with gradient regularization, and writes checkpoints, metrics and a report to a run folder. Without options: a small Vision Transformer on MNIST. Ctrl-C saves and stops; --resume continues.',
+    'Trains a model, and writes checkpoints, metrics and a report to a run folder. Without options: a small Vision Transformer on MNIST, with exact gradient regularization. Ctrl-C saves and stops; --resume continues.',
   usage: typed('train', '[options]'),
   examples: [
     '',

@@ -13,6 +13,9 @@ import type { Column, Columns } from './columns.ts';
 import type { OptimizerChoice, RegularizerChoice, ScheduleChoice } from './optimizers.ts';
 import type { Weights } from './weights.ts';
 
+/** A type that is settled elsewhere: nothing is inferred from where this stands. `NoInfer` needs TypeScript 5.4. */
+type Settled<T> = [T][T extends unknown ? 0 : never];
+
 /** A value for each of the arrays. */
 export type ValuesOf<D> = { readonly [K in keyof D]: Value };
 
@@ -92,10 +95,10 @@ export interface FitOptions<D extends Columns, M extends Model<D>> extends FitCa
    * A number for each example (or a row of them), whose mean is minimized; `{each, weight}`; a record of such terms, which
    * are added; or a scalar of the whole batch.
    */
-  readonly loss: (outputs: ReturnType<NoInfer<M>>, fields: ValuesOf<NoInfer<D>>, scope: Scope) => Terms;
-  readonly metrics?: Readonly<Record<string, MetricChoice<ReturnType<NoInfer<M>>, ValuesOf<NoInfer<D>>>>>;
+  readonly loss: (outputs: ReturnType<Settled<M>>, fields: ValuesOf<Settled<D>>, scope: Scope) => Terms;
+  readonly metrics?: Readonly<Record<string, MetricChoice<ReturnType<Settled<M>>, ValuesOf<Settled<D>>>>>;
   /** The share of the examples to hold out, in (0, 1), or arrays of their own. */
-  readonly validation?: number | { readonly [K in keyof NoInfer<D>]: Column } | undefined;
+  readonly validation?: number | { readonly [K in keyof Settled<D>]: Column } | undefined;
   readonly epochs: number;
   /** 32 where it is left out, and never more than there are examples. An epoch leaves out what does not fill a batch. */
   readonly batchSize?: number;

@@ -46,10 +46,8 @@ interface Signature<
 
 /** The signature that a description gives an op. */
 type Described<S> =
-  S extends Schema<infer A, infer Attributes extends object, infer Out>
-    ? Out extends readonly TensorType[]
-      ? Signature<Operands<Value>[A], Attributes, ValuesLike<Out>>
-      : never
+  S extends Schema<infer A, infer Attributes extends object, infer Out extends readonly TensorType[]>
+    ? Signature<Operands<Value>[A], Attributes, ValuesLike<Out>>
     : never;
 
 /** Ops that a file has nodes for. Inputs and constants are no nodes there, and calls are inlined. */

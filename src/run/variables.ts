@@ -3,6 +3,7 @@ import type { Manifest, ManifestVariable } from '../artifacts/manifest.ts';
 import { UserError } from '../errors.ts';
 import { initialize, type Role } from '../layers/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
+import type { OwnedFloats } from '../owned-array.ts';
 import type { Tensor } from '../runtime/session.ts';
 import type { Arrays } from '../step/host.ts';
 import { reserveArrays } from '../step/loops/memory.ts';
@@ -14,14 +15,14 @@ export class VariableArrays {
   /** In the manifest's order, which is that of all arrays here. */
   readonly parameters: readonly ManifestVariable[];
   /** The trainable variables. */
-  readonly theta: readonly Float32Array<ArrayBuffer>[];
+  readonly theta: readonly OwnedFloats[];
   /** What graphs are fed: every variable. An update in place is seen by the next run. */
   readonly feeds: Feeds;
   readonly #variables: readonly ManifestVariable[];
   /** Frozen and state variables, by path. */
-  readonly #others: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
-  readonly #reserved: () => readonly Float32Array<ArrayBuffer>[];
-  readonly #scratch: (readonly Float32Array<ArrayBuffer>[])[] = [];
+  readonly #others: ReadonlyMap<string, OwnedFloats>;
+  readonly #reserved: () => readonly OwnedFloats[];
+  readonly #scratch: (readonly OwnedFloats[])[] = [];
 
   /** `sets`: how many vectors of the parameters' size there will be besides the parameters, where loops reach them. */
   constructor({ variables }: Pick<Manifest, 'variables'>, sets: number) {
@@ -46,7 +47,7 @@ export class VariableArrays {
   }
 
   /** Zeros for every parameter element, where loops reach them. */
-  allocate(): readonly Float32Array<ArrayBuffer>[] {
+  allocate(): readonly OwnedFloats[] {
     return this.#reserved();
   }
 
@@ -57,7 +58,7 @@ export class VariableArrays {
   }
 
   /** A variable's array. */
-  array(path: string): Float32Array<ArrayBuffer> {
+  array(path: string): OwnedFloats {
     const place = this.parameters.findIndex((parameter) => parameter.path === path);
     const array = this.#others.get(path) ?? this.theta[place];
     if (!array) throw new Error(`internal: no variable ${path}`);

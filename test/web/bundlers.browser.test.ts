@@ -21,7 +21,11 @@ const ISOLATED = {
 };
 let browser: Browser | undefined;
 
-/** Writes the derivative of x² where x is 3 and 4 into the title; options come from the page's address. */
+/**
+ * Trains x → sin x by `fit`, and runs what it exports, after the derivative of x² where x is 3 and 4: the title is the
+ * derivative, and whether the loss fell, predictions are near and the exported file predicts the same. Options come from
+ * the page's address.
+ */
 const MAIN = `
 import * as og from 'ortgrad';
 const { threads, device, ...options } = Object.fromEntries(new URLSearchParams(location.search));
@@ -31,13 +35,34 @@ try {
   const model = og.serialize(og.finish({ name: 'square', inputs: [x], outputs: { y } }, { target: 'cpu' }));
   const session = await og.createSession(model, { device, threads: Number(threads), ...options });
   const out = await session.run({ x: { dtype: 'float32', shape: [2], data: Float32Array.of(3, 4) } });
-  document.title = [...out.y.data].join();
+  const points = Float32Array.from({ length: 1000 }, (_, i) => -3 + (6 * i) / 1000);
+  const run = await og.fit({
+    model: (scope, { x }) => og.dense(scope.sub('out'), og.tanh(og.dense(scope.sub('hidden'), x, 32)), 1),
+    loss: (out, { y }) => og.mse(out, y),
+    data: { x: points, y: points.map(Math.sin) },
+    validation: 0.1,
+    epochs: 5,
+    optimizer: og.adamw({ learningRate: 0.01 }),
+    regularizer: og.exactGr({ lambda: 0.01, warmup: 'zero' }),
+    device,
+    threads: Number(threads),
+    ...options,
+  });
+  const losses = run.history.map(({ validation }) => validation.loss);
+  const predicted = await run.predict({ x: [-1, 0, 1] });
+  const exported = await og.createSession(run.export(), { device: 'cpu', threads: Number(threads), ...options });
+  const { output } = await exported.run({ x: { dtype: 'float32', shape: [3, 1], data: Float32Array.of(-1, 0, 1) } });
+  const near = predicted.every((value, i) => Math.abs(value - Math.sin(i - 1)) < 0.3);
+  const same = output.data.every((value, i) => Math.abs(value - predicted[i]) < 1e-5);
+  document.body.textContent = 'loss ' + losses.map((loss) => loss.toFixed(3)).join(', ');
+  document.title = [...out.y.data].join() + (losses.at(-1) < 0.3 * losses[0] ? ' learns' : ' ' + losses) +
+    (near ? ' near' : ' ' + predicted.join()) + (same ? ' same' : ' ' + output.data.join());
 } catch (error) {
   document.title = \`\${error.name}: \${error.message}\`;
 }
 `;
 const PAGE = (script: string) =>
-  `<!doctype html><title></title><script type="module" src="${script}"></script>`;
+  `<!doctype html><title></title><body></body><script type="module" src="${script}"></script>`;
 
 registerTest.before(async (t) => {
   if (!hasBrowser) return;
@@ -91,7 +116,7 @@ async function titleIn(folder: string, options: Readonly<Record<string, string>>
   }
 }
 
-const DERIVATIVE = '6,8';
+const EXPECTED = '6,8 learns near same';
 const vite = { root: project, configFile: false, logLevel: 'error' } as const;
 
 test('vite dev finds the WebAssembly of both builds, without a configuration', async (t) => {
@@ -100,18 +125,18 @@ test('vite dev finds the WebAssembly of both builds, without a configuration', a
   t.teardown(() => server.close());
   await server.listen();
   const origin = (server.resolvedUrls?.local[0] ?? '').replace(/\/$/, '');
-  t.is(await titleOf(origin, { threads: '1' }), DERIVATIVE);
-  t.is(await titleOf(origin, { threads: '2' }), DERIVATIVE);
-  t.is(await titleOf(origin, { threads: '1', device: 'webgpu' }), DERIVATIVE);
+  t.is(await titleOf(origin, { threads: '1' }), EXPECTED);
+  t.is(await titleOf(origin, { threads: '2' }), EXPECTED);
+  t.is(await titleOf(origin, { threads: '1', device: 'webgpu' }), EXPECTED);
 });
 
 test('vite build does too, and threads start from ONNX Runtime alone', async (t) => {
   t.timeout(3 * 60_000);
   const outDir = path.join(project, 'vite');
   await viteBuild({ ...vite, build: { outDir, target: 'es2022' } });
-  t.is(await titleIn(outDir, { threads: '1' }), DERIVATIVE);
-  t.is(await titleIn(outDir, { threads: '2' }), DERIVATIVE);
-  t.is(await titleIn(outDir, { threads: '1', device: 'webgpu' }), DERIVATIVE);
+  t.is(await titleIn(outDir, { threads: '1' }), EXPECTED);
+  t.is(await titleIn(outDir, { threads: '2' }), EXPECTED);
+  t.is(await titleIn(outDir, { threads: '1', device: 'webgpu' }), EXPECTED);
 });
 
 /** A folder with the page as esbuild bundles it. */
@@ -135,7 +160,7 @@ const addRuntime = (file: string, folder: string) =>
 test('esbuild: in pieces, with the WebAssembly copied beside them, it has threads', async (t) => {
   const folder = await bundled('pieces', true);
   addRuntime(WASM, folder);
-  t.is(await titleIn(folder, { threads: '2' }), DERIVATIVE);
+  t.is(await titleIn(folder, { threads: '2' }), EXPECTED);
 });
 
 test('esbuild: in one file without the WebAssembly, it says what to copy or to set', async (t) => {
@@ -146,5 +171,5 @@ test('esbuild: in one file without the WebAssembly, it says what to copy or to s
   );
   const elsewhere = path.join(folder, 'runtime');
   for (const file of [WASM, 'ort-wasm-simd-threaded.mjs']) addRuntime(file, elsewhere);
-  t.is(await titleIn(folder, { threads: '2', wasmPaths: '/runtime/' }), DERIVATIVE);
+  t.is(await titleIn(folder, { threads: '2', wasmPaths: '/runtime/' }), EXPECTED);
 });

@@ -5,6 +5,7 @@ import { type ImageInfo, type ImageSplit, readImage } from '../../data/images.ts
 import { packedSplit } from '../../data/packed.ts';
 import { shareOf } from '../../data/subset.ts';
 import { UserError } from '../../errors.ts';
+import type { OwnedBytes } from '../../owned-array.ts';
 import { Images } from '../../storage/checkpoint.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../storage/safetensors.ts';
 
@@ -39,7 +40,7 @@ export async function packDataset({
   fraction,
   classSizes,
   ...info
-}: About & { readonly train: Split; readonly test: Split }): Promise<Uint8Array<ArrayBuffer>> {
+}: About & { readonly train: Split; readonly test: Split }): Promise<OwnedBytes> {
   const tensors = [
     ...(await splitTensors('train', train, info)),
     ...(await splitTensors('test', test, info)),
@@ -87,9 +88,6 @@ export async function unpackDataset(packed: Blob, origin: string): Promise<PageD
   return { ...info, fraction, classSizes, train: split('train'), test: split('test') };
 }
 
-async function through(
-  content: Blob,
-  stream: CompressionStream | DecompressionStream,
-): Promise<Uint8Array<ArrayBuffer>> {
+async function through(content: Blob, stream: CompressionStream | DecompressionStream): Promise<OwnedBytes> {
   return new Uint8Array(await new Response(content.stream().pipeThrough(stream)).arrayBuffer());
 }
