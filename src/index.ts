@@ -27,8 +27,10 @@ export {
 } from './autodiff/functions.ts';
 export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
+export type { ArrayField } from './data/array-field.ts';
+export { type Arrays, type ArraysOptions, arraysDataset } from './data/arrays.ts';
+export { collectExamples, type Example } from './data/collect.ts';
 export { UserError } from './errors.ts';
-export type { Column, Columns } from './fit/columns.ts';
 export { fit } from './fit/fit.ts';
 export { openFit } from './fit/open.ts';
 export {

@@ -2,6 +2,8 @@
 import { createResidentSession, createSession, expectDevice } from '#runtime';
 import { TaskGraphs } from '../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../artifacts/manifest.ts';
+import { type Arrays, readArrays } from '../data/arrays.ts';
+import type { Split } from '../data/dataset.ts';
 import { show, UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
 import type { Role, Variable } from '../layers/scope.ts';
@@ -20,7 +22,6 @@ import { createHostTrainer } from '../run/host-trainer.ts';
 import type { Trainer } from '../run/trainer.ts';
 import type { SessionOptions } from '../runtime/session.ts';
 import type { Task } from '../tasks/task.ts';
-import { type ArrayData, type Columns, readColumns } from './columns.ts';
 import { expectOptions } from './option-names.ts';
 import { expectFound, expectPattern, type FitPlan, finds, planFit, ratesOf } from './plan.ts';
 import { decodeSaved, type SavedRun } from './saved.ts';
@@ -38,9 +39,11 @@ export interface Prepared {
   readonly graphs: TaskGraphs;
   readonly manifest: Manifest;
   readonly infos: MetricInfos;
-  readonly train: ArrayData;
-  readonly validation: ArrayData | undefined;
+  readonly train: Split;
+  readonly validation: Split | undefined;
   readonly batchSize: number;
+  /** Examples that evaluation and prediction take at once. */
+  readonly evaluatedAtOnce: number;
   readonly seed: number;
   readonly shuffle: boolean;
   readonly plan: FitPlan;
@@ -49,6 +52,9 @@ export interface Prepared {
   readonly stopping: { readonly info: MetricInfo; readonly patience: number } | undefined;
 }
 
+/** Examples that evaluation and prediction take at once, at least. */
+const EVALUATED = 256;
+
 /** A model of fewer parameters is faster on one thread: its operators are shorter than waking another. */
 const MANY_PARAMETERS = 100_000;
 
@@ -56,10 +62,10 @@ const MANY_PARAMETERS = 100_000;
  * A run to be gone through by a loop of one's own: `for await (const event of run) …`, then `run.result()`. Options are
  * those of `fit`; it calls none of their callbacks, and stops where the loop says so. Throws UserError, before anything is trained, where something is not valid.
  */
-export function openFit<const D extends Columns, M extends Model<D>>(
+export function openFit<const D extends Arrays, M extends Model<D>>(
   options: FitOptions<D, M>,
 ): Promise<OpenFit<Parameters<M>[1], ReturnType<M>, D>>;
-export async function openFit(options: FitOptions<Columns, Model<Columns>>): Promise<FitSession> {
+export async function openFit(options: FitOptions<Arrays, Model<Arrays>>): Promise<FitSession> {
   const prepared = prepare(options);
   if (prepared.session.device !== 'cpu') await expectDevice(prepared.session.device);
   const trainer = trainerOf(prepared);
@@ -80,7 +86,7 @@ function prepare(options: AnyFitOptions): Prepared {
   const { seed = 0, shuffle = true, batchSize: wanted = 32, device = 'cpu', memory = 'fast' } = options;
   expectNumber('seed', seed, { min: 0, isInteger: true });
   expectNumber('batchSize', wanted, { min: 1, isInteger: true });
-  const data = readColumns('data', options.data);
+  const data = readArrays('data', options.data);
   const { train, validation } = split(data, options.validation, seed);
   const batchSize = Math.min(wanted, train.length);
   const microBatch = options.microBatch ?? batchSize;
@@ -112,6 +118,7 @@ function prepare(options: AnyFitOptions): Prepared {
   return {
     ...{ options, task, isSingle, graphs, manifest, train, validation, batchSize, seed, shuffle, plan },
     infos,
+    evaluatedAtOnce: Math.max(batchSize, EVALUATED),
     stopping: stoppingOf(options, judgeOf(infos), all),
     session: { device, threads, ...(wasmPaths !== undefined && { wasmPaths }) },
   };

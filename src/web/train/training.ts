@@ -7,7 +7,7 @@ import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
 import { decays } from '../../artifacts/roles.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import { augmentationOf, IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
-import { type Batches, batchesOf, inSequence } from '../../data/batches.ts';
+import { type Batches, batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../../data/batches.ts';
 import { describeImages, imageFields, imageSplit } from '../../data/images.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
@@ -262,11 +262,8 @@ function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
   const { batchSize, seed, augment } = config;
   const split = imageSplit(dataset.train, dataset, augmentationOf(augment, dataset.name));
   const batches = batchesOf(imageFields(dataset), split, {
-    batchSize,
-    seed,
-    shuffle: true,
-    augment: true,
-    dropLast: true,
+    ...{ batchSize, seed, shuffle: true },
+    ...TO_TRAIN,
   });
   if (batches.perEpoch > 0) return batches;
   throw new UserError(
@@ -292,6 +289,5 @@ function cycled(images: Batches, { stepsPerEpoch }: Plan): BatchSource {
 
 function testBatches(dataset: PageDataset): BatchSource {
   const split = imageSplit(dataset.test, dataset, augmentationOf('none', dataset.name));
-  const order = { batchSize: TEST_BATCH, seed: 0, shuffle: false, augment: false, dropLast: false };
-  return inSequence(batchesOf(imageFields(dataset), split, order));
+  return inSequence(batchesOf(imageFields(dataset), split, { batchSize: TEST_BATCH, ...IN_ORDER }));
 }
