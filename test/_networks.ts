@@ -1,7 +1,6 @@
 /** Classifiers of images from the JSON of their specs, and their graphs; also in a page. */
 import { type GraphOptions, TaskGraphs } from '../src/artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../src/artifacts/manifest.ts';
-import { decays } from '../src/artifacts/roles.ts';
 import { taskOf } from '../src/tasks/own.ts';
 import { expectImageSpec, type ImageSpec, parseSpec } from '../src/tasks/spec.ts';
 
@@ -22,6 +21,5 @@ export function imageGraphs(
 export function manifestOf(graphs: TaskGraphs): Manifest {
   return describeTask(graphs.task, graphs, {
     ...{ name: 'test', hash: '' },
-    rates: (variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 }),
   });
 }

@@ -20,7 +20,7 @@ import { traceTask } from '../tasks/trace.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
 import { GRAPH_NAMES, type GraphName, type MemoryVariant, TaskGraphs } from './graphs.ts';
 import { describeTask, type Manifest, parseManifest } from './manifest.ts';
-import { decays, frozenRoles } from './roles.ts';
+import { frozenRoles } from './roles.ts';
 
 export interface GraphFolder {
   readonly name: string;
@@ -131,7 +131,6 @@ export async function ensureArtifact(
   const { graphs: described, ...rest } = describeTask(graph.task, graphs, {
     name: graph.name,
     hash,
-    rates: (variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 }),
     graphs: missing,
   });
   await mkdir(folder, { recursive: true });

@@ -11,7 +11,7 @@ import type { Trainer } from '../run/trainer.ts';
 import type { Session } from '../runtime/session.ts';
 import type { NamedTensor } from '../storage/safetensors.ts';
 import { epochsSinceBest, History } from './history.ts';
-import type { Prepared } from './open.ts';
+import type { Prepared } from './prepared.ts';
 import { encodeSaved, type SavedDocument, type SavedRun } from './saved.ts';
 import { TrainedModel } from './trained.ts';
 import type { EpochRecord, FitEvent, FitRun } from './types.ts';

@@ -14,7 +14,7 @@ import { measure } from '../run/measure.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import { ONLY_OUTPUT } from '../tasks/task.ts';
 import { VERSION } from '../version.ts';
-import type { Prepared } from './open.ts';
+import type { Prepared } from './prepared.ts';
 import type { EpochRecord, Evaluated, ExportOptions, FitRun, UseOptions } from './types.ts';
 import { expectWeights, type Weights } from './weights.ts';
 

@@ -4,7 +4,6 @@
  */
 import { type GraphName, TaskGraphs } from '../../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
-import { decays } from '../../artifacts/roles.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import { augmentationOf, IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
 import { type Batches, batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../../data/batches.ts';
@@ -12,7 +11,6 @@ import { describeImages, imageFields, imageSplit } from '../../data/images.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { imageModel } from '../../inference/inference-model.ts';
-import type { Variable } from '../../layers/scope.ts';
 import { serialize } from '../../onnx/serialize.ts';
 import { sizeOf } from '../../onnx/shapes.ts';
 import { setting } from '../../option-names.ts';
@@ -119,8 +117,7 @@ async function openTraining(
   const name = saved?.graph.name ?? config.graph;
   const task = taskOf(spec);
   const graphs = graphsOf(spec, config);
-  const rates = (variable: Variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 });
-  const manifest = describeTask(task, graphs, { name, hash: saved?.graph.hash ?? '', rates });
+  const manifest = describeTask(task, graphs, { name, hash: saved?.graph.hash ?? '' });
   const load = (graph: GraphName) => backend.load(serialize(graphs.graph(graph)));
 
   const images = trainingBatches(config, dataset);
