@@ -130,13 +130,7 @@ export { learningRateSchedule, type Schedule } from './step/schedule.ts';
 export type { EvaluationRecord, TrainRecord } from './storage/metrics.ts';
 export { type ClassificationOptions, classification } from './tasks/classification.ts';
 export { taskOf } from './tasks/own.ts';
+export { parseSpec } from './tasks/parse-spec.ts';
 export { type RegressionLoss, type RegressionOptions, regression } from './tasks/regression.ts';
-export {
-  type ImageSpec,
-  type OwnSpec,
-  parseSpec,
-  type Spec,
-  type TableSpec,
-  type TextSpec,
-} from './tasks/spec.ts';
+export type { ImageSpec, OwnSpec, Spec, TableSpec, TextSpec } from './tasks/spec.ts';
 export type { Field, Fields, Metric, Outputs, Task, Term, Terms, Values } from './tasks/task.ts';

@@ -2,7 +2,8 @@
 import { type GraphOptions, TaskGraphs } from '../src/artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../src/artifacts/manifest.ts';
 import { taskOf } from '../src/tasks/own.ts';
-import { expectImageSpec, type ImageSpec, parseSpec } from '../src/tasks/spec.ts';
+import { parseSpec } from '../src/tasks/parse-spec.ts';
+import { expectImageSpec, type ImageSpec } from '../src/tasks/spec.ts';
 
 export function imageSpec(json: object): ImageSpec {
   return expectImageSpec(parseSpec(json, 'test'), 'test');

@@ -85,7 +85,7 @@ export function setting(
     model: shared(members, ({ model }) => model),
     dataset: shared(members, ({ dataset }) => dataset),
     fraction,
-    examples: fraction === null ? null : known(members.map(({ trainImages }) => trainImages)),
+    examples: fraction === null ? null : known(members.map(({ trainExamples }) => trainExamples)),
     optimizer: shared(members, ({ config }) => config.optimizer),
     hasWarmup: shared(members, ({ config }) => config.warmupEpochs > 0),
     options: new Map(
@@ -169,7 +169,7 @@ export function facetTexts(
   const noun = nounOf(cells);
   // A run that is not over does not have its number of examples. Another run of the same fraction may have it.
   const sizes = new Map(
-    cells.flatMap((cell) => (cell.trainImages === null ? [] : [[sizeKey(cell), cell.trainImages]])),
+    cells.flatMap((cell) => (cell.trainExamples === null ? [] : [[sizeKey(cell), cell.trainExamples]])),
   );
   return {
     model: ({ model }) => model,
