@@ -27,8 +27,10 @@ export {
 } from './autodiff/functions.ts';
 export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
+export type { ArrayField } from './data/array-field.ts';
+export { type Arrays, type ArraysOptions, arraysDataset } from './data/arrays.ts';
+export { collectExamples, type Example } from './data/collect.ts';
 export { UserError } from './errors.ts';
-export type { Column, Columns } from './fit/columns.ts';
 export { fit } from './fit/fit.ts';
 export { openFit } from './fit/open.ts';
 export {
@@ -128,13 +130,7 @@ export { learningRateSchedule, type Schedule } from './step/schedule.ts';
 export type { EvaluationRecord, TrainRecord } from './storage/metrics.ts';
 export { type ClassificationOptions, classification } from './tasks/classification.ts';
 export { taskOf } from './tasks/own.ts';
+export { parseSpec } from './tasks/parse-spec.ts';
 export { type RegressionLoss, type RegressionOptions, regression } from './tasks/regression.ts';
-export {
-  type ImageSpec,
-  type OwnSpec,
-  parseSpec,
-  type Spec,
-  type TableSpec,
-  type TextSpec,
-} from './tasks/spec.ts';
+export type { ImageSpec, OwnSpec, Spec, TableSpec, TextSpec } from './tasks/spec.ts';
 export type { Field, Fields, Metric, Outputs, Task, Term, Terms, Values } from './tasks/task.ts';

@@ -1,9 +1,9 @@
 /** Classifiers of images from the JSON of their specs, and their graphs; also in a page. */
 import { type GraphOptions, TaskGraphs } from '../src/artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../src/artifacts/manifest.ts';
-import { decays } from '../src/artifacts/roles.ts';
 import { taskOf } from '../src/tasks/own.ts';
-import { expectImageSpec, type ImageSpec, parseSpec } from '../src/tasks/spec.ts';
+import { parseSpec } from '../src/tasks/parse-spec.ts';
+import { expectImageSpec, type ImageSpec } from '../src/tasks/spec.ts';
 
 export function imageSpec(json: object): ImageSpec {
   return expectImageSpec(parseSpec(json, 'test'), 'test');
@@ -22,6 +22,5 @@ export function imageGraphs(
 export function manifestOf(graphs: TaskGraphs): Manifest {
   return describeTask(graphs.task, graphs, {
     ...{ name: 'test', hash: '' },
-    rates: (variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 }),
   });
 }

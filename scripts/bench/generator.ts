@@ -8,7 +8,8 @@ import { TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { median } from '../../src/median.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import { taskOf } from '../../src/tasks/own.ts';
-import { expectImageSpec, parseSpec } from '../../src/tasks/spec.ts';
+import { parseSpec } from '../../src/tasks/parse-spec.ts';
+import { expectImageSpec } from '../../src/tasks/spec.ts';
 import type { GenerateRequest } from './generate.ts';
 import { lossGraph } from './network.ts';
 

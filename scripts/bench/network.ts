@@ -3,7 +3,6 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type MemoryVariant, TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../src/artifacts/manifest.ts';
-import { decays } from '../../src/artifacts/roles.ts';
 import { openGraph } from '../../src/artifacts/store.node.ts';
 import { UserError } from '../../src/errors.ts';
 import { initialize, Scope } from '../../src/layers/scope.ts';
@@ -129,6 +128,5 @@ export function writeInputs(
 export function describeForBench(graphs: TaskGraphs): Manifest {
   return describeTask(graphs.task, graphs, {
     ...{ name: 'benchmark', hash: '' },
-    rates: (variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 }),
   });
 }

@@ -2,9 +2,11 @@
  * manifest.json, version 2: all that a trainer, an evaluator or a page must know of a task and its graphs, and nothing
  * of how they were made.
  */
+
 import * as v from 'valibot';
 import { mismatch, UserError } from '../errors.ts';
 import { ROLES, type Variable } from '../layers/scope.ts';
+import { decays } from '../layers/weight-decay.ts';
 import { staticShape } from '../onnx/shapes.ts';
 import { isOp, type Value } from '../onnx/value.ts';
 import { FIELD_TYPES, type Task, type Values } from '../tasks/task.ts';
@@ -96,8 +98,8 @@ export type ManifestMask = Manifest['masks'][number];
 export interface Described {
   readonly name: string;
   readonly hash: string;
-  /** Rates of a trainable variable, as factors of the run's. */
-  readonly rates: (variable: Variable) => ParameterRates;
+  /** Rates of a trainable variable, as factors of the run's: 1 where it is left out, and weight decay where `decays`. */
+  readonly rates?: (variable: Variable) => ParameterRates;
   /** The graphs that are described; none where nobody reads them from files. */
   readonly graphs?: readonly GraphName[];
 }
@@ -116,11 +118,15 @@ export function describeEvaluation(task: Task): Pick<Manifest, 'fields'> & Evalu
   };
 }
 
+function ratesByName(variable: Variable): ParameterRates {
+  return { learningRate: 1, weightDecay: Number(decays(variable)) };
+}
+
 /** The manifest of a task's graphs. */
 export function describeTask(
   task: Task,
   built: TaskGraphs,
-  { name, hash, rates, graphs = [] }: Described,
+  { name, hash, rates = ratesByName, graphs = [] }: Described,
 ): Manifest {
   const { pass } = built;
   const evaluation = traceTask(task, { batch: 'batch', training: false });

@@ -1,7 +1,6 @@
 /** Roles and rates of variables, from a run's options and from their names. */
 import { UserError } from '../errors.ts';
 import type { Role, Variable } from '../layers/scope.ts';
-import { DECAY_RULES } from '../layers/weight-decay.ts';
 import type { Task } from '../tasks/task.ts';
 import { tracePrediction } from '../tasks/trace.ts';
 import type { Manifest } from './manifest.ts';
@@ -33,11 +32,6 @@ export function frozenRoles(task: Task, freeze: string | undefined): (variable: 
 function examples(paths: readonly string[]): string {
   const shown = paths.slice(0, 6).join(', ');
   return paths.length > 6 ? `${shown}, …` : shown;
-}
-
-/** Whether weight decay applies: as DECAY_RULES say or, for another name, to matrices and above. */
-export function decays({ path, shape }: Pick<Variable, 'path' | 'shape'>): boolean {
-  return DECAY_RULES.find(([pattern]) => pattern.test(path))?.[1] ?? shape.length > 1;
 }
 
 /** The variables of a manifest with the learning rate of a head (`head/…`) scaled. Throws UserError without a head. */

@@ -14,13 +14,14 @@ import { isOp } from '../onnx/value.ts';
 import { fileError } from '../system-error.ts';
 import { importTask } from '../tasks/module.node.ts';
 import { taskOf } from '../tasks/own.ts';
-import { isModuleSpec, type ModuleSpec, parseSpec, type Spec } from '../tasks/spec.ts';
+import { parseSpec } from '../tasks/parse-spec.ts';
+import { isModuleSpec, type ModuleSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 import { traceTask } from '../tasks/trace.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
 import { GRAPH_NAMES, type GraphName, type MemoryVariant, TaskGraphs } from './graphs.ts';
 import { describeTask, type Manifest, parseManifest } from './manifest.ts';
-import { decays, frozenRoles } from './roles.ts';
+import { frozenRoles } from './roles.ts';
 
 export interface GraphFolder {
   readonly name: string;
@@ -131,7 +132,6 @@ export async function ensureArtifact(
   const { graphs: described, ...rest } = describeTask(graph.task, graphs, {
     name: graph.name,
     hash,
-    rates: (variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 }),
     graphs: missing,
   });
   await mkdir(folder, { recursive: true });

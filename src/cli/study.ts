@@ -180,9 +180,9 @@ function quoted(argument: string): string {
 async function printEstimate(cells: readonly PlannedCell[], jobs: number): Promise<void> {
   const seconds = await estimateSeconds(cells, jobs);
   for (const cell of cells) {
-    const { id, totalSteps, trainImages } = cell;
+    const { id, totalSteps, trainExamples } = cell;
     print(
-      `${id}  ${trainImages.toLocaleString('en')} images, ${totalSteps.toLocaleString('en')} steps, ${formatDuration(seconds.get(cell) ?? 0)}`,
+      `${id}  ${trainExamples.toLocaleString('en')} examples, ${totalSteps.toLocaleString('en')} steps, ${formatDuration(seconds.get(cell) ?? 0)}`,
     );
   }
   const total = [...seconds.values()].reduce((sum, each) => sum + each, 0);

@@ -1,7 +1,19 @@
 /** Turns uint8 pixels into network inputs: crops, flips and normalises. Pure: also for browsers. */
 import { Random } from '../random.ts';
-import type { ImageInfo, ImageShape } from './images.ts';
 import { type AugmentationName, entryOf } from './names.ts';
+
+/** Size of one image, channels first. */
+export interface ImageShape {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Mean and standard deviation of each channel, for pixels on the scale 0 … 1. */
+export interface Normalization {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
 
 /** Adds `pad` black pixels on each side and crops the original size at random; `flip` mirrors with probability 1/2. */
 export interface Augmentation {
@@ -47,7 +59,7 @@ export function drawPlacement(
 }
 
 /** float32 [channels, 256]: the normalised value (v / 255 − mean) / std of every byte v. */
-export function normalizationTable({ mean, std }: Pick<ImageInfo, 'mean' | 'std'>): Float32Array {
+export function normalizationTable({ mean, std }: Normalization): Float32Array {
   const table = new Float32Array(mean.length * 256);
   mean.forEach((channelMean, c) => {
     for (let v = 0; v < 256; v++) table[c * 256 + v] = (v / 255 - channelMean) / (std[c] ?? 1);

@@ -16,6 +16,12 @@ export interface BatchOptions {
   readonly dropLast: boolean;
 }
 
+/** Examples to train with: an epoch leaves out what does not fill a batch. */
+export const TO_TRAIN = { augment: true, dropLast: true } as const;
+
+/** Every example once, in the split's order and as it is: to measure and to predict. */
+export const IN_ORDER = { seed: 0, shuffle: false, augment: false, dropLast: false } as const;
+
 /** The batches of a split, at random access. */
 export interface Batches {
   readonly perEpoch: number;

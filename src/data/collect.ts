@@ -2,7 +2,7 @@
 import { show, UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { Fields } from '../tasks/task.ts';
-import type { ArrayField } from './arrays.ts';
+import type { Arrays } from './arrays.ts';
 import { emptyField, type FieldData } from './batch.ts';
 
 /** One example: a number for a field of shape [], and the numbers of any other, row-major. */
@@ -15,7 +15,7 @@ export type Example = Readonly<Record<string, number | bigint | ArrayLike<number
 export async function collectExamples(
   examples: Iterable<Example> | AsyncIterable<Example>,
   fields: Fields,
-): Promise<Readonly<Record<string, ArrayField>>> {
+): Promise<Arrays> {
   const columns = Object.entries(fields).map(([name, { dtype, shape }]) => ({
     name,
     dtype,

@@ -2,11 +2,12 @@
 import sharp, { type DepthEnum } from 'sharp';
 import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
+import type { ImageShape } from './augment.ts';
 import { augmentationOf } from './augment.ts';
 import { type ClassFile, listClassFolders } from './class-folders.node.ts';
 import type { DatasetSource, OpenDataset } from './dataset.ts';
 import { reason } from './files.node.ts';
-import { type ImageDataset, type ImageShape, type ImageSplit, imageDataset } from './images.ts';
+import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
 
 const HEADERS_AT_ONCE = 16;
 

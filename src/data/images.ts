@@ -3,20 +3,15 @@ import type { Fields } from '../tasks/task.ts';
 import {
   type Augmentation,
   drawPlacement,
+  type ImageShape,
   IN_PLACE,
+  type Normalization,
   normalizationTable,
   writeNormalized,
 } from './augment.ts';
 import type { Batch, FieldData } from './batch.ts';
 import type { Dataset, DatasetInfo, Split } from './dataset.ts';
 import { type DatasetName, isDatasetName } from './names.ts';
-
-/** Size of one image, channels first. */
-export interface ImageShape {
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
-}
 
 /** Labelled images as bytes, read one at a time. */
 export interface ImageSplit {
@@ -35,12 +30,9 @@ export interface PixelsAt {
 }
 
 /** What is known of a dataset of images without them. */
-export interface ImageInfo extends ImageShape {
+export interface ImageInfo extends ImageShape, Normalization {
   readonly name: DatasetName;
   readonly classes: readonly string[];
-  /** Mean and standard deviation of each channel, for pixels on the scale 0 … 1. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
   readonly found: string;
 }
 

@@ -105,7 +105,7 @@ function encoded(encoding: Encoding, rows: Rows): Dataset {
   const features = { data: x, shape: [rows.rows.length, encoding.features.length] };
   return encoding.classes
     ? arraysDataset({ x: features, labels: y }, { strata: 'labels' })
-    : arraysDataset({ x: features, y });
+    : arraysDataset({ x: features, y: { data: y, shape: [y.length] } });
 }
 
 /** The rows of a CSV file. Throws a UserError that names the line where it is not CSV, or has another number of cells. */

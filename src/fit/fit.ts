@@ -1,7 +1,7 @@
 /** The library's front door: a model, a loss and arrays → a trained model. The same in node and in a page. */
 import { progressLine } from '#host';
+import type { Arrays } from '../data/arrays.ts';
 import type { Outputs, Values } from '../tasks/task.ts';
-import type { Columns } from './columns.ts';
 import { openFit } from './open.ts';
 import { progressText } from './progress-text.ts';
 import type { AnyFitOptions, FitEvent, FitOptions, FitRun, Model, OpenFit } from './types.ts';
@@ -11,10 +11,10 @@ import type { AnyFitOptions, FitEvent, FitOptions, FitRun, Model, OpenFit } from
  * Throws UserError, before anything is trained, where an option, an array or a function is not right, and DivergedError
  * (a UserError) where a loss is not finite.
  */
-export function fit<const D extends Columns, M extends Model<D>>(
+export function fit<const D extends Arrays, M extends Model<D>>(
   options: FitOptions<D, M>,
 ): Promise<FitRun<Parameters<M>[1], ReturnType<M>, D>>;
-export async function fit(options: AnyFitOptions): Promise<FitRun<Values, Outputs, Columns>> {
+export async function fit(options: AnyFitOptions): Promise<FitRun<Values, Outputs, Arrays>> {
   const run = await openFit(options);
   const { signal, verbose = true } = options;
   let loss: number | undefined;
@@ -40,7 +40,7 @@ export async function fit(options: AnyFitOptions): Promise<FitRun<Values, Output
 
 async function tell(
   event: FitEvent,
-  run: OpenFit<Values, Outputs, Columns>,
+  run: OpenFit<Values, Outputs, Arrays>,
   { onStep, onEpoch, onEvent }: AnyFitOptions,
 ): Promise<void> {
   if (event.kind === 'step') await onStep?.(event.record, run);

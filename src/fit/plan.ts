@@ -1,9 +1,9 @@
 /** What a run of `fit` does at each step, from its options. Also for browsers. */
 import type { ParameterRates } from '../artifacts/graphs.ts';
-import { decays } from '../artifacts/roles.ts';
 import { nearestName, show, UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
 import type { Variable } from '../layers/scope.ts';
+import { decays } from '../layers/weight-decay.ts';
 import type { Plan } from '../run/plan.ts';
 import { planRegularizer } from '../run/plan.ts';
 import type { RunSettings } from '../run/run.ts';

@@ -1,6 +1,7 @@
 /** A run of `fit` under way: its events, its history, what it keeps, and the model that it ends in. Also for browsers. */
 import { createSession } from '#runtime';
 import type { GraphName } from '../artifacts/graphs.ts';
+import { batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../data/batches.ts';
 import { digestOf } from '../digest.ts';
 import { show, UserError } from '../errors.ts';
 import { print } from '../onnx/print.ts';
@@ -9,9 +10,8 @@ import { Run, type RunStorage } from '../run/run.ts';
 import type { Trainer } from '../run/trainer.ts';
 import type { Session } from '../runtime/session.ts';
 import type { NamedTensor } from '../storage/safetensors.ts';
-import { allBatches, EVALUATED, trainingBatches } from './columns.ts';
 import { epochsSinceBest, History } from './history.ts';
-import type { Prepared } from './open.ts';
+import type { Prepared } from './prepared.ts';
 import { encodeSaved, type SavedDocument, type SavedRun } from './saved.ts';
 import { TrainedModel } from './trained.ts';
 import type { EpochRecord, FitEvent, FitRun } from './types.ts';
@@ -38,7 +38,8 @@ export class FitSession {
   constructor(prepared: Prepared, trainer: Trainer, saved: SavedRun | undefined) {
     this.prepared = prepared;
     this.#trainer = trainer;
-    const { manifest, task, infos, train, validation, batchSize, seed, shuffle, plan } = prepared;
+    const { manifest, task, infos, train, validation, batchSize, evaluatedAtOnce } = prepared;
+    const { seed, shuffle, plan } = prepared;
     const { stepsPerEpoch, totalSteps } = plan.plan;
     const evaluations = validation ? (trainer.slots.ema ? 2 : 1) : 0;
     this.#history = new History(task.metrics, { stepsPerEpoch, evaluations }, saved?.document);
@@ -52,8 +53,10 @@ export class FitSession {
         remedies: plan.step.remedies ?? '',
       },
       ports: {
-        train: trainingBatches(train, { batchSize, seed, shuffle }),
-        validation: validation && allBatches(validation, Math.max(batchSize, EVALUATED)),
+        train: inSequence(batchesOf(task.fields, train, { batchSize, seed, shuffle, ...TO_TRAIN })),
+        validation:
+          validation &&
+          inSequence(batchesOf(task.fields, validation, { batchSize: evaluatedAtOnce, ...IN_ORDER })),
         load: (graph) => this.#load(graph),
         storage: this.#keepsBest ? this.#storage : undefined,
       },

@@ -1,6 +1,9 @@
 /** A trained model: what it predicts, how good it is, and its file. Also for browsers. */
 import { createSession } from '#runtime';
 import { inferenceGraph } from '../artifacts/graphs.ts';
+import { type Arrays, type ArraysSplit, readArrays } from '../data/arrays.ts';
+import type { Batch } from '../data/batch.ts';
+import { batchesOf, IN_ORDER, inSequence } from '../data/batches.ts';
 import { expectOneOf } from '../expect.ts';
 import { inFloat16, PRECISIONS } from '../inference/half.ts';
 import { serialize } from '../onnx/serialize.ts';
@@ -11,8 +14,7 @@ import { measure } from '../run/measure.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import { ONLY_OUTPUT } from '../tasks/task.ts';
 import { VERSION } from '../version.ts';
-import { type ArrayData, allBatches, type Columns, EVALUATED, readColumns } from './columns.ts';
-import type { Prepared } from './open.ts';
+import type { Prepared } from './prepared.ts';
 import type { EpochRecord, Evaluated, ExportOptions, FitRun, UseOptions } from './types.ts';
 import { expectWeights, type Weights } from './weights.ts';
 
@@ -44,14 +46,15 @@ export class TrainedModel {
   }
 
   async predict(
-    columns: Columns,
+    arrays: Arrays,
     { weights }: UseOptions = {},
   ): Promise<Float32Array | Record<string, Float32Array>> {
     const session = await this.#session('infer');
     const fields = Object.entries(this.#prepared.manifest.fields);
     const read = fields.filter(([name]) => session.inputs.includes(name));
-    const data = readColumns('predict', columns, {
-      like: Object.fromEntries(read),
+    const data = readArrays('predict', arrays, {
+      fields: Object.fromEntries(read),
+      asIn: 'data',
       more: fields.map(([name]) => name),
     });
     const shapes = this.#prepared.manifest.outputs;
@@ -62,29 +65,23 @@ export class TrainedModel {
       ]),
     );
     const variables = this.#feeds('predict', weights);
-    for await (const batch of this.#batches(data).batches({ epoch: 0 })) {
-      const own = fieldFeeds({ fields: data.fields }, batch.fields, batch.examples);
+    for await (const batch of this.#batches(data)) {
+      const own = fieldFeeds(data, batch.fields, batch.examples);
       const out = await runOn(session, { ...variables, ...own });
       for (const [name, { shape }] of Object.entries(shapes)) {
-        results[name]?.set(floatsOf(out, name), batch.step * this.#batchSize * sizeOf(shape));
+        results[name]?.set(floatsOf(out, name), batch.step * this.#prepared.evaluatedAtOnce * sizeOf(shape));
       }
     }
     const only = results[ONLY_OUTPUT];
     return this.#prepared.isSingle() && only ? only : results;
   }
 
-  async evaluate(columns: Columns, { weights }: UseOptions = {}): Promise<Evaluated> {
+  async evaluate(arrays: Arrays, { weights }: UseOptions = {}): Promise<Evaluated> {
     const { manifest, task } = this.#prepared;
-    const data = readColumns('evaluate', columns, { like: manifest.fields });
+    const data = readArrays('evaluate', arrays, { fields: manifest.fields, asIn: 'data' });
     const variables = this.#feeds('evaluate', weights);
     const session = await this.#session('evaluate');
-    const { loss, metrics } = await measure(
-      session,
-      manifest,
-      task.metrics,
-      variables,
-      this.#batches(data).batches({ epoch: 0 }),
-    );
+    const { loss, metrics } = await measure(session, manifest, task.metrics, variables, this.#batches(data));
     return { loss, metrics };
   }
 
@@ -116,12 +113,9 @@ export class TrainedModel {
     for (const session of loaded) await (await session).release();
   }
 
-  get #batchSize(): number {
-    return Math.max(this.#prepared.batchSize, EVALUATED);
-  }
-
-  #batches(data: ArrayData): ReturnType<typeof allBatches> {
-    return allBatches(data, this.#batchSize);
+  #batches(data: ArraysSplit): AsyncIterable<Batch> {
+    const batchSize = this.#prepared.evaluatedAtOnce;
+    return inSequence(batchesOf(data.fields, data, { batchSize, ...IN_ORDER })).batches({ epoch: 0 });
   }
 
   /** The variables as inputs; throws UserError where other weights are not this model's. */

@@ -1,5 +1,7 @@
 /** What `fit` takes and gives. The names of fields and outputs follow from the user's arrays and model. */
 import type { MemoryLevel } from '../artifacts/graphs.ts';
+import type { ArrayField } from '../data/array-field.ts';
+import type { Arrays } from '../data/arrays.ts';
 import type { Precision } from '../inference/half.ts';
 import type { Scope } from '../layers/scope.ts';
 import type { MetricInfo } from '../metrics/info.ts';
@@ -9,7 +11,6 @@ import type { RunEvent } from '../run/run.ts';
 import type { Device, SessionOptions } from '../runtime/session.ts';
 import type { TrainRecord } from '../storage/metrics.ts';
 import type { Metric, Outputs, Terms } from '../tasks/task.ts';
-import type { Column, Columns } from './columns.ts';
 import type { OptimizerChoice, RegularizerChoice, ScheduleChoice } from './optimizers.ts';
 import type { Weights } from './weights.ts';
 
@@ -87,7 +88,7 @@ export interface FitCallbacks {
 }
 
 /** What `fit` takes: `data`, `model`, `loss` and `epochs`; all else has a default. */
-export interface FitOptions<D extends Columns, M extends Model<D>> extends FitCallbacks {
+export interface FitOptions<D extends Arrays, M extends Model<D>> extends FitCallbacks {
   /** Arrays by the names of their fields. */
   readonly data: D;
   readonly model: M;
@@ -98,7 +99,7 @@ export interface FitOptions<D extends Columns, M extends Model<D>> extends FitCa
   readonly loss: (outputs: ReturnType<Settled<M>>, fields: ValuesOf<Settled<D>>, scope: Scope) => Terms;
   readonly metrics?: Readonly<Record<string, MetricChoice<ReturnType<Settled<M>>, ValuesOf<Settled<D>>>>>;
   /** The share of the examples to hold out, in (0, 1), or arrays of their own. */
-  readonly validation?: number | { readonly [K in keyof Settled<D>]: Column } | undefined;
+  readonly validation?: number | { readonly [K in keyof Settled<D>]: ArrayField } | undefined;
   readonly epochs: number;
   /** 32 where it is left out, and never more than there are examples. An epoch leaves out what does not fill a batch. */
   readonly batchSize?: number;
@@ -152,7 +153,7 @@ export interface FitOptions<D extends Columns, M extends Model<D>> extends FitCa
 }
 
 /** What a user's functions and arrays may be, whoever wrote them. */
-export type AnyFitOptions = FitOptions<Columns, Model<Columns>>;
+export type AnyFitOptions = FitOptions<Arrays, Model<Arrays>>;
 
 /** An array for every output, one row an example. */
 export type Predictions<O> = O extends Value ? Float32Array : { readonly [K in keyof O]: Float32Array };
@@ -185,9 +186,9 @@ export interface FitRun<F, O, D = F> {
   /** The average of the weights at the same step, where `ema` kept one. */
   readonly averaged: Weights | undefined;
   /** What the model makes of examples, in batches. A model that was written for some of the fields takes only these. */
-  predict(fields: { readonly [K in keyof F]: Column }, options?: UseOptions): Promise<Predictions<O>>;
+  predict(fields: { readonly [K in keyof F]: ArrayField }, options?: UseOptions): Promise<Predictions<O>>;
   /** Loss and metrics over other examples. */
-  evaluate(data: { readonly [K in keyof D]: Column }, options?: UseOptions): Promise<Evaluated>;
+  evaluate(data: { readonly [K in keyof D]: ArrayField }, options?: UseOptions): Promise<Evaluated>;
   /** The model as an ONNX file, for any number of examples. */
   export(options?: ExportOptions): Uint8Array;
   /** The run as bytes, for `resume`: it goes on from the last step as if it had never stopped. */

@@ -11,7 +11,8 @@ import type { Session, Tensor } from '../runtime/session.ts';
 import type { ModelCheckpoint } from '../storage/checkpoint.ts';
 import { documentFile, loadCheckpoint, loadModel } from '../storage/checkpoint-folder.node.ts';
 import { taskOf } from '../tasks/own.ts';
-import { isModuleSpec, parseSpec, type Spec } from '../tasks/spec.ts';
+import { parseSpec } from '../tasks/parse-spec.ts';
+import { isModuleSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 import { datasetSource } from './source.ts';
 

@@ -1,5 +1,7 @@
 /** Which parameters weight decay applies to, by path. */
+
 import { UserError } from '../errors.ts';
+import type { Variable } from './scope.ts';
 
 /** Whether the parameters whose paths match a pattern decay; the first pattern that matches decides. */
 export type DecayRules = readonly (readonly [pattern: RegExp, decays: boolean])[];
@@ -28,4 +30,9 @@ export function decayMask(paths: readonly string[], rules: DecayRules = DECAY_RU
       `decayMask: no rule covers parameter ${path}; name it kernel, bias or scale, or pass a rule: decayMask(paths, [[/(^|\\/)${name}$/, false], ...DECAY_RULES])`,
     );
   });
+}
+
+/** Whether weight decay applies: as DECAY_RULES say or, for another name, to matrices and above. */
+export function decays({ path, shape }: Pick<Variable, 'path' | 'shape'>): boolean {
+  return DECAY_RULES.find(([pattern]) => pattern.test(path))?.[1] ?? shape.length > 1;
 }

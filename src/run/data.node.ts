@@ -2,6 +2,7 @@
 import type { GraphFolder } from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
 import type { Batch } from '../data/batch.ts';
+import { IN_ORDER, TO_TRAIN } from '../data/batches.ts';
 import type { DatasetSource, SplitName } from '../data/dataset.ts';
 import { type Loader, openLoader } from '../data/loader.node.ts';
 import { datasetSource } from '../inference/source.ts';
@@ -29,7 +30,7 @@ export async function openData(config: TrainConfig, graph: GraphFolder): Promise
     return loader;
   };
   try {
-    const inUse = { split: 'train', batchSize, seed, shuffle: true, dropLast: true, augment: true } as const;
+    const inUse = { split: 'train', batchSize, seed, shuffle: true, ...TO_TRAIN } as const;
     const train = await open(openLoader({ source, ...inUse }));
     const validation = train.hasValidation ? await open(openInOrder(source, 'validation')) : undefined;
     return { train, validation, test: await open(openInOrder(source, 'test')), close };
@@ -67,6 +68,5 @@ export async function openFixedBatch(config: TrainConfig, graph: GraphFolder): P
 }
 
 function openInOrder(source: DatasetSource, split: SplitName): Promise<Loader> {
-  const order = { batchSize: TEST_BATCH, seed: 0, shuffle: false, dropLast: false, augment: false } as const;
-  return openLoader({ source, split, ...order });
+  return openLoader({ source, split, batchSize: TEST_BATCH, ...IN_ORDER });
 }

@@ -28,7 +28,8 @@ import { createRunFolder, emptyRunFolder, writeConfig } from '../storage/run-fol
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
 import { readSafetensors } from '../storage/safetensors.node.ts';
 import { infosOf } from '../tasks/infos.ts';
-import { isModuleSpec, type ModuleSpec, parseSpec } from '../tasks/spec.ts';
+import { parseSpec } from '../tasks/parse-spec.ts';
+import { isModuleSpec, type ModuleSpec } from '../tasks/spec.ts';
 import { beginTrainer, restoreTrainer } from './begin.ts';
 import { openData, openFixedBatch, type RunData } from './data.node.ts';
 import { createDeviceTrainer } from './device-trainer.ts';

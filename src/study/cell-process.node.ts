@@ -30,7 +30,7 @@ export type CellReply =
   | { readonly kind: 'step'; readonly step: number; readonly totalSteps: number }
   /** The cell was stopped and has saved a checkpoint. */
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'over'; readonly outcome: Omit<CellOutcome, 'trainImages'> };
+  | { readonly kind: 'over'; readonly outcome: Omit<CellOutcome, 'trainExamples'> };
 
 /** The least time between two messages of a cell's step. */
 const EVERY_MS = 250;

@@ -17,8 +17,8 @@ const outcomeSchema = v.object({
   /** The steps that the run planned; null where it failed before planning them. */
   warmupSteps: v.nullable(count),
   totalSteps: v.nullable(count),
-  /** Training images in an epoch. */
-  trainImages: count,
+  /** Training examples in an epoch. */
+  trainExamples: count,
   /** How the run's metrics are shown. Missing where it did not end well, and in old files. */
   metrics: v.exactOptional(v.array(Info)),
 });
@@ -31,12 +31,19 @@ const FILE = 'outcome.json';
 export async function readOutcome(folder: string): Promise<CellOutcome | undefined> {
   const path = join(folder, FILE);
   if (!existsSync(path)) return undefined;
-  const result = v.safeParse(outcomeSchema, await readJsonFile(path));
+  const result = v.safeParse(outcomeSchema, renamed(await readJsonFile(path)));
   if (result.success) return result.output;
   const [issue] = result.issues;
   throw new UserError(
     `${path}: ${v.getDotPath(issue) ?? 'outcome'}: ${mismatch(issue)}; delete the file to run the cell again`,
   );
+}
+
+/** Files of old studies call the training examples images. */
+function renamed(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || !('trainImages' in json)) return json;
+  const { trainImages, ...rest } = json;
+  return { trainExamples: trainImages, ...rest };
 }
 
 export function writeOutcome(folder: string, outcome: CellOutcome): Promise<void> {

@@ -14,10 +14,10 @@ export interface PlannedCell extends Cell {
   readonly dataset: string;
   /** The graph's name without the dataset. */
   readonly model: string;
-  /** Floating-point operations of one image's gradient, in matrix products. */
+  /** Floating-point operations of one example's gradient, in matrix products. */
   readonly gradientFlops: number;
-  /** Training images in an epoch. */
-  readonly trainImages: number;
+  /** Training examples in an epoch. */
+  readonly trainExamples: number;
   readonly totalSteps: number;
   /** Floating-point operations of the matrix products of the whole run, without evaluation. */
   readonly flops: number;
@@ -48,17 +48,17 @@ export async function planCells(
     const config: TrainConfig = { ...given, data: folder };
     // The number of images held out does not depend on the seed, so one dataset serves all seeds.
     const source = datasetSource({ ...config, seed: 0 }, graph);
-    const trainImages = await once(sizes, JSON.stringify(source), async () => {
+    const trainExamples = await once(sizes, JSON.stringify(source), async () => {
       const official = entryOf(spec.dataset)?.trainSize;
       if (!officialSizes || folder !== undefined || official === undefined)
         return (await openDataset(source)).train.length;
       const inUse = Math.round(official * config.trainFraction);
       return source.holdOut === undefined ? inUse : inUse - heldOutCount(inUse, source.holdOut);
     });
-    const { totalSteps, regularizer } = planRun(config, Math.floor(trainImages / config.batchSize));
+    const { totalSteps, regularizer } = planRun(config, Math.floor(trainExamples / config.batchSize));
     if (totalSteps === 0) {
       throw new UserError(
-        `${id}: ${trainImages} training images are fewer than one batch of ${config.batchSize}; lower batchSize or raise trainFraction`,
+        `${id}: ${trainExamples} training examples are fewer than one batch of ${config.batchSize}; lower batchSize or raise trainFraction`,
       );
     }
     let gradients = 0;
@@ -70,7 +70,7 @@ export async function planCells(
       dataset: spec.dataset,
       model: modelName(graph.name, spec.dataset),
       gradientFlops,
-      trainImages,
+      trainExamples,
       totalSteps,
       flops: gradients * config.batchSize * gradientFlops,
     });

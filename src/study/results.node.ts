@@ -23,8 +23,8 @@ export interface CellResult extends Cell {
   readonly state: CellOutcome['state'] | 'unfinished';
   /** Why the cell diverged or failed; null where it did not. */
   readonly message: string | null;
-  /** Training images in an epoch. This and the two numbers of steps are null where the cell is not over. */
-  readonly trainImages: number | null;
+  /** Training examples in an epoch. This and the two numbers of steps are null where the cell is not over. */
+  readonly trainExamples: number | null;
   readonly warmupSteps: number | null;
   readonly totalSteps: number | null;
   readonly metrics: readonly MetricsLine[];
@@ -67,7 +67,7 @@ async function readCell(folder: string, cell: Cell): Promise<CellResult> {
     dataset: spec.dataset,
     model: modelName(name, spec.dataset),
     ...endOf(outcome, metrics),
-    trainImages: outcome?.trainImages ?? null,
+    trainExamples: outcome?.trainExamples ?? null,
     warmupSteps: outcome?.warmupSteps ?? null,
     totalSteps: outcome?.totalSteps ?? null,
     metrics,

@@ -41,8 +41,8 @@ export function runStudy(
   let isStopping = false;
   let isFailed = false;
 
-  const conclude = async (cell: PlannedCell, outcome: Omit<CellOutcome, 'trainImages'>): Promise<void> => {
-    const whole = { ...outcome, trainImages: cell.trainImages };
+  const conclude = async (cell: PlannedCell, outcome: Omit<CellOutcome, 'trainExamples'>): Promise<void> => {
+    const whole = { ...outcome, trainExamples: cell.trainExamples };
     const target = cellFolder(folder, cell);
     // A cell that failed early may have no folder yet. makeFolder() throws where the study's folder was removed.
     await makeFolder(dirname(target));
@@ -163,7 +163,7 @@ function startProcess(): CellProcess {
   };
 }
 
-function death({ exitCode, signalCode }: ChildProcess, tail: string): Omit<CellOutcome, 'trainImages'> {
+function death({ exitCode, signalCode }: ChildProcess, tail: string): Omit<CellOutcome, 'trainExamples'> {
   const last = tail.trim().split('\n').at(-1) ?? '';
   const how = signalCode === null ? `exited with code ${exitCode}` : `was killed by ${signalCode}`;
   const likely = signalCode === 'SIGKILL' ? ': most likely out of memory; lower --jobs, or microBatch' : '';

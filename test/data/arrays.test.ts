@@ -1,6 +1,6 @@
 /** Arrays in memory as a dataset, and batches of it without a worker. */
 import test from 'ava';
-import { type ArrayField, type ArraysOptions, arraysDataset } from '../../src/data/arrays.ts';
+import { type Arrays, type ArraysOptions, arraysDataset } from '../../src/data/arrays.ts';
 import { batchesOf, epochOrder } from '../../src/data/batches.ts';
 import { collectExamples } from '../../src/data/collect.ts';
 import { datasetInUse } from '../../src/data/subset.ts';
@@ -23,8 +23,8 @@ test('dtypes and shapes are those of the arrays', (t) => {
     y: { dtype: 'int32', shape: [] },
     id: { dtype: 'int64', shape: [] },
     pixel: { dtype: 'uint8', shape: [2, 2] },
-    plain: { dtype: 'float32', shape: [] },
-    double: { dtype: 'float32', shape: [] },
+    plain: { dtype: 'float32', shape: [1] },
+    double: { dtype: 'float32', shape: [1] },
   });
   t.is(bytes, 80 + 40 + 80 + 40 + 40 + 40);
   t.is(train.length, 10);
@@ -157,30 +157,46 @@ test('examples that come one after another are collected', async (t) => {
 });
 
 const long = { dtype: 'int32', shape: [3] } as const;
-const WRONG: Readonly<Record<string, [Readonly<Record<string, ArrayField>>, ArraysOptions?]>> = {
-  'data: expected as many examples in each field, but x has 10, y has 9': [{ x, y: y.slice(1) }],
-  'data: expected at least one field, { x: new Float32Array(…) }, got none': [{}],
+const WRONG: Readonly<Record<string, [Arrays, ArraysOptions?]>> = {
+  'data: x has 10 examples and y has 9; expected a value of every field for each example': [
+    { x, y: y.slice(1) },
+  ],
+  'data: expected arrays by the names of their fields, got {}': [{}],
   'data: expected at least one example, got none': [{ y: new Int32Array() }],
-  'data: x: expected a shape [examples, …] of 20 numbers, got [10, 3]': [{ x: { ...x, shape: [10, 3] } }],
-  'data: x: expected a shape [examples, …] of 20 numbers, got []': [{ x: { ...x, shape: [] } }],
-  'data: z: no such field; expected y': [{ y, z: y }, { fields: { y: { dtype: 'int32', shape: [] } } }],
-  'data: z: expected an array, got none': [{ y }, { fields: { y: { dtype: 'int32', shape: [] }, z: long } }],
-  'data: x: expected int32, got float32': [{ x }, { fields: { x: { dtype: 'int32', shape: [2] } } }],
-  'data: x: expected examples of shape [3], got [2]': [{ x }, { fields: { x: long } }],
-  'data: y: expected a multiple of 3 numbers, those of an example, got 10': [{ y }, { fields: { y: long } }],
-  'data: y: expected numbers of int32, got 0.5 at 1': [
+  'data: x: shape [10,3] holds 30 elements, got 20': [{ x: { ...x, shape: [10, 3] } }],
+  'data: x: shape: expected integers, the number of examples first, got []': [{ x: { ...x, shape: [] } }],
+  'data: expected no fields but y, got "z"; did you mean y?': [
+    { y, z: y },
+    { fields: { y: { dtype: 'int32', shape: [] } } },
+  ],
+  'data: expected the field z, got y': [{ y }, { fields: { y: { dtype: 'int32', shape: [] }, z: long } }],
+  'data: x: expected int32 [batch, 2], as in fields, got float32 [batch, 2]': [
+    { x },
+    { fields: { x: { dtype: 'int32', shape: [2] } } },
+  ],
+  'data: y: expected int32 [batch, 3], as in fields, got int32 [batch, 2]': [
+    { y: { data: y, shape: [5, 2] } },
+    { fields: { y: long } },
+  ],
+  'data: y: expected int32 [batch, 3], as in fields, got int32 [batch]': [{ y }, { fields: { y: long } }],
+  'data: y: example 1: expected numbers of int32, got 0.5': [
     { y: [1, 0.5] },
     { fields: { y: { dtype: 'int32', shape: [] } } },
   ],
   'data: x[1]: expected a list of 2, as in the first example, got a list of 1': [{ x: [[1, 2], [3]] }],
   'data: x[1]: expected a list of 2, as in the first example, got 3': [{ x: [[1, 2], 3] }],
   'data: x[0][1]: expected a number, as in the first example, got a list of 1': [{ x: [[1, [2]]] }],
-  'data: y: expected numbers of float32, got NaN at 0': [{ y: [Number.NaN] }],
-  'data: y: expected numbers of bool, got 2 at 0': [
+  'data: y: example 0: expected finite numbers, got NaN; leave such examples out, or fill them in': [
+    { y: [Number.NaN] },
+  ],
+  'data: y: example 0: expected numbers of bool, got 2': [
     { y: [2] },
     { fields: { y: { dtype: 'bool', shape: [] } } },
   ],
-  'test: y: expected int32, got float32': [{ y }, { test: { y: new Float32Array(1) } }],
+  'test: y: expected int32 [batch], as in data, got float32 [batch, 1]': [
+    { y },
+    { test: { y: new Float32Array(1) } },
+  ],
   'strata: expected the name of an int32 field of shape [], got "x"': [{ x, y }, { strata: 'x' }],
   'strata: expected the name of an int32 field of shape [], got "z"': [{ x, y }, { strata: 'z' }],
 };
@@ -193,9 +209,9 @@ for (const [message, args] of Object.entries(WRONG)) {
 test('what is no array is named', (t) => {
   t.throws(() => Reflect.apply(arraysDataset, undefined, [{ x: { data: 'abc' } }]), {
     instanceOf: UserError,
-    message: /^data: x: expected a typed array, an array of numbers, or \{ data, shape \}, got /,
+    message: /^data: x: expected a typed array, a list of numbers or \{data, shape\}, got /,
   });
   t.throws(() => Reflect.apply(arraysDataset, undefined, [{ x: [1, '2'] }]), {
-    message: 'data: x: expected numbers of float32, got "2" at 1',
+    message: 'data: x: example 1: expected a number, got "2"',
   });
 });

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import test from 'ava';
 import sharp from 'sharp';
+import type { ImageShape } from '../../src/data/augment.ts';
 import type { DatasetSource } from '../../src/data/dataset.ts';
 import { openImageFolder } from '../../src/data/image-folder.node.ts';
-import { type ImageShape, imageFields } from '../../src/data/images.ts';
+import { imageFields } from '../../src/data/images.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { folder, picture, readPixels, userError } from './_files.ts';
 

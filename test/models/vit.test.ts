@@ -9,7 +9,8 @@ import { sizeOf } from '../../src/onnx/shapes.ts';
 import { Random } from '../../src/random.ts';
 import { classification } from '../../src/tasks/classification.ts';
 import { taskOf } from '../../src/tasks/own.ts';
-import { isModuleSpec, parseSpec } from '../../src/tasks/spec.ts';
+import { parseSpec } from '../../src/tasks/parse-spec.ts';
+import { isModuleSpec } from '../../src/tasks/spec.ts';
 import { expectSlicesToAgree } from './_sliced.ts';
 
 type Variant = keyof typeof VIT_VARIANTS;

@@ -4,7 +4,7 @@ import { plannedCells, smallDesign } from './_study.ts';
 test('a cell is planned with its images, steps and arithmetic', async (t) => {
   const { design } = smallDesign();
   const [none, zero] = await plannedCells(design);
-  t.like(none, { dataset: 'cifar10', model: 'tiny', trainImages: 64, totalSteps: 24 });
+  t.like(none, { dataset: 'cifar10', model: 'tiny', trainExamples: 64, totalSteps: 24 });
   // Without regularization 24 gradients; with zero-warmup 8, and then two in each of 16 steps.
   t.is(none?.flops, 24 * 16 * (none?.gradientFlops ?? 0));
   t.is(zero?.flops, (8 + 2 * 16) * 16 * (zero?.gradientFlops ?? 0));
@@ -13,7 +13,7 @@ test('a cell is planned with its images, steps and arithmetic', async (t) => {
 test('images held out for validation are not trained on', async (t) => {
   const { design } = smallDesign();
   const [cell] = await plannedCells({ ...design, axes: { validation: [0.25], seed: [0] } });
-  t.like(cell, { trainImages: 48, totalSteps: 18 });
+  t.like(cell, { trainExamples: 48, totalSteps: 18 });
   t.is(cell?.config.validation, 0.25);
 });
 
@@ -26,6 +26,6 @@ test('a dataset that is not there counts as a whole where only the time is asked
   );
   const { cells } = expandDesign(design, 'test');
   const [cell] = await planCells(cells, { data: undefined, officialSizes: true });
-  t.is(cell?.trainImages, 22_500);
+  t.is(cell?.trainExamples, 22_500);
   await t.throwsAsync(planCells(cells, { data: undefined }), { message: /cifar10: no folder was given/ });
 });

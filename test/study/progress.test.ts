@@ -14,7 +14,7 @@ function cell(id: string, gr: 'none' | 'fd', flops: number, seed = 0): PlannedCe
     dataset: 'mnist',
     model: 'vit',
     gradientFlops: 1,
-    trainImages: 100,
+    trainExamples: 100,
     totalSteps: 100,
   } as const;
   return { id: `${id}-abcdef`, config, values: {}, flops, ...fixed };
@@ -25,7 +25,7 @@ const DONE: CellOutcome = {
   message: null,
   warmupSteps: 10,
   totalSteps: 100,
-  trainImages: 100,
+  trainExamples: 100,
 };
 const DIVERGED: CellOutcome = { ...DONE, state: 'diverged', message: 'step 3: loss NaN is not finite' };
 

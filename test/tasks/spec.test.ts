@@ -4,7 +4,8 @@ import { UserError } from '../../src/errors.ts';
 import { datasetSource } from '../../src/inference/source.ts';
 import { infosOf } from '../../src/tasks/infos.ts';
 import { taskOf } from '../../src/tasks/own.ts';
-import { isModuleSpec, parseSpec } from '../../src/tasks/spec.ts';
+import { parseSpec } from '../../src/tasks/parse-spec.ts';
+import { isModuleSpec } from '../../src/tasks/spec.ts';
 
 const IMAGE = { channels: 3, height: 32, width: 32 };
 const VIT = { kind: 'vit', patch: 4, width: 8, layers: 1, heads: 2 };

@@ -8,7 +8,7 @@ import { createResidentSession, createSession } from '../../src/runtime/ort.node
 import type { MetricsLine } from '../../src/storage/metrics.ts';
 import { type ArchivedRun, decodeRun } from '../../src/storage/run-archive.ts';
 import { untar } from '../../src/storage/tar.ts';
-import { parseSpec } from '../../src/tasks/spec.ts';
+import { parseSpec } from '../../src/tasks/parse-spec.ts';
 import type { Backend } from '../../src/web/train/backend.ts';
 import { type PageDataset, packDataset, unpackDataset } from '../../src/web/train/packed-dataset.ts';
 import { newTraining, resumedTraining, type Training } from '../../src/web/train/training.ts';

@@ -1,5 +1,6 @@
 /** The options of a study's cells, and groups of cells by their options. */
 
+import type { TrainConfig } from '../../config/config.ts';
 import { isInEffect, OPTIONS } from '../../config/config.ts';
 import type { OptionTable } from '../../config/options.ts';
 import type { CellResult } from '../../study/results.node.ts';
@@ -49,3 +50,23 @@ export function grouped<T>(
     distinct(values.map(key)).map((name) => [name, values.filter((value) => key(value) === name)]),
   );
 }
+
+/** The option that moves each facet of a setting. */
+export const FACET_OPTIONS = {
+  model: 'graph',
+  dataset: 'graph',
+  fraction: 'trainFraction',
+  optimizer: 'optimizer',
+  hasWarmup: 'warmupEpochs',
+} as const satisfies Record<string, keyof TrainConfig>;
+
+/** The properties of a setting that claims and scales compare. */
+export type Facet = keyof typeof FACET_OPTIONS;
+
+export const FACETS = [
+  'model',
+  'dataset',
+  'fraction',
+  'optimizer',
+  'hasWarmup',
+] as const satisfies readonly Facet[];

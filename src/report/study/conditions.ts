@@ -3,8 +3,7 @@
 import type { TrainConfig } from '../../config/config.ts';
 import type { Axis } from '../../study/design.ts';
 import type { CellResult } from '../../study/results.node.ts';
-import { distinct, grouped, optionText, optionTexts, varyingOptions } from './cells.ts';
-import { FACET_OPTIONS } from './settings.ts';
+import { distinct, FACET_OPTIONS, grouped, optionText, optionTexts, varyingOptions } from './cells.ts';
 
 export interface Condition {
   /** A name from the design, or a derived one such as `GR + zero-warmup`. Each condition of a study has its own. */

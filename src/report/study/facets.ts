@@ -7,7 +7,15 @@
 import type { TrainConfig } from '../../config/config.ts';
 import type { Axis } from '../../study/design.ts';
 import type { StudyResults } from '../../study/results.node.ts';
-import { distinct, grouped, optionTexts, varyingOptions } from './cells.ts';
+import {
+  distinct,
+  FACET_OPTIONS,
+  FACETS,
+  type Facet,
+  grouped,
+  optionTexts,
+  varyingOptions,
+} from './cells.ts';
 import {
   type Condition,
   conditionAxes,
@@ -21,9 +29,6 @@ import {
 import { type Judged, judgedBy } from './judged.ts';
 import {
   type Arm,
-  FACET_OPTIONS,
-  FACETS,
-  type Facet,
   facetTexts,
   nameSettings,
   nounOf,

@@ -5,7 +5,17 @@ import { counted } from '../../counted.ts';
 import { entryOf } from '../../data/names.ts';
 import type { Axis } from '../../study/design.ts';
 import type { CellResult } from '../../study/results.node.ts';
-import { distinct, grouped, hasEffect, known, optionText, shared } from './cells.ts';
+import {
+  distinct,
+  FACET_OPTIONS,
+  FACETS,
+  type Facet,
+  grouped,
+  hasEffect,
+  known,
+  optionText,
+  shared,
+} from './cells.ts';
 import type { Condition } from './conditions.ts';
 
 /** The runs of one condition in one setting: they differ in their seed. */
@@ -15,18 +25,6 @@ export interface Arm {
   /** Steps of learning-rate warmup; null until a run is over. */
   readonly warmupSteps: number | null;
 }
-
-/** The option that moves each facet of a setting. */
-export const FACET_OPTIONS = {
-  model: 'graph',
-  dataset: 'graph',
-  fraction: 'trainFraction',
-  optimizer: 'optimizer',
-  hasWarmup: 'warmupEpochs',
-} as const satisfies Record<string, keyof TrainConfig>;
-
-/** The properties of a setting that claims and scales compare. */
-export type Facet = keyof typeof FACET_OPTIONS;
 
 /** What the runs of a setting share. A facet is null where they differ in it. */
 export interface Setting {
@@ -49,14 +47,6 @@ interface Part {
   readonly facets: readonly Facet[];
   readonly text: string;
 }
-
-export const FACETS = [
-  'model',
-  'dataset',
-  'fraction',
-  'optimizer',
-  'hasWarmup',
-] as const satisfies readonly Facet[];
 
 /** What all the cells learn from, in the singular. */
 export function nounOf(cells: readonly CellResult[]): string {
@@ -95,7 +85,7 @@ export function setting(
     model: shared(members, ({ model }) => model),
     dataset: shared(members, ({ dataset }) => dataset),
     fraction,
-    examples: fraction === null ? null : known(members.map(({ trainImages }) => trainImages)),
+    examples: fraction === null ? null : known(members.map(({ trainExamples }) => trainExamples)),
     optimizer: shared(members, ({ config }) => config.optimizer),
     hasWarmup: shared(members, ({ config }) => config.warmupEpochs > 0),
     options: new Map(
@@ -179,7 +169,7 @@ export function facetTexts(
   const noun = nounOf(cells);
   // A run that is not over does not have its number of examples. Another run of the same fraction may have it.
   const sizes = new Map(
-    cells.flatMap((cell) => (cell.trainImages === null ? [] : [[sizeKey(cell), cell.trainImages]])),
+    cells.flatMap((cell) => (cell.trainExamples === null ? [] : [[sizeKey(cell), cell.trainExamples]])),
   );
   return {
     model: ({ model }) => model,

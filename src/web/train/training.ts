@@ -4,15 +4,13 @@
  */
 import { type GraphName, TaskGraphs } from '../../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
-import { decays } from '../../artifacts/roles.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import { augmentationOf, IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
-import { type Batches, batchesOf, inSequence } from '../../data/batches.ts';
+import { type Batches, batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../../data/batches.ts';
 import { describeImages, imageFields, imageSplit } from '../../data/images.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { imageModel } from '../../inference/inference-model.ts';
-import type { Variable } from '../../layers/scope.ts';
 import { serialize } from '../../onnx/serialize.ts';
 import { sizeOf } from '../../onnx/shapes.ts';
 import { setting } from '../../option-names.ts';
@@ -29,7 +27,8 @@ import { type MetricsLine, metricsLine } from '../../storage/metrics.ts';
 import { type ArchivedRun, encodeRun } from '../../storage/run-archive.ts';
 import { infosOf } from '../../tasks/infos.ts';
 import { taskOf } from '../../tasks/own.ts';
-import { expectImageSpec, type ImageSpec, parseSpec, type Spec } from '../../tasks/spec.ts';
+import { parseSpec } from '../../tasks/parse-spec.ts';
+import { expectImageSpec, type ImageSpec, type Spec } from '../../tasks/spec.ts';
 import type { Task } from '../../tasks/task.ts';
 import type { Backend } from './backend.ts';
 import { PAGE_NAMES } from './labels.ts';
@@ -119,8 +118,7 @@ async function openTraining(
   const name = saved?.graph.name ?? config.graph;
   const task = taskOf(spec);
   const graphs = graphsOf(spec, config);
-  const rates = (variable: Variable) => ({ learningRate: 1, weightDecay: decays(variable) ? 1 : 0 });
-  const manifest = describeTask(task, graphs, { name, hash: saved?.graph.hash ?? '', rates });
+  const manifest = describeTask(task, graphs, { name, hash: saved?.graph.hash ?? '' });
   const load = (graph: GraphName) => backend.load(serialize(graphs.graph(graph)));
 
   const images = trainingBatches(config, dataset);
@@ -262,11 +260,8 @@ function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
   const { batchSize, seed, augment } = config;
   const split = imageSplit(dataset.train, dataset, augmentationOf(augment, dataset.name));
   const batches = batchesOf(imageFields(dataset), split, {
-    batchSize,
-    seed,
-    shuffle: true,
-    augment: true,
-    dropLast: true,
+    ...{ batchSize, seed, shuffle: true },
+    ...TO_TRAIN,
   });
   if (batches.perEpoch > 0) return batches;
   throw new UserError(
@@ -292,6 +287,5 @@ function cycled(images: Batches, { stepsPerEpoch }: Plan): BatchSource {
 
 function testBatches(dataset: PageDataset): BatchSource {
   const split = imageSplit(dataset.test, dataset, augmentationOf('none', dataset.name));
-  const order = { batchSize: TEST_BATCH, seed: 0, shuffle: false, augment: false, dropLast: false };
-  return inSequence(batchesOf(imageFields(dataset), split, order));
+  return inSequence(batchesOf(imageFields(dataset), split, { batchSize: TEST_BATCH, ...IN_ORDER }));
 }

@@ -3,7 +3,7 @@ import digits from '../../../graphs/vit-micro-mnist/spec.json' with { type: 'jso
 import { messageOf } from '../../errors.ts';
 import { decodeRun } from '../../storage/run-archive.ts';
 import { type NamedFile, untar } from '../../storage/tar.ts';
-import { parseSpec } from '../../tasks/spec.ts';
+import { parseSpec } from '../../tasks/parse-spec.ts';
 import { fetched } from '../fetched.ts';
 import { expectSimd } from '../support.ts';
 import { availableBackends, BACKENDS, type BackendName } from './backend.ts';

@@ -52,7 +52,7 @@ export function madeCell(made: Made = {}): CellResult {
     values: {},
     dataset: 'cifar10',
     model,
-    trainImages: steps === 0 ? null : Math.round(50_000 * fraction),
+    trainExamples: steps === 0 ? null : Math.round(50_000 * fraction),
     state,
     message: made.message ?? null,
     warmupSteps: steps === 0 ? null : warmupSteps,

@@ -28,7 +28,7 @@ function studyFrom(design: object, diverges: (index: number) => boolean = () => 
         state,
         message: null,
         infos: OLD_METRICS,
-        trainImages: Math.round(6000 * cell.config.trainFraction),
+        trainExamples: Math.round(6000 * cell.config.trainFraction),
         warmupSteps: 10 * cell.config.warmupEpochs,
         totalSteps: 100,
         metrics: [metricsLine(testRecord(100, { metrics: { top1 } }))],
