@@ -13,6 +13,7 @@ import { median } from '../src/median.ts';
 import { spread } from '../src/report/study/statistics.ts';
 import { namesIn, OUTPUT_FLAGS } from './bench/flags.ts';
 import { machine, machineLine } from './bench/machine.ts';
+import { expectTorch } from './bench/peers.ts';
 import { fixed, renderSection, type Section } from './bench/section.ts';
 import { medianRatio } from './bench/statistics.ts';
 import {
@@ -114,6 +115,7 @@ await runMain(async (argv) => {
   const names = namesIn('--task', values.task, TASK_NAMES);
   const kinds = namesIn('--gr', values.gr, REGULARIZERS);
   const seeds = seedsIn(values.seeds);
+  expectTorch(values.python, '--python');
   const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-tasks-'));
   const sections: Section[] = [];
   const results: unknown[] = [];
