@@ -68,6 +68,13 @@ const TABLE = {
     placeholder: 'KINDS',
     default: REGULARIZERS.join(),
   }),
+  peerGr: text({
+    group: 'What to measure',
+    help: 'The kinds of them that PyTorch takes, too.',
+    placeholder: 'KINDS',
+    default: undefined,
+    unset: 'those of --gr',
+  }),
   epochs: integer(
     { min: 1 },
     { group: 'What to measure', help: 'Epochs of a run.', default: undefined, unset: '40 and 4' },
@@ -179,12 +186,14 @@ function benchTask(
   seeds: readonly number[],
   values: Values,
 ): Outcome {
+  const peerKinds = namesIn('--peer-gr', values.peerGr ?? values.gr, kinds);
   const rows: Row[] = [];
   for (const seed of seeds) {
     for (const gr of kinds) {
       const options = optionsOf(name, gr, seed, values);
       note(`${name}, ${gr}, seed ${seed}: ortgrad`);
       rows.push({ by: 'ortgrad', gr, seed, run: runOurs(shared, options) });
+      if (!peerKinds.includes(gr)) continue;
       note(`${name}, ${gr}, seed ${seed}: PyTorch`);
       rows.push({ by: 'PyTorch', gr, seed, run: runPeer(shared, options, values.python) });
     }
@@ -208,7 +217,7 @@ function benchTask(
       words: 2,
       rows: kinds.flatMap((gr) => [
         cellsOf(rows, gr, 'ortgrad', scores),
-        cellsOf(rows, gr, 'PyTorch', scores),
+        ...(peerKinds.includes(gr) ? [cellsOf(rows, gr, 'PyTorch', scores)] : []),
       ]),
       notes: [],
     },
