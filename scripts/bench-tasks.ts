@@ -188,14 +188,17 @@ function benchTask(
 ): Outcome {
   const peerKinds = namesIn('--peer-gr', values.peerGr ?? values.gr, kinds);
   const rows: Row[] = [];
+  // Each run is shown when it ends, since all of them take long.
+  const take = (row: Row): void => {
+    rows.push(row);
+    console.log(`${name}, ${lineOf(row)}`);
+  };
   for (const seed of seeds) {
     for (const gr of kinds) {
       const options = optionsOf(name, gr, seed, values);
-      note(`${name}, ${gr}, seed ${seed}: ortgrad`);
-      rows.push({ by: 'ortgrad', gr, seed, run: runOurs(shared, options) });
-      if (!peerKinds.includes(gr)) continue;
-      note(`${name}, ${gr}, seed ${seed}: PyTorch`);
-      rows.push({ by: 'PyTorch', gr, seed, run: runPeer(shared, options, values.python) });
+      take({ by: 'ortgrad', gr, seed, run: runOurs(shared, options) });
+      if (peerKinds.includes(gr))
+        take({ by: 'PyTorch', gr, seed, run: runPeer(shared, options, values.python) });
     }
   }
   const { epochs, batchSize } = optionsOf(name, 'none', 0, values);
@@ -223,6 +226,12 @@ function benchTask(
     },
     data: { task: name, rows: rows.map(({ run: { losses: _, ...run }, ...row }) => ({ ...row, ...run })) },
   };
+}
+
+function lineOf({ by, gr, seed, run: { metrics, seconds, cpu, peak } }: Row): string {
+  const scores = Object.entries(metrics).map(([name, value]) => `${name} ${value.toPrecision(5)}`);
+  const cost = `${seconds.toFixed(1)} s, ${cpu.toFixed(1)} CPU s, ${fixed(peak / 1e6)} MB`;
+  return `${gr}, seed ${seed}, ${by}: ${scores.join(', ')}; ${cost}`;
 }
 
 function cellsOf(rows: readonly Row[], gr: Gr, by: Row['by'], scores: readonly Score[]): string[] {
@@ -259,7 +268,6 @@ function checkTask(
     kinds.map((gr) => {
       // Without warmup the weights move at once, and the penalty counts from the first step on.
       const options = { ...optionsOf(name, gr, seed, values), warmupEpochs: 0, maxSteps: CHECKED_STEPS };
-      note(`${name}, ${gr}, seed ${seed}: check`);
       const ours = runOurs(shared, options);
       const theirs = runPeer(shared, options, values.python, { steps: CHECKED_STEPS });
       const [first, last] = [ours.losses[0], ours.losses.at(-1)];
@@ -280,8 +288,4 @@ function checkTask(
     },
     data: { task: name, compared },
   };
-}
-
-function note(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`${text}\n`);
 }
