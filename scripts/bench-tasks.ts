@@ -70,7 +70,7 @@ const TABLE = {
   }),
   peerGr: text({
     group: 'What to measure',
-    help: 'The kinds of them that PyTorch takes, too.',
+    help: 'With which of them PyTorch trains, too.',
     placeholder: 'KINDS',
     default: undefined,
     unset: 'those of --gr',
@@ -186,7 +186,7 @@ function benchTask(
   seeds: readonly number[],
   values: Values,
 ): Outcome {
-  const peerKinds = namesIn('--peer-gr', values.peerGr ?? values.gr, kinds);
+  const peerKinds = namesIn('--peer-gr', values.peerGr ?? values.gr, REGULARIZERS);
   const rows: Row[] = [];
   // Each run is shown when it ends, since all of them take long.
   const take = (row: Row): void => {
