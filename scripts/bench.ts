@@ -10,6 +10,7 @@ import { type Flags, helpText, parseFlags } from '../src/cli/flags.ts';
 import { UserError } from '../src/errors.ts';
 import { PASS_NAMES } from '../src/passes/finish.ts';
 import { benchAblation } from './bench/ablation.ts';
+import { benchDropout } from './bench/dropout.ts';
 import { ALL_GRAPHS, graphsIn, namesIn, ONE_GRAPH, TABLE } from './bench/flags.ts';
 import { benchGrowth } from './bench/growth.ts';
 import { machine, machineLine } from './bench/machine.ts';
@@ -34,6 +35,7 @@ await runMain(async (argv) => {
           'npm run bench -- --peers --python venv/bin/python --markdown bench.md --json bench.json',
           'npm run bench -- --profile --work exact',
           'npm run bench -- --ablate --graphs vit-s-cifar10:16',
+          'npm run bench -- --dropout 0.1 --peers --python venv/bin/python',
         ],
       }),
     );
@@ -92,8 +94,11 @@ async function plan(values: Values): Promise<Task[]> {
     );
   if (profile && values.runtime !== 'node')
     throw new UserError('--profile: expected --runtime node, got wasm, whose profiler writes no files');
+  const { dropout } = values;
+  if (dropout !== undefined && values.work?.split(',').includes('forward'))
+    throw new UserError('--dropout: nothing is dropped in a forward pass; leave it out of --work');
   const works = (fallback: string): Work[] => namesIn('--work', values.work ?? fallback, WORK);
-  const graphs = graphsIn(values.graphs ?? (special ? ONE_GRAPH : ALL_GRAPHS));
+  const graphs = graphsIn(values.graphs ?? (special || dropout !== undefined ? ONE_GRAPH : ALL_GRAPHS));
   const networks = await Promise.all(graphs.map(({ name, batch }) => openNetwork(name, batch)));
   if (values.microBatch !== undefined) {
     for (const { label, batch } of networks) {
@@ -125,7 +130,13 @@ async function plan(values: Values): Promise<Task[]> {
             return { sections: [section], data: { growth: rows } };
           })
         : []),
-      ...(special
+      ...(dropout !== undefined
+        ? each('gradient,exact', 'dropout', (work) => async (settings) => {
+            const { section, rows } = await benchDropout(network, work, dropout, settings);
+            return { sections: [section], data: { dropout: rows } };
+          })
+        : []),
+      ...(special || dropout !== undefined
         ? []
         : [
             {

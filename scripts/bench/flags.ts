@@ -2,7 +2,15 @@
 import { availableParallelism } from 'node:os';
 import { MEMORY_LEVELS } from '../../src/artifacts/graphs.ts';
 import { COMMON_FLAGS } from '../../src/cli/flags.ts';
-import { choice, integer, type OptionTable, suggestion, text, toggle } from '../../src/config/options.ts';
+import {
+  choice,
+  integer,
+  number,
+  type OptionTable,
+  suggestion,
+  text,
+  toggle,
+} from '../../src/config/options.ts';
 import { UserError } from '../../src/errors.ts';
 import { PASS_NAMES } from '../../src/passes/finish.ts';
 import { RUNTIMES, WORK } from './protocol.ts';
@@ -35,14 +43,14 @@ export const TABLE = {
     help: 'Vision Transformers, each with its number of images a step, separated by commas.',
     placeholder: 'NAME[:BATCH],…',
     default: undefined,
-    unset: `${ALL_GRAPHS}; with --profile, --ablate or --growth ${ONE_GRAPH}`,
+    unset: `${ALL_GRAPHS}; with --profile, --ablate, --growth or --dropout ${ONE_GRAPH}`,
   }),
   work: text({
     group: what,
     help: `Kinds of work: ${WORK.join(', ')}.`,
     placeholder: 'KINDS',
     default: undefined,
-    unset: 'all; with --profile and --growth gradient,exact; with --ablate exact',
+    unset: 'all; with --profile, --growth and --dropout gradient,exact; with --ablate exact',
   }),
   profile: toggle({
     group: what,
@@ -59,6 +67,15 @@ export const TABLE = {
     help: 'Growth with batch, tokens and depth, instead of the table of work.',
     default: false,
   }),
+  dropout: number(
+    { above: 0, below: 1 },
+    {
+      group: what,
+      help: 'Gradient and exact with dropout of this rate beside the same without, instead of the table of work.',
+      default: undefined,
+      unset: 'without',
+    },
+  ),
   memory: choice(MEMORY_LEVELS, { group: how, help: "Memory level of ortgrad's graphs.", default: 'fast' }),
   without: text({
     group: how,

@@ -15,6 +15,7 @@ import { sizeOf } from '../../src/onnx/shapes.ts';
 import { finish, PASS_NAMES } from '../../src/passes/finish.ts';
 import { matmulFlops } from '../../src/passes/flops.ts';
 import { Random } from '../../src/random.ts';
+import { drawMask } from '../../src/run/masks.ts';
 import { encodeSafetensors } from '../../src/storage/safetensors.ts';
 import { taskOf } from '../../src/tasks/own.ts';
 import { expectImageSpec, type ImageSpec } from '../../src/tasks/spec.ts';
@@ -101,6 +102,13 @@ export function writeInputs(
     weights: path.join(folder, 'weights.safetensors'),
     inputs: path.join(folder, 'inputs.safetensors'),
   };
+  const manifest = describeForBench(
+    new TaskGraphs(taskOf(spec), { batch: microBatch, memory, target: spec.target }),
+  );
+  const masks = manifest.masks.map((mask) => ({
+    name: mask.name,
+    ...drawMask(mask, { seed: 0, step: 0, first: 0, count: batch }),
+  }));
   writeFileSync(files.weights, Buffer.concat(encodeSafetensors(weights)));
   writeFileSync(
     files.inputs,
@@ -108,15 +116,17 @@ export function writeInputs(
       encodeSafetensors([
         { name: 'images', shape: imageShape, data: images },
         { name: 'labels', shape: [batch], data: labels },
+        ...masks,
       ]),
     ),
   );
   return {
     ...files,
-    manifest: describeForBench(
-      new TaskGraphs(taskOf(spec), { batch: microBatch, memory, target: spec.target }),
-    ),
-    model: { patch: model.patch, ...sizesOf(model), pool: model.pool, activation: model.activation },
+    manifest,
+    model: {
+      ...{ patch: model.patch, ...sizesOf(model), pool: model.pool, activation: model.activation },
+      dropout: model.dropout ?? 0,
+    },
     image,
     classes,
     batch,

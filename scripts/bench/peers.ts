@@ -28,11 +28,7 @@ export function findPeers({ peers, compile, python, pythonOrt }: PeerSettings): 
   readonly notes: readonly string[];
 } {
   if (!peers && !compile) return { found: [], notes: [] };
-  if (!imports(python, 'torch, safetensors, numpy')) {
-    throw new UserError(
-      `--peers: ${python} has no torch, safetensors and numpy; pip install -r scripts/peers/requirements.txt in a virtual environment and name it: --python venv/bin/python`,
-    );
-  }
+  expectTorch(python, '--peers');
   const torch = script('torch_vit.py');
   const found: Peer[] = [{ name: 'PyTorch', works: WORK, command: python, args: [torch] }];
   const notes: string[] = [];
@@ -60,6 +56,14 @@ export function findPeers({ peers, compile, python, pythonOrt }: PeerSettings): 
     );
   }
   return { found, notes };
+}
+
+/** Throws UserError, which begins with `what`, where PyTorch and what reads our files are missing. */
+export function expectTorch(python: string, what: string): void {
+  if (imports(python, 'torch, safetensors, numpy')) return;
+  throw new UserError(
+    `${what}: ${python} has no torch, safetensors and numpy; pip install -r scripts/peers/requirements.txt in a virtual environment and name it: --python venv/bin/python`,
+  );
 }
 
 function imports(python: string, modules: string): boolean {

@@ -15,7 +15,7 @@ export type Runtime = (typeof RUNTIMES)[number];
 
 /** What all sides load: the same network, weights and images. */
 export interface Job {
-  readonly model: Readonly<Record<'patch' | 'width' | 'layers' | 'heads' | 'mlp', number>> & {
+  readonly model: Readonly<Record<'patch' | 'width' | 'layers' | 'heads' | 'mlp' | 'dropout', number>> & {
     readonly pool: string;
     readonly activation: string;
   };
@@ -24,7 +24,7 @@ export interface Job {
   readonly batch: number;
   /** safetensors: parameters by path. */
   readonly weights: string;
-  /** safetensors: images and labels. */
+  /** safetensors: images and labels; with dropout also the masks that ours draws, by the names of its inputs. */
   readonly inputs: string;
   readonly lambda: number;
   readonly r: number;

@@ -36,7 +36,17 @@ def parameter_shapes(m, image, classes):
     return shapes
 
 
-def logits_of(p, images, m):
+def draws(rate):
+    """Dropout with masks of PyTorch's own."""
+    return lambda path, x: torch.nn.functional.dropout(x, rate) if rate > 0 else x
+
+
+def given(masks, rate):
+    """Dropout with the masks of ortgrad, by the path of the layer."""
+    return lambda path, x: x * masks[f"random/{path}/keep"] / (1 - rate) if rate > 0 else x
+
+
+def logits_of(p, images, m, drop=draws(0)):
     d, heads, patch = m["width"], m["heads"], m["patch"]
     approximate = "tanh" if m.get("activation") == "gelu-tanh" else "none"
     linear = lambda name, x: torch.addmm(p[name + "/bias"], x.reshape(-1, x.shape[-1]), p[name + "/kernel"]).reshape(
@@ -48,7 +58,7 @@ def logits_of(p, images, m):
     x = linear("embed", x.reshape(b, -1, c * patch * patch))
     if m["pool"] == "class":
         x = torch.cat([p["cls"].expand(b, 1, d), x], 1)
-    x = x + p["positions"]
+    x = drop("drop", x + p["positions"])
     for i in range(m["layers"]):
         block = f"block{i}"
         y = norm(f"{block}/norm1", x)
@@ -58,15 +68,16 @@ def logits_of(p, images, m):
         )
         # By hand: the fused attention kernels have no double backward on CPU.
         a = torch.softmax(q @ k.transpose(-1, -2) * (d // heads) ** -0.5, -1)
-        x = x + linear(f"{block}/attn/out", (a @ v).transpose(1, 2).reshape(b, -1, d))
+        y = linear(f"{block}/attn/out", (a @ v).transpose(1, 2).reshape(b, -1, d))
+        x = x + drop(f"{block}/attn/out/drop", y)
         y = torch.nn.functional.gelu(linear(f"{block}/mlp/fc1", norm(f"{block}/norm2", x)), approximate=approximate)
-        x = x + linear(f"{block}/mlp/fc2", y)
+        x = x + drop(f"{block}/mlp/fc2/drop", linear(f"{block}/mlp/fc2", drop(f"{block}/mlp/fc1/drop", y)))
     x = norm("norm", x)
     return linear("head", x[:, 0] if m["pool"] == "class" else x.mean(1))
 
 
-def loss_of(p, job, images, labels):
-    logits = logits_of(p, images, job["model"])
+def loss_of(p, job, images, labels, drop=draws(0)):
+    logits = logits_of(p, images, job["model"], drop)
     return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=job["labelSmoothing"]), logits
 
 
@@ -74,14 +85,14 @@ def global_norm(tensors):
     return torch.sqrt(sum((t * t).sum() for t in tensors))
 
 
-def compute(what, p, job, images, labels):
-    """(loss, grad_norm, logits, gradients) of one kind of work; gradients by path."""
+def compute(what, p, job, images, labels, drop=draws(0)):
+    """(loss, grad_norm, logits, gradients) of one kind of work; gradients by path. A forward pass drops nothing."""
     leaves = list(p.values())
     if what == "forward":
         with torch.no_grad():
             loss, logits = loss_of(p, job, images, labels)
         return loss, torch.zeros(()), logits, {}
-    loss, logits = loss_of(p, job, images, labels)
+    loss, logits = loss_of(p, job, images, labels, drop)
     gradient = torch.autograd.grad(loss, leaves, create_graph=what == "exact")
     norm = global_norm(gradient)
     if what == "exact":
@@ -89,7 +100,7 @@ def compute(what, p, job, images, labels):
     if what == "fd":
         r, alpha = job["r"], job["alpha"]
         moved = {k: (v + r * g / norm).detach().requires_grad_() for (k, v), g in zip(p.items(), gradient)}
-        perturbed = torch.autograd.grad(loss_of(moved, job, images, labels)[0], list(moved.values()))
+        perturbed = torch.autograd.grad(loss_of(moved, job, images, labels, drop)[0], list(moved.values()))
         gradient = [(1 - alpha) * a + alpha * b for a, b in zip(gradient, perturbed)]
     return loss.detach(), norm.detach(), logits.detach(), dict(zip(p, (g.detach() for g in gradient)))
 
@@ -107,7 +118,7 @@ def compiled(p, job, data):
     values = list(p.values())
     traced = torch.compile(make_fx(step)(values, *data))
 
-    def run(what, p, job, images, labels):
+    def run(what, p, job, images, labels, drop=None):
         with torch.no_grad():
             loss, norm, logits, gradients = traced(values, images, labels)
         return loss, norm, logits, dict(zip(paths, gradients))
@@ -143,7 +154,10 @@ def answer(message, state, through_compiler, load_file, save_file):
         weights, inputs = load_file(job["weights"]), load_file(job["inputs"])
         shapes = parameter_shapes(job["model"], job["image"], job["classes"])
         state["p"] = {path: weights[path].requires_grad_() for path in shapes}
-        state["data"] = (inputs["images"], inputs["labels"].long())
+        state["data"] = (inputs.pop("images"), inputs.pop("labels").long())
+        rate = job["model"].get("dropout", 0)
+        # What is timed draws masks, as a step of training does; what is compared has ortgrad's.
+        state["drop"] = {"run": draws(rate), "results": given(inputs, rate)}
         if job["work"] == "train-step":
             state["adamw"] = torch.optim.AdamW(list(state["p"].values()), lr=1e-9, weight_decay=0.3, fused=True)
         start = time.perf_counter()
@@ -153,7 +167,8 @@ def answer(message, state, through_compiler, load_file, save_file):
     work = state["job"]["work"]
     start = time.perf_counter()
     kind = "gradient" if work == "train-step" else work
-    loss, norm, logits, gradients = state["compute"](kind, state["p"], state["job"], *state["data"])
+    drop = state["drop"][message["cmd"]]
+    loss, norm, logits, gradients = state["compute"](kind, state["p"], state["job"], *state["data"], drop)
     if message["cmd"] == "results":
         tensors = {"logits": logits} if work == "forward" else {"loss": loss, "grad_norm": norm}
         tensors |= {f"grad/{path}": g for path, g in gradients.items()}

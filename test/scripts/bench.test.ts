@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import test from 'ava';
 import { worstError } from '../../scripts/bench/compare.ts';
 import { graphsIn, namesIn } from '../../scripts/bench/flags.ts';
@@ -10,6 +13,7 @@ import { exponent, medianRatio, norm } from '../../scripts/bench/statistics.ts';
 import { partOf, readTrace, sharesBy } from '../../scripts/bench/trace.ts';
 import { UserError } from '../../src/errors.ts';
 import { median } from '../../src/median.ts';
+import { program } from '../cli/_program.ts';
 
 test('medians of odd and even series, and of ratios round by round', (t) => {
   t.is(median([3, 1, 2]), 2);
@@ -149,4 +153,30 @@ test('lists in flags name what is wrong with them', (t) => {
     t.throws(() => graphsIn(wrong), { instanceOf: UserError, message: /expected NAME or NAME:BATCH/ }, wrong);
   t.deepEqual(namesIn('--work', 'fd,exact', WORK), ['fd', 'exact']);
   t.throws(() => namesIn('--work', 'exakt', WORK), { instanceOf: UserError, message: /did you mean exact/ });
+});
+
+test('a network with dropout is timed beside the same without', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-bench-test-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const file = path.join(folder, 'bench.json');
+  const flags =
+    '--dropout 0.5 --graphs vit-micro-mnist:2 --work gradient --rounds 1 --quick --threads 1 --json';
+  const { code, stdout, stderr } = await program('bench', ...flags.split(' '), file);
+  t.is(code, 0, stdout + stderr);
+  const [{ dropout: rows }] = JSON.parse(readFileSync(file, 'utf8')).results;
+  t.deepEqual(
+    rows.map(({ subject, dropout }: Record<string, unknown>) => [subject, dropout]),
+    [
+      ['ortgrad', 0],
+      ['ortgrad', 0.5],
+    ],
+  );
+  t.is(rows[0].time_ratio, 1);
+  t.true(rows[1].time_ratio > 0);
+});
+
+test('a forward pass drops nothing', async (t) => {
+  const { code, stderr } = await program('bench', '--dropout', '0.1', '--work', 'exact,forward');
+  t.is(code, 1);
+  t.regex(stderr, /--dropout: nothing is dropped in a forward pass; leave it out of --work/);
 });
