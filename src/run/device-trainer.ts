@@ -4,12 +4,14 @@
  */
 import { type GraphName, groupRates, type ParameterRates, type TaskGraphs } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
+import type { Batch } from '../data/batch.ts';
 import type { Variable } from '../layers/scope.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { DeviceState, NextState, ResidentSession, Session, Tensor } from '../runtime/session.ts';
+import type { FlatLayout } from '../step/flat.ts';
 import type { Arrays } from '../step/host.ts';
-import { traceStep } from '../step/program.ts';
+import { traceStep, type UpdateRule } from '../step/program.ts';
 import { none } from '../step/regularizers/none.ts';
 import { batchFeeds, floatsOf, scalarTensor } from './engine.ts';
 import {
@@ -39,116 +41,150 @@ export interface DeviceTrainerOptions {
  * The batch goes through in one pass, and what is stepped along cannot be looked at.
  */
 export function createDeviceTrainer(options: DeviceTrainerOptions): Trainer {
-  const { manifest, graphs, plan, seed, open, load } = options;
-  const variables = new VariableArrays(manifest, plan.rule.slots.length);
-  const rates = ({ path }: Pick<Variable, 'path'>): ParameterRates => {
-    const { learningRate, weightDecay } = expectFound(
-      variables.parameters.find((each) => each.path === path),
-    );
-    return { learningRate, weightDecay };
-  };
-  const { layout } = groupRates(graphs.parameters, rates);
-  const slots = Object.fromEntries(plan.rule.slots.map((slot) => [slot, variables.allocate()]));
-  const vectors: Readonly<Record<string, Arrays>> = { theta: variables.theta, ...slots };
-  const next = Object.fromEntries([
-    ...Object.keys(vectors).map((name) => [name, `${name}_next`]),
-    ...manifest.state.map((path) => [path, `state/${path}_next`]),
-  ]);
-  const sessions = new Map<boolean, Promise<ResidentSession>>();
-  const weights = new Map<string, Promise<Session>>();
-  let state: DeviceState | undefined;
+  return new DeviceTrainer(options);
+}
 
-  const session = (active: boolean): Promise<ResidentSession> => {
+type Load = DeviceTrainerOptions['load'];
+
+class DeviceTrainer implements Trainer {
+  readonly variables: VariableArrays;
+  readonly rule: UpdateRule;
+  readonly slots: Readonly<Record<string, Arrays>>;
+  readonly #options: DeviceTrainerOptions;
+  /** What lies on the device as flat vectors, by the names of the graph's inputs. */
+  readonly #vectors: Readonly<Record<string, Arrays>>;
+  readonly #layout: FlatLayout;
+  /** Variables that no step changes. */
+  readonly #fixed: Readonly<Record<string, Tensor>>;
+  /** Graphs of steps, by whether the regularizer is active. */
+  readonly #sessions = new Map<boolean, Promise<ResidentSession>>();
+  readonly #beside = new Map<GraphName, Promise<Session>>();
+  #state: DeviceState | undefined;
+
+  constructor(options: DeviceTrainerOptions) {
+    const { manifest, graphs, plan } = options;
+    const variables = new VariableArrays(manifest, plan.rule.slots.length);
+    this.#options = options;
+    this.variables = variables;
+    this.rule = plan.rule;
+    this.slots = Object.fromEntries(plan.rule.slots.map((slot) => [slot, variables.allocate()]));
+    this.#vectors = { theta: variables.theta, ...this.slots };
+    this.#layout = groupRates(graphs.parameters, this.#rates).layout;
+    this.#fixed = this.#feedsOf(
+      manifest.variables.flatMap(({ role, path }) =>
+        role === 'trainable' || manifest.state.includes(path) ? [] : [path],
+      ),
+    );
+  }
+
+  async step(step: number, batch: Batch): Promise<StepTold> {
+    const { manifest, plan } = this.#options;
+    const { active } = plan.strength(step);
+    const session = await this.#session(active);
+    if (!this.#state) startCopies(plan.rule, step, this.variables.theta, this.slots);
+    this.#state ??= this.#upload(session);
+    const result = await session.run(this.#state, await this.#feeds(step, batch));
+    const told = toldBy(result.outputs, manifest);
+    try {
+      expectFinite(step, batch, told, plan.remedies);
+    } catch (error) {
+      result.state.dispose(); // the state of before the step is the better one
+      throw error;
+    }
+    this.#state.dispose();
+    this.#state = result.state;
+    // Warmup is over: its graph's memory is better used.
+    await this.#free([...this.#sessions.keys()].filter((other) => other !== active));
+    return told;
+  }
+
+  hessianTimes(): never {
+    throw new Error('internal: derivatives of a step on a device stay there');
+  }
+
+  async freeHessian(): Promise<void> {}
+
+  async pull(): Promise<void> {
+    const tensors = (await this.#state?.read()) ?? {};
+    for (const [name, { data }] of Object.entries(tensors)) {
+      if (!(data instanceof Float32Array)) throw new Error(`internal: a state with ${name}`);
+      const arrays = this.#vectors[name];
+      if (arrays) this.#layout.unpack(data, arrays);
+      else this.variables.array(name).set(data);
+    }
+  }
+
+  async release(): Promise<void> {
+    this.#state?.dispose();
+    this.#state = undefined;
+    await this.#free([...this.#sessions.keys()]);
+    for (const loaded of this.#beside.values()) await (await loaded).release();
+    this.#beside.clear();
+  }
+
+  readonly #rates = ({ path }: Pick<Variable, 'path'>): ParameterRates =>
+    expectFound(this.variables.parameters.find((each) => each.path === path));
+
+  #session(active: boolean): Promise<ResidentSession> {
+    const loaded = this.#sessions.get(active) ?? this.#open(active);
+    this.#sessions.set(active, loaded);
+    return loaded;
+  }
+
+  #open(active: boolean): Promise<ResidentSession> {
+    const { graphs, plan, open, manifest } = this.#options;
     const regularizer = active ? plan.regularizer : none;
     const program = traceStep({ regularizer, rule: plan.rule });
-    const loaded = sessions.get(active) ?? open(serialize(graphs.step(program, rates)), next);
-    sessions.set(active, loaded);
-    return loaded;
-  };
-  const free = async (kinds: Iterable<boolean>): Promise<void> => {
-    for (const kind of [...kinds]) {
-      const loaded = sessions.get(kind);
-      sessions.delete(kind);
+    const next = Object.fromEntries([
+      ...Object.keys(this.#vectors).map((name) => [name, `${name}_next`]),
+      ...manifest.state.map((path) => [path, `state/${path}_next`]),
+    ]);
+    return open(serialize(graphs.step(program, this.#rates)), next);
+  }
+
+  async #free(kinds: readonly boolean[]): Promise<void> {
+    for (const kind of kinds) {
+      const loaded = this.#sessions.get(kind);
+      this.#sessions.delete(kind);
       await (await loaded)?.release();
     }
-  };
-  const upload = (to: ResidentSession): DeviceState =>
-    to.upload({
-      ...Object.fromEntries(
-        Object.entries(vectors).map(([name, arrays]): [string, Tensor] => {
-          const data = layout.pack(arrays);
-          return [name, { dtype: 'float32', shape: [data.length], data }];
-        }),
-      ),
-      ...Object.fromEntries(manifest.state.map((path) => [path, expectFound(variables.feeds[path])])),
-    });
-  const fixed = Object.fromEntries(
-    manifest.variables
-      .filter(({ role, path }) => role !== 'trainable' && !manifest.state.includes(path))
-      .map(({ path }) => [path, expectFound(variables.feeds[path])]),
-  );
+  }
 
-  return {
-    variables,
-    rule: plan.rule,
-    slots,
-    async step(step, batch) {
-      const { active, scalars } = plan.strength(step);
-      const current = await session(active);
-      if (!state) startCopies(plan.rule, step, variables.theta, slots);
-      state ??= upload(current);
-      const numbers = {
-        ...(active
-          ? Object.fromEntries(plan.regularizer.scalars.map((name) => [name, scalars[name] ?? 0]))
-          : {}),
-        ...stepNumbers(plan, step),
-        learningRate: plan.learningRate(step),
-        weightDecay: plan.weightDecay,
-      };
-      const about = { seed, step, ...(plan.scalars && { scalars: plan.scalars }) };
-      const result = await current.run(state, {
-        ...(await batchFeeds(manifest, batch, about, (graph) => {
-          const loaded = weights.get(graph) ?? load(graph);
-          weights.set(graph, loaded);
-          return loaded;
-        })),
-        ...fixed,
-        ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, scalarTensor(value)])),
-      });
-      const told = toldBy(result.outputs, manifest);
-      try {
-        expectFinite(step, batch, told, plan.remedies);
-      } catch (error) {
-        result.state.dispose(); // the state of before the step is the better one
-        throw error;
-      }
-      state.dispose();
-      state = result.state;
-      // Warmup is over: its graph's memory is better used.
-      await free([...sessions.keys()].filter((other) => other !== active));
-      return told;
-    },
-    hessianTimes: () => {
-      throw new Error('internal: derivatives of a step on a device stay there');
-    },
-    freeHessian: async () => {},
-    async pull() {
-      const tensors = (await state?.read()) ?? {};
-      for (const [name, { data }] of Object.entries(tensors)) {
-        if (!(data instanceof Float32Array)) throw new Error(`internal: a state with ${name}`);
-        const arrays = vectors[name];
-        if (arrays) layout.unpack(data, arrays);
-        else variables.array(name).set(data);
-      }
-    },
-    async release() {
-      state?.dispose();
-      state = undefined;
-      await free(sessions.keys());
-      for (const loaded of weights.values()) await (await loaded).release();
-      weights.clear();
-    },
+  #upload(to: ResidentSession): DeviceState {
+    const flat = Object.entries(this.#vectors).map(([name, arrays]): [string, Tensor] => {
+      const data = this.#layout.pack(arrays);
+      return [name, { dtype: 'float32', shape: [data.length], data }];
+    });
+    return to.upload({ ...Object.fromEntries(flat), ...this.#feedsOf(this.#options.manifest.state) });
+  }
+
+  /** What a step's graph reads beside the state: the batch, the masks, and numbers that vary over the steps. */
+  async #feeds(step: number, batch: Batch): Promise<Record<string, Tensor>> {
+    const { manifest, plan, seed } = this.#options;
+    const { active, scalars } = plan.strength(step);
+    const numbers: Readonly<Record<string, number>> = {
+      ...(active && Object.fromEntries(plan.regularizer.scalars.map((name) => [name, scalars[name] ?? 0]))),
+      ...stepNumbers(plan, step),
+      learningRate: plan.learningRate(step),
+      weightDecay: plan.weightDecay,
+    };
+    const about = { seed, step, ...(plan.scalars && { scalars: plan.scalars }) };
+    return {
+      ...(await batchFeeds(manifest, batch, about, this.#load)),
+      ...this.#fixed,
+      ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, scalarTensor(value)])),
+    };
+  }
+
+  readonly #load: Load = (graph) => {
+    const loaded = this.#beside.get(graph) ?? this.#options.load(graph);
+    this.#beside.set(graph, loaded);
+    return loaded;
   };
+
+  #feedsOf(paths: readonly string[]): Record<string, Tensor> {
+    return Object.fromEntries(paths.map((path) => [path, expectFound(this.variables.feeds[path])]));
+  }
 }
 
 /** The numbers that a step's graph tells, in its order: loss, two norms, and the metrics' sums. */

@@ -7,6 +7,7 @@ import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import { augmentationOf, IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
 import { type Batches, batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../../data/batches.ts';
+import type { DatasetInfo } from '../../data/dataset.ts';
 import { describeImages, imageFields, imageSplit } from '../../data/images.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
@@ -20,7 +21,7 @@ import { SPIKE_WINDOW } from '../../run/diagnostics/spikes.ts';
 import { fieldFeeds, floatsOf, runOn } from '../../run/engine.ts';
 import { createHostTrainer } from '../../run/host-trainer.ts';
 import { expectDeviceOptions, type Plan, planRun, remediesOf, stepPlanOf } from '../../run/plan.ts';
-import { type BatchSource, Run } from '../../run/run.ts';
+import { type BatchSource, Run, type RunEvent } from '../../run/run.ts';
 import type { Trainer } from '../../run/trainer.ts';
 import type { Session } from '../../runtime/session.ts';
 import { type MetricsLine, metricsLine } from '../../storage/metrics.ts';
@@ -106,8 +107,8 @@ export async function resumedTraining(
 async function openTraining(
   config: TrainConfig,
   spec: ImageSpec,
-  { dataset, backend }: TrainingOptions,
-  resumed?: { readonly run: ArchivedRun; readonly origin: string },
+  options: TrainingOptions,
+  resumed?: Resumed,
 ): Promise<Training> {
   if (holdOutOf(config) !== undefined) {
     throw new UserError(
@@ -115,107 +116,151 @@ async function openTraining(
     );
   }
   const saved = resumed?.run.checkpoint;
-  const name = saved?.graph.name ?? config.graph;
-  const task = taskOf(spec);
   const graphs = graphsOf(spec, config);
-  const manifest = describeTask(task, graphs, { name, hash: saved?.graph.hash ?? '' });
-  const load = (graph: GraphName) => backend.load(serialize(graphs.graph(graph)));
-
-  const images = trainingBatches(config, dataset);
-  // The number of images where the run began, not that of this page: so the schedules stay as they were.
-  const plan = planRun(config, Math.floor(trainingImages(dataset, config.trainFraction) / config.batchSize));
-  const lastStep = plan.totalSteps;
-  const trainer = openTrainer(config, { task, manifest, plan, backend, load });
-  if (resumed) restoreTrainer(trainer, resumed.run.checkpoint, resumed.origin);
-  else beginTrainer(trainer, config.seed);
-
-  const metrics = [...(resumed?.run.metrics ?? [])];
-  const sessions = keptSessions(load);
-  const infos = infosOf(task);
-  const run = new Run({
-    ...{ manifest, metrics: task.metrics, infos, trainer },
-    settings: {
-      ...{ batchSize: config.batchSize, plan, gr: config.gr, lastStep, copies: true },
-      isEvaluated: (step) => step % TEST_EVERY === 0,
-      isSaved: () => false,
-      remedies: remediesOf(config, PAGE_NAMES),
-    },
-    ports: { train: cycled(images, plan), test: testBatches(dataset), load: sessions.open },
-    from: {
-      step: saved?.step ?? 0,
-      best: saved?.best ?? null,
-      recent: metrics.filter(({ split }) => split === 'train').slice(-SPIKE_WINDOW),
-    },
-  });
-  const events = run[Symbol.asyncIterator]();
   const graph = {
-    name,
+    name: saved?.graph.name ?? config.graph,
     hash: saved?.graph.hash ?? (await sha256(serialize(graphs.graph('loss-grad')))),
     spec,
   };
-  const about = {
-    config,
-    generator: { seed: config.seed },
-    graph,
-    dataset: saved?.dataset ?? describeImages(dataset),
-  };
+  return new PageTraining(config, graphs, graph, options, resumed);
+}
 
-  return {
-    config,
-    plan,
-    lastStep,
-    parameters: manifest.variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
-    step: () => run.step,
-    metrics: () => metrics,
-    async advance() {
-      const lines: MetricsLine[] = [];
-      for (let isOver = false; !isOver; ) {
-        const { value: event } = await events.next();
-        if (event?.kind === 'step' || event?.kind === 'evaluated') lines.push(metricsLine(event.record));
-        isOver = event === undefined || event.kind === 'settled' || event.kind === 'stopped';
-      }
-      metrics.push(...lines);
-      return lines;
-    },
-    async classify(pixels) {
-      await trainer.pull();
-      const normalized = new Float32Array(pixels.length);
-      writeNormalized(pixels, 0, dataset, normalizationTable(dataset), IN_PLACE, normalized, 0);
-      const { labels: _, ...fields } = task.fields;
-      const feeds = { ...trainer.variables.feeds, ...fieldFeeds({ fields }, { images: normalized }, 1) };
-      return floatsOf(await runOn(await sessions.open('infer'), feeds), 'logits');
-    },
-    async save(now) {
-      // The archive's name: short, and of characters that every system allows.
-      const folder = runName(config, now)
-        .replaceAll(/[^\w.-]/g, '-')
-        .slice(-44);
-      const { frozen, best, ...state } = await run.state(true);
+interface Resumed {
+  readonly run: ArchivedRun;
+  readonly origin: string;
+}
+
+interface PageGraph {
+  readonly name: string;
+  readonly hash: string;
+  readonly spec: ImageSpec;
+}
+
+class PageTraining implements Training {
+  readonly config: TrainConfig;
+  readonly plan: Plan;
+  readonly lastStep: number;
+  readonly parameters: number;
+  readonly #graph: PageGraph;
+  readonly #dataset: PageDataset;
+  readonly #trained: DatasetInfo;
+  readonly #task: Task;
+  readonly #manifest: Manifest;
+  readonly #trainer: Trainer;
+  readonly #sessions: ReturnType<typeof keptSessions>;
+  readonly #metrics: MetricsLine[];
+  readonly #run: Run;
+  readonly #events: AsyncIterator<RunEvent, void>;
+
+  constructor(
+    config: TrainConfig,
+    graphs: TaskGraphs,
+    graph: PageGraph,
+    { dataset, backend }: TrainingOptions,
+    resumed: Resumed | undefined,
+  ) {
+    const { task } = graphs;
+    const saved = resumed?.run.checkpoint;
+    const load = (name: GraphName) => backend.load(serialize(graphs.graph(name)));
+    const images = trainingBatches(config, dataset);
+    this.config = config;
+    this.#graph = graph;
+    this.#dataset = dataset;
+    this.#trained = saved?.dataset ?? describeImages(dataset);
+    this.#task = task;
+    this.#manifest = describeTask(task, graphs, { name: graph.name, hash: saved?.graph.hash ?? '' });
+    this.parameters = this.#manifest.variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    // The number of images where the run began, not that of this page: so the schedules stay as they were.
+    const began = trainingImages(dataset, config.trainFraction);
+    this.plan = planRun(config, Math.floor(began / config.batchSize));
+    this.lastStep = this.plan.totalSteps;
+    this.#trainer = openTrainer(config, { graphs, manifest: this.#manifest, plan: this.plan, backend, load });
+    if (resumed) restoreTrainer(this.#trainer, resumed.run.checkpoint, resumed.origin);
+    else beginTrainer(this.#trainer, config.seed);
+    this.#sessions = keptSessions(load);
+    this.#metrics = [...(resumed?.run.metrics ?? [])];
+    this.#run = new Run({
+      ...{ manifest: this.#manifest, metrics: task.metrics, infos: infosOf(task), trainer: this.#trainer },
+      settings: {
+        ...{ batchSize: config.batchSize, plan: this.plan, gr: config.gr, lastStep: this.lastStep },
+        copies: true,
+        isEvaluated: (step) => step % TEST_EVERY === 0,
+        isSaved: () => false,
+        remedies: remediesOf(config, PAGE_NAMES),
+      },
+      ports: { train: cycled(images, this.plan), test: testBatches(dataset), load: this.#sessions.open },
+      from: {
+        step: saved?.step ?? 0,
+        best: saved?.best ?? null,
+        recent: this.#metrics.filter(({ split }) => split === 'train').slice(-SPIKE_WINDOW),
+      },
+    });
+    this.#events = this.#run[Symbol.asyncIterator]();
+  }
+
+  step(): number {
+    return this.#run.step;
+  }
+
+  metrics(): readonly MetricsLine[] {
+    return this.#metrics;
+  }
+
+  async advance(): Promise<readonly MetricsLine[]> {
+    const lines: MetricsLine[] = [];
+    for (let isOver = false; !isOver; ) {
+      const { value: event } = await this.#events.next();
+      if (event?.kind === 'step' || event?.kind === 'evaluated') lines.push(metricsLine(event.record));
+      isOver = event === undefined || event.kind === 'settled' || event.kind === 'stopped';
+    }
+    this.#metrics.push(...lines);
+    return lines;
+  }
+
+  async classify(pixels: Uint8Array): Promise<Float32Array> {
+    await this.#trainer.pull();
+    const images = new Float32Array(pixels.length);
+    writeNormalized(pixels, 0, this.#dataset, normalizationTable(this.#dataset), IN_PLACE, images, 0);
+    const { labels: _, ...fields } = this.#task.fields;
+    const feeds = { ...this.#trainer.variables.feeds, ...fieldFeeds({ fields }, { images }, 1) };
+    return floatsOf(await runOn(await this.#sessions.open('infer'), feeds), 'logits');
+  }
+
+  async save(now: Date): Promise<NamedPieces> {
+    // The archive's name: short, and of characters that every system allows.
+    const folder = runName(this.config, now)
+      .replaceAll(/[^\w.-]/g, '-')
+      .slice(-44);
+    const { frozen, best, ...state } = await this.#run.state(true);
+    const checkpoint = {
+      ...{ config: this.config, generator: { seed: this.config.seed } },
+      ...{ graph: this.#graph, dataset: this.#trained },
+      ...state,
       // The page keeps no copy of the best weights, so `best` is saved only where it is the current step.
-      const checkpoint = {
-        ...about,
-        ...state,
-        best: best?.step === state.step ? best : null,
-        metrics: infos,
-      };
-      const pieces = await encodeRun(folder, { checkpoint, metrics }, now);
-      return { name: `${folder}.tar`, pieces };
-    },
-    async export() {
-      await trainer.pull();
-      const { classes, mean, std } = dataset;
-      const weights = new Map(manifest.variables.map(({ path }) => [path, trainer.variables.array(path)]));
-      return { name: 'model.onnx', pieces: [imageModel({ spec, weights, classes, mean, std })] };
-    },
-    async release() {
-      await trainer.release();
-      await sessions.release();
-    },
-  };
+      best: best?.step === state.step ? best : null,
+      metrics: infosOf(this.#task),
+    };
+    const pieces = await encodeRun(folder, { checkpoint, metrics: this.#metrics }, now);
+    return { name: `${folder}.tar`, pieces };
+  }
+
+  async export(): Promise<NamedPieces> {
+    await this.#trainer.pull();
+    const { classes, mean, std } = this.#dataset;
+    const { variables } = this.#trainer;
+    const weights = new Map(this.#manifest.variables.map(({ path }) => [path, variables.array(path)]));
+    const { spec } = this.#graph;
+    return { name: 'model.onnx', pieces: [imageModel({ spec, weights, classes, mean, std })] };
+  }
+
+  async release(): Promise<void> {
+    await this.#trainer.release();
+    await this.#sessions.release();
+  }
 }
 
 interface TrainerParts {
-  readonly task: Task;
+  readonly graphs: TaskGraphs;
   readonly manifest: Manifest;
   readonly plan: Plan;
   readonly backend: Backend;
@@ -223,13 +268,13 @@ interface TrainerParts {
 }
 
 /** A trainer on the device or on the processor. */
-function openTrainer(config: TrainConfig, { task, manifest, plan, backend, load }: TrainerParts): Trainer {
+function openTrainer(config: TrainConfig, { graphs, manifest, plan, backend, load }: TrainerParts): Trainer {
   const { batchSize, seed, memory = 'fast' } = config;
   const shared = { manifest, plan: stepPlanOf(config, plan, PAGE_NAMES), seed, load };
   if (!backend.open) return createHostTrainer({ ...shared, batchSize });
   expectDeviceOptions(config, PAGE_NAMES);
-  const graphs = new TaskGraphs(task, { batch: batchSize, memory, target: 'webgpu' });
-  return createDeviceTrainer({ ...shared, graphs, open: backend.open });
+  const own = new TaskGraphs(graphs.task, { batch: batchSize, memory, target: 'webgpu' });
+  return createDeviceTrainer({ ...shared, graphs: own, open: backend.open });
 }
 
 /** Sessions that are opened once and kept, since a page asks for them again and again. */
