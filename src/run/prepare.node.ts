@@ -56,7 +56,7 @@ export async function prepareRun(given: TrainConfig, share = 1): Promise<Prepare
     ? { ...given, microBatch: given.microBatch || given.batchSize, memory: given.memory ?? 'fast' }
     : given;
   const variantOf = (variant: MemoryVariant) => graphsOf(graph, { ...variant, freeze: config.freeze });
-  const { coupled } = variantOf({ microBatch: 1, memory: 'fast' }).pass;
+  const { coupled } = variantOf({ microBatch: config.batchSize, memory: 'fast' }).pass;
   const free = share * freeBytes();
   const data = { bytes: usualBytes(graph.spec.dataset), testBatch: TEST_BATCH };
   const { microBatch, memory, bytes, fits } = chooseMemory(
