@@ -90,6 +90,11 @@ const TABLE = {
     help: 'Compare the losses of 20 steps without warmup instead, from the same weights and with the same batches.',
     default: false,
   }),
+  sameStart: toggle({
+    group: 'How',
+    help: 'PyTorch begins with the weights of ours, and takes the examples in the same order.',
+    default: false,
+  }),
   threads: integer({ min: 1 }, { group: 'How', help: 'CPU threads.', default: availableParallelism() }),
   python: text({
     group: 'How',
@@ -197,8 +202,7 @@ function benchTask(
     for (const gr of kinds) {
       const options = optionsOf(name, gr, seed, values);
       take({ by: 'ortgrad', gr, seed, run: runOurs(shared, options) });
-      if (peerKinds.includes(gr))
-        take({ by: 'PyTorch', gr, seed, run: runPeer(shared, options, values.python) });
+      if (peerKinds.includes(gr)) take({ by: 'PyTorch', gr, seed, run: peerRun(shared, options, values) });
     }
   }
   const { epochs, batchSize } = optionsOf(name, 'none', 0, values);
@@ -226,6 +230,11 @@ function benchTask(
     },
     data: { task: name, rows: rows.map(({ run: { losses: _, ...run }, ...row }) => ({ ...row, ...run })) },
   };
+}
+
+function peerRun(shared: SharedTask, options: TaskOptions, { sameStart, python }: Values): TaskRun {
+  const stepsPerEpoch = Math.floor(shared.dataset.train.length / options.batchSize);
+  return runPeer(shared, options, python, sameStart ? { steps: options.epochs * stepsPerEpoch } : undefined);
 }
 
 function lineOf({ by, gr, seed, run: { metrics, seconds, cpu, peak } }: Row): string {
