@@ -8,6 +8,7 @@ import path from 'node:path';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, type Flags, helpText, parseFlags } from '../src/cli/flags.ts';
 import { integer, type OptionTable, text, toggle } from '../src/config/options.ts';
+import { counted } from '../src/counted.ts';
 import { UserError } from '../src/errors.ts';
 import { median } from '../src/median.ts';
 import { spread } from '../src/report/study/statistics.ts';
@@ -209,7 +210,7 @@ function benchTask(
   const scores: readonly Score[] = [...TASKS[name].scores, LOSS];
   return {
     section: {
-      title: `${name}: ${epochs} epochs, batch ${batchSize}, seeds ${seeds.join(', ')}`,
+      title: `${name}: ${counted(epochs, 'epoch')}, batch ${batchSize}, seeds ${seeds.join(', ')}`,
       head: [
         'gr',
         'by',
