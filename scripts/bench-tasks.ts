@@ -8,6 +8,7 @@ import path from 'node:path';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, type Flags, helpText, parseFlags } from '../src/cli/flags.ts';
 import { integer, type OptionTable, text, toggle } from '../src/config/options.ts';
+import { counted } from '../src/counted.ts';
 import { UserError } from '../src/errors.ts';
 import { median } from '../src/median.ts';
 import { spread } from '../src/report/study/statistics.ts';
@@ -88,6 +89,11 @@ const TABLE = {
   check: toggle({
     group: 'What to measure',
     help: 'Compare the losses of 20 steps without warmup instead, from the same weights and with the same batches.',
+    default: false,
+  }),
+  sameStart: toggle({
+    group: 'How',
+    help: 'PyTorch begins with the weights of ours, and takes the examples in the same order.',
     default: false,
   }),
   threads: integer({ min: 1 }, { group: 'How', help: 'CPU threads.', default: availableParallelism() }),
@@ -197,15 +203,14 @@ function benchTask(
     for (const gr of kinds) {
       const options = optionsOf(name, gr, seed, values);
       take({ by: 'ortgrad', gr, seed, run: runOurs(shared, options) });
-      if (peerKinds.includes(gr))
-        take({ by: 'PyTorch', gr, seed, run: runPeer(shared, options, values.python) });
+      if (peerKinds.includes(gr)) take({ by: 'PyTorch', gr, seed, run: peerRun(shared, options, values) });
     }
   }
   const { epochs, batchSize } = optionsOf(name, 'none', 0, values);
   const scores: readonly Score[] = [...TASKS[name].scores, LOSS];
   return {
     section: {
-      title: `${name}: ${epochs} epochs, batch ${batchSize}, seeds ${seeds.join(', ')}`,
+      title: `${name}: ${counted(epochs, 'epoch')}, batch ${batchSize}, seeds ${seeds.join(', ')}`,
       head: [
         'gr',
         'by',
@@ -226,6 +231,11 @@ function benchTask(
     },
     data: { task: name, rows: rows.map(({ run: { losses: _, ...run }, ...row }) => ({ ...row, ...run })) },
   };
+}
+
+function peerRun(shared: SharedTask, options: TaskOptions, { sameStart, python }: Values): TaskRun {
+  const stepsPerEpoch = Math.floor(shared.dataset.train.length / options.batchSize);
+  return runPeer(shared, options, python, sameStart ? { steps: options.epochs * stepsPerEpoch } : undefined);
 }
 
 function lineOf({ by, gr, seed, run: { metrics, seconds, cpu, peak } }: Row): string {

@@ -129,10 +129,23 @@ function writeStart(
     initialize(data, name, shape, init, seed);
     return { name, shape, data };
   });
-  const order = Int32Array.from(epochOrder(dataset.train.length, seed, 0, true).slice(0, steps * batchSize));
+  const order = orderOf(dataset.train.length, { seed, batchSize, steps });
   write(files.weights, weights);
   write(files.order, [{ name: 'indices', shape: [order.length], data: order }]);
   return files;
+}
+
+/** The examples of the first steps of a run, over as many epochs as they take. */
+export function orderOf(
+  examples: number,
+  { seed, batchSize, steps }: Pick<TaskOptions, 'seed' | 'batchSize'> & { readonly steps: number },
+): Int32Array {
+  const perEpoch = Math.floor(examples / batchSize) * batchSize;
+  const order = new Int32Array(steps * batchSize);
+  for (let at = 0, epoch = 0; at < order.length; at += perEpoch, epoch++) {
+    order.set(epochOrder(examples, seed, epoch, true).subarray(0, Math.min(perEpoch, order.length - at)), at);
+  }
+  return order;
 }
 
 function write(file: string, tensors: readonly NamedTensor[]): void {

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { runOurs, shareTask, worstLoss } from '../../scripts/bench/task-runs.ts';
+import { orderOf, runOurs, shareTask, worstLoss } from '../../scripts/bench/task-runs.ts';
+import { epochOrder } from '../../src/data/batches.ts';
 import { readSafetensors } from '../../src/storage/safetensors.node.ts';
 import { program } from '../cli/_program.ts';
 
@@ -37,6 +38,14 @@ test('a peer reads the arrays that the run trains on, and the run tells what is 
   // In units of 4,000 dollars, the mean of squares over all test examples.
   t.true(Math.abs((run.metrics.rmse ?? 0) - 4000 * Math.sqrt(run.metrics.loss ?? 0)) < 1e-2);
   t.true(run.seconds > 0 && run.cpu > 0 && run.peak > 2 ** 20);
+});
+
+test('the order of a run leaves out the last examples of each epoch that are no whole batch', (t) => {
+  const order = orderOf(10, { seed: 1, batchSize: 4, steps: 5 });
+  t.is(order.length, 20);
+  for (const [epoch, part] of [order.subarray(0, 8), order.subarray(8, 16), order.subarray(16)].entries()) {
+    t.deepEqual([...part], [...epochOrder(10, 1, epoch, true).subarray(0, part.length)]);
+  }
 });
 
 test('a flag that is not valid is one line', async (t) => {
