@@ -92,6 +92,7 @@ function copyExample(
   }
 }
 
+/** What a dataset of arrays says of itself, and how it is held out and tested. */
 export interface ArraysOptions {
   readonly name?: string;
   /** What the fields are, where the arrays do not say it: labels in an ordinary list are int32. */
