@@ -69,7 +69,8 @@ export async function evaluate(argv: readonly string[]): Promise<void> {
   const infos = infosOf(model.task);
   const told = namedMetrics(infos).map((info) => {
     const value = metrics[info.name];
-    return value === undefined ? '' : `, ${info.label} ${metricText(info, value, 2)}`;
+    const name = info.isMinor ? (info.short ?? info.label) : info.label;
+    return value === undefined ? '' : `, ${name} ${metricText(info, value, 2)}`;
   });
   const noun = entryOf(model.source.dataset)?.noun ?? 'example';
   print(`${counted(examples, `test ${noun}`)}: loss ${loss.toFixed(4)}${told.join('')}`);

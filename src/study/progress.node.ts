@@ -8,6 +8,9 @@ import { openLiveLine } from '../terminal/live-line.node.ts';
 import type { CellOutcome } from './outcome.node.ts';
 import type { PlannedCell } from './plan.node.ts';
 import type { StudyObserver } from './runner.node.ts';
+import { TimeLeft } from './time-left.ts';
+
+type Colors = ReturnType<typeof pc.createColors>;
 
 export interface StudyProgress extends StudyObserver {
   note(text: string): void;
@@ -28,10 +31,16 @@ export interface StudyProgressOptions {
   readonly now?: () => number;
 }
 
-/** Work that was done and the time it took. */
-interface Tally {
-  flops: number;
-  milliseconds: number;
+/** What the live line is drawn from. */
+interface Drawn {
+  readonly columns: number;
+  readonly colors: Colors;
+  /** Of all cells. */
+  readonly count: number;
+  readonly totalFlops: number;
+  readonly states: Readonly<Record<CellOutcome['state'], number>>;
+  readonly time: TimeLeft;
+  readonly nameOf: (cell: PlannedCell) => string;
 }
 
 export function createStudyProgress({
@@ -43,128 +52,80 @@ export function createStudyProgress({
 }: StudyProgressOptions): StudyProgress {
   const live = stream.isTTY === true;
   const colors = pc.createColors(live && !process.env.NO_COLOR);
-  const waiting = new Set<PlannedCell>();
-  const running = new Map<PlannedCell, { since: number; from: number; step: number }>();
-  const tallies = new Map<string, Tally>();
   const states: Record<CellOutcome['state'], number> = { done: 0, diverged: 0, failed: 0 };
-  const over = (): number => states.done + states.diverged + states.failed;
+  const time = new TimeLeft(jobs, now);
   const count = all.length;
   const names = shortNames(all);
   const nameOf = (cell: PlannedCell): string => names.get(cell) ?? cell.id;
   const nameWidth = Math.max(...[...names.values()].map(({ length }) => length));
   const totalFlops = all.reduce((sum, { flops }) => sum + flops, 0);
-
-  const tally = (key: string): Tally => {
-    const known = tallies.get(key) ?? { flops: 0, milliseconds: 0 };
-    tallies.set(key, known);
-    return known;
-  };
-
-  const flopsOf = (cell: PlannedCell, steps: number): number => (cell.flops * steps) / cell.totalSteps;
-
-  /** Milliseconds per operation. Each kind of cell has its own, since network and method change the speed. */
-  function rateOf(key: string): number {
-    const finished = [...tallies.values()];
-    const now = [...running].map(([cell, at]) => [speedKey(cell), spent(cell, at)] as const);
-    const rate = (tallies: readonly Tally[]): number =>
-      tallies.reduce((sum, each) => sum + each.milliseconds, 0) /
-      tallies.reduce((sum, each) => sum + each.flops, 0);
-    const own = [tally(key), ...now.filter(([other]) => other === key).map(([, each]) => each)];
-    return own.some(({ flops }) => flops > 0)
-      ? rate(own)
-      : rate([...finished, ...now.map(([, each]) => each)]);
-  }
-
-  function spent(
-    cell: PlannedCell,
-    { since, from, step }: { since: number; from: number; step: number },
-  ): Tally {
-    return { flops: flopsOf(cell, step - from), milliseconds: now() - since };
-  }
-
-  function left(): number {
-    const cells = [...waiting, ...running.keys()].map((cell) => {
-      const steps = cell.totalSteps - (running.get(cell)?.step ?? 0);
-      return (flopsOf(cell, steps) * rateOf(speedKey(cell))) / 1000;
-    });
-    // A cell runs in one process: the last ones take their whole time, even when other processes are free.
-    return Math.max(cells.reduce((sum, seconds) => sum + seconds, 0) / jobs, ...cells.slice(-jobs), 0);
-  }
-
-  function line(): string {
-    const width = Math.min(MAX_COLUMNS, stream.columns ?? MAX_COLUMNS) - 1;
-    const seconds = over() + running.size > 0 ? left() : Number.NaN;
-    const undone = [...waiting, ...running.keys()].reduce(
-      (sum, cell) => sum + flopsOf(cell, cell.totalSteps - (running.get(cell)?.step ?? 0)),
-      0,
-    );
-    const full = Math.round(BAR * (1 - undone / totalFlops));
-    const before = `${over()}/${count} cells`;
-    const room = width - before.length - BAR - 4;
-    const percents = [...running].map(([cell, { step }]) => `${Math.floor((100 * step) / cell.totalSteps)}%`);
-    const named = [...running.keys()].map((cell, i) => `${nameOf(cell)} ${percents[i]}`);
-    const parts = (each: readonly string[]): string =>
-      [
-        states.diverged > 0 ? `${states.diverged} diverged` : '',
-        states.failed > 0 ? `${states.failed} failed` : '',
-        Number.isFinite(seconds) ? `${formatDuration(seconds)} left` : '',
-        ...each,
-      ]
-        .filter((part) => part !== '')
-        .join('  ');
-    const whole = parts(named);
-    const rest = whole.length <= room ? whole : parts(percents).slice(0, Math.max(0, room));
-    const bar = colors.cyan('█'.repeat(full)) + colors.dim('░'.repeat(BAR - full));
-    return [colors.bold(before), bar, rest].join('  ');
-  }
-
+  const line = (): string =>
+    drawLine({ columns: stream.columns ?? MAX_COLUMNS, colors, count, totalFlops, states, time, nameOf });
   const shown = live ? openLiveLine(stream, line) : undefined;
   const note = shown?.note ?? ((text: string) => stream.write(`${text}\n`));
 
   return {
     found(cell, outcome) {
       if (outcome) states[outcome.state]++;
-      else waiting.add(cell);
+      else time.waits(cell);
     },
-    step(cell, step) {
-      waiting.delete(cell);
-      const known = running.get(cell);
-      // The clock starts at the first message, so that start-up does not count as steps.
-      if (known) known.step = step;
-      else running.set(cell, { since: now(), from: step, step });
-    },
+    step: (cell, step) => time.step(cell, step),
     over(cell, outcome) {
-      const at = running.get(cell);
-      if (at && outcome.state === 'done') {
-        const { flops, milliseconds } = spent(cell, { ...at, step: cell.totalSteps });
-        const known = tally(speedKey(cell));
-        known.flops += flops;
-        known.milliseconds += milliseconds;
-      }
-      waiting.delete(cell);
-      running.delete(cell);
+      time.over(cell, outcome.state === 'done');
       states[outcome.state]++;
-      const number = `${String(over()).padStart(String(count).length)}/${count}`;
-      const seconds = left();
+      const number = `${String(overOf(states)).padStart(String(count).length)}/${count}`;
+      const seconds = time.seconds();
       const rest =
         Number.isFinite(seconds) && seconds > 0 ? colors.dim(`  ${formatDuration(seconds)} left`) : '';
-      note(`${number}  ${nameOf(cell).padEnd(nameWidth)}  ${describe(outcome, result(cell))}${rest}`);
+      note(`${number}  ${nameOf(cell).padEnd(nameWidth)}  ${describe(outcome, result(cell), colors)}${rest}`);
     },
     note: (text) => note(printable(text)),
-    left,
+    left: () => time.seconds(),
     stop() {
       shown?.stop();
     },
   };
+}
 
-  function describe({ state, message, metrics }: CellOutcome, test: MetricsLine | undefined): string {
-    if (state !== 'done') return colors.yellow(`${state}: ${printable(message ?? '')}`);
-    const { label, unit, value } = errorOf(judgeOf(metrics ?? OLD_METRICS));
-    const measured = test ? value(test) : null;
-    if (measured === null) return 'done';
-    const text = unit === '%' ? `${measured.toFixed(2)}%` : shortNumber(measured, 3);
-    return colors.green(`test ${label} ${text}`);
-  }
+function overOf({ done, diverged, failed }: Drawn['states']): number {
+  return done + diverged + failed;
+}
+
+function drawLine({ columns, colors, count, totalFlops, states, time, nameOf }: Drawn): string {
+  const { running } = time;
+  const over = overOf(states);
+  const seconds = over + running.size > 0 ? time.seconds() : Number.NaN;
+  const full = Math.round(BAR * (1 - time.undone() / totalFlops));
+  const before = `${over}/${count} cells`;
+  const room = Math.min(MAX_COLUMNS, columns) - 1 - before.length - BAR - 4;
+  const percents = [...running].map(([cell, { step }]) => `${Math.floor((100 * step) / cell.totalSteps)}%`);
+  const named = [...running.keys()].map((cell, i) => `${nameOf(cell)} ${percents[i]}`);
+  const parts = (each: readonly string[]): string =>
+    [
+      states.diverged > 0 ? `${states.diverged} diverged` : '',
+      states.failed > 0 ? `${states.failed} failed` : '',
+      Number.isFinite(seconds) ? `${formatDuration(seconds)} left` : '',
+      ...each,
+    ]
+      .filter((part) => part !== '')
+      .join('  ');
+  const whole = parts(named);
+  const rest = whole.length <= room ? whole : parts(percents).slice(0, Math.max(0, room));
+  const bar = colors.cyan('█'.repeat(full)) + colors.dim('░'.repeat(BAR - full));
+  return [colors.bold(before), bar, rest].join('  ');
+}
+
+function describe(
+  { state, message, metrics }: CellOutcome,
+  test: MetricsLine | undefined,
+  colors: Colors,
+): string {
+  if (state !== 'done') return colors.yellow(`${state}: ${printable(message ?? '')}`);
+  const { label, unit, value } = errorOf(judgeOf(metrics ?? OLD_METRICS));
+  const measured = test ? value(test) : null;
+  if (measured === null) return 'done';
+  const text = unit === '%' ? `${measured.toFixed(2)}%` : shortNumber(measured, 3);
+  return colors.green(`test ${label} ${text}`);
 }
 
 const MAX_COLUMNS = 100;
@@ -196,8 +157,4 @@ function shortNames(cells: readonly PlannedCell[]): ReadonlyMap<PlannedCell, str
       .join(' ');
   const isTold = new Set(cells.map(onAxes)).size === cells.length;
   return new Map(cells.map((cell) => [cell, printable(isTold ? onAxes(cell) : cell.id)]));
-}
-
-function speedKey({ config, model }: PlannedCell): string {
-  return `${model} ${config.gr}`;
 }

@@ -96,17 +96,13 @@ export function createProgress(options: ProgressOptions): Progress {
     return new Map(all);
   }
 
-  function bar(): string {
-    const width = Math.min(MAX_COLUMNS, stream.columns ?? MAX_COLUMNS) - 1;
-    const fraction = (last?.step ?? startStep) / Math.max(1, totalSteps);
-    return drawBar(fields(), {
-      width,
-      fraction,
+  const bar = (): string =>
+    drawBar(fields(), {
+      width: Math.min(MAX_COLUMNS, stream.columns ?? MAX_COLUMNS) - 1,
+      fraction: (last?.step ?? startStep) / Math.max(1, totalSteps),
       colors,
       isBroken: last !== undefined && !Number.isFinite(means.loss()),
     });
-  }
-
   const line = live ? openLiveLine(stream, bar) : undefined;
   const note = line?.note ?? ((text: string) => stream.write(`${text}\n`));
 

@@ -19,7 +19,10 @@ export async function benchSizes(
 ): Promise<{ readonly section: Section; readonly rows: readonly SizeRow[] }> {
   const core = await bundle(fileURLToPath(new URL('../../../src/index.ts', import.meta.url)), {
     // As ortgrad's package.json does for a browser.
-    alias: { '#runtime': fileURLToPath(new URL('../../../src/runtime/ort.web.ts', import.meta.url)) },
+    alias: {
+      '#runtime': fileURLToPath(new URL('../../../src/runtime/ort.web.ts', import.meta.url)),
+      '#host': fileURLToPath(new URL('../../../src/fit/host.web.ts', import.meta.url)),
+    },
   });
   const rows = [sizeOf('ortgrad, without ONNX Runtime', Buffer.from(core))];
   for (const [name, file] of webFiles()) rows.push(sizeOf(`ONNX Runtime: ${name}`, readFileSync(file)));

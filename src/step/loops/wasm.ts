@@ -3,7 +3,7 @@
  * operations are those of the plain loop (loop.ts), in the same order: IEEE 754 makes what is stored the same to the
  * last bit.
  */
-import type { BinaryOp, UnaryOp, Vec } from '../program.ts';
+import type { BinaryOp, Num, UnaryOp, Vec } from '../program.ts';
 import { type Code, f32x4, f64, f64x2, i32, local, repeat, v128, type WasmFunction } from './assembler.ts';
 import { inOrder, type Loop, singles } from './loop.ts';
 
@@ -19,6 +19,9 @@ type Instructions = Readonly<
 >;
 const DOUBLE: Instructions = f64x2;
 const SINGLE: Instructions = f32x4;
+
+/** Two float64 zeros. */
+const ZERO: Code = f64x2.splat([0x44, 0, 0, 0, 0, 0, 0, 0, 0]);
 
 /**
  * The function `name` of a loop. Its parameters: the address of each leaf, the address of each result, their common
@@ -38,6 +41,7 @@ export function wasmLoop(name: string, { leaves, nums, work }: Loop): WasmFuncti
     where.push(...local.set(index, code));
     return local.get(index);
   };
+  const numberOf = (num: Num): Code => local.get(firstNumber + nums.indexOf(num));
   const address = (array: number): Code => i32.add(local.get(array), local.get(offset));
 
   const isLeaf = (vec: Vec): boolean => leaves.includes(vec);
@@ -56,11 +60,11 @@ export function wasmLoop(name: string, { leaves, nums, work }: Loop): WasmFuncti
       return [keep(f64x2.promoteLow(v128.load64(at, 0))), keep(f64x2.promoteLow(v128.load64(at, BYTES / 2)))];
     }
     if (vec.op === 'spread') {
-      const number = keep(f64x2.splat(local.get(firstNumber + nums.indexOf(vec.of))), before);
+      const number = keep(f64x2.splat(numberOf(vec.of)), before);
       return [number, number];
     }
     if (vec.op === 'stored') return halvesOf(vec.x);
-    const [first, ...others] = ('a' in vec ? [vec.a, vec.b] : 'x' in vec ? [vec.x] : []).map(halvesOf);
+    const [first, ...others] = operandsIn(vec).map(halvesOf);
     if (!first || vec.op === 'single') throw new Error(`internal: ${vec.op} inside a loop`);
     const instruction = DOUBLE[computed(vec)];
     const half = (k: 0 | 1): Code => keep(instruction(first[k], ...others.map((each) => each[k])));
@@ -68,13 +72,10 @@ export function wasmLoop(name: string, { leaves, nums, work }: Loop): WasmFuncti
   };
   const makeQuad = (vec: Vec): Code => {
     if (isLeaf(vec)) return keep(v128.load(address(leaves.indexOf(vec))));
-    if (vec.op === 'spread') {
-      return keep(f32x4.splat(local.get(firstNumber + nums.indexOf(vec.of))), before);
-    }
+    if (vec.op === 'spread') return keep(f32x4.splat(numberOf(vec.of)), before);
     if (!single.has(vec)) return keep(f32x4.fromHalves(...halvesOf(vec)));
     if (vec.op === 'single' || vec.op === 'stored') return quadOf(vec.x);
-    const operands = 'a' in vec ? [vec.a, vec.b] : 'x' in vec ? [vec.x] : [];
-    return keep(SINGLE[computed(vec)](...operands.map(quadOf)));
+    return keep(SINGLE[computed(vec)](...operandsIn(vec).map(quadOf)));
   };
   function halvesOf(vec: Vec): Halves {
     const made = halves.get(vec) ?? makeHalves(vec);
@@ -87,19 +88,14 @@ export function wasmLoop(name: string, { leaves, nums, work }: Loop): WasmFuncti
     return made;
   }
 
-  const after: number[] = [];
-  if (work.kind === 'store') {
-    // All is computed before anything is stored: a result may lie where a leaf does.
-    const values = results.map(quadOf);
-    values.forEach((value, k) => {
-      after.push(...v128.store(address(leaves.length + k), value));
-    });
-  }
+  // All is computed before anything is stored: a result may lie where a leaf does.
+  const values = results.map(quadOf);
+  const after = values.flatMap((value, k) => [...v128.store(address(leaves.length + k), value)]);
   const sums =
     work.kind === 'sum' ? halvesOf(work.of).map((half) => ({ half, index: offset + 1 + locals++ })) : [];
   for (const { half, index } of sums) after.push(...local.set(index, f64x2.add(local.get(index), half)));
   const [low, high] = sums.map(({ index }) => local.get(index));
-  const total = low && high ? f64x2.add(low, high) : f64x2.splat([0x44, 0, 0, 0, 0, 0, 0, 0, 0]);
+  const total = low && high ? f64x2.add(low, high) : ZERO;
   const next = local.set(offset, i32.add(local.get(offset), i32.const(BYTES)));
   return {
     name,
@@ -112,6 +108,10 @@ export function wasmLoop(name: string, { leaves, nums, work }: Loop): WasmFuncti
       ...f64.add(f64x2.lane(0, total), f64x2.lane(1, total)),
     ],
   };
+}
+
+function operandsIn(vec: Vec): Vec[] {
+  return 'a' in vec ? [vec.a, vec.b] : 'x' in vec ? [vec.x] : [];
 }
 
 function computed(vec: Vec): keyof Instructions {

@@ -31,14 +31,8 @@ export function createSettings(graph: string, fraction: () => number): Settings 
   const warmup = element('gr-warmup', HTMLSelectElement);
   const optimizer = element('optimizer', HTMLSelectElement);
   const field = (id: string): HTMLInputElement => element(id, HTMLInputElement);
-  const [lambda, r, rate, decay, epochs, warmupEpochs] = [
-    field('lambda'),
-    field('r'),
-    field('learning-rate'),
-    field('weight-decay'),
-    field('epochs'),
-    field('warmup-epochs'),
-  ];
+  const [lambda, r, rate] = [field('lambda'), field('r'), field('learning-rate')];
+  const [decay, epochs, warmupEpochs] = [field('weight-decay'), field('epochs'), field('warmup-epochs')];
 
   /** Disables the fields that do not apply. */
   const fit = (): void => {
