@@ -373,7 +373,7 @@ test.serial(
       );
     const whole = await begin('validated');
     t.is(whole.code, 0, whole.stderr);
-    t.regex(whole.stdout, /; 16 training images held out for validation, 48 left\n/);
+    t.regex(whole.stdout, /; 16 training examples held out for validation, 48 left\n/);
     const steps = (split: string) =>
       log('validated').flatMap((line) => (line.split === split ? [line.step] : []));
     t.is(steps('train').length, 12);
@@ -447,7 +447,7 @@ const mistakes: Record<string, { flags: string[]; prepare?: () => void; error: R
   },
   'validation images that leave none to train on': {
     flags: ['--validation-images', '64'],
-    error: /^error: --validation-images 64: holds out 64 of 64 training images, expected 1 to 54, .*\n$/,
+    error: /^error: --validation-images 64: holds out 64 of 64 training examples, expected 1 to 54, .*\n$/,
   },
   'two ways to hold out images': {
     flags: ['--validation-images', '8', '--validation', '0.1'],
