@@ -64,7 +64,8 @@ export function windowsOf(op: string, x: Value, size: number | Pair, options: Wi
   return { ...given, from, to };
 }
 
-function pairOf(what: string, given: number | Pair, min: number): Pair {
+/** A pair of integers ≥ `min`. `what` names it in the UserError that is thrown where it is none. */
+export function pairOf(what: string, given: number | Pair, min: number): Pair {
   const pair: readonly unknown[] = Array.isArray(given) ? given : [given, given];
   const [rows, columns] = pair;
   if (pair.length !== 2) {

@@ -177,7 +177,7 @@ const FIELDS = [
   'kind',
 ].concat(
   ['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden'],
-  ['width', 'dropout', 'attentionDropout', 'stochasticDepth'],
+  ['width', 'dropout', 'attentionDropout', 'stochasticDepth', 'stem', 'block', 'blocks'],
 );
 
 function suggestion(path: string): string {
