@@ -3,7 +3,7 @@
  * other two, so every order follows. Each is a Gather of whole rows of channels and one matrix product, which is as fast
  * on a CPU as a convolution kernel (BENCHMARKS.md, Convolutions).
  */
-import { show as quote, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { expectAt, expectNumber } from '../expect.ts';
 import { call, constant, gather, gemm, matmul, mul, reduceSum, reshape, transpose } from '../onnx/ops.ts';
 import { product, show, staticDim, staticShape } from '../onnx/shapes.ts';
@@ -52,7 +52,7 @@ export function convolution(x: Value, kernel: Value, options: ConvolutionOptions
   expectNumber('convolution: groups', groups, { min: 1, isInteger: true });
   if (inputs !== each * groups || outputs % groups !== 0) {
     throw new UserError(
-      `convolution: expected x of ${each} · ${quote(groups)} channels and groups that divide ${outputs}, got x ${show(x.shape)}, kernel ${show(kernel.shape)}, groups ${quote(groups)}`,
+      `convolution: expected x ${show(x.shape)} to have ${each} channels in each of ${groups} groups, which divide ${outputs}, as kernel ${show(kernel.shape)} says`,
     );
   }
   return forward(x, kernel, { windows, groups, inputs, outputs });

@@ -57,8 +57,11 @@ export function windowsOf(op: string, x: Value, size: number | Pair, options: Wi
   const to = both((at) => {
     const room = from[at] + 2 * given.padding[at] - reach(given, at);
     if (room >= 1) return Math.ceil(room / given.stride[at]);
+    const [needs, got, padding] = [both((i) => reach(given, i) + 1), from, given.padding].map((pair) =>
+      pair.join(' × '),
+    );
     throw new UserError(
-      `${op}: expected an image of at least ${reach(given, at) + 1} pixels each way with its padding, got ${show(x.shape)} with padding ${show(given.padding)}`,
+      `${op}: expected an image of at least ${needs} pixels with its padding, got ${got} with padding ${padding}`,
     );
   });
   return { ...given, from, to };
