@@ -5,7 +5,21 @@
  */
 import { UserError } from '../errors.ts';
 import { expectAt, expectNumber } from '../expect.ts';
-import { call, constant, gather, gemm, matmul, mul, reduceSum, reshape, transpose } from '../onnx/ops.ts';
+import {
+  add,
+  call,
+  concat,
+  constant,
+  gather,
+  gemm,
+  matmul,
+  mul,
+  reduceSum,
+  reshape,
+  split,
+  transpose,
+  zeros,
+} from '../onnx/ops.ts';
 import { product, show, staticDim, staticShape } from '../onnx/shapes.ts';
 import type { Composite, Dim, Value } from '../onnx/value.ts';
 import { columnSum } from './columns.ts';
@@ -131,6 +145,10 @@ const isDepthwise = ({ groups, inputs, outputs }: Geometry): boolean =>
 const pixelsOf = ({ size }: Windows): number => size[0] * size[1];
 
 function correlate(x: Value, kernel: Value, g: Geometry): Value {
+  return together(cut(x, g).map((part) => correlatePart(part, kernel, g)));
+}
+
+function correlatePart(x: Value, kernel: Value, g: Geometry): Value {
   const { windows, outputs } = g;
   const [batch = 0] = x.shape;
   const shape: readonly Dim[] = [batch, ...windows.to, outputs];
@@ -147,6 +165,11 @@ function correlateBack(ct: Value, kernel: Value, g: Geometry): Value {
   if (turned) {
     return correlate(ct, turn(kernel, g), { windows: turned, groups, inputs: outputs, outputs: inputs });
   }
+  return together(cut(ct, g).map((part) => correlateBackPart(part, kernel, g)));
+}
+
+function correlateBackPart(ct: Value, kernel: Value, g: Geometry): Value {
+  const { windows, groups, inputs, outputs } = g;
   const [batch = 0] = ct.shape;
   const [pixels, count] = [windows.to[0] * windows.to[1], pixelsOf(windows)];
   if (isDepthwise(g)) {
@@ -156,21 +179,69 @@ function correlateBack(ct: Value, kernel: Value, g: Geometry): Value {
   const columns = times(rowsOf(ct, g), matrixOf(kernel, g), { transB: true });
   if (groups === 1) return addPatches(reshape(columns, [batch, pixels, count, inputs]), windows);
   const each = inputs / groups;
-  const apart = addPatches(reshape(columns, [groups, batch, pixels, count, each]), windows);
-  return reshape(transpose(apart, [1, 2, 3, 0, 4]), [batch, ...windows.from, inputs]);
+  const images = addPatches(reshape(columns, [groups, batch, pixels, count, each]), windows);
+  return reshape(transpose(images, [1, 2, 3, 0, 4]), [batch, ...windows.from, inputs]);
 }
 
 function correlateBoth(x: Value, ct: Value, g: Geometry): Value {
   const { windows, groups, inputs, outputs } = g;
   const shape = [...windows.size, inputs / groups, outputs];
+  const cts = cut(ct, g);
+  const parts = cut(x, g).map((part, i) => [part, expectAt(cts, i)] as const);
   if (isDepthwise(g)) {
-    const [batch = 0] = x.shape;
-    const [pixels, count] = [windows.to[0] * windows.to[1], pixelsOf(windows)];
-    const products = mul(patches(x, windows), reshape(ct, [batch, pixels, 1, outputs]));
-    return reshape(columnSum(reshape(products, [product([batch, pixels]), count * outputs])), shape);
+    return reshape(
+      parts.map(([image, d]) => depthwiseSums(image, d, g)).reduce((a, b) => add(a, b)),
+      shape,
+    );
   }
-  const sums = times(columnsOf(x, g), rowsOf(ct, g), { transA: true });
-  return reshape(groups === 1 ? sums : transpose(sums, [1, 0, 2]), shape);
+  if (groups > 1) {
+    const sums = parts.map(([image, d]) => times(columnsOf(image, g), rowsOf(d, g), { transA: true }));
+    return reshape(
+      transpose(
+        sums.reduce((a, b) => add(a, b)),
+        [1, 0, 2],
+      ),
+      shape,
+    );
+  }
+  // [out, pixels·in]: of the two factors, the narrower one is transposed.
+  let sum: Value | undefined;
+  for (const [image, d] of parts) sum = gemm(rowsOf(d, g), columnsOf(image, g), sum, { transA: true });
+  return sum ? reshape(transpose(sum), shape) : zeros(shape);
+}
+
+function depthwiseSums(x: Value, ct: Value, { windows, outputs }: Geometry): Value {
+  const [batch = 0] = x.shape;
+  const [pixels, count] = [windows.to[0] * windows.to[1], pixelsOf(windows)];
+  const products = mul(patches(x, windows), reshape(ct, [batch, pixels, 1, outputs]));
+  return columnSum(reshape(products, [product([batch, pixels]), count * outputs]));
+}
+
+/** The most numbers that the windows of a part of the batch hold: 5 MB, about what a core's caches hold. */
+const MOST_IN_PART = 1.25e6;
+/** The fewest rows of a part's matrix product: each product arranges the kernel's numbers anew. */
+const LEAST_ROWS = 512;
+
+/**
+ * The parts in which a batch goes through a convolution, one after the other, so that its windows, many times as large as
+ * the images, stay in the caches and are not kept.
+ */
+function cut(x: Value, { windows, inputs }: Geometry): readonly Value[] {
+  const [batch = 0] = x.shape;
+  if (typeof batch !== 'number' || isEveryPixel(windows)) return [x];
+  const rows = windows.to[0] * windows.to[1];
+  const example = rows * pixelsOf(windows) * inputs;
+  let parts = 1;
+  for (let count = 2; count <= batch && (batch * example) / parts > MOST_IN_PART; count++) {
+    if (batch % count === 0 && (batch / count) * rows >= LEAST_ROWS) parts = count;
+  }
+  const sizes = Array.from({ length: parts }, () => batch / parts);
+  return split(x, 0, sizes);
+}
+
+/** The inverse of `cut`. A single part may have a symbolic batch. */
+function together(parts: readonly Value[]): Value {
+  return parts.length === 1 ? expectAt(parts, 0) : concat(parts, 0);
 }
 
 // ---- as matrices, a stack of them where there are groups ------------------------------------------------------

@@ -91,10 +91,27 @@ export function isEveryPixel({ size, stride, padding }: Windows): boolean {
  * half a turn. Undefined where windows leave out pixels, or reach further than they are large.
  */
 export function turnedWindows(windows: Windows): Windows | undefined {
+  const known = TURNED.get(windows) ?? turned(windows);
+  if (known) TURNED.set(windows, known);
+  return known;
+}
+
+function turned(windows: Windows): Windows | undefined {
   const { size, dilation, from, to } = windows;
   const padding = both((at) => reach(windows, at) - windows.padding[at]);
   if (windows.stride.some((each) => each !== 1) || padding.some((each) => each < 0)) return undefined;
   return { size, stride: [1, 1], padding, dilation, from: to, to: from };
+}
+
+/** What is made of windows once, so that a graph has each table once. */
+const TURNED = new WeakMap<Windows, Windows>();
+const PLACES = new WeakMap<Windows, Value>();
+const USES = new WeakMap<Windows, Value>();
+
+function once(tables: WeakMap<Windows, Value>, windows: Windows, make: () => Value): Value {
+  const table = tables.get(windows) ?? make();
+  tables.set(windows, table);
+  return table;
 }
 
 /** For each window, its pixels' places in the padded image, row by row. */
@@ -115,12 +132,11 @@ function placesOf({ size, stride, padding, dilation, from, to }: Windows): Int32
   return places;
 }
 
-/** For each pixel of the image, which of the windows' pixels it is, as many for all: the last index stands for none. */
-function usesOf(windows: Windows): {
-  readonly uses: Int32Array;
-  readonly most: number;
-  readonly none: number;
-} {
+/**
+ * For each pixel of the image, which of the windows' pixels it is: [pixels, most]. What has fewer than the most is filled
+ * up with an index behind the last, which stands for none.
+ */
+function usesOf(windows: Windows): Value {
   const { padding, from } = windows;
   const places = placesOf(windows);
   const columns = from[1] + 2 * padding[1];
@@ -134,7 +150,7 @@ function usesOf(windows: Windows): {
   found.forEach((each, pixel) => {
     uses.set(each, pixel * most);
   });
-  return { uses, most, none: places.length };
+  return constant(uses, [found.length, most]);
 }
 
 function linearPair(name: string, there: (x: Value) => Value, back: (d: Value) => Value): Composite {
@@ -165,7 +181,8 @@ export function patches(x: Value, windows: Windows): Value {
       (windows.from[0] + 2 * above) * (windows.from[1] + 2 * beside),
       channels,
     ]);
-    return gather(pixels, constant(placesOf(windows), [rows * columns, count]), -2);
+    const places = once(PLACES, windows, () => constant(placesOf(windows), [rows * columns, count]));
+    return gather(pixels, places, -2);
   };
   const composite = linearPair('patches', body, (d) => addPatches(d, windows));
   return expectAt(call(composite, [x]), 0);
@@ -178,12 +195,12 @@ export function addPatches(d: Value, windows: Windows): Value {
   const shape = [...lead, ...windows.from, channels];
   if (isEveryPixel(windows)) return reshape(d, shape);
   const body = (given: Value): Value => {
-    const { uses, most, none } = usesOf(windows);
-    const flat = reshape(given, [...lead, none, channels]);
-    const padded = uses.includes(none) ? pad(flat, -2, 0, 1) : flat;
-    const pixels = windows.from[0] * windows.from[1];
-    const gathered = gather(padded, constant(uses, [pixels, most]), -2);
-    return reshape(most === 1 ? gathered : reduceSum(gathered, { axes: [-2] }), shape);
+    const uses = once(USES, windows, () => usesOf(windows));
+    const count = windows.to[0] * windows.to[1] * windows.size[0] * windows.size[1];
+    // One row more, of zeros, for pixels that fewer windows have than others.
+    const rows = pad(reshape(given, [...lead, count, channels]), -2, 0, 1);
+    const gathered = gather(rows, uses, -2);
+    return reshape(uses.shape[1] === 1 ? gathered : reduceSum(gathered, { axes: [-2] }), shape);
   };
   const composite = linearPair('add-patches', body, (ct) => patches(ct, windows));
   return expectAt(call(composite, [d]), 0);
