@@ -10,7 +10,7 @@ import { convolution } from '../src/autodiff/convolution.ts';
 import { vjp } from '../src/autodiff/grad.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
-import { integer, type OptionTable, text } from '../src/config/options.ts';
+import { choice, integer, type OptionTable, text } from '../src/config/options.ts';
 import { median } from '../src/median.ts';
 import type { Graph } from '../src/onnx/graph.ts';
 import { input } from '../src/onnx/ops.ts';
@@ -29,6 +29,11 @@ const TABLE = {
     help: 'A Python with torch, to compare with.',
     placeholder: 'PATH',
     default: undefined,
+  }),
+  layout: choice(['first', 'last'], {
+    group: 'Benchmark',
+    help: "Where PyTorch's images have their channels; first is its default.",
+    default: 'first',
   }),
   threads: integer({ min: 1 }, { group: 'Benchmark', help: 'Threads of each.', default: 2 }),
   batch: integer({ min: 1 }, { group: 'Benchmark', help: 'Images of a batch.', default: 32 }),
@@ -117,7 +122,7 @@ function torch(
   threads: number,
 ): { ask(layer: readonly number[]): Promise<Times>; end(): void } {
   const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'peers', 'torch_convolution.py');
-  const child: ChildProcessWithoutNullStreams = spawn(python, [script, String(threads)]);
+  const child: ChildProcessWithoutNullStreams = spawn(python, [script, String(threads), layout]);
   child.stderr.pipe(process.stderr);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
@@ -144,8 +149,10 @@ await runMain(async (argv) => {
   console.log(
     `Batch ${values.batch}, median of ${values.rounds} rounds (least), ms of ${values.threads === 1 ? 'the processor, one thread' : 'the clock'}\n`,
   );
-  console.log('| layer | product | here | PyTorch | here over PyTorch |\n|---|---|--:|--:|--:|');
-  const peer = values.python === undefined ? undefined : torch(values.python, values.threads);
+  console.log(
+    `| layer | product | here | PyTorch, channels ${values.layout} | here over PyTorch |\n|---|---|--:|--:|--:|`,
+  );
+  const peer = values.python === undefined ? undefined : torch(values.python, values.threads, values.layout);
   for (const each of LAYERS) {
     const runs = await Promise.all(
       PRODUCTS.map(async (product) => subject(graphOf(each, values.batch, product), values.threads)),

@@ -1,6 +1,6 @@
-"""Times the three products of convolutions in PyTorch, channels last: lines of JSON for scripts/bench-convolution.ts.
+"""Times the three products of convolutions in PyTorch: lines of JSON for scripts/bench-convolution.ts.
 
-    python scripts/peers/torch_convolution.py THREADS < layers.json
+    python scripts/peers/torch_convolution.py THREADS first|last < layers.json
 
 Each line of the input asks for one round: `{"layer": [...]}`; the answer has
 milliseconds, of the clock or, with one thread, of the processor.
@@ -13,14 +13,14 @@ import time
 import torch
 
 THREADS = int(sys.argv[1])
+LAYOUT = torch.channels_last if sys.argv[2] == "last" else torch.contiguous_format
 torch.set_num_threads(THREADS)
 now = time.process_time if THREADS == 1 else time.perf_counter
 
 
 def products(batch, side, inputs, outputs, kernel, stride, groups):
-    last = torch.channels_last
-    x = torch.randn(batch, inputs, side, side).to(memory_format=last)
-    w = torch.randn(outputs, inputs // groups, kernel, kernel).to(memory_format=last)
+    x = torch.randn(batch, inputs, side, side).to(memory_format=LAYOUT)
+    w = torch.randn(outputs, inputs // groups, kernel, kernel).to(memory_format=LAYOUT)
     options = [[stride, stride], [kernel // 2, kernel // 2], [1, 1], False, [0, 0], groups]
     y = torch.ops.aten.convolution(x, w, None, *options)
     back = lambda mask: torch.ops.aten.convolution_backward(y, x, w, None, *options, mask)

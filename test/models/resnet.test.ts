@@ -103,7 +103,8 @@ for (const [name, golden] of Object.entries(GOLDENS)) {
         const got = trainer.variables.array(path);
         t.is(got.length, expected.length);
         const error = norm(expected.map((x, i) => x - (got[i] ?? Number.NaN))) / norm(expected);
-        t.true(error < 1e-5, `${path}: ${error}`);
+        // SAM's r is small, not 0.
+        t.true(error < (gr === 'sam' ? 1e-4 : 1e-5), `${path}: ${error}`);
       }
       await trainer.release();
     });
