@@ -120,6 +120,7 @@ async function subject(graph: Graph, threads: number): Promise<() => Promise<num
 function torch(
   python: string,
   threads: number,
+  layout: string,
 ): { ask(layer: readonly number[]): Promise<Times>; end(): void } {
   const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'peers', 'torch_convolution.py');
   const child: ChildProcessWithoutNullStreams = spawn(python, [script, String(threads), layout]);
