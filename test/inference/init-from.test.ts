@@ -3,7 +3,7 @@ import test from 'ava';
 import { type InitFromOptions, initFrom } from '../../src/inference/init-from.ts';
 import { resamplePositions } from '../../src/inference/resample-positions.ts';
 import { Scope } from '../../src/layers/scope.ts';
-import { resnet } from '../../src/models/resnet.ts';
+import { type ResnetConfig, resnet } from '../../src/models/resnet.ts';
 import { type VitConfig, vit } from '../../src/models/vit.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
@@ -250,7 +250,7 @@ test('what does not fit is listed in one line', (t) => {
   );
   t.is(
     told(file({ 'a.weight': [1], 'b.weight': [1], c: [1], d: [1] })),
-    'w.safetensors: expected the names of ortgrad, timm\'s ViT, Hugging Face\'s ViT, got "a.weight", "b.weight", "c" and 1 more',
+    'w.safetensors: expected the names of ortgrad, timm\'s ViT, Hugging Face\'s ViT, torchvision\'s ResNet, got "a.weight", "b.weight", "c" and 1 more',
   );
   const mean = told(file(TIMM), model({ ...CONFIG, pool: 'mean' }));
   t.is(mean, `${fit} pos_embed has 5 positions, which are no square grid; left over cls_token; ${end}`);
@@ -259,7 +259,7 @@ test('what does not fit is listed in one line', (t) => {
 /** The whole model's logits are compared by scripts/torchvision-logits.ts. */
 test("torchvision's ResNet: its names, and kernels [out, in, rows, columns] as [rows, columns, in, out]", (t) => {
   const scope = new Scope({ training: false });
-  const config = { kind: 'resnet', block: 'basic', blocks: [1, 1], width: 2, stem: 'cifar' } as const;
+  const config: ResnetConfig = { kind: 'resnet', block: 'basic', blocks: [1, 1], width: 2, stem: 'cifar' };
   resnet(scope, input('images', [1, 3, 8, 8]), 3, config);
   const norm = (name: string, width: number): Shapes =>
     Object.fromEntries(
