@@ -15,6 +15,7 @@ export {
   TaskGraphs,
 } from './artifacts/graphs.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
+export { type ConvolutionOptions, convolution } from './autodiff/convolution.ts';
 export {
   affineLayerNorm,
   gelu,
@@ -27,6 +28,7 @@ export {
 } from './autodiff/functions.ts';
 export { grad, hvp, jvp, vjp } from './autodiff/grad.ts';
 export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
+export type { Pair, WindowOptions } from './autodiff/windows.ts';
 export type { ArrayField } from './data/array-field.ts';
 export { type Arrays, type ArraysOptions, arraysDataset } from './data/arrays.ts';
 export { collectExamples, type Example } from './data/collect.ts';
@@ -85,10 +87,13 @@ export {
   type WantedVariable,
 } from './inference/init-from.ts';
 export { type AttentionOptions, attention } from './layers/attention.ts';
+export { type BatchNormOptions, batchNorm } from './layers/batch-norm.ts';
+export { type ConvOptions, conv } from './layers/conv.ts';
 export { type DenseOptions, dense } from './layers/dense.ts';
 export { dropout, stochasticDepth } from './layers/dropout.ts';
 export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export { type LayerNormOptions, layerNorm } from './layers/layer-norm.ts';
+export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './layers/pool.ts';
 export { type PositionsOptions, positions } from './layers/positions.ts';
 export { type Init, initialize, type Role, Scope, type Variable } from './layers/scope.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
@@ -108,6 +113,7 @@ export {
 export { meanAbsoluteError, type NumberOptions, r2, rootMeanSquaredError } from './metrics/regression.ts';
 export { type EncoderConfig, encoder } from './models/encoder.ts';
 export { type MlpConfig, mlp } from './models/mlp.ts';
+export { RESNET_VARIANTS, type ResnetConfig, resnet } from './models/resnet.ts';
 
 export { VIT_VARIANTS, type VitConfig, vit } from './models/vit.ts';
 export type { Graph } from './onnx/graph.ts';

@@ -69,19 +69,21 @@ export function softmaxJacobian(x: Value, v: Value, axis: number): Value {
   return jacobian(x, v);
 }
 
-/**
- * s·(v − mean v − x̂·mean(v∘x̂)) with x̂ the normalised x over the last axis and s = 1/σ: the Jacobian of x̂ at x times v.
- */
-export function normJacobian(x: Value, v: Value, epsilon: number): Value {
-  const width = staticDim(x.shape.at(-1), 'normJacobian', x.shape);
-  const ones = constant(new Float32Array(width).fill(1), [width]);
-  const mean = (value: Value): Value => reduceMean(value, { axes: [-1], keepdims: true });
+/** How values are normalised: over which of them the mean goes, and what comes out. */
+export interface Normalization {
+  /** The mean over what is normalised together, kept so that it broadcasts. */
+  readonly mean: (value: Value) => Value;
+  /** The normalised values x̂, and 1/σ. */
+  readonly statistics: (x: Value) => { readonly hat: Value; readonly inverse: Value };
+}
+
+/** s·(v − mean v − x̂·mean(v∘x̂)) with x̂ the normalised x and s = 1/σ: the Jacobian of x̂ at x times v. */
+export function normalizationJacobian(
+  name: string,
+  { mean, statistics }: Normalization,
+): (x: Value, v: Value) => Value {
   const centred = (value: Value): Value => sub(value, mean(value));
-  const statistics = (at: Value) => {
-    const [hat, , inverse] = layerNormalization(at, ones, epsilon);
-    return { hat, inverse };
-  };
-  const jacobian = symmetricMap('norm-jacobian', {
+  const jacobian = symmetricMap(name, {
     body: (at, d) => {
       const { hat, inverse } = statistics(at);
       return mul(inverse, sub(centred(d), mul(hat, mean(mul(d, hat)))));
@@ -104,6 +106,20 @@ export function normJacobian(x: Value, v: Value, epsilon: number): Value {
       const byHat = add(mul(ct, mean(mul(d, hat))), mul(d, mean(mul(ct, hat))));
       const byInverse = mul(hat, mul(inverse, mean(mul(ct, jacobian(at, d)))));
       return neg(add(jacobian(at, mul(inverse, byHat)), byInverse));
+    },
+  });
+  return jacobian;
+}
+
+/** The Jacobian of x̂ at x times v, with x̂ the normalised x over the last axis. */
+export function normJacobian(x: Value, v: Value, epsilon: number): Value {
+  const width = staticDim(x.shape.at(-1), 'normJacobian', x.shape);
+  const ones = constant(new Float32Array(width).fill(1), [width]);
+  const jacobian = normalizationJacobian('norm-jacobian', {
+    mean: (value) => reduceMean(value, { axes: [-1], keepdims: true }),
+    statistics: (at) => {
+      const [hat, , inverse] = layerNormalization(at, ones, epsilon);
+      return { hat, inverse };
     },
   });
   return jacobian(x, v);

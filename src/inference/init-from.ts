@@ -1,6 +1,6 @@
 /**
- * A model that starts from weights of a safetensors file: ortgrad's own, or a ViT of timm or Hugging Face. Pure: also for
- * browsers.
+ * A model that starts from weights of a safetensors file: ortgrad's own, a ViT of timm or Hugging Face, or a ResNet of
+ * torchvision. Pure: also for browsers.
  */
 import { show as quote, UserError } from '../errors.ts';
 import { sameShape, show, sizeOf } from '../onnx/shapes.ts';
@@ -24,7 +24,7 @@ export interface InitFromOptions {
 
 /** What variables start from. */
 export interface InitialWeights {
-  /** Whose names the file has: `ortgrad`, `timm's ViT`, `Hugging Face's ViT`. */
+  /** Whose names the file has: `ortgrad`, `timm's ViT`, `Hugging Face's ViT`, `torchvision's ResNet`. */
   readonly naming: string;
   /** By path. A variable that is not here keeps its own start. Not to be changed: some are views of the file. */
   readonly values: ReadonlyMap<string, Float32Array>;
@@ -46,10 +46,10 @@ type Fate =
 
 /**
  * The values that variables start from, out of the tensors of a file. timm's and Hugging Face's names and layouts become
- * those of `vit`. Positions of another grid are interpolated (resample-positions.ts; the class token's stays). A head of
+ * those of `vit`, torchvision's those of `resnet`. Positions of another grid are interpolated (resample-positions.ts; the class token's stays). A head of
  * another number of classes, or none, leaves `head` at its own start, and the notes say so. Throws UserError with the
  * list of what is missing, left over or of another shape; for patches of another size; and where the names are of none
- * of the three.
+ * of these.
  */
 export function initFrom(
   tensors: readonly NamedTensor[],
@@ -129,6 +129,7 @@ const isHead = (path: string): boolean => /^head\/(kernel|bias)$/.test(path);
 function convert({ shape, data }: NamedTensor, source: Source, rank: number): Converted | undefined {
   if (!(data instanceof Float32Array)) return undefined;
   const part = partOf({ shape, data }, source.part);
+  if (source.isConvolution) return channelsLast(part);
   if (source.isWeight) return transposed(part);
   // timm's and Hugging Face's tokens and positions have axes of 1 in front, for the batch.
   let kept = part.shape;
@@ -154,6 +155,21 @@ function transposed({ shape: [rows = 1, ...rest], data }: Converted): Converted 
     }
   }
   return { shape: [columns, rows], data: out };
+}
+
+/** PyTorch's weight [out, in, rows, columns] as a kernel [rows, columns, in, out]. */
+function channelsLast({ shape: [out = 1, ...rest], data }: Converted): Converted {
+  const [inputs = 1, rows = 1, columns = 1] = rest;
+  const each = transposed({ shape: [out, inputs, rows * columns], data });
+  const kernel = new Float32Array(data.length);
+  const field = rows * columns;
+  for (let i = 0; i < inputs; i++) {
+    for (let place = 0; place < field; place++) {
+      const from = (i * field + place) * out;
+      kernel.set(each.data.subarray(from, from + out), (place * inputs + i) * out);
+    }
+  }
+  return { shape: [rows, columns, inputs, out], data: kernel };
 }
 
 function otherPatches(tensor: NamedTensor, { shape: [got = 0] }: Converted, [wanted = 0]: readonly number[]) {

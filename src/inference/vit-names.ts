@@ -1,10 +1,12 @@
-/** How the parameters of a ViT are named in files: here, by timm, by Hugging Face. */
+/** How the variables of a model are named in files: here, a ViT's by timm and Hugging Face, a ResNet's by torchvision. */
 
 /** Where a variable's numbers are in a file. */
 export interface Source {
   readonly name: string;
   /** Whether it is the weight of a PyTorch layer, [out, in…], which here is a kernel [in, out]. */
   readonly isWeight?: boolean;
+  /** Whether it is the weight of a PyTorch convolution, [out, in, rows, columns], here a kernel [rows, columns, in, out]. */
+  readonly isConvolution?: boolean;
   /** Which of equal parts of the rows it is, where the file stacks several. */
   readonly part?: readonly [index: number, of: number];
 }
@@ -101,5 +103,32 @@ const huggingFace: Naming = {
   differs: 'its norms add 1e-12 to the variance (layer_norm_eps), the ones here 1e-6',
 };
 
+const NORM_PARTS: Readonly<Record<string, string>> = {
+  scale: 'weight',
+  bias: 'bias',
+  mean: 'running_mean',
+  variance: 'running_var',
+};
+
+/** `stage0/block1/conv2/kernel` is `layer1.1.conv2.weight`, `stem/norm/mean` is `bn1.running_mean`. */
+const torchvision: Naming = {
+  name: "torchvision's ResNet",
+  matches: (names) => names.has('layer1.0.conv1.weight'),
+  source: (path) => {
+    if (path === 'head/kernel') return { name: 'fc.weight', isWeight: true };
+    if (path === 'head/bias') return { name: 'fc.bias' };
+    const [, stage, block, shortcut, layer, index = '', part = ''] =
+      /^(?:stem|stage(\d+)\/block(\d+))(\/shortcut)?\/(conv|norm)(\d?)\/(\w+)$/.exec(path) ?? [];
+    if (layer === undefined) return undefined;
+    const prefix = stage === undefined ? '' : `layer${Number(stage) + 1}.${block}.`;
+    const isConvolution = layer === 'conv';
+    const named = shortcut
+      ? `downsample.${isConvolution ? 0 : 1}`
+      : `${isConvolution ? 'conv' : 'bn'}${index || 1}`;
+    return { name: `${prefix}${named}.${isConvolution ? 'weight' : NORM_PARTS[part]}`, isConvolution };
+  },
+  unused: /(^|\.)num_batches_tracked$/,
+};
+
 /** In the order in which they are tried. */
-export const NAMINGS: readonly Naming[] = [ortgrad, timm, huggingFace];
+export const NAMINGS: readonly Naming[] = [ortgrad, timm, huggingFace, torchvision];

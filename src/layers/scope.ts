@@ -6,14 +6,26 @@ import { sameShape, show, sizeOf } from '../onnx/shapes.ts';
 import type { Shape, Value } from '../onnx/value.ts';
 import { Random } from '../random.ts';
 
-/** How a parameter starts. `xavier-uniform` (Glorot & Bengio 2010) is of a kernel [in, out]. */
+/**
+ * How a parameter starts. `xavier-uniform` (Glorot & Bengio 2010) and `he-normal` (He et al., *Delving Deep into
+ * Rectifiers*, 2015: deviation √(2/fan)) are of a kernel [..., in, out], whose fans are in and out times the axes before.
+ */
 export type Init =
   | { readonly kind: 'zeros' }
   | { readonly kind: 'ones' }
   | { readonly kind: 'normal'; readonly std: number }
-  | { readonly kind: 'xavier-uniform' };
+  | { readonly kind: 'xavier-uniform' }
+  /** Which fan: `in` keeps the variance of values, `out` that of gradients, as torchvision's ResNets do. */
+  | { readonly kind: 'he-normal'; readonly fan: 'in' | 'out' };
 
-const INITS = ['zeros', 'ones', 'normal', 'xavier-uniform'] as const satisfies readonly Init['kind'][];
+const INITS = [
+  'zeros',
+  'ones',
+  'normal',
+  'xavier-uniform',
+  'he-normal',
+] as const satisfies readonly Init['kind'][];
+const FANS = ['in', 'out'] as const;
 
 /**
  * What becomes of a variable. `trainable`: the optimizer changes it. `frozen`: it stays. `state`: the model itself says
@@ -190,6 +202,7 @@ export class Scope {
 function expectInit(what: string, init: Init | undefined): asserts init is Init {
   expectOneOf(`${what} kind`, init?.kind, INITS);
   if (init?.kind === 'normal') expectNumber(`${what} std`, init.std, { min: 0 });
+  if (init?.kind === 'he-normal') expectOneOf(`${what} fan`, init.fan, FANS);
 }
 
 /**
@@ -223,11 +236,23 @@ export function initialize(
       for (let i = 0; i < out.length; i++) out[i] = init.std * random.normal();
       return;
     case 'xavier-uniform': {
-      const [fanIn = 1, fanOut = 1] = shape;
-      const limit = Math.sqrt(6 / (fanIn + fanOut));
+      const fans = fansOf(shape);
+      const limit = Math.sqrt(6 / (fans.in + fans.out));
       for (let i = 0; i < out.length; i++) out[i] = limit * (2 * random.uniform() - 1);
+      return;
+    }
+    case 'he-normal': {
+      const std = Math.sqrt(2 / fansOf(shape)[init.fan]);
+      for (let i = 0; i < out.length; i++) out[i] = std * random.normal();
     }
   }
+}
+
+/** From how many numbers each output of a kernel [..., in, out] comes, and into how many each input goes. */
+function fansOf(shape: readonly number[]): { readonly in: number; readonly out: number } {
+  const [fanIn = 1, fanOut = 1] = shape.length > 2 ? shape.slice(-2) : shape;
+  const field = sizeOf(shape.slice(0, -2));
+  return { in: field * fanIn, out: field * fanOut };
 }
 
 /** FNV-1a over the UTF-16 code units. */

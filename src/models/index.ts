@@ -3,9 +3,10 @@ import * as v from 'valibot';
 import type { Scope } from '../layers/scope.ts';
 import type { Value } from '../onnx/value.ts';
 import { mlp, mlpSchema } from './mlp.ts';
+import { resnet, resnetSchema } from './resnet.ts';
 import { vit, vitSchema } from './vit.ts';
 
-export const modelSchema = v.variant('kind', [vitSchema, mlpSchema]);
+export const modelSchema = v.variant('kind', [vitSchema, resnetSchema, mlpSchema]);
 export type ModelConfig = v.InferOutput<typeof modelSchema>;
 
 /** Images float32 [batch, channels, height, width] → logits [batch, classes], parameters from the scope. */
@@ -13,6 +14,8 @@ export function buildModel(scope: Scope, images: Value, classes: number, config:
   switch (config.kind) {
     case 'vit':
       return vit(scope, images, classes, config);
+    case 'resnet':
+      return resnet(scope, images, classes, config);
     case 'mlp':
       return mlp(scope, images, classes, config);
   }

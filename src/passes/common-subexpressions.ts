@@ -1,9 +1,11 @@
 /**
  * Computes each expression once: nodes of the same op, attributes and operands become one. So derivative rules and
- * composites can write all that they need, even where another one has written the same.
+ * composites can write all that they need, even where another one has written the same. Copies that are larger than
+ * what they copy stay apart, such as the windows of a convolution: to make them again is cheap, to keep them is not.
  */
 import { isEmittedNode, SCHEMAS } from '../onnx/apply.ts';
 import { keep, rewriteGraph } from '../onnx/graph.ts';
+import { sizePerExample } from '../onnx/shapes.ts';
 import { isOp, type Node, type Value } from '../onnx/value.ts';
 
 /** Constants of more elements are compared by identity, since comparing their elements would take long. */
@@ -19,6 +21,7 @@ export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
     return ids.size - 1;
   };
   return rewriteGraph(outputs, (node, inputs) => {
+    if (isLargerCopy(node)) return keep(node, inputs);
     const operands = inputs.map((value) => `${id(value.node)}.${value.output}`);
     // A sum or a product is the same whichever operand comes first.
     if (isEmittedNode(node) && SCHEMAS[node.op].commutes) operands.sort();
@@ -27,6 +30,12 @@ export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
     known.set(key, merged);
     return merged;
   });
+}
+
+/** Whether a node gives more copies of its operand's elements than there are, or zeros around them. */
+function isLargerCopy(node: Node): boolean {
+  if (!isOp(node, 'Gather') && !isOp(node, 'Pad')) return false;
+  return sizePerExample(node.outputs[0].shape) > sizePerExample(node.inputs[0].shape);
 }
 
 /** A text that tells two nodes apart whose op and operands are the same. */

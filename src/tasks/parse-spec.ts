@@ -82,7 +82,7 @@ const FIELDS = [
   'kind',
 ].concat(
   ['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden'],
-  ['width', 'dropout', 'attentionDropout', 'stochasticDepth'],
+  ['width', 'stem', 'dropout', 'attentionDropout', 'stochasticDepth'],
 );
 
 function suggestion(path: string): string {

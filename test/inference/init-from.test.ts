@@ -3,6 +3,7 @@ import test from 'ava';
 import { type InitFromOptions, initFrom } from '../../src/inference/init-from.ts';
 import { resamplePositions } from '../../src/inference/resample-positions.ts';
 import { Scope } from '../../src/layers/scope.ts';
+import { type ResnetConfig, resnet } from '../../src/models/resnet.ts';
 import { type VitConfig, vit } from '../../src/models/vit.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
@@ -249,8 +250,39 @@ test('what does not fit is listed in one line', (t) => {
   );
   t.is(
     told(file({ 'a.weight': [1], 'b.weight': [1], c: [1], d: [1] })),
-    'w.safetensors: expected the names of ortgrad, timm\'s ViT, Hugging Face\'s ViT, got "a.weight", "b.weight", "c" and 1 more',
+    'w.safetensors: expected the names of ortgrad, timm\'s ViT, Hugging Face\'s ViT, torchvision\'s ResNet, got "a.weight", "b.weight", "c" and 1 more',
   );
   const mean = told(file(TIMM), model({ ...CONFIG, pool: 'mean' }));
   t.is(mean, `${fit} pos_embed has 5 positions, which are no square grid; left over cls_token; ${end}`);
+});
+
+/** The whole model's logits are compared by scripts/torchvision-logits.ts. */
+test("torchvision's ResNet: its names, and kernels [out, in, rows, columns] as [rows, columns, in, out]", (t) => {
+  const scope = new Scope({ training: false });
+  const config: ResnetConfig = { kind: 'resnet', block: 'basic', blocks: [1, 1], width: 2, stem: 'cifar' };
+  resnet(scope, input('images', [1, 3, 8, 8]), 3, config);
+  const norm = (name: string, width: number): Shapes =>
+    Object.fromEntries(
+      ['weight', 'bias', 'running_mean', 'running_var'].map((each) => [`${name}.${each}`, [width]]),
+    );
+  const tensors = file({
+    ...{ 'conv1.weight': [2, 3, 3, 3], 'fc.weight': [3, 4], 'fc.bias': [3], ...norm('bn1', 2) },
+    ...{ 'layer1.0.conv1.weight': [2, 2, 3, 3], 'layer1.0.conv2.weight': [2, 2, 3, 3] },
+    ...{ 'layer2.0.conv1.weight': [4, 2, 3, 3], 'layer2.0.conv2.weight': [4, 4, 3, 3] },
+    ...{ 'layer2.0.downsample.0.weight': [4, 2, 1, 1], ...norm('layer2.0.downsample.1', 4) },
+    ...{ ...norm('layer1.0.bn1', 2), ...norm('layer1.0.bn2', 2) },
+    ...{ ...norm('layer2.0.bn1', 4), ...norm('layer2.0.bn2', 4) },
+    'bn1.num_batches_tracked': [1],
+  });
+  const { naming, values, notes } = initFrom(tensors, scope.variables, { origin: 'w.safetensors' });
+  t.is(naming, "torchvision's ResNet");
+  t.deepEqual([...values.keys()].sort(), scope.variables.map(({ path }) => path).sort());
+  t.deepEqual(notes, ['not used: bn1.num_batches_tracked']);
+  const of = (name: string) => tensors.find((tensor) => tensor.name === name)?.data ?? [];
+  const [kernel, weight] = [values.get('stem/conv/kernel') ?? [], of('conv1.weight')];
+  for (let i = 0; i < 54; i++) {
+    const [out, within, place] = [Math.floor(i / 27), Math.floor(i / 9) % 3, i % 9];
+    t.is(kernel[(place * 3 + within) * 2 + out], Number(weight[i]));
+  }
+  t.deepEqual(values.get('stage1/block0/shortcut/norm/variance'), of('layer2.0.downsample.1.running_var'));
 });

@@ -60,7 +60,7 @@ test('ViT-Ti on CIFAR-10; with mean pooling the class token and its position are
 
 test('every committed spec builds all its graphs', (t) => {
   const names = readdirSync('graphs');
-  t.is(names.length, 16);
+  t.is(names.length, 18);
   for (const name of names) {
     const file = `graphs/${name}/spec.json`;
     const spec = parseSpec(JSON.parse(readFileSync(file, 'utf8')), file);
@@ -70,9 +70,10 @@ test('every committed spec builds all its graphs', (t) => {
     const { parameters, pass } = graphs;
     const gradients = parameters.map(({ path }) => `grad/${path}`);
     const sums = Object.keys(pass.sums).map((sum) => `sums/${sum}`);
+    const states = [...pass.nextState.keys()].map((path) => `state/${path}`);
     t.true(sums.length > 0);
-    t.deepEqual(outputs('loss-grad'), ['loss', ...sums, ...gradients]);
-    t.deepEqual(outputs('gr-exact'), ['loss', 'grad_norm', ...sums, ...gradients]);
+    t.deepEqual(outputs('loss-grad'), ['loss', ...sums, ...gradients, ...states]);
+    t.deepEqual(outputs('gr-exact'), ['loss', 'grad_norm', ...sums, ...gradients, ...states]);
     t.deepEqual(
       outputs('hvp'),
       parameters.map(({ path }) => `hvp/${path}`),

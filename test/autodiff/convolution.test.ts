@@ -1,0 +1,94 @@
+/** Convolutions: derivatives of order two, and batches so large that they go through in parts. */
+import test from 'ava';
+import { type ConvolutionOptions, convolution } from '../../src/autodiff/convolution.ts';
+import { vjp } from '../../src/autodiff/grad.ts';
+import { topologicalOrder } from '../../src/onnx/graph.ts';
+import { concat, input, slice } from '../../src/onnx/ops.ts';
+import { sizeOf } from '../../src/onnx/shapes.ts';
+import { isOp, type Value } from '../../src/onnx/value.ts';
+import { finish } from '../../src/passes/finish.ts';
+import type { Case } from '../_cases.ts';
+import { expectDerivatives } from '../_derivatives.ts';
+import { run } from '../_run.ts';
+
+/** The l2 norm. */
+const norm = (values: Iterable<number>): number => {
+  let squares = 0;
+  for (const value of values) squares += value * value;
+  return Math.sqrt(squares);
+};
+
+const of = (x: readonly number[], kernel: readonly number[], options: ConvolutionOptions = {}): Case => ({
+  shapes: [x, kernel],
+  f: (image, weights) => (image && weights ? convolution(image, weights, options) : []),
+});
+
+const CASES: Readonly<Record<string, Case>> = {
+  '3×3 with padding': of([2, 4, 5, 2], [3, 3, 2, 3], { padding: 1 }),
+  '1×1': of([2, 2, 3, 2], [1, 1, 2, 3]),
+  '1×1 with stride 2': of([2, 3, 4, 2], [1, 1, 2, 3], { stride: 2 }),
+  '3×3 with stride 2': of([1, 5, 4, 2], [3, 3, 2, 2], { stride: 2, padding: 1 }),
+  'a stride larger than the kernel': of([1, 5, 7, 1], [2, 1, 1, 2], { stride: [3, 2] }),
+  dilation: of([1, 5, 6, 1], [3, 2, 1, 2], { dilation: [2, 3], padding: [1, 0] }),
+  'more padding than the kernel reaches': of([1, 2, 3, 2], [2, 1, 2, 1], { padding: [2, 1] }),
+  groups: of([2, 3, 3, 4], [3, 3, 2, 6], { groups: 2, padding: 1 }),
+  'groups with stride': of([1, 4, 4, 4], [3, 3, 2, 2], { groups: 2, padding: 1, stride: 2 }),
+  depthwise: of([2, 3, 4, 3], [3, 3, 1, 3], { groups: 3, padding: 1 }),
+  'depthwise with stride': of([2, 4, 4, 2], [3, 2, 1, 2], { groups: 2, stride: 2 }),
+  'depthwise with a multiplier': of([1, 3, 3, 2], [2, 2, 1, 4], { groups: 2 }),
+};
+
+for (const [name, each] of Object.entries(CASES)) {
+  test(`convolution, ${name}: both orders in both modes agree with finite differences`, (t) =>
+    expectDerivatives(t, [each]));
+}
+
+for (const [name, side, channels, kernel, options] of [
+  ['3×3', 16, 32, [3, 3, 32, 8], { padding: 1 }],
+  ['3×3 with stride 2', 32, 32, [3, 3, 32, 8], { padding: 1, stride: 2 }],
+  ['groups', 16, 32, [3, 3, 16, 8], { padding: 1, groups: 2 }],
+  ['depthwise', 16, 32, [3, 3, 1, 32], { padding: 1, groups: 32 }],
+] as const) {
+  test(`a large batch goes through in parts, and comes out the same: ${name}`, async (t) => {
+    const [x, weights] = [input('x', [32, side, side, channels]), input('kernel', kernel)];
+    const y = convolution(x, weights, options);
+    const ct = input('ct', y.shape);
+    const results = (image: Value, d: Value): readonly [Value, Value, Value] => {
+      const made = convolution(image, weights, options);
+      const [dx = made, dk = made] = vjp([made], [image, weights], [d]);
+      return [made, dx, dk];
+    };
+    const [whole, dx, dk] = results(x, ct);
+    const few = [0, 8, 16, 24].map((at) => results(slice(x, 0, at, at + 8), slice(ct, 0, at, at + 8)));
+    const outputs = {
+      ...{ whole, dx, dk },
+      ...{
+        fewWhole: concat(
+          few.map(([each]) => each),
+          0,
+        ),
+        fewDx: concat(
+          few.map(([, each]) => each),
+          0,
+        ),
+      },
+      ...{ dk0: few[0]?.[2] ?? dk, dk1: few[1]?.[2] ?? dk, dk2: few[2]?.[2] ?? dk, dk3: few[3]?.[2] ?? dk },
+    };
+    const { outputs: flat } = finish({ name: 'parts', inputs: [x, weights, ct], outputs }, { target: 'cpu' });
+    t.true(topologicalOrder([flat.whole ?? y]).some((node) => isOp(node, 'Split')));
+    t.false(topologicalOrder([flat.dk1 ?? y]).some((node) => isOp(node, 'Split')));
+    const wave = (k: number, value: Value) =>
+      Float32Array.from({ length: sizeOf(value.shape) }, (_, i) => Math.sin(1.3 * i + k));
+    const out = await run(flat, { x: wave(0, x), kernel: wave(1, weights), ct: wave(2, ct) });
+    const close = (got: Float32Array | undefined, expected: Float32Array | undefined, what: string) => {
+      const error = norm((expected ?? []).map((value, i) => value - (got?.[i] ?? Number.NaN)));
+      t.true(error <= 1e-5 * norm(expected ?? [Number.NaN]), `${what}: ${error}`);
+    };
+    close(out.whole, out.fewWhole, 'y');
+    close(out.dx, out.fewDx, 'dx');
+    const summed = out.dk0?.map(
+      (value, i) => value + (out.dk1?.[i] ?? 0) + (out.dk2?.[i] ?? 0) + (out.dk3?.[i] ?? 0),
+    );
+    close(out.dk, summed, 'dk');
+  });
+}
