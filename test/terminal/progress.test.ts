@@ -170,8 +170,8 @@ test('a regression shows its first metric while it trains and all of them where 
   progress.evaluated(testRecord(10, { metrics: { mae: 0.4123, rmse: 12.3, r2: -0.5 } }));
   t.is(
     output(),
-    `epoch 1/3   1/30  loss 2.000  MAE 3.250  ‖g‖ 1.50  λ 0.100  640 ex/s
-epoch 1/3  10/30  test loss 0.500  MAE 0.412  RMSE 12.300  R² -0.500
+    `epoch 1/3   1/30  loss 2.000  MAE 3.250 k$  ‖g‖ 1.50  λ 0.100  640 ex/s
+epoch 1/3  10/30  test loss 0.500  MAE 0.412 k$  RMSE 12.300 k$  R² -0.500
 `,
   );
 });
@@ -200,7 +200,7 @@ test('a regression in a terminal of 100 columns', (t) => {
   progress.stop();
   t.is(
     drawn(output()).at(-1),
-    'epoch 150/300  ███████░░░░░░░  29250/58500  loss 6.8e-5  MAE 1.000  ‖g‖ 1.50  640 ex/s  4h 52m left',
+    'epoch 150/300  ██████░░░░░  29250/58500  loss 6.8e-5  MAE 1.000 k$  ‖g‖ 1.50  640 ex/s  4h 52m left',
   );
 });
 
