@@ -50,7 +50,7 @@ const loader = {
 
 /** By the message: the function, and its arguments. `Reflect.apply` takes any. */
 const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown, ...args: unknown[]]>> = {
-  'scope: kernel: init kind: expected one of zeros, ones, normal, xavier-uniform, got "xavier"': [
+  'scope: kernel: init kind: expected one of zeros, ones, normal, xavier-uniform, he-normal, got "xavier"': [
     (...args: Parameters<Scope['param']>) => new Scope().param(...args),
     'kernel',
     [2],
@@ -62,7 +62,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     [2],
     { kind: 'normal' },
   ],
-  'initialize: kernel: init kind: expected one of zeros, ones, normal, xavier-uniform, got "he"': [
+  'initialize: kernel: init kind: expected one of zeros, ones, normal, xavier-uniform, he-normal, got "he"': [
     initialize,
     two(),
     'kernel',
