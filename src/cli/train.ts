@@ -87,6 +87,7 @@ async function begin(folder: string, config: TrainConfig, lock?: RunLock): Promi
   const prepared = await prepareRun(config);
   await watched(folder, prepared, async (observer) => {
     observer.note(prepared.note);
+    if (prepared.warning !== undefined) observer.note(prepared.warning);
     return trainRun(folder, prepared, observer, undefined, lock);
   });
 }

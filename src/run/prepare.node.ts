@@ -20,6 +20,8 @@ export interface PreparedRun {
   /** Estimated bytes at the peak. */
   readonly bytes: number;
   readonly note: string;
+  /** What the user should know of the choice. */
+  readonly warning?: string;
 }
 
 /** Opens the graph that a config names, or the module of its own that takes the graph's place. Throws UserError. */
@@ -71,12 +73,14 @@ export async function prepareRun(given: TrainConfig, share = 1): Promise<Prepare
     config: { ...config, microBatch, memory },
     graph,
     bytes,
-    note: `${coupled && microBatch < config.batchSize ? coupledNote(microBatch, config.batchSize) : ''}${graph.name}: batch ${config.batchSize}, micro-batch ${microBatch}, memory ${memory}, about ${gigabytes(bytes)} at the peak${warning}`,
+    ...(coupled &&
+      microBatch < config.batchSize && { warning: coupledWarning(microBatch, config.batchSize) }),
+    note: `${graph.name}: batch ${config.batchSize}, micro-batch ${microBatch}, memory ${memory}, about ${gigabytes(bytes)} at the peak${warning}`,
   };
 }
 
-function coupledNote(microBatch: number, batchSize: number): string {
-  return `examples of a batch see each other in this model: with --micro-batch ${microBatch} each sees ${microBatch} in place of ${batchSize}, which changes what is trained\n`;
+function coupledWarning(microBatch: number, batchSize: number): string {
+  return `examples of a batch see each other in this model: with --micro-batch ${microBatch} each sees ${microBatch} in place of ${batchSize}, which changes what is trained`;
 }
 
 /** On WebGPU the state stays on the device, and a step is one run of one graph. */
