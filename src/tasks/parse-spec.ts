@@ -61,29 +61,15 @@ function tooLarge(origin: string, what: string, numbers: number): UserError {
   return new UserError(`${origin}: the ${what} ${got} numbers, expected at most ${most}; lower the sizes`);
 }
 
-const FIELDS = [
-  'dataset',
-  'image',
-  'channels',
-  'height',
-  'width',
-  'classes',
-  'model',
-  'microBatch',
-  'target',
-  'task',
-  'features',
-  'scale',
-  'unit',
-  'tokens',
-  'loss',
-  'vocabulary',
-  'length',
-  'kind',
-].concat(
-  ['variant', 'patch', 'layers', 'heads', 'mlpRatio', 'pool', 'activation', 'hidden'],
-  ['width', 'stem', 'dropout', 'attentionDropout', 'stochasticDepth'],
-);
+/** The names of all fields in a schema and in those that it is made of. */
+function fieldsOf(schema: unknown): string[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  const entries = Object.entries(Object(Reflect.get(schema, 'entries')));
+  const parts = ['options', 'wrapped', 'item'].flatMap((key): unknown => Reflect.get(schema, key));
+  return [...entries.flatMap(([name, field]) => [name, ...fieldsOf(field)]), ...parts.flatMap(fieldsOf)];
+}
+
+const FIELDS = [...new Set(Object.values(OWN_SPECS).flatMap(fieldsOf))];
 
 function suggestion(path: string): string {
   const nearest = nearestName(path.split('.').at(-1) ?? '', FIELDS);
