@@ -1,8 +1,10 @@
 /** What a run has told, epoch by epoch. Also for browsers. */
+
+import { stepMetrics } from '../metrics/finish.ts';
 import type { MetricInfo } from '../metrics/info.ts';
 import { metricValue } from '../metrics/info.ts';
 import { type Norms, SPIKE_WINDOW } from '../run/diagnostics/spikes.ts';
-import { added, stepMetrics } from '../run/measure.ts';
+import { added } from '../run/measure.ts';
 import type { RunEvent } from '../run/run.ts';
 import type { EvaluationRecord, TrainRecord } from '../storage/metrics.ts';
 import type { Metric } from '../tasks/task.ts';

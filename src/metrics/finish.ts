@@ -15,6 +15,25 @@ export function sumsOf(name: string, sums: MetricSums): MetricSums {
   );
 }
 
+/** What each metric makes of its sums, of those whose sums are among these. */
+function finished(
+  metrics: Readonly<Record<string, Metric>>,
+  sums: MetricSums,
+): { readonly name: string; readonly number: number; readonly own: MetricSums }[] {
+  return Object.entries(metrics).flatMap(([name, metric]) => {
+    const own = sumsOf(name, sums);
+    return Object.keys(own).length === 0 ? [] : [{ name, number: metric.finish(own), own }];
+  });
+}
+
+/** The metrics of a step's batch. NaN where nothing in it counts, which a later batch may mend. */
+export function stepMetrics(
+  metrics: Readonly<Record<string, Metric>>,
+  sums: MetricSums,
+): Record<string, number> {
+  return Object.fromEntries(finished(metrics, sums).map(({ name, number }) => [name, number]));
+}
+
 /**
  * The metrics' numbers, of those whose sums are among these. NaN where the model gave no numbers. Throws UserError where
  * a metric divides by zero: where its sums are numbers and what it makes of them is not.
@@ -23,18 +42,12 @@ export function finishMetrics(
   metrics: Readonly<Record<string, Metric>>,
   sums: MetricSums,
 ): Record<string, number> {
-  const numbers: [string, number][] = [];
-  for (const [name, metric] of Object.entries(metrics)) {
-    const own = sumsOf(name, sums);
-    if (Object.keys(own).length === 0) continue;
-    const number = metric.finish(own);
-    if (dividesByZero(number, own)) {
-      throw new UserError(
-        `metric ${name}: expected a number, got ${number}: it divides by zero, of sums ${told(own)}; evaluate on examples of which some count`,
-      );
-    }
-    numbers.push([name, number]);
-  }
+  const numbers = finished(metrics, sums).map(({ name, number, own }): [string, number] => {
+    if (!dividesByZero(number, own)) return [name, number];
+    throw new UserError(
+      `metric ${name}: expected a number, got ${number}: it divides by zero, of sums ${told(own)}; evaluate on examples of which some count`,
+    );
+  });
   return Object.fromEntries(numbers);
 }
 

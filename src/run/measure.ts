@@ -2,7 +2,7 @@
 import type { EvaluationContract, Manifest } from '../artifacts/manifest.ts';
 import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
-import { finishMetrics, type MetricSums, sumsOf } from '../metrics/finish.ts';
+import { finishMetrics, type MetricSums } from '../metrics/finish.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { Metric } from '../tasks/task.ts';
 import { addUp, fieldFeeds, numberOf, runOn } from './engine.ts';
@@ -48,16 +48,6 @@ export async function measure(
     throw new UserError('evaluation: there are no examples to measure; give some, or none of the set');
   const loss = [...totals.values()].reduce((sum, { total, weight }) => sum + total / (weight || 1), 0);
   return { loss, metrics: shown(metrics, finishMetrics(metrics, sums)), sums, examples };
-}
-
-/** The metrics of a step's batch. NaN where nothing in it counts, which a later batch may mend. */
-export function stepMetrics(metrics: Metrics, sums: MetricSums): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(metrics).flatMap(([name, metric]) => {
-      const own = sumsOf(name, sums);
-      return Object.keys(own).length === 0 ? [] : [[name, metric.finish(own)]];
-    }),
-  );
 }
 
 /** Without those that only explain others, such as a confusion matrix. */

@@ -6,6 +6,7 @@ import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
 import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
+import { stepMetrics } from '../metrics/finish.ts';
 import { judgeOf, type MetricInfos } from '../metrics/info.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { DiagnosticsRecord } from '../storage/diagnostics.ts';
@@ -16,7 +17,7 @@ import { asBest, type Best, isBetter } from './best.ts';
 import type { Gauge } from './diagnostics/gauge.ts';
 import { measureHessian } from './diagnostics/hessian.ts';
 import { createSpikeMarks, type Norms } from './diagnostics/spikes.ts';
-import { type Measured, measure, stepMetrics } from './measure.ts';
+import { type Measured, measure } from './measure.ts';
 
 import { inForce, type Plan } from './plan.ts';
 import { DivergedError, type StepTold, type Trainer } from './trainer.ts';
