@@ -1,7 +1,7 @@
 /** Graph folders on disk: finding a spec, writing its graphs when they are missing or stale. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isIntact, sha256, withDigest } from '../digest.ts';
@@ -135,10 +135,7 @@ export async function ensureArtifact(
     graphs: missing,
   });
   await mkdir(folder, { recursive: true });
-  if (!current) {
-    await rm(path.join(folder, 'manifest.json'), { force: true });
-    for (const name of GRAPH_NAMES) await rm(file(name), { force: true });
-  }
+  // Files are replaced, never removed: another process that has just written the same graphs may be about to open them.
   const all: Manifest['graphs'] = { ...current?.graphs };
   for (const name of missing) {
     const bytes = serialize(graphs.graph(name));

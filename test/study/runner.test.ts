@@ -12,9 +12,10 @@ const SILENT: StudyObserver = { found() {}, step() {}, over() {} };
 /** What a study measured: all but speeds. */
 async function measured(folder: string) {
   const { cells } = await readStudy(folder);
-  return cells.map(({ id, state, metrics }) => ({
+  return cells.map(({ id, state, message, metrics }) => ({
     id,
     state,
+    message,
     metrics: metrics.map(({ examples_per_second, ...rest }) => rest),
   }));
 }
