@@ -7,7 +7,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, type Flags, helpText, parseFlags } from '../src/cli/flags.ts';
-import { integer, type OptionTable, text, toggle } from '../src/config/options.ts';
+import { integer, number, type OptionTable, text, toggle } from '../src/config/options.ts';
 import { counted } from '../src/counted.ts';
 import { UserError } from '../src/errors.ts';
 import { median } from '../src/median.ts';
@@ -30,6 +30,16 @@ import {
 const REGULARIZERS = ['none', 'exact'] as const;
 type Gr = (typeof REGULARIZERS)[number];
 
+interface Subject {
+  readonly options: Pick<
+    TaskOptions,
+    'graph' | 'epochs' | 'batchSize' | 'learningRate' | 'weightDecay' | 'warmupEpochs' | 'augment'
+  >;
+  readonly scores: readonly Score[];
+  /** Steps that `--check` compares: rounding grows fast where a batch is normalised and rectified. */
+  readonly checkedSteps: number;
+}
+
 interface Score {
   readonly metric: string;
   readonly head: string;
@@ -38,30 +48,44 @@ interface Score {
   readonly digits: number;
 }
 
+const ACCURACY: Score = { metric: 'top1', head: 'accuracy %', factor: 100, digits: 2 };
 const LOSS: Score = { metric: 'loss', head: 'test loss', factor: 1, digits: 4 };
 
-const TASKS = {
+const TASK_NAMES = ['diamonds', 'languages', 'cifar10'] as const;
+type TaskName = (typeof TASK_NAMES)[number];
+const DEFAULT_TASKS: readonly TaskName[] = ['diamonds', 'languages'];
+
+const TASKS: Readonly<Record<TaskName, Subject>> = {
   diamonds: {
     options: { graph: 'mlp-diamonds', epochs: 40, batchSize: 256, learningRate: 0.003, weightDecay: 0.01 },
     scores: [
       { metric: 'mae', head: 'MAE $', factor: 1, digits: 1 },
       { metric: 'rmse', head: 'RMSE $', factor: 1, digits: 1 },
     ],
+    checkedSteps: 20,
   },
   languages: {
     options: { graph: 'text-small', epochs: 4, batchSize: 64, learningRate: 0.003, weightDecay: 0.1 },
-    scores: [{ metric: 'top1', head: 'accuracy %', factor: 100, digits: 2 }],
+    scores: [ACCURACY],
+    checkedSteps: 20,
   },
-} satisfies Record<string, { options: Partial<TaskOptions>; scores: readonly Score[] }>;
-type TaskName = keyof typeof TASKS;
-const TASK_NAMES: readonly TaskName[] = ['diamonds', 'languages'];
+  // Without augmentation both sides see the same pixels.
+  cifar10: {
+    options: {
+      ...{ graph: 'resnet-18-cifar10', epochs: 5, batchSize: 128, learningRate: 0.001, weightDecay: 0.05 },
+      ...{ warmupEpochs: 1, augment: 'none' },
+    },
+    scores: [ACCURACY],
+    checkedSteps: 5,
+  },
+};
 
 const TABLE = {
   task: text({
     group: 'What to measure',
-    help: `Tasks: ${TASK_NAMES.join(', ')}.`,
+    help: `Tasks: ${TASK_NAMES.join(', ')}, which needs --data.`,
     placeholder: 'NAMES',
-    default: TASK_NAMES.join(),
+    default: DEFAULT_TASKS.join(),
   }),
   gr: text({
     group: 'What to measure',
@@ -78,7 +102,17 @@ const TABLE = {
   }),
   epochs: integer(
     { min: 1 },
-    { group: 'What to measure', help: 'Epochs of a run.', default: undefined, unset: '40 and 4' },
+    { group: 'What to measure', help: 'Epochs of a run.', default: undefined, unset: '40, 4 and 5' },
+  ),
+  data: text({
+    group: 'What to measure',
+    help: 'Folder of CIFAR-10.',
+    placeholder: 'DIR',
+    default: undefined,
+  }),
+  trainFraction: number(
+    { above: 0, max: 1 },
+    { group: 'What to measure', help: 'Share of the training examples.', default: 1 },
   ),
   seeds: text({
     group: 'What to measure',
@@ -88,7 +122,7 @@ const TABLE = {
   }),
   check: toggle({
     group: 'What to measure',
-    help: 'Compare the losses of 20 steps without warmup instead, from the same weights and with the same batches.',
+    help: 'Compare the losses of the first steps without warmup instead, from the same weights and with the same batches.',
     default: false,
   }),
   sameStart: toggle({
@@ -108,7 +142,6 @@ const TABLE = {
 } as const satisfies OptionTable;
 type Values = Flags<typeof TABLE>['values'];
 
-const CHECKED_STEPS = 20;
 /** In float32: the two sum in other orders, and the steps carry on what that changes. */
 const TOLERANCE = 1e-4;
 
@@ -135,7 +168,7 @@ await runMain(async (argv) => {
   console.log(`${machineLine()}\n`);
   try {
     for (const name of names) {
-      const shared = await shareTask(TASKS[name].options.graph, folder);
+      const shared = await shareTask(optionsOf(name, 'none', 0, values), folder);
       const { section, data } = values.check
         ? checkTask(name, shared, kinds, seeds, values)
         : benchTask(name, shared, kinds, seeds, values);
@@ -166,11 +199,17 @@ function seedsIn(list: string): number[] {
   throw new UserError(`--seeds ${list}: expected different integers from 0 on, with commas between: 0,1,2`);
 }
 
-function optionsOf(name: TaskName, gr: Gr, seed: number, { epochs, threads }: Values): TaskOptions {
+function optionsOf(
+  name: TaskName,
+  gr: Gr,
+  seed: number,
+  { epochs, threads, data, trainFraction }: Values,
+): TaskOptions {
   const { options } = TASKS[name];
   return {
     ...options,
-    ...{ gr, seed, threads, epochs: epochs ?? options.epochs },
+    ...{ gr, seed, threads, trainFraction, epochs: epochs ?? options.epochs },
+    ...(data !== undefined && name === 'cifar10' && { data }),
     ...(gr === 'exact' && { lambda: 0.01 }),
   };
 }
@@ -274,12 +313,13 @@ function checkTask(
   seeds: readonly number[],
   values: Values,
 ): Outcome {
+  const { checkedSteps } = TASKS[name];
   const compared = seeds.flatMap((seed) =>
     kinds.map((gr) => {
       // Without warmup the weights move at once, and the penalty counts from the first step on.
-      const options = { ...optionsOf(name, gr, seed, values), warmupEpochs: 0, maxSteps: CHECKED_STEPS };
+      const options = { ...optionsOf(name, gr, seed, values), warmupEpochs: 0, maxSteps: checkedSteps };
       const ours = runOurs(shared, options);
-      const theirs = runPeer(shared, options, values.python, { steps: CHECKED_STEPS });
+      const theirs = runPeer(shared, options, values.python, { steps: checkedSteps });
       const [first, last] = [ours.losses[0], ours.losses.at(-1)];
       return { seed, gr, first, last, worst: worstLoss(ours.losses, theirs.losses) };
     }),
@@ -287,7 +327,7 @@ function checkTask(
   if (compared.some(({ worst }) => !(worst <= TOLERANCE))) process.exitCode = 1;
   return {
     section: {
-      title: `${name}: losses of ${CHECKED_STEPS} steps from the same weights`,
+      title: `${name}: losses of ${checkedSteps} steps from the same weights`,
       head: ['gr', 'seed', 'first loss', 'last loss', 'worst difference', `within ${TOLERANCE}`],
       words: 1,
       rows: compared.map(({ gr, seed, first, last, worst }) => [

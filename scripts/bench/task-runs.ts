@@ -12,6 +12,7 @@ import { openDataset } from '../../src/data/open.node.ts';
 import { UserError } from '../../src/errors.ts';
 import { datasetSource } from '../../src/inference/source.ts';
 import { initialize } from '../../src/layers/scope.ts';
+import { resnetSizes } from '../../src/models/resnet.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { encodeSafetensors, type NamedTensor } from '../../src/storage/safetensors.ts';
 import { isModuleSpec, type Spec } from '../../src/tasks/spec.ts';
@@ -34,7 +35,7 @@ export type TaskOptions = Pick<
   TrainConfig,
   'graph' | 'epochs' | 'batchSize' | 'learningRate' | 'weightDecay' | 'gr' | 'seed' | 'threads'
 > &
-  Partial<Pick<TrainConfig, 'lambda' | 'maxSteps' | 'warmupEpochs'>>;
+  Partial<Pick<TrainConfig, 'lambda' | 'maxSteps' | 'warmupEpochs' | 'data' | 'trainFraction' | 'augment'>>;
 
 /** A task whose arrays both sides read. */
 export interface SharedTask {
@@ -46,10 +47,13 @@ export interface SharedTask {
 }
 
 /** Opens a graph and its dataset, and writes what both sides read to `folder`. Throws UserError. */
-export async function shareTask(name: string, folder: string): Promise<SharedTask> {
-  const graph = await openGraph(name);
-  const dataset = await openDataset(datasetSource(configFor({ graph: name }), graph));
-  const arrays = path.join(folder, `${name}.safetensors`);
+export async function shareTask(
+  options: Pick<TaskOptions, 'graph' | 'data' | 'trainFraction' | 'augment'>,
+  folder: string,
+): Promise<SharedTask> {
+  const graph = await openGraph(options.graph);
+  const dataset = await openDataset(datasetSource(configFor(options), graph));
+  const arrays = path.join(folder, `${options.graph}.safetensors`);
   const tensors = await Promise.all(
     [dataset.train, dataset.test].map((split, i) => arraysOf(dataset, split, i === 0 ? 'train' : 'test')),
   );
@@ -111,7 +115,14 @@ function modelOf(spec: Spec): Readonly<Record<string, unknown>> {
   if (!isModuleSpec(spec) && spec.task === 'text' && spec.model.pool === 'mean') {
     return { model: spec.model, length: spec.length, outputs: spec.classes };
   }
-  throw new UserError(`torch_tasks.py: expected a number of a table or a class of a text, got another task`);
+  if (!isModuleSpec(spec) && spec.task === 'images' && spec.model.kind === 'resnet') {
+    const { channels, height, width } = spec.image;
+    const model = { ...spec.model, ...resnetSizes(spec.model) };
+    return { model, image: [channels, height, width], outputs: spec.classes };
+  }
+  throw new UserError(
+    `torch_tasks.py: expected a number of a table, a class of a text or a ResNet, got another task`,
+  );
 }
 
 /** The weights that ours begins with, and the examples of its first steps. */

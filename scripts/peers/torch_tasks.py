@@ -1,4 +1,4 @@
-"""The table's MLP and the corpus's encoder in PyTorch, trained on the arrays that ortgrad trains on.
+"""The table's MLP, the corpus's encoder and the pictures' ResNet in PyTorch, trained on the arrays that ortgrad trains on.
 
 `npm run bench:tasks` starts it once a run, in a process of its own:
 
@@ -18,6 +18,8 @@ import time
 
 import torch
 from safetensors.torch import load_file
+
+import torch_resnet
 
 ACTIVATIONS = {
     "relu": torch.relu,
@@ -41,6 +43,10 @@ def parameter_shapes(job):
         for i, (inputs, width) in enumerate(zip(widths, widths[1:])):
             shapes |= dense_shapes(f"fc{i}", inputs, width)
         return shapes | dense_shapes("head", widths[-1], outputs)
+    if m["kind"] == "resnet":
+        network = torch_resnet.Network(m, outputs, lambda path, shape: torch.zeros(shape))
+        network(torch.zeros(2, *job["image"]))
+        return {path: list(t.shape) for path, t in network.p.items()}
     d, mlp = m["width"], round(m["mlpRatio"] * m["width"])
     shapes = {"tokens/embedding": [m["vocabulary"], d], "positions": [job["length"], d]}
     for i in range(m["layers"]):
@@ -60,6 +66,8 @@ def initial(path, shape, kind):
         return torch.ones(shape)
     if name == "bias" or (kind == "encoder" and path == "head/kernel"):
         return torch.zeros(shape)
+    if kind == "resnet" and len(shape) == 4:
+        return torch.randn(shape) * (2 / (shape[0] * shape[1] * shape[3])) ** 0.5
     if name in ("embedding", "positions"):
         return 0.02 * torch.randn(shape)
     return torch.nn.init.xavier_uniform_(torch.empty(shape))
@@ -96,13 +104,20 @@ def encoder(p, ids, m):
     return dense(p, "head", x.sum(1) / is_real.sum(1, keepdim=True).clamp(min=1))
 
 
-def predict(p, fields, m):
-    return mlp(p, fields["x"], m).squeeze(-1) if m["kind"] == "mlp" else encoder(p, fields["tokens"], m)
-
-
-def loss_of(p, fields, m):
-    outputs = predict(p, fields, m)
+def predict(p, fields, job, training):
+    m = job["model"]
     if m["kind"] == "mlp":
+        return mlp(p, fields["x"], m).squeeze(-1)
+    if m["kind"] == "encoder":
+        return encoder(p, fields["tokens"], m)
+    network = torch_resnet.Network(m, job["outputs"], None, p, job.setdefault("state", {}))
+    network.training = training
+    return network(fields["images"])
+
+
+def loss_of(p, fields, job):
+    outputs = predict(p, fields, job, True)
+    if job["model"]["kind"] == "mlp":
         return torch.nn.functional.mse_loss(outputs, fields["y"])
     return torch.nn.functional.cross_entropy(outputs, fields["labels"])
 
@@ -111,7 +126,7 @@ def measured(p, fields, job):
     with torch.no_grad():
         parts = {name: values.split(TEST_BATCH) for name, values in fields.items()}
         batches = ({name: part[i] for name, part in parts.items()} for i in range(len(next(iter(parts.values())))))
-        outputs = torch.cat([predict(p, batch, job["model"]) for batch in batches])
+        outputs = torch.cat([predict(p, batch, job, False) for batch in batches])
     if job["model"]["kind"] == "mlp":
         error = (outputs - fields["y"]).double()
         return {
@@ -135,7 +150,7 @@ def learning_rate(step, warmup, total, peak):
 def gradients(p, fields, job, penalty):
     """(loss, gradient of loss + penalty·‖∇loss‖)."""
     leaves = list(p.values())
-    loss = loss_of(p, fields, job["model"])
+    loss = loss_of(p, fields, job)
     g = torch.autograd.grad(loss, leaves, create_graph=penalty > 0)
     if penalty > 0:
         g = torch.autograd.grad(loss + penalty * torch.sqrt(sum((t * t).sum() for t in g)), leaves)
@@ -175,7 +190,8 @@ def train(job, train_fields, test_fields):
         # As --gr-warmup zero: no penalty while the learning rate warms up.
         loss, g = gradients(p, fields, job, job["lambda"] if step >= warmup else 0)
         for t, d in zip(p.values(), g):
-            t.grad = d
+            # AdamW's fused loop reads a gradient as if it lay in memory as its weight does.
+            t.grad = d.contiguous()
         torch.nn.utils.clip_grad_norm_(p.values(), job["clip"])
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, warmup, total, job["learningRate"])

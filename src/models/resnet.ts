@@ -53,7 +53,8 @@ interface Sizes {
   readonly width: number;
 }
 
-function sizesOf({ variant, block, blocks, width }: CheckedConfig): Sizes {
+/** The sizes of a checked config: the variant's, where it gives none of its own. */
+export function resnetSizes({ variant, block, blocks, width }: CheckedConfig): Sizes {
   const row: Sizes = RESNET_VARIANTS[variant ?? 'micro'];
   return { block: block ?? row.block, blocks: blocks ?? row.blocks, width: width ?? row.width };
 }
@@ -64,7 +65,7 @@ function sizesOf({ variant, block, blocks, width }: CheckedConfig): Sizes {
  */
 export function resnet(scope: Scope, images: Value, classes: number, given: ResnetConfig): Value {
   const config = checked('resnet', resnetSchema, given);
-  const { block, blocks, width } = sizesOf(config);
+  const { block, blocks, width } = resnetSizes(config);
   const stem = scope.sub('stem');
   const channelsLast = transpose(images, [0, 2, 3, 1]);
   let y =

@@ -18,7 +18,7 @@ test('losses are compared step by step, and series of other lengths do not agree
 test('a peer reads the arrays that the run trains on, and the run tells what is compared', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-tasks-test-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const shared = await shareTask('mlp-diamonds', folder);
+  const shared = await shareTask({ graph: 'mlp-diamonds' }, folder);
   const arrays = new Map((await readSafetensors(shared.arrays)).map(({ name, ...rest }) => [name, rest]));
   t.deepEqual([...arrays.keys()].toSorted(), ['test/x', 'test/y', 'train/x', 'train/y']);
   // A fifth of the 53,940 rows is to test with.
