@@ -10,7 +10,7 @@ import { helpText, parseFlags } from '../src/cli/flags.ts';
 import { UserError } from '../src/errors.ts';
 import { graphsIn, namesIn } from './bench/flags.ts';
 import { machine, machineLine } from './bench/machine.ts';
-import { openNetwork } from './bench/network.ts';
+import { expectVit, openNetwork } from './bench/network.ts';
 import { renderSection, type Section } from './bench/section.ts';
 import { threadsIn, WEB_TABLE, WEB_WORK } from './bench/web/flags.ts';
 import { findWebPeers } from './bench/web/peers.ts';
@@ -31,7 +31,9 @@ await runMain(async (argv) => {
   const works = namesIn('--work', values.work, WEB_WORK);
   const threads = threadsIn(values.threads);
   const graphs = graphsIn(values.graphs);
-  const networks = await Promise.all(graphs.map(({ name, batch }) => openNetwork(name, batch)));
+  const networks = await Promise.all(
+    graphs.map(async ({ name, batch }) => expectVit(await openNetwork(name, batch))),
+  );
   const { found, notes } = values.peers ? findWebPeers(given.peers === true) : { found: [], notes: [] };
   if (!hasBrowser) throw new UserError(`bench:web: expected Chromium, found none; ${BROWSER_WANTED}`);
 

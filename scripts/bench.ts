@@ -14,7 +14,7 @@ import { benchDropout } from './bench/dropout.ts';
 import { ALL_GRAPHS, graphsIn, namesIn, ONE_GRAPH, TABLE } from './bench/flags.ts';
 import { benchGrowth } from './bench/growth.ts';
 import { machine, machineLine } from './bench/machine.ts';
-import { openNetwork } from './bench/network.ts';
+import { expectVit, openNetwork } from './bench/network.ts';
 import { findPeers, type Peer } from './bench/peers.ts';
 import { benchProfile } from './bench/profile.ts';
 import { WORK, type Work } from './bench/protocol.ts';
@@ -100,6 +100,7 @@ async function plan(values: Values): Promise<Task[]> {
   const works = (fallback: string): Work[] => namesIn('--work', values.work ?? fallback, WORK);
   const graphs = graphsIn(values.graphs ?? (special || dropout !== undefined ? ONE_GRAPH : ALL_GRAPHS));
   const networks = await Promise.all(graphs.map(({ name, batch }) => openNetwork(name, batch)));
+  if (growth || dropout !== undefined) networks.forEach(expectVit);
   if (values.microBatch !== undefined) {
     for (const { label, batch } of networks) {
       if (batch % values.microBatch !== 0)
@@ -126,13 +127,13 @@ async function plan(values: Values): Promise<Task[]> {
         : []),
       ...(growth
         ? each('gradient,exact', 'growth', (work) => async (settings) => {
-            const { section, rows } = await benchGrowth(network, work, settings);
+            const { section, rows } = await benchGrowth(expectVit(network), work, settings);
             return { sections: [section], data: { growth: rows } };
           })
         : []),
       ...(dropout !== undefined
         ? each('gradient,exact', 'dropout', (work) => async (settings) => {
-            const { section, rows } = await benchDropout(network, work, dropout, settings);
+            const { section, rows } = await benchDropout(expectVit(network), work, dropout, settings);
             return { sections: [section], data: { dropout: rows } };
           })
         : []),

@@ -1,7 +1,7 @@
 /** What dropout costs: the network with it beside the same without, in the same rounds, ours and PyTorch's. */
 import { median } from '../../src/median.ts';
 import { compareResults, TOLERANCE } from './compare.ts';
-import type { Network } from './network.ts';
+import type { VitNetwork } from './network.ts';
 import { type Subject, startSubject, type Work } from './protocol.ts';
 import { after, runRounds, type Sample } from './rounds.ts';
 import { fixed, type Section } from './section.ts';
@@ -27,7 +27,7 @@ interface Contender {
 
 /** Throws where a peer's numbers are not ours: with dropout they are compared on the masks that ours draws. */
 export async function benchDropout(
-  network: Network,
+  network: VitNetwork,
   work: Work,
   dropout: number,
   settings: Settings,
@@ -56,7 +56,7 @@ export async function benchDropout(
 
 /** Ours, and PyTorch where it is among the peers. */
 async function startBoth(
-  { label, spec, batch }: Network,
+  { label, spec, batch }: VitNetwork,
   work: Work,
   dropout: number,
   settings: Settings,
@@ -86,7 +86,7 @@ async function startBoth(
 }
 
 function rowOf(
-  { label }: Network,
+  { label }: VitNetwork,
   work: Work,
   { dropout, subject }: Contender,
   own: readonly Sample[],

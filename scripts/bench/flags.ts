@@ -40,7 +40,7 @@ export const OUTPUT_FLAGS = {
 export const TABLE = {
   graphs: text({
     group: what,
-    help: 'Vision Transformers, each with its number of images a step, separated by commas.',
+    help: 'Graphs, each with its number of examples a step, separated by commas. With --growth and --dropout, Vision Transformers.',
     placeholder: 'NAME[:BATCH],…',
     default: undefined,
     unset: `${ALL_GRAPHS}; with --profile, --ablate, --growth or --dropout ${ONE_GRAPH}`,
@@ -87,7 +87,7 @@ export const TABLE = {
     { min: 1 },
     {
       group: how,
-      help: "Images that one run of ortgrad's graphs holds.",
+      help: "Examples that one run of ortgrad's graphs holds.",
       default: undefined,
       unset: 'all of the batch',
     },

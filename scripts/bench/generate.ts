@@ -4,13 +4,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import type { GraphName, GraphOptions } from '../../src/artifacts/graphs.ts';
-import type { ImageSpec } from '../../src/tasks/spec.ts';
+import type { OwnSpec } from '../../src/tasks/spec.ts';
 
 /** How graphs are written, besides what a network says. */
 export type GraphChoice = Pick<GraphOptions, 'memory' | 'without'>;
 
 export interface GenerateRequest {
-  readonly spec: ImageSpec;
+  readonly spec: OwnSpec;
   readonly batch: number;
   /** `loss`: the loss and its forward pass alone, as ONNX Runtime training wants it. */
   readonly name: GraphName | 'loss';

@@ -1,6 +1,6 @@
 /** How time and memory grow with the batch, the number of tokens and the depth. */
-import type { Network } from './network.ts';
-import { sizesOf } from './network.ts';
+import type { VitNetwork } from './network.ts';
+import { vitSizes } from './peer-network.ts';
 import type { Subject, Work } from './protocol.ts';
 import { after, runRounds } from './rounds.ts';
 import { fixed, type Section } from './section.ts';
@@ -22,20 +22,20 @@ const FACTORS = [0.5, 1, 2] as const;
 
 interface Point {
   readonly size: number;
-  readonly network: Network;
+  readonly network: VitNetwork;
 }
 
 /** The network at half, once and twice its size along an axis. A size that is not an integer is left out. */
-export function pointsOf(network: Network, axis: Axis): Point[] {
+export function pointsOf(network: VitNetwork, axis: Axis): Point[] {
   return FACTORS.flatMap((factor) => {
     const point = scaled(network, axis, factor);
     return Number.isInteger(point.size) ? [point] : [];
   });
 }
 
-function scaled({ label, spec, batch }: Network, axis: Axis, factor: number): Point {
+function scaled({ label, spec, batch }: VitNetwork, axis: Axis, factor: number): Point {
   const { image, model } = spec;
-  const { layers } = sizesOf(model);
+  const { layers } = vitSizes(model);
   const named = `${label}-${axis}-${factor}`;
   switch (axis) {
     case 'batch':
@@ -59,7 +59,7 @@ function scaled({ label, spec, batch }: Network, axis: Axis, factor: number): Po
 }
 
 export async function benchGrowth(
-  network: Network,
+  network: VitNetwork,
   work: Work,
   settings: Settings,
 ): Promise<{ readonly section: Section; readonly rows: readonly GrowthRow[] }> {
@@ -83,7 +83,7 @@ interface Context {
 
 /** Measures all sizes of an axis in the same rounds. */
 async function alongAxis(
-  network: Network,
+  network: VitNetwork,
   work: Work,
   axis: Axis,
   { settings, yardstick, notes }: Context,
@@ -116,7 +116,7 @@ async function alongAxis(
 }
 
 function section(
-  { label }: Network,
+  { label }: VitNetwork,
   work: Work,
   rows: readonly GrowthRow[],
   notes: readonly string[],

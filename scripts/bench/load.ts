@@ -16,9 +16,9 @@ import type { Job } from './protocol.ts';
 
 /** The content of the job's two files. */
 export interface Tensors {
-  /** Parameters by path. */
+  /** Variables by path. */
   readonly weights: readonly NamedTensor[];
-  /** `images` and `labels`. */
+  /** The fields of a batch. */
   readonly inputs: readonly NamedTensor[];
 }
 
@@ -123,20 +123,18 @@ class Sessions {
   }
 }
 
-function batchOf(job: Job, { inputs }: Tensors): Batch {
-  const arrays = new Map(inputs.map(({ name, data }) => [name, data]));
-  const [images, labels] = [arrays.get('images'), arrays.get('labels')];
-  if (!(images instanceof Float32Array) || !(labels instanceof Int32Array))
-    throw new Error(`internal: ${job.inputs} holds no images and labels`);
-  const indices = new Uint32Array(job.batch);
-  return { fields: { images, labels }, examples: job.batch, indices, epoch: 0, step: 0 };
+function batchOf({ batch, manifest }: Job, { inputs }: Tensors): Batch {
+  const fields = Object.fromEntries(
+    inputs.flatMap(({ name, data }) => (Object.hasOwn(manifest.fields, name) ? [[name, data]] : [])),
+  );
+  return { fields, examples: batch, indices: new Uint32Array(batch), epoch: 0, step: 0 };
 }
 
 const REGULARIZERS = { gradient: none, 'train-step': none, forward: none, fd: finiteDifference, exact };
 
 function restored(job: Job, { weights }: Tensors): VariableArrays {
   const variables = new VariableArrays(job.manifest, scratchOf(REGULARIZERS[job.work]));
-  variables.restoreVariables(['trainable'], weights, job.weights);
+  variables.restoreVariables(['trainable', 'state'], weights, job.weights);
   return variables;
 }
 
@@ -166,17 +164,21 @@ function forwardWork(
   sessions: Sessions,
 ): Pick<Loaded, 'run' | 'results'> {
   const { feeds } = restored(job, tensors);
-  const forward = async (): Promise<Float32Array> => {
+  const forward = async (): Promise<NamedTensor[]> => {
     const session = await sessions.shared('infer');
     const out = await runOn(session, { ...feeds, ...fieldFeeds(job.manifest, fields, examples) });
-    return floatsOf(out, 'logits');
+    return Object.entries(job.manifest.outputs).map(([name, { shape }]) => ({
+      name,
+      shape: [examples, ...shape.map(Number)],
+      data: floatsOf(out, name),
+    }));
   };
   return {
     run: async () => {
       await forward();
       return {};
     },
-    results: async () => [{ name: 'logits', shape: [job.batch, job.classes], data: await forward() }],
+    results: forward,
   };
 }
 
@@ -192,7 +194,7 @@ function stepWork(
   const plan = { ...stepPlanOf(config, planRun(config, 1)), learningRate: () => 1e-9 };
   const load = (graph: GraphName) => sessions.shared(graph);
   const trainer = createHostTrainer({ manifest, plan, batchSize, seed: 0, load });
-  trainer.variables.restoreVariables(['trainable'], weights, job.weights);
+  trainer.variables.restoreVariables(['trainable', 'state'], weights, job.weights);
   let step = 0;
   return {
     run: async () => {
@@ -208,10 +210,12 @@ function gradientTensors({ loss, gradNorm, gradients }: GradientResult, { manife
   return [
     { name: 'loss', shape: [], data: Float32Array.of(loss) },
     { name: 'grad_norm', shape: [], data: Float32Array.of(gradNorm) },
-    ...manifest.variables.map(({ path, shape }, i) => ({
-      name: `grad/${path}`,
-      shape,
-      data: gradients[i] ?? new Float32Array(),
-    })),
+    ...manifest.variables
+      .filter(({ role }) => role === 'trainable')
+      .map(({ path, shape }, i) => ({
+        name: `grad/${path}`,
+        shape,
+        data: gradients[i] ?? new Float32Array(),
+      })),
   ];
 }

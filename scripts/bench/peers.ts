@@ -29,7 +29,7 @@ export function findPeers({ peers, compile, python, pythonOrt }: PeerSettings): 
 } {
   if (!peers && !compile) return { found: [], notes: [] };
   expectTorch(python, '--peers');
-  const torch = script('torch_vit.py');
+  const torch = script('torch_bench.py');
   const found: Peer[] = [{ name: 'PyTorch', works: WORK, command: python, args: [torch] }];
   const notes: string[] = [];
   if (compile) {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { GraphName } from '../../src/artifacts/graphs.ts';
 import type { Manifest } from '../../src/artifacts/manifest.ts';
+import type { PeerNetwork } from './peer-network.ts';
 
 export const WORK = ['forward', 'gradient', 'train-step', 'fd', 'exact'] as const;
 export type Work = (typeof WORK)[number];
@@ -13,18 +14,13 @@ export type Work = (typeof WORK)[number];
 export const RUNTIMES = ['node', 'wasm'] as const;
 export type Runtime = (typeof RUNTIMES)[number];
 
-/** What all sides load: the same network, weights and images. */
+/** What all sides load: the same network, weights and examples. */
 export interface Job {
-  readonly model: Readonly<Record<'patch' | 'width' | 'layers' | 'heads' | 'mlp' | 'dropout', number>> & {
-    readonly pool: string;
-    readonly activation: string;
-  };
-  readonly image: Readonly<Record<'channels' | 'height' | 'width', number>>;
-  readonly classes: number;
+  readonly network: PeerNetwork;
   readonly batch: number;
-  /** safetensors: parameters by path. */
+  /** safetensors: variables by path. */
   readonly weights: string;
-  /** safetensors: images and labels; with dropout also the masks that ours draws, by the names of its inputs. */
+  /** safetensors: the fields of a batch; with dropout also the masks that ours draws, by the names of its inputs. */
   readonly inputs: string;
   readonly lambda: number;
   readonly r: number;
@@ -58,7 +54,7 @@ export interface Subject {
   /** Loads a product of 2048×2048 matrices instead, which shows the speed of the machine at that moment. */
   loadMatmul(threads: number, runtime: Runtime): Promise<void>;
   run(): Promise<Timing>;
-  /** Writes loss, grad_norm and grad/<path>, or the logits of a forward pass, to a safetensors file. */
+  /** Writes loss, grad_norm and grad/<path>, or what a forward pass predicts, to a safetensors file. */
   results(path: string): Promise<void>;
   /** Milliseconds to create the session once more. Only ortgrad can. */
   create(): Promise<number>;

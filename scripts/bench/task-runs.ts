@@ -12,10 +12,10 @@ import { openDataset } from '../../src/data/open.node.ts';
 import { UserError } from '../../src/errors.ts';
 import { datasetSource } from '../../src/inference/source.ts';
 import { initialize } from '../../src/layers/scope.ts';
-import { resnetSizes } from '../../src/models/resnet.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { encodeSafetensors, type NamedTensor } from '../../src/storage/safetensors.ts';
-import { isModuleSpec, type Spec } from '../../src/tasks/spec.ts';
+import { isModuleSpec } from '../../src/tasks/spec.ts';
+import { type PeerNetwork, peerNetwork } from './peer-network.ts';
 
 /** What a run tells, on either side. */
 export interface TaskRun {
@@ -95,7 +95,7 @@ export function runPeer(
   const { batchSize, learningRate, weightDecay, warmupEpochs, clip, epochs, seed, gr, lambda } =
     configFor(options);
   const job = {
-    ...modelOf(graph.spec),
+    ...ownNetwork(graph),
     ...{ batchSize, learningRate, weightDecay, warmupEpochs, clip, epochs, seed, data: arrays },
     ...(start && writeStart(shared, options, start.steps)),
     threads: options.threads,
@@ -107,22 +107,9 @@ export function runPeer(
   return runProcess('PyTorch', python, [script, file]);
 }
 
-/** What the peer must know of a model. Throws UserError where it has no such model. */
-function modelOf(spec: Spec): Readonly<Record<string, unknown>> {
-  if (!isModuleSpec(spec) && spec.task === 'table' && spec.classes === undefined && spec.loss === 'mse') {
-    return { model: spec.model, features: spec.features, scale: spec.scale, outputs: 1 };
-  }
-  if (!isModuleSpec(spec) && spec.task === 'text' && spec.model.pool === 'mean') {
-    return { model: spec.model, length: spec.length, outputs: spec.classes };
-  }
-  if (!isModuleSpec(spec) && spec.task === 'images' && spec.model.kind === 'resnet') {
-    const { channels, height, width } = spec.image;
-    const model = { ...spec.model, ...resnetSizes(spec.model) };
-    return { model, image: [channels, height, width], outputs: spec.classes };
-  }
-  throw new UserError(
-    `torch_tasks.py: expected a number of a table, a class of a text or a ResNet, got another task`,
-  );
+function ownNetwork({ name, spec }: GraphFolder): PeerNetwork {
+  if (isModuleSpec(spec)) throw new UserError(`${name}: expected a graph of ours, got a user's module`);
+  return peerNetwork(spec);
 }
 
 /** The weights that ours begins with, and the examples of its first steps. */

@@ -11,7 +11,7 @@ import math
 
 import torch
 from golden_vit import JOB, weights_and_batch
-from torch_vit import compute, loss_of
+from torch_bench import compute, loss_of
 
 LR, BETAS, EPSILON, DECAY, CLIP = 0.01, (0.9, 0.999), 0.01, 0.3, 1.0
 
@@ -60,8 +60,8 @@ def second_step(p, images, labels):
         eps=EPSILON,
     )
     for step in (1, 2):
-        _, clean_norm, _, clean = compute("gradient", p, JOB, images, labels)
-        _, _, _, gradient = compute("exact", p, JOB, images, labels)
+        _, clean_norm, _, clean = compute("gradient", p, JOB, {"images": images, "labels": labels})
+        _, _, _, gradient = compute("exact", p, JOB, {"images": images, "labels": labels})
         before = {k: v.detach().clone() for k, v in p.items()}
         whole = norm(gradient.values())
         for k, v in p.items():
@@ -82,7 +82,7 @@ def second_step(p, images, labels):
 
 def hessian(p, images, labels):
     leaves = list(p.values())
-    gradient = torch.autograd.grad(loss_of(p, JOB, images, labels)[0], leaves, create_graph=True)
+    gradient = torch.autograd.grad(loss_of(p, JOB, {"images": images, "labels": labels})[0], leaves, create_graph=True)
     flat = torch.cat([g.flatten() for g in gradient])
     rows = [torch.cat([h.flatten() for h in torch.autograd.grad(x, leaves, retain_graph=True)]) for x in flat]
     h = torch.stack(rows)

@@ -9,11 +9,12 @@ import json
 import math
 
 import torch
-from torch_vit import compute, parameter_shapes
+from torch_bench import compute
+from torch_vit import parameter_shapes
 
 MODEL = {"patch": 4, "width": 8, "layers": 2, "heads": 2, "mlp": 32, "pool": "class"}
 IMAGE = {"channels": 1, "height": 8, "width": 8}
-JOB = {"model": MODEL, "lambda": 0.1, "r": 0.05, "alpha": 0.5, "labelSmoothing": 0.1}
+JOB = {"network": {"model": {"kind": "vit", **MODEL}}, "lambda": 0.1, "r": 0.05, "alpha": 0.5, "labelSmoothing": 0.1}
 BATCH, CLASSES = 4, 5
 
 
@@ -30,7 +31,7 @@ def round9(t):
 def weights_and_batch():
     p = {
         path: formula(path, k, shape).requires_grad_()
-        for k, (path, shape) in enumerate(parameter_shapes(MODEL, IMAGE, CLASSES).items())
+        for k, (path, shape) in enumerate(parameter_shapes(MODEL, list(IMAGE.values()), CLASSES).items())
     }
     n = BATCH * math.prod(IMAGE.values())
     images = torch.tensor([math.sin(0.37 * i) for i in range(n)], dtype=torch.float64)
@@ -39,10 +40,10 @@ def weights_and_batch():
 
 if __name__ == "__main__":
     p, images, labels = weights_and_batch()
-    numbers = {k: JOB[k] for k in JOB if k != "model"}
+    numbers = {k: JOB[k] for k in JOB if k != "network"}
     out = {"model": MODEL, "image": IMAGE, "batch": BATCH, "classes": CLASSES, **numbers}
     for what in ("gradient", "exact", "fd"):
-        loss, norm, logits, gradients = compute(what, p, JOB, images, labels)
+        loss, norm, logits, gradients = compute(what, p, JOB, {"images": images, "labels": labels})
         out |= {"loss": float(loss), "grad_norm": float(norm), "logits": round9(logits)}
         out[what] = {path: round9(g) for path, g in gradients.items()}
     print(json.dumps(out))

@@ -11,7 +11,7 @@ import torch
 from torch_vit import logits_of, parameter_shapes
 
 VARIANTS = {"vit-ti-cifar10": (192, 12, 3), "vit-s-cifar10": (384, 12, 6)}
-IMAGE = {"channels": 3, "height": 32, "width": 32}
+IMAGE = [3, 32, 32]
 LAMBDA, R, ALPHA = 0.01, 0.1, 0.5
 
 

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 import torch_resnet
+import torch_vit
 
 ACTIVATIONS = {
     "relu": torch.relu,
@@ -104,15 +105,21 @@ def encoder(p, ids, m):
     return dense(p, "head", x.sum(1) / is_real.sum(1, keepdim=True).clamp(min=1))
 
 
-def predict(p, fields, job, training):
-    m = job["model"]
+def predict(p, fields, network, training, drop=None):
+    """network: as scripts/bench/peer-network.ts describes it. Running statistics lie in `p`, or in the network's `state`."""
+    m = network["model"]
     if m["kind"] == "mlp":
         return mlp(p, fields["x"], m).squeeze(-1)
     if m["kind"] == "encoder":
         return encoder(p, fields["tokens"], m)
-    network = torch_resnet.Network(m, job["outputs"], None, p, job.setdefault("state", {}))
-    network.training = training
-    return network(fields["images"])
+    if m["kind"] == "vit":
+        return torch_vit.logits_of(p, fields["images"], m, *([drop] if drop else []))
+    if m["kind"] == "resnet":
+        state = network.setdefault("state", {path: t for path, t in p.items() if not t.requires_grad})
+        resnet = torch_resnet.Network(m, network["outputs"], None, p, state)
+        resnet.training = training
+        return resnet(fields["images"])
+    raise ValueError(f"no model {m['kind']} in PyTorch here")
 
 
 def loss_of(p, fields, job):

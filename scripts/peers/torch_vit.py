@@ -1,26 +1,13 @@
-"""The same Vision Transformer in PyTorch, for comparison of numbers and of speed.
-
-As a program it is a server on stdin and stdout (one JSON object a line), which `npm run bench -- --peers` starts:
-  {"cmd": "load", "job": {...}}            reads weights and inputs from safetensors files
-  {"cmd": "run"}                           -> {"ms", "create", "rss_peak"}
-  {"cmd": "results", "path"}               writes logits, or loss, grad_norm and grad/<path>, to a safetensors file
-  {"cmd": "exit"}
-The job's work: forward, gradient, exact (double backward), fd, train-step (gradient, clipping, fused AdamW).
-With --compile through torch.compile.
-"""
-
-import json
-import sys
-import time
+"""The same Vision Transformer in PyTorch, for comparison of numbers and of speed."""
 
 import torch
 
 
 def parameter_shapes(m, image, classes):
-    """Paths and shapes in the order of ortgrad's manifest; m: patch, width, layers, heads, mlp, pool."""
-    d, patches = m["width"], (image["height"] // m["patch"]) * (image["width"] // m["patch"])
+    """Paths and shapes in the order of ortgrad's manifest; m: patch, width, layers, heads, mlp, pool; image: [channels, height, width]."""
+    d, patches = m["width"], (image[1] // m["patch"]) * (image[2] // m["patch"])
     with_class = m["pool"] == "class"
-    shapes = {"embed/kernel": [image["channels"] * m["patch"] ** 2, d], "embed/bias": [d]}
+    shapes = {"embed/kernel": [image[0] * m["patch"] ** 2, d], "embed/bias": [d]}
     if with_class:
         shapes["cls"] = [d]
     shapes["positions"] = [patches + with_class, d]
@@ -74,114 +61,3 @@ def logits_of(p, images, m, drop=draws(0)):
         x = x + drop(f"{block}/mlp/fc2/drop", linear(f"{block}/mlp/fc2", drop(f"{block}/mlp/fc1/drop", y)))
     x = norm("norm", x)
     return linear("head", x[:, 0] if m["pool"] == "class" else x.mean(1))
-
-
-def loss_of(p, job, images, labels, drop=draws(0)):
-    logits = logits_of(p, images, job["model"], drop)
-    return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=job["labelSmoothing"]), logits
-
-
-def global_norm(tensors):
-    return torch.sqrt(sum((t * t).sum() for t in tensors))
-
-
-def compute(what, p, job, images, labels, drop=draws(0)):
-    """(loss, grad_norm, logits, gradients) of one kind of work; gradients by path. A forward pass drops nothing."""
-    leaves = list(p.values())
-    if what == "forward":
-        with torch.no_grad():
-            loss, logits = loss_of(p, job, images, labels)
-        return loss, torch.zeros(()), logits, {}
-    loss, logits = loss_of(p, job, images, labels, drop)
-    gradient = torch.autograd.grad(loss, leaves, create_graph=what == "exact")
-    norm = global_norm(gradient)
-    if what == "exact":
-        gradient = torch.autograd.grad(loss + job["lambda"] * norm, leaves)
-    if what == "fd":
-        r, alpha = job["r"], job["alpha"]
-        moved = {k: (v + r * g / norm).detach().requires_grad_() for (k, v), g in zip(p.items(), gradient)}
-        perturbed = torch.autograd.grad(loss_of(moved, job, images, labels, drop)[0], list(moved.values()))
-        gradient = [(1 - alpha) * a + alpha * b for a, b in zip(gradient, perturbed)]
-    return loss.detach(), norm.detach(), logits.detach(), dict(zip(p, (g.detach() for g in gradient)))
-
-
-def compiled(p, job, data):
-    """`compute` through torch.compile. Its backward passes are traced first: the compiler differentiates only once."""
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    paths = list(p)
-
-    def step(values, images, labels):
-        loss, norm, logits, gradients = compute(job["work"], dict(zip(paths, values)), job, images, labels)
-        return loss, norm, logits, [gradients[path] for path in paths]
-
-    values = list(p.values())
-    traced = torch.compile(make_fx(step)(values, *data))
-
-    def run(what, p, job, images, labels, drop=None):
-        with torch.no_grad():
-            loss, norm, logits, gradients = traced(values, images, labels)
-        return loss, norm, logits, dict(zip(paths, gradients))
-
-    run(None, p, job, *data)
-    return run
-
-
-def memory():
-    fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    return {"rss_peak": int(fields["VmHWM"].split()[0]) * 1024}
-
-
-def serve(through_compiler):
-    from safetensors.torch import load_file, save_file
-
-    state = {}
-    for line in sys.stdin:
-        message = json.loads(line)
-        if message["cmd"] == "exit":
-            return
-        try:
-            reply = answer(message, state, through_compiler, load_file, save_file)
-        except Exception as error:  # the parent reports it
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), flush=True)
-
-
-def answer(message, state, through_compiler, load_file, save_file):
-    if message["cmd"] == "load":
-        job = state["job"] = message["job"]
-        torch.set_num_threads(job["threads"])
-        weights, inputs = load_file(job["weights"]), load_file(job["inputs"])
-        shapes = parameter_shapes(job["model"], job["image"], job["classes"])
-        state["p"] = {path: weights[path].requires_grad_() for path in shapes}
-        state["data"] = (inputs.pop("images"), inputs.pop("labels").long())
-        rate = job["model"].get("dropout", 0)
-        # What is timed draws masks, as a step of training does; what is compared has ortgrad's.
-        state["drop"] = {"run": draws(rate), "results": given(inputs, rate)}
-        if job["work"] == "train-step":
-            state["adamw"] = torch.optim.AdamW(list(state["p"].values()), lr=1e-9, weight_decay=0.3, fused=True)
-        start = time.perf_counter()
-        state["compute"] = compiled(state["p"], job, state["data"]) if through_compiler else compute
-        state["create"] = 1000 * (time.perf_counter() - start) if through_compiler else 0
-        return memory()
-    work = state["job"]["work"]
-    start = time.perf_counter()
-    kind = "gradient" if work == "train-step" else work
-    drop = state["drop"][message["cmd"]]
-    loss, norm, logits, gradients = state["compute"](kind, state["p"], state["job"], *state["data"], drop)
-    if message["cmd"] == "results":
-        tensors = {"logits": logits} if work == "forward" else {"loss": loss, "grad_norm": norm}
-        tensors |= {f"grad/{path}": g for path, g in gradients.items()}
-        save_file({name: t.contiguous() for name, t in tensors.items()}, message["path"])
-        return memory()
-    if work == "train-step":
-        for path, value in state["p"].items():
-            value.grad = gradients[path]
-        torch.nn.utils.clip_grad_norm_(list(state["p"].values()), 5.0)
-        state["adamw"].step()
-    ms = 1000 * (time.perf_counter() - start)
-    return {"ms": ms, "create": state["create"], **memory()}
-
-
-if __name__ == "__main__":
-    serve("--compile" in sys.argv)

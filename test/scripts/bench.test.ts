@@ -6,7 +6,7 @@ import { worstError } from '../../scripts/bench/compare.ts';
 import { graphsIn, namesIn } from '../../scripts/bench/flags.ts';
 import { pointsOf } from '../../scripts/bench/growth.ts';
 import { machineLine, vectorExtensions } from '../../scripts/bench/machine.ts';
-import { forwardFlops, openNetwork } from '../../scripts/bench/network.ts';
+import { expectVit, forwardFlops, openNetwork } from '../../scripts/bench/network.ts';
 import { WORK } from '../../scripts/bench/protocol.ts';
 import { renderSection } from '../../scripts/bench/section.ts';
 import { exponent, medianRatio, norm } from '../../scripts/bench/statistics.ts';
@@ -65,7 +65,7 @@ test('the nominal forward pass of ViT-Ti is that of the architecture, whatever t
 });
 
 test('a network at half, once and twice its batch, tokens and layers', async (t) => {
-  const network = await openNetwork('vit-ti-cifar10', 1);
+  const network = expectVit(await openNetwork('vit-ti-cifar10', 1));
   const sizes = (axis: 'batch' | 'tokens' | 'layers') => pointsOf(network, axis).map(({ size }) => size);
   t.deepEqual(sizes('batch'), [1, 2]);
   t.deepEqual(sizes('tokens'), [33, 65, 129]);

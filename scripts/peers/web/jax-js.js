@@ -63,9 +63,11 @@ export async function load(job, { weights, inputs }, variant) {
     Object.fromEntries(tensors.map(({ name, shape, data }) => [name, np.array(data).reshape(shape)]));
   const p = arrays(weights);
   const { images, labels } = arrays(inputs);
-  const hot = nn.oneHot(labels, job.classes);
+  const hot = nn.oneHot(labels, job.network.outputs);
   const loss = (parameters, pictures, wanted) =>
-    np.mean(np.sum(nn.logSoftmax(logitsOf(parameters, pictures, job.model), -1).mul(wanted), 1)).neg();
+    np
+      .mean(np.sum(nn.logSoftmax(logitsOf(parameters, pictures, job.network.model), -1).mul(wanted), 1))
+      .neg();
   const normOf = (gradients) =>
     np.sqrt(
       tree
@@ -76,7 +78,7 @@ export async function load(job, { weights, inputs }, variant) {
   const programs = {
     forward: (parameters, pictures, wanted) => {
       wanted.dispose();
-      return { logits: logitsOf(parameters, pictures, job.model) };
+      return { logits: logitsOf(parameters, pictures, job.network.model) };
     },
     gradient: (...given) => {
       const [value, grad] = valueAndGrad(loss)(...given);

@@ -71,10 +71,10 @@ export async function load(job, { weights, inputs }, variant) {
     const { shape, data } = inputs.find(({ name }) => name === wanted);
     return tf.tensor(data, shape);
   });
-  const hot = tf.cast(tf.oneHot(tf.cast(labels, 'int32'), job.classes), 'float32');
+  const hot = tf.cast(tf.oneHot(tf.cast(labels, 'int32'), job.network.outputs), 'float32');
   const named = (list) => Object.fromEntries(paths.map((path, i) => [path, list[i]]));
   const { softmax, logSoftmax } = softmaxes === undefined ? tf : writtenOut;
-  const logits = (list) => logitsOf(named(list), images, job.model, softmax);
+  const logits = (list) => logitsOf(named(list), images, job.network.model, softmax);
   const loss = (...list) => {
     const likelihoods = logSoftmax(logits(list));
     return tf.neg(tf.mean(tf.sum(tf.mul(likelihoods, hot), 1)));
