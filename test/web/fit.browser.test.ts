@@ -1,18 +1,12 @@
 /** `fit` in a page: it trains, and a page that was closed goes on where it saved, to the last bit. */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import registerTest from 'ava';
-import { build } from 'esbuild';
 import type { Browser, BrowserContext } from 'playwright-core';
-import { serve } from '../../scripts/web/serve.ts';
 import { hasBrowser, startBrowser } from './_browser.ts';
+import { type ServedPage, servePage } from './_page.ts';
 
 const test = hasBrowser ? registerTest.serial : registerTest.serial.skip;
-const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-fit-'));
-const WASM = ['ort-wasm-simd-threaded.wasm', 'ort-wasm-simd-threaded.asyncify.wasm'];
 let browser: Browser | undefined;
-let server: Awaited<ReturnType<typeof serve>> | undefined;
+let served: ServedPage | undefined;
 
 /** Trains on 1,000 points; saves after each epoch; with `until` it waits there to be closed. The title tells how far it is. */
 const MAIN = `
@@ -63,50 +57,19 @@ try {
 registerTest.before(async (t) => {
   if (!hasBrowser) return;
   t.timeout(3 * 60_000);
-  writeFileSync(path.join(folder, 'main.js'), MAIN);
-  writeFileSync(
-    path.join(folder, 'index.html'),
-    '<!doctype html><title></title><script type="module" src="bundle/main.js"></script>',
-  );
-  const places: Readonly<Record<string, string>> = {
-    ortgrad: 'src/index.ts',
-    '#runtime': 'src/runtime/ort.web.ts',
-    '#host': 'src/fit/host.web.ts',
-  };
-  await build({
-    entryPoints: [path.join(folder, 'main.js')],
-    bundle: true,
-    format: 'esm',
-    splitting: true,
-    outdir: path.join(folder, 'bundle'),
-    logLevel: 'error',
-    plugins: [
-      {
-        name: 'places',
-        setup({ onResolve }) {
-          onResolve({ filter: /^(ortgrad|#runtime|#host)$/ }, ({ path: name }) => ({
-            path: path.resolve(places[name] ?? ''),
-          }));
-        },
-      },
-    ],
-  });
-  for (const file of WASM)
-    cpSync(path.join('node_modules/onnxruntime-web/dist', file), path.join(folder, 'bundle', file));
-  server = await serve(folder);
+  served = await servePage(MAIN);
   browser = await startBrowser();
 });
 
 registerTest.after.always(async () => {
   await browser?.close();
-  server?.close();
-  rmSync(folder, { recursive: true });
+  served?.close();
 });
 
 /** What the page's title becomes. */
 async function titleIn(context: BrowserContext, options: Readonly<Record<string, string>>): Promise<string> {
   const page = await context.newPage();
-  await page.goto(`${server?.origin}/?${new URLSearchParams(options)}`);
+  await page.goto(`${served?.origin}/?${new URLSearchParams(options)}`);
   await page.waitForFunction(() => document.title !== '', null, { timeout: 60_000 });
   const title = await page.title();
   await page.close();
