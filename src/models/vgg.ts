@@ -86,7 +86,7 @@ export function vgg(scope: Scope, images: Value, classes: number, given: VggConf
   let features = reshape(transpose(y, [0, 3, 1, 2]), [batch, product(pixels)]);
   (config.hidden ?? []).forEach((width, i) => {
     const own = scope.sub(`fc${i + 1}`);
-    features = dropout(own, relu(dense(own, features, width)), config.dropout ?? 0);
+    features = dropout(own.sub('drop'), relu(dense(own, features, width)), config.dropout ?? 0);
   });
   return dense(scope.sub('head'), features, classes);
 }

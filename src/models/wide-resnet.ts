@@ -80,7 +80,7 @@ function block(scope: Scope, x: Value, channels: number, stride: number, dropRat
   const hidden = relu(
     batchNorm(scope.sub('norm2'), sameConv(scope.sub('conv1'), activated, channels, 3, stride)),
   );
-  const y = sameConv(scope.sub('conv2'), dropout(scope, hidden, dropRate), channels, 3);
+  const y = sameConv(scope.sub('conv2'), dropout(scope.sub('drop'), hidden, dropRate), channels, 3);
   const isSame = sameShape(x.shape, y.shape);
   return add(y, isSame ? x : sameConv(scope.sub('shortcut'), activated, channels, 1, stride));
 }
