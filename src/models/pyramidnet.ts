@@ -52,7 +52,7 @@ export const pyramidnetSchema = v.pipe(
   v.check((config) => {
     const { block, depth } = sizesOf(config);
     return depth > 2 && (depth - 2) % (STAGES * LAYERS[block]) === 0;
-  }, 'expected a depth of 2 more than a multiple of 6 with basic blocks, of 9 with bottlenecks'),
+  }, 'expected a depth of 2 + 6n with basic blocks, 2 + 9n with bottlenecks'),
 );
 
 /** A variant, or block, depth and alpha; and ShakeDrop. */

@@ -151,7 +151,7 @@ test('what does not fit is refused in one line', (t) => {
   );
   t.is(
     message(() => pyramidnet(scope(), images(32), 10, { kind: 'pyramidnet', variant: 'micro', depth: 100 })),
-    'pyramidnet: expected a depth of 2 more than a multiple of 6 with basic blocks, of 9 with bottlenecks',
+    'pyramidnet: expected a depth of 2 + 6n with basic blocks, 2 + 9n with bottlenecks',
   );
   t.is(
     message(() => pyramidnet(scope(), images(30), 10, { kind: 'pyramidnet', variant: 'micro' })),
