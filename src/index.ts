@@ -95,7 +95,8 @@ export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export { type LayerNormOptions, layerNorm } from './layers/layer-norm.ts';
 export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './layers/pool.ts';
 export { type PositionsOptions, positions } from './layers/positions.ts';
-export { type Init, initialize, type Role, Scope, type Variable } from './layers/scope.ts';
+export { type Init, initialize, type Role, Scope, type ScopeRandom, type Variable } from './layers/scope.ts';
+export { type ShakeDropOptions, shakeDrop } from './layers/shake-drop.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
 export { binaryCrossEntropy } from './losses/binary-cross-entropy.ts';
 export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.ts';
@@ -113,9 +114,11 @@ export {
 export { meanAbsoluteError, type NumberOptions, r2, rootMeanSquaredError } from './metrics/regression.ts';
 export { type EncoderConfig, encoder } from './models/encoder.ts';
 export { type MlpConfig, mlp } from './models/mlp.ts';
+export { PYRAMIDNET_VARIANTS, type PyramidnetConfig, pyramidnet } from './models/pyramidnet.ts';
 export { RESNET_VARIANTS, type ResnetConfig, resnet } from './models/resnet.ts';
-
+export { VGG_VARIANTS, type VggConfig, vgg } from './models/vgg.ts';
 export { VIT_VARIANTS, type VitConfig, vit } from './models/vit.ts';
+export { WIDE_RESNET_VARIANTS, type WideResnetConfig, wideResnet } from './models/wide-resnet.ts';
 export type { Graph } from './onnx/graph.ts';
 export * from './onnx/ops.ts';
 export { print } from './onnx/print.ts';

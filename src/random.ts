@@ -15,6 +15,7 @@ export const STREAMS = {
   sample: 4,
   probe: 5,
   validation: 6,
+  /** Random inputs of graphs: masks and uniform numbers, which their paths tell apart. */
   mask: 7,
 } as const;
 export type Stream = keyof typeof STREAMS;

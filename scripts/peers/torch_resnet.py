@@ -31,7 +31,8 @@ class Network:
     def __init__(self, model, classes, start, p=None, state=None):
         self.model, self.classes, self.start = model, classes, start
         self.p, self.state = {} if p is None else p, {} if state is None else state
-        self.training = True
+        # Which random numbers are drawn, where there are any.
+        self.training, self.step = True, 0
 
     def param(self, path, *shape):
         if path not in self.p:
@@ -39,13 +40,21 @@ class Network:
         return self.p[path]
 
     def normed(self, path, name, x, channels, kernel, stride=1):
-        w = self.param(f"{path}/conv{name}/kernel", kernel, kernel, x.shape[1], channels)
-        y = F.conv2d(x, w.permute(3, 2, 0, 1), stride=stride, padding=kernel // 2)
-        norm = f"{path}/norm{name}"
-        scale, bias = self.param(f"{norm}/scale", channels), self.param(f"{norm}/bias", channels)
-        mean = self.state.setdefault(f"{norm}/mean", torch.zeros(channels, dtype=x.dtype, device=x.device))
-        variance = self.state.setdefault(f"{norm}/variance", torch.ones(channels, dtype=x.dtype, device=x.device))
-        return F.batch_norm(y, mean, variance, scale, bias, self.training, 0.1, 1e-5)
+        return self.norm(f"{path}/norm{name}", self.conv(f"{path}/conv{name}", x, channels, kernel, stride))
+
+    def conv(self, path, x, channels, kernel, stride=1):
+        w = self.param(f"{path}/kernel", kernel, kernel, x.shape[1], channels)
+        return F.conv2d(x, w.permute(3, 2, 0, 1), stride=stride, padding=kernel // 2)
+
+    def norm(self, path, x):
+        channels = x.shape[1]
+        scale, bias = self.param(f"{path}/scale", channels), self.param(f"{path}/bias", channels)
+        mean = self.state.setdefault(f"{path}/mean", torch.zeros(channels, dtype=x.dtype, device=x.device))
+        variance = self.state.setdefault(f"{path}/variance", torch.ones(channels, dtype=x.dtype, device=x.device))
+        return F.batch_norm(x, mean, variance, scale, bias, self.training, 0.1, 1e-5)
+
+    def linear(self, path, x, width):
+        return x @ self.param(f"{path}/kernel", x.shape[1], width) + self.param(f"{path}/bias", width)
 
     def block(self, path, x, width, stride):
         if self.model["block"] == "basic":
@@ -68,25 +77,25 @@ class Network:
         for stage, count in enumerate(self.model["blocks"]):
             for i in range(count):
                 y = self.block(f"stage{stage}/block{i}", y, width * 2**stage, 2 if stage > 0 and i == 0 else 1)
-        y = y.mean((2, 3))
-        return y @ self.param("head/kernel", y.shape[1], self.classes) + self.param("head/bias", self.classes)
+        return self.linear("head", y.mean((2, 3)), self.classes)
 
 
-def formula():
+def formula(power=1):
+    """Waves; of power 2 their frequency grows, so that kernels have full rank."""
     k = -1
 
     def start(path, shape):
         nonlocal k
         k += 1
-        wave = torch.tensor([math.sin(1.7 * i + 0.9 * k + 0.3) for i in range(math.prod(shape))], dtype=torch.float64)
+        wave = torch.tensor([math.sin(1.7 * i**power + 0.9 * k + 0.3) for i in range(math.prod(shape))], dtype=torch.float64)
         return (1 + 0.1 * wave if path.endswith("scale") else 0.3 * wave).reshape(shape).requires_grad_()
 
     return start
 
 
-def batch_of(image, step):
+def batch_of(image, step, power=1):
     n = BATCH * math.prod(image.values())
-    images = torch.tensor([math.sin(0.37 * i + step) for i in range(n)], dtype=torch.float64)
+    images = torch.tensor([math.sin(0.37 * i**power + step) for i in range(n)], dtype=torch.float64)
     labels = torch.tensor([(3 * i + step) % CLASSES for i in range(BATCH)])
     return images.reshape(BATCH, *image.values()), labels
 
@@ -95,27 +104,28 @@ def round8(tensors):
     return {path: [float(f"{x:.8g}") for x in t.flatten().tolist()] for path, t in tensors.items()}
 
 
-def golden(model, image, rate):
-    network = Network(model, CLASSES, formula())
-    images, labels = batch_of(image, 0)
+def golden(model, image, rate, network_of=Network, rounded=round8, power=1):
+    network = network_of(model, CLASSES, formula(power))
+    images, labels = batch_of(image, 0, power)
     logits = network(images)
     loss = F.cross_entropy(logits, labels)
     p = network.p
     gradient = torch.autograd.grad(loss, list(p.values()), create_graph=True)
     norm = torch.sqrt(sum((g * g).sum() for g in gradient))
     exact = torch.autograd.grad(loss + LAMBDA * norm, list(p.values()))
-    out = {"loss": loss.item(), "grad_norm": norm.item(), **round8({"logits": logits})}
-    out |= {"gradient": round8(dict(zip(p, gradient))), "exact": round8(dict(zip(p, exact)))}
+    out = {"loss": loss.item(), "grad_norm": norm.item(), **rounded({"logits": logits})}
+    out |= {"gradient": rounded(dict(zip(p, gradient))), "exact": rounded(dict(zip(p, exact)))}
     # Plain SGD from the same start: after its steps, the running statistics.
-    network = Network(model, CLASSES, formula())
+    network = network_of(model, CLASSES, formula(power))
     for step in range(STEPS):
-        images, labels = batch_of(image, step)
+        images, labels = batch_of(image, step, power)
+        network.step = step
         loss = F.cross_entropy(network(images), labels)
         gradient = torch.autograd.grad(loss, list(network.p.values()))
         with torch.no_grad():
             for w, g in zip(network.p.values(), gradient):
                 w -= rate * g
-    return out | {"last_loss": loss.item(), "state": round8(network.state)}
+    return out | {"last_loss": loss.item(), "state": rounded(network.state)}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import { grad, hvp } from '../autodiff/grad.ts';
 import { globalNorm, penalizedGradient } from '../autodiff/gradient-norm.ts';
 import { UserError } from '../errors.ts';
 import { expectNumber, expectOneOf } from '../expect.ts';
-import type { Role, Variable } from '../layers/scope.ts';
+import type { RandomUniform, Role, Variable } from '../layers/scope.ts';
 import { type Graph, substitute, topologicalOrder } from '../onnx/graph.ts';
 import { add, concat, div, identity, input, mul, reshape, slice } from '../onnx/ops.ts';
 import { sizeOf } from '../onnx/shapes.ts';
@@ -248,12 +248,12 @@ export class TaskGraphs {
     return this.pass.variables.filter(({ role }) => role !== 'trainable').map(({ value }) => value);
   }
 
-  /** The inputs of a pass beside its variables: fields, masks, scalars, weights. */
+  /** The inputs of a pass beside its variables: fields, random numbers, scalars, weights. */
   get #inputs(): Value[] {
-    const { fields, masks, scalars } = this.pass;
+    const { fields, scalars } = this.pass;
     return [
       ...Object.values(fields),
-      ...masks.map(({ value }) => value),
+      ...randomsOf(this.pass).map(({ value }) => value),
       ...scalars.map(({ value }) => value),
       ...Object.values(this.#weights),
     ];
@@ -335,9 +335,9 @@ export class TaskGraphs {
       for (const [name, value] of Object.entries(traced.fields)) {
         places.set(value, cut(copy(fieldOf(this.pass.fields, name))));
       }
-      traced.masks.forEach(({ value, per }, i) => {
+      randomsOf(traced).forEach(({ value, per }, i) => {
         const whole = at(
-          this.pass.masks.map((mask) => mask.value),
+          randomsOf(this.pass).map((each) => each.value),
           i,
         );
         places.set(value, per === 'example' ? cut(whole) : whole);
@@ -372,6 +372,11 @@ export class TaskGraphs {
       );
     }
   }
+}
+
+/** The random inputs of a pass. */
+function randomsOf({ masks, uniforms }: TracedTask): readonly RandomUniform[] {
+  return [...masks, ...uniforms];
 }
 
 interface Forward {

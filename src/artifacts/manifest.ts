@@ -5,7 +5,7 @@
 
 import * as v from 'valibot';
 import { mismatch, UserError } from '../errors.ts';
-import { ROLES, type Variable } from '../layers/scope.ts';
+import { type RandomUniform, ROLES, type Variable } from '../layers/scope.ts';
 import { decays } from '../layers/weight-decay.ts';
 import { staticShape } from '../onnx/shapes.ts';
 import { isOp, type Value } from '../onnx/value.ts';
@@ -60,6 +60,11 @@ const manifestSchema = v.object({
   masks: v.array(
     v.object({ name: v.string(), per: v.picklist(['example', 'step']), keep: v.number(), shape }),
   ),
+  /** float32 inputs, each element uniform in [0, 1); likewise. Files of before there were any have none. */
+  uniforms: v.optional(
+    v.array(v.object({ name: v.string(), per: v.picklist(['example', 'step']), shape })),
+    [],
+  ),
   /** Numbers that a run may choose: inputs `scalar/<name>`. */
   scalars: v.array(v.object({ name: v.string(), default: v.number() })),
   /**
@@ -95,6 +100,7 @@ export type EvaluationContract = Pick<Manifest, 'terms'> & {
   readonly sums: Pick<Manifest['sums'], 'evaluation'>;
 };
 export type ManifestMask = Manifest['masks'][number];
+export type ManifestUniform = Manifest['uniforms'][number];
 
 export interface Described {
   readonly name: string;
@@ -145,10 +151,8 @@ export function describeTask(
       role: variable.role,
       ...(variable.role === 'trainable' ? rates(variable) : { learningRate: 0, weightDecay: 0 }),
     })),
-    masks: pass.masks.map(({ name, per, keep, value }) => ({
-      ...{ name, per, keep },
-      shape: [...staticShape(per === 'example' ? value.shape.slice(1) : value.shape, name)],
-    })),
+    masks: pass.masks.map((mask) => ({ ...describeRandom(mask), keep: mask.keep })),
+    uniforms: pass.uniforms.map(describeRandom),
     scalars: pass.scalars.map(({ name, default: standard }) => ({ name, default: standard })),
     terms: pass.terms.map(({ name, weight, perExample }) => ({
       name,
@@ -164,6 +168,11 @@ export function describeTask(
     })),
     graphs: Object.fromEntries(graphs.map((each) => [each, describeGraph(each, built)])),
   };
+}
+
+function describeRandom({ name, per, value }: RandomUniform) {
+  const shape = per === 'example' ? value.shape.slice(1) : value.shape;
+  return { name, per, shape: [...staticShape(shape, name)] };
 }
 
 function describeGraph(name: GraphName, built: TaskGraphs) {

@@ -229,11 +229,13 @@ function hashOf(
 export function taskHash(task: Task): string {
   const hash = createHash('sha256');
   for (const training of [true, false]) {
-    const { fields, variables, masks, scalars, outputs, terms, sums, nextState } = traceTask(task, {
+    const { fields, variables, masks, uniforms, scalars, outputs, terms, sums, nextState } = traceTask(task, {
       batch: EXAMPLES_TO_HASH,
       training,
     });
-    const kept = [...variables, ...masks, ...(training ? scalars : [])].map(({ value }) => value);
+    const kept = [...variables, ...masks, ...uniforms, ...(training ? scalars : [])].map(
+      ({ value }) => value,
+    );
     const named = [
       ...Object.entries(outputs).map(([name, value]) => [`output/${name}`, value] as const),
       ...terms.map(({ name, total }) => [`total/${name}`, total] as const),
@@ -250,6 +252,7 @@ export function taskHash(task: Task): string {
     }
     hash.update(JSON.stringify(variables.map(({ path, role, init }) => [path, role, init])));
     hash.update(JSON.stringify(masks.map(({ name, per, keep }) => [name, per, keep])));
+    hash.update(JSON.stringify(uniforms.map(({ name, per }) => [name, per])));
   }
   return hash.digest('hex');
 }

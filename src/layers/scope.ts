@@ -54,6 +54,23 @@ export interface RandomMask {
   readonly value: Value;
 }
 
+/** Uniform numbers at random: a float32 input in [0, 1). */
+export interface RandomUniform {
+  /** The input's name: `random/` and its path. */
+  readonly name: string;
+  /** With `example`, its first axis is the batch: every example has numbers of its own. */
+  readonly per: RandomMask['per'];
+  readonly value: Value;
+}
+
+/** The random inputs that a model can ask for. `per` is `example` by default: the first axis is then the batch. */
+export interface ScopeRandom {
+  /** A bool value of this shape, each element true with chance `keep`. Throws when the path is taken. */
+  mask(name: string, shape: Shape, keep: number, per?: RandomMask['per']): Value;
+  /** A float32 value of this shape, its elements uniform in [0, 1), with 24 bits. Throws when the path is taken. */
+  uniform(name: string, shape: Shape, per?: RandomMask['per']): Value;
+}
+
 /** A number that a run may choose, and that evaluation and inference leave at its default: label smoothing. */
 export interface TaskScalar {
   readonly name: string;
@@ -67,6 +84,7 @@ class Collected {
   /** By the path of a state variable, what it becomes. */
   readonly next = new Map<string, Value>();
   readonly masks = new Map<string, RandomMask>();
+  readonly uniforms = new Map<string, RandomUniform>();
   readonly scalars = new Map<string, TaskScalar>();
   examplesAreCoupled = false;
 }
@@ -124,21 +142,27 @@ export class Scope {
   }
 
   /** Random inputs. They are made from (seed, step, example, path), so that passes over one batch see the same. */
-  get random(): { mask(name: string, shape: Shape, keep: number, per?: RandomMask['per']): Value } {
+  get random(): ScopeRandom {
+    const { masks, uniforms } = this.#collected;
+    const newPath = (name: string): string => {
+      const path = `random/${this.#join(name)}`;
+      if (!masks.has(path) && !uniforms.has(path)) return path;
+      throw new Error(`scope: expected a new name, got "${path}" again`);
+    };
     return {
-      /**
-       * A bool value of this shape, each element true with chance `keep`. With `per` 'example' (the default) the first
-       * axis is the batch.
-       */
       mask: (name, shape, keep, per = 'example') => {
-        const path = `random/${this.#join(name)}`;
-        if (this.#collected.masks.has(path))
-          throw new Error(`scope: expected a new name, got "${path}" again`);
+        const path = newPath(name);
         if (!(keep > 0 && keep <= 1)) {
           throw new Error(`scope: ${path}: expected a chance above 0 and at most 1 to keep, got ${keep}`);
         }
         const value = input(path, shape, 'bool');
-        this.#collected.masks.set(path, { name: path, per, keep, value });
+        masks.set(path, { name: path, per, keep, value });
+        return value;
+      },
+      uniform: (name, shape, per = 'example') => {
+        const path = newPath(name);
+        const value = input(path, shape);
+        uniforms.set(path, { name: path, per, value });
         return value;
       },
     };
@@ -174,6 +198,10 @@ export class Scope {
 
   get masks(): readonly RandomMask[] {
     return [...this.#collected.masks.values()];
+  }
+
+  get uniforms(): readonly RandomUniform[] {
+    return [...this.#collected.uniforms.values()];
   }
 
   get scalars(): readonly TaskScalar[] {

@@ -3,10 +3,20 @@ import * as v from 'valibot';
 import type { Scope } from '../layers/scope.ts';
 import type { Value } from '../onnx/value.ts';
 import { mlp, mlpSchema } from './mlp.ts';
+import { pyramidnet, pyramidnetSchema } from './pyramidnet.ts';
 import { resnet, resnetSchema } from './resnet.ts';
+import { vgg, vggSchema } from './vgg.ts';
 import { vit, vitSchema } from './vit.ts';
+import { wideResnet, wideResnetSchema } from './wide-resnet.ts';
 
-export const modelSchema = v.variant('kind', [vitSchema, resnetSchema, mlpSchema]);
+export const modelSchema = v.variant('kind', [
+  vitSchema,
+  resnetSchema,
+  wideResnetSchema,
+  pyramidnetSchema,
+  vggSchema,
+  mlpSchema,
+]);
 export type ModelConfig = v.InferOutput<typeof modelSchema>;
 
 /** Images float32 [batch, channels, height, width] → logits [batch, classes], parameters from the scope. */
@@ -16,6 +26,12 @@ export function buildModel(scope: Scope, images: Value, classes: number, config:
       return vit(scope, images, classes, config);
     case 'resnet':
       return resnet(scope, images, classes, config);
+    case 'wide-resnet':
+      return wideResnet(scope, images, classes, config);
+    case 'pyramidnet':
+      return pyramidnet(scope, images, classes, config);
+    case 'vgg':
+      return vgg(scope, images, classes, config);
     case 'mlp':
       return mlp(scope, images, classes, config);
   }

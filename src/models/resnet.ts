@@ -5,13 +5,13 @@
  */
 import * as v from 'valibot';
 import { batchNorm } from '../layers/batch-norm.ts';
-import { conv } from '../layers/conv.ts';
 import { dense } from '../layers/dense.ts';
 import { globalAveragePool, maxPool } from '../layers/pool.ts';
 import type { Scope } from '../layers/scope.ts';
-import { add, relu, transpose } from '../onnx/ops.ts';
+import { add, relu } from '../onnx/ops.ts';
 import { sameShape } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
+import { channelsLast, sameConv } from './convolutions.ts';
 import { checked, MOST_LAYERS, size } from './schema.ts';
 
 /** The kind of block, how many each stage has, and the channels of the first stage; each next has twice as many. */
@@ -67,11 +67,11 @@ export function resnet(scope: Scope, images: Value, classes: number, given: Resn
   const config = checked('resnet', resnetSchema, given);
   const { block, blocks, width } = resnetSizes(config);
   const stem = scope.sub('stem');
-  const channelsLast = transpose(images, [0, 2, 3, 1]);
+  const pixels = channelsLast(images);
   let y =
     config.stem === 'cifar'
-      ? relu(normed(stem, '', channelsLast, width, 3))
-      : maxPool(relu(normed(stem, '', channelsLast, width, 7, 2)), 3, { stride: 2, padding: 1 });
+      ? relu(normed(stem, '', pixels, width, 3))
+      : maxPool(relu(normed(stem, '', pixels, width, 7, 2)), 3, { stride: 2, padding: 1 });
   blocks.forEach((count, stage) => {
     for (let i = 0; i < count; i++) {
       const stride = stage > 0 && i === 0 ? 2 : 1;
@@ -105,9 +105,6 @@ function residual(scope: Scope, x: Value, y: Value, stride: number): Value {
 
 /** `conv<name>` and `norm<name>`: a convolution that keeps the size but for its stride, and batch normalization. */
 function normed(scope: Scope, name: string, x: Value, channels: number, kernel: number, stride = 1): Value {
-  const y = conv(scope.sub(`conv${name}`), x, channels, {
-    ...{ kernel, stride, padding: (kernel - 1) / 2, bias: false },
-    init: { kind: 'he-normal', fan: 'out' },
-  });
+  const y = sameConv(scope.sub(`conv${name}`), x, channels, kernel, stride);
   return batchNorm(scope.sub(`norm${name}`), y);
 }

@@ -11,7 +11,7 @@ import type { Arrays, HostDerivatives } from '../step/host.ts';
 import { combine } from '../step/vectors.ts';
 import type { Fields } from '../tasks/task.ts';
 
-import { drawMask } from './masks.ts';
+import { drawMask, drawUniform, type RandomPlace } from './masks.ts';
 import type { VariableArrays } from './variables.ts';
 
 type Feeds = Readonly<Record<string, Tensor>>;
@@ -35,7 +35,7 @@ export interface BatchPass {
 
 /** What a pass depends on besides its examples. */
 export interface PassAbout {
-  /** Counted from 0; masks are drawn for it. */
+  /** Counted from 0; random numbers are drawn for it. */
   readonly step: number;
   /** Scalars of the task by name; others have their defaults. */
   readonly scalars?: Readonly<Record<string, number>>;
@@ -61,7 +61,7 @@ export interface Engine {
 export interface EngineOptions {
   readonly manifest: Manifest;
   readonly variables: VariableArrays;
-  /** Of the masks. */
+  /** Of the random numbers. */
   readonly seed: number;
   /** Loads one of the graphs; called when it is first needed. */
   readonly load: (graph: GraphName) => Promise<Session>;
@@ -105,12 +105,15 @@ export async function batchFeeds(
     ...weightFeeds(await weightsOf(manifest, batch, session)),
     ...scalarFeeds(manifest, scalars),
     ...fieldFeeds(manifest, batch.fields, batch.examples),
-    ...maskFeeds(manifest, { ...random, first: 0, count: batch.examples }),
+    ...randomFeeds(manifest, { ...random, first: 0, count: batch.examples }),
   };
 }
 
-function maskFeeds({ masks }: Manifest, about: Parameters<typeof drawMask>[1]): Feeds {
-  return Object.fromEntries(masks.map((mask): [string, Tensor] => [mask.name, drawMask(mask, about)]));
+function randomFeeds({ masks, uniforms }: Manifest, place: RandomPlace): Feeds {
+  return Object.fromEntries([
+    ...masks.map((mask): [string, Tensor] => [mask.name, drawMask(mask, place)]),
+    ...uniforms.map((uniform): [string, Tensor] => [uniform.name, drawUniform(uniform, place)]),
+  ]);
 }
 
 /** The weights as inputs: 1 where nothing has a weight. */
@@ -153,8 +156,8 @@ class Pass implements BatchPass {
   readonly #options: PassOptions;
   readonly #random: { readonly seed: number; readonly step: number; readonly first: number };
   readonly #parts: number;
-  /** Masks, kept for the second pass where the batch goes through in one. */
-  #masks: Feeds | undefined;
+  /** Random numbers, kept for the second pass where the batch goes through in one. */
+  #drawn: Feeds | undefined;
   /** What each micro-batch of the clean pass read of the state, which a pass that goes over it again reads, too. */
   readonly #stateRead: Feeds[] = [];
   #result: PassResult | undefined;
@@ -235,15 +238,15 @@ class Pass implements BatchPass {
     const { manifest, batch, fixed } = this.#options;
     const size = manifest.microBatch;
     const fields = cutFields(batch.fields, manifest.fields, k * size, (k + 1) * size);
-    return { ...fixed, ...fieldFeeds(manifest, fields, size), ...this.#masksOf(k), ...this.#stateRead[k] };
+    return { ...fixed, ...fieldFeeds(manifest, fields, size), ...this.#randomsOf(k), ...this.#stateRead[k] };
   }
 
-  #masksOf(k: number): Feeds {
-    if (this.#masks) return this.#masks;
+  #randomsOf(k: number): Feeds {
+    if (this.#drawn) return this.#drawn;
     const { manifest } = this.#options;
     const count = manifest.microBatch;
-    const feeds = maskFeeds(manifest, { ...this.#random, first: this.#random.first + k * count, count });
-    if (this.#parts === 1) this.#masks = feeds;
+    const feeds = randomFeeds(manifest, { ...this.#random, first: this.#random.first + k * count, count });
+    if (this.#parts === 1) this.#drawn = feeds;
     return feeds;
   }
 

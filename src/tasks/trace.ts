@@ -2,7 +2,14 @@
 import { total } from '../autodiff/functions.ts';
 import { asked, show as showValue, UserError } from '../errors.ts';
 import { expectNumber, expectOneOf } from '../expect.ts';
-import { type RandomMask, type Role, Scope, type TaskScalar, type Variable } from '../layers/scope.ts';
+import {
+  type RandomMask,
+  type RandomUniform,
+  type Role,
+  Scope,
+  type TaskScalar,
+  type Variable,
+} from '../layers/scope.ts';
 import { expectMetricName } from '../metrics/info.ts';
 import { topologicalOrder } from '../onnx/graph.ts';
 import { input, mul } from '../onnx/ops.ts';
@@ -27,6 +34,7 @@ export interface TracedTask {
   readonly outputs: Values;
   readonly variables: readonly Variable[];
   readonly masks: readonly RandomMask[];
+  readonly uniforms: readonly RandomUniform[];
   readonly scalars: readonly TaskScalar[];
   readonly terms: readonly TracedTerm[];
   /** The sums of the metrics that this pass measures, `<metric>/<sum>`. */
@@ -55,7 +63,7 @@ export function traceTask(task: Task, { batch, training, roles, fields: given }:
   const outputs = predict(task, scope, fields, batch);
   const terms = termsOf(task, outputs, fields, scope, batch);
   const variables = scope.variables.map((variable) => ({ ...variable, role: roleOf(variable, roles) }));
-  for (const { name, per, value } of scope.masks) {
+  for (const { name, per, value } of [...scope.masks, ...scope.uniforms]) {
     if (per === 'example' && value.shape[0] !== batch) throw withoutBatch(name, value, batch);
   }
   const isFrozen = new Set(variables.filter(({ role }) => role === 'frozen').map(({ path }) => path));
@@ -64,6 +72,7 @@ export function traceTask(task: Task, { batch, training, roles, fields: given }:
     outputs,
     variables,
     masks: scope.masks,
+    uniforms: scope.uniforms,
     scalars: scope.scalars,
     terms,
     sums: sumsOf(task, outputs, fields, training),

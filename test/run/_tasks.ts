@@ -121,7 +121,7 @@ export const everyType: Task = {
   metrics: {},
 };
 
-/** The perceptron with dropout for each example and one for the whole step. */
+/** The perceptron with dropout and noise for each example, and for the whole step. */
 export const dropped: Task = {
   ...perceptron,
   predict(scope, fields) {
@@ -129,6 +129,8 @@ export const dropped: Task = {
     if (scope.training) {
       x = where(scope.random.mask('drop', x.shape, 0.8), mul(x, 1 / 0.8), 0);
       x = where(scope.random.mask('units', [8], 0.9, 'step'), mul(x, 1 / 0.9), 0);
+      x = mul(x, add(scope.random.uniform('noise', [x.shape[0] ?? 0, 1]), 0.5));
+      x = add(x, scope.random.uniform('shift', [8], 'step'));
     }
     return { output: linear(scope.sub('out'), x, 2) };
   },

@@ -1,18 +1,24 @@
 /** Groups parameters by the part of the model they belong to, so that a large model has a few lines in a chart. */
 
-/** The first pattern that a path matches names its group. */
-const GROUPS: readonly (readonly [pattern: RegExp, group: string])[] = [
-  [/(^|\/)norm\d*\//, 'norms'],
+/**
+ * The first pattern that a path matches names its group; without a name, what it captures does. By kind where every block
+ * is alike; by stage where stages differ in size, as in convolutional networks, whose norms count with their convolutions.
+ */
+const GROUPS: readonly (readonly [pattern: RegExp, group?: string])[] = [
   [/(^|\/)attn\//, 'attention'],
   [/(^|\/)mlp\//, 'mlp'],
+  [/^(stem|stage\d+)\//],
+  [/(^|\/)norm\d*\//, 'norms'],
   [/(^embed\/|(^|\/)(embedding|cls|positions)$)/, 'embedding'],
   [/^head\//, 'head'],
 ];
 
 /** The group of a path. If no pattern matches: the path's first part without its number, `fc` for `fc12/kernel`. */
 export function groupOf(path: string): string {
-  const known = GROUPS.find(([pattern]) => pattern.test(path));
-  if (known) return known[1];
+  for (const [pattern, group] of GROUPS) {
+    const [whole, captured] = pattern.exec(path) ?? [];
+    if (whole !== undefined) return group ?? captured ?? whole;
+  }
   const [first = path] = path.split('/');
   return first.replace(/\d+$/, '') || first;
 }

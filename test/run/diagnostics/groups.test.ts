@@ -25,8 +25,27 @@ test('a Vision Transformer has five groups, which hold every parameter once', (t
   );
 });
 
+test('a convolutional network has its stem, its stages and its head; norms count with their stage', (t) => {
+  for (const [model, last] of [
+    [{ kind: 'resnet', variant: 'micro', stem: 'cifar' }, ['head']],
+    [{ kind: 'pyramidnet', variant: 'micro' }, ['norms', 'head']],
+    [{ kind: 'wide-resnet', variant: 'micro' }, ['norms', 'head']],
+  ] as const) {
+    const groups = groupIndices(pathsOf(model));
+    t.deepEqual([...groups.keys()], ['stem', 'stage0', 'stage1', 'stage2', ...last]);
+    t.is(groups.get('norms')?.length ?? 2, 2);
+  }
+  const vgg = groupIndices(pathsOf({ kind: 'vgg', variant: 'micro', hidden: [4] }));
+  t.deepEqual([...vgg.keys()], ['stage0', 'stage1', 'stage2', 'fc', 'head']);
+  t.deepEqual(['stage12/block3/conv1/kernel', 'stage1/block0/norm2/scale', 'stem/norm/bias'].map(groupOf), [
+    'stage12',
+    'stage1',
+    'stem',
+  ]);
+});
+
 test('any other model has groups, too: the parts at its top, without their numbers', (t) => {
   const paths = pathsOf({ kind: 'mlp', hidden: [4, 4] });
   t.deepEqual([...groupIndices(paths).keys()], ['fc', 'head']);
-  t.deepEqual(['stage3/conv/kernel', 'scale', '7/kernel', ''].map(groupOf), ['stage', 'scale', '7', '']);
+  t.deepEqual(['part3/conv/kernel', 'scale', '7/kernel', ''].map(groupOf), ['part', 'scale', '7', '']);
 });
