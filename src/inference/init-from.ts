@@ -6,7 +6,7 @@ import { show as quote, UserError } from '../errors.ts';
 import { sameShape, show, sizeOf } from '../onnx/shapes.ts';
 import type { NamedTensor } from '../storage/safetensors.ts';
 import { type Grid, resamplePositions } from './resample-positions.ts';
-import { NAMINGS, type Naming, type Source } from './vit-names.ts';
+import { NAMINGS, type Naming, type Source } from './foreign-names.ts';
 
 /** A variable of the model that starts: `Variable` and an entry of a manifest are such. */
 export interface WantedVariable {

@@ -2,11 +2,13 @@
 import * as v from 'valibot';
 import type { Scope } from '../layers/scope.ts';
 import type { Value } from '../onnx/value.ts';
+import { cait, caitSchema } from './cait.ts';
 import { mlp, mlpSchema } from './mlp.ts';
 import { resnet, resnetSchema } from './resnet.ts';
+import { swin, swinSchema } from './swin.ts';
 import { vit, vitSchema } from './vit.ts';
 
-export const modelSchema = v.variant('kind', [vitSchema, resnetSchema, mlpSchema]);
+export const modelSchema = v.variant('kind', [vitSchema, swinSchema, caitSchema, resnetSchema, mlpSchema]);
 export type ModelConfig = v.InferOutput<typeof modelSchema>;
 
 /** Images float32 [batch, channels, height, width] → logits [batch, classes], parameters from the scope. */
@@ -14,6 +16,10 @@ export function buildModel(scope: Scope, images: Value, classes: number, config:
   switch (config.kind) {
     case 'vit':
       return vit(scope, images, classes, config);
+    case 'swin':
+      return swin(scope, images, classes, config);
+    case 'cait':
+      return cait(scope, images, classes, config);
     case 'resnet':
       return resnet(scope, images, classes, config);
     case 'mlp':

@@ -181,7 +181,7 @@ test('attention says what does not fit', (t) => {
   t.is(given({ heads: 3 }), 'attention: expected a width that 3 heads divide, got 4');
   t.is(given({ mask: x([2, 3]) }), 'attention: expected a mask bool [2, 3], got float32 [2, 3]');
   t.is(given({ mask: x([3], 'bool') }), 'attention: expected a mask bool [2, 3], got bool [3]');
-  t.is(given({}, x([2, 4])), 'attention: expected x [batch, tokens, width], got [2, 4]');
+  t.is(given({}, x([2, 4])), 'attention: expected x [..., tokens, width], got [2, 4]');
 });
 
 /** Vaswani et al. 2017, section 3.5: PE(pos, 2i) = sin(pos/10000^(2i/d)), PE(pos, 2i + 1) = cos of the same. */
