@@ -1,5 +1,5 @@
 /**
- * Compares a ViT's logits here with those of timm and Hugging Face, from the same weights:
+ * Compares the logits of a ViT, a Swin and a CaiT here with those of timm and Hugging Face, from the same weights:
  *
  *     python scripts/peers/timm_logits.py DIR && node --conditions=source --import=tsx scripts/timm-logits.ts DIR
  *
@@ -7,9 +7,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import * as v from 'valibot';
 import { initFrom } from '../src/inference/init-from.ts';
 import { Scope } from '../src/layers/scope.ts';
-import { type VitConfig, vit } from '../src/models/vit.ts';
+import { buildModel, modelSchema } from '../src/models/index.ts';
 import { input } from '../src/onnx/ops.ts';
 import { serialize } from '../src/onnx/serialize.ts';
 import { finish } from '../src/passes/finish.ts';
@@ -34,17 +35,14 @@ async function differenceOf(
     expected.tensors.find((tensor) => tensor.name === each),
   );
   if (!images || !logits) throw new Error(`${expected.file}: expected images and logits`);
-  const [patch = 0, width = 0, layers = 0, heads = 0] = ['patch', 'width', 'layers', 'heads'].map((key) =>
-    Number(expected.metadata[key]),
-  );
-  const config: VitConfig = { kind: 'vit', patch, width, layers, heads };
+  const config = v.parse(modelSchema, JSON.parse(expected.metadata.config ?? ''));
   const scope = new Scope({ training: false });
   const x = input('images', images.shape);
-  const y = vit(scope, x, logits.shape[1] ?? 0, config);
+  const y = buildModel(scope, x, logits.shape[1] ?? 0, config);
   const { file, tensors } = await read(folder, name);
   const { values, notes } = initFrom(tensors, scope.parameters, { origin: file });
   const inputs = [x, ...scope.parameters.map(({ value }) => value)];
-  const graph = finish({ name: 'vit', inputs, outputs: { logits: y } }, { target: 'cpu' });
+  const graph = finish({ name: config.kind, inputs, outputs: { logits: y } }, { target: 'cpu' });
   const session = await createSession(serialize(graph), { device: 'cpu', threads: 1 });
   const feeds: Record<string, Tensor> = {
     images: { dtype: 'float32', shape: images.shape, data: images.data },
@@ -61,7 +59,7 @@ async function differenceOf(
 }
 
 const [folder = ''] = process.argv.slice(2);
-for (const name of ['timm', 'hugging-face']) {
+for (const name of ['timm', 'hugging-face', 'swin', 'swin-224', 'cait']) {
   const { most, notes } = await differenceOf(folder, name);
   console.log(
     `${name}: logits differ by ${most.toExponential(2)} at most${notes.map((note) => `; ${note}`).join('')}`,

@@ -93,8 +93,10 @@ export { type DenseOptions, dense } from './layers/dense.ts';
 export { dropout, stochasticDepth } from './layers/dropout.ts';
 export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export { type LayerNormOptions, layerNorm } from './layers/layer-norm.ts';
+export { layerScale } from './layers/layer-scale.ts';
 export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './layers/pool.ts';
-export { type PositionsOptions, positions } from './layers/positions.ts';
+export { type PositionsOptions, positions, withClassToken } from './layers/positions.ts';
+export { relativePositions } from './layers/relative-positions.ts';
 export { type Init, initialize, type Role, Scope, type ScopeRandom, type Variable } from './layers/scope.ts';
 export { type ShakeDropOptions, shakeDrop } from './layers/shake-drop.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
@@ -112,10 +114,12 @@ export {
   topK,
 } from './metrics/classification.ts';
 export { meanAbsoluteError, type NumberOptions, r2, rootMeanSquaredError } from './metrics/regression.ts';
+export { CAIT_VARIANTS, type CaitConfig, cait } from './models/cait.ts';
 export { type EncoderConfig, encoder } from './models/encoder.ts';
 export { type MlpConfig, mlp } from './models/mlp.ts';
 export { PYRAMIDNET_VARIANTS, type PyramidnetConfig, pyramidnet } from './models/pyramidnet.ts';
 export { RESNET_VARIANTS, type ResnetConfig, resnet } from './models/resnet.ts';
+export { SWIN_VARIANTS, type SwinConfig, swin } from './models/swin.ts';
 export { VGG_VARIANTS, type VggConfig, vgg } from './models/vgg.ts';
 export { VIT_VARIANTS, type VitConfig, vit } from './models/vit.ts';
 export { WIDE_RESNET_VARIANTS, type WideResnetConfig, wideResnet } from './models/wide-resnet.ts';

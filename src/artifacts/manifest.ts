@@ -33,6 +33,7 @@ const init = v.variant('kind', [
   v.object({ kind: v.literal('ones') }),
   v.object({ kind: v.literal('normal'), std: v.number() }),
   v.object({ kind: v.literal('xavier-uniform') }),
+  v.object({ kind: v.literal('constant'), value: v.number() }),
   v.object({ kind: v.literal('he-normal'), fan: v.picklist(['in', 'out']) }),
 ]);
 

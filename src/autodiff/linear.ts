@@ -1,7 +1,8 @@
 /** Adjoints that many rules share. */
-import { add, expand, reduceSum, reshape } from '../onnx/ops.ts';
+import { expectAt } from '../expect.ts';
+import { add, call, expand, reduceSum, reshape } from '../onnx/ops.ts';
 import { broadcastAxes, sameShape, staticShape } from '../onnx/shapes.ts';
-import type { Shape, Value } from '../onnx/value.ts';
+import type { Composite, Shape, Value } from '../onnx/value.ts';
 
 /** The adjoint of broadcasting: sums a cotangent over the axes along which an operand of this shape was stretched. */
 export function sumTo(ct: Value, shape: Shape): Value {
@@ -32,4 +33,14 @@ export function lift(value: Value | undefined, linear: (value: Value) => Value):
 /** The shape of a reduction's result with its reduced axes kept as 1. */
 export function keptShape(shape: Shape, axes: readonly number[]): Shape {
   return shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
+}
+
+/** A linear function of one value as a composite, by itself and its adjoint, which is written the same way. */
+export function linearPair(name: string, there: (x: Value) => Value, back: (d: Value) => Value): Composite {
+  return {
+    name,
+    body: (x) => [there(expectAt(x, 0))],
+    vjp: ([ct]) => [lift(ct, back)],
+    jvp: ([t]) => [lift(t, (d) => expectAt(call(linearPair(name, there, back), [d]), 0))],
+  };
 }

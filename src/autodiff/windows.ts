@@ -6,8 +6,8 @@ import { show as quote, UserError } from '../errors.ts';
 import { expectAt, expectNumber } from '../expect.ts';
 import { call, constant, gather, pad, reduceSum, reshape } from '../onnx/ops.ts';
 import { show, staticDim } from '../onnx/shapes.ts';
-import type { Composite, Value } from '../onnx/value.ts';
-import { lift } from './linear.ts';
+import type { Value } from '../onnx/value.ts';
+import { linearPair } from './linear.ts';
 
 /** Of rows and of columns. */
 export type Pair = readonly [rows: number, columns: number];
@@ -151,15 +151,6 @@ function usesOf(windows: Windows): Value {
     uses.set(each, pixel * most);
   });
   return constant(uses, [found.length, most]);
-}
-
-function linearPair(name: string, there: (x: Value) => Value, back: (d: Value) => Value): Composite {
-  return {
-    name,
-    body: (x) => [there(expectAt(x, 0))],
-    vjp: ([ct]) => [lift(ct, back)],
-    jvp: ([t]) => [lift(t, (d) => expectAt(call(linearPair(name, there, back), [d]), 0))],
-  };
 }
 
 /**

@@ -1,12 +1,13 @@
 /**
- * A model that starts from weights of a safetensors file: ortgrad's own, a ViT of timm or Hugging Face, or a ResNet of
- * torchvision. Pure: also for browsers.
+ * A model that starts from weights of a safetensors file: ortgrad's own, or those of another library that
+ * `foreign-names/` has a table for. Pure: also for browsers.
  */
 import { show as quote, UserError } from '../errors.ts';
 import { sameShape, show, sizeOf } from '../onnx/shapes.ts';
 import type { NamedTensor } from '../storage/safetensors.ts';
+import { NAMINGS } from './foreign-names/index.ts';
+import type { Naming, Source } from './foreign-names/naming.ts';
 import { type Grid, resamplePositions } from './resample-positions.ts';
-import { NAMINGS, type Naming, type Source } from './vit-names.ts';
 
 /** A variable of the model that starts: `Variable` and an entry of a manifest are such. */
 export interface WantedVariable {
@@ -24,7 +25,7 @@ export interface InitFromOptions {
 
 /** What variables start from. */
 export interface InitialWeights {
-  /** Whose names the file has: `ortgrad`, `timm's ViT`, `Hugging Face's ViT`, `torchvision's ResNet`. */
+  /** Whose names the file has: `ortgrad`, `timm's ViT` and so on (foreign-names/). */
   readonly naming: string;
   /** By path. A variable that is not here keeps its own start. Not to be changed: some are views of the file. */
   readonly values: ReadonlyMap<string, Float32Array>;
@@ -45,8 +46,8 @@ type Fate =
   | 'keeps its start';
 
 /**
- * The values that variables start from, out of the tensors of a file. timm's and Hugging Face's names and layouts become
- * those of `vit`, torchvision's those of `resnet`. Positions of another grid are interpolated (resample-positions.ts; the class token's stays). A head of
+ * The values that variables start from, out of the tensors of a file. timm's names and layouts become those of `vit`,
+ * `swin` and `cait`, Hugging Face's those of `vit`, torchvision's those of `resnet`. Positions of another grid are interpolated (resample-positions.ts; the class token's stays). A head of
  * another number of classes, or none, leaves `head` at its own start, and the notes say so. Throws UserError with the
  * list of what is missing, left over or of another shape; for patches of another size; and where the names are of none
  * of these.
@@ -107,7 +108,9 @@ function fateOf(
   if (isHead(path) && (shape.length === 1 || hasSame(0))) return 'keeps its start';
   if (path === 'embed/kernel' && hasSame(1)) return { problem: otherPatches(tensor, converted, shape) };
   if (path === 'positions' && hasSame(1) && has('embed/kernel')) {
-    const resampled = resample(converted, shape, has('cls') ? 1 : 0, grid);
+    // CaiT's class token has no position.
+    const isAllGrid = grid ? grid[0] * grid[1] === shape[0] : squareOf(shape[0] ?? 0) !== undefined;
+    const resampled = resample(converted, shape, has('cls') && !isAllGrid ? 1 : 0, grid);
     if (typeof resampled === 'string') return { problem: `${source.name} ${resampled}` };
     return { data: resampled.data, note: `${path}: interpolated from ${resampled.said}` };
   }

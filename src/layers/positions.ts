@@ -39,10 +39,26 @@ export function positions(
       ? scope.param('positions', [length, width], { kind: 'normal', std: 0.02 })
       : constant(sinusoids(length, width), [length, width]);
   if (!classToken) return add(x, table(tokens));
-  // A zero row in front, and then the class token and the positions in one table: this needs no batch size.
-  const token = scope.param('cls', [width], { kind: 'zeros' });
-  const rows = table(tokens + 1);
-  return add(pad(x, 1, 1, 0), add(rows, pad(reshape(token, [1, width]), 0, 0, tokens)));
+  // The class token and the positions are first added to one table.
+  const token = classRow(scope, tokens, width);
+  return add(pad(x, 1, 1, 0), add(table(tokens + 1), token));
+}
+
+/**
+ * Tokens with a learned one, the parameter `cls` [width], in front of them: float32 [batch, tokens, width] → [batch, 1 +
+ * tokens, width]. Throws UserError where x is of another rank, or its tokens or width are not static.
+ */
+export function withClassToken(scope: Scope, x: Value): Value {
+  if (x.shape.length !== 3) {
+    throw new UserError(`withClassToken: expected x [batch, tokens, width], got ${show(x.shape)}`);
+  }
+  const [tokens, width] = [1, 2].map((axis) => staticDim(x.shape[axis], 'withClassToken: x', x.shape));
+  return add(pad(x, 1, 1, 0), classRow(scope, tokens ?? 0, width ?? 0));
+}
+
+/** The class token, and zeros for the tokens behind it, to be added to a zero row and them: this needs no batch size. */
+function classRow(scope: Scope, tokens: number, width: number): Value {
+  return pad(reshape(scope.param('cls', [width], { kind: 'zeros' }), [1, width]), 0, 0, tokens);
 }
 
 /** Vaswani et al. 2017: column 2i of row p is sin(p/10000^(2i/width)), column 2i + 1 the cosine of the same. */

@@ -13,6 +13,7 @@ import { Random } from '../random.ts';
 export type Init =
   | { readonly kind: 'zeros' }
   | { readonly kind: 'ones' }
+  | { readonly kind: 'constant'; readonly value: number }
   | { readonly kind: 'normal'; readonly std: number }
   | { readonly kind: 'xavier-uniform' }
   /** Which fan: `in` keeps the variance of values, `out` that of gradients, as torchvision's ResNets do. */
@@ -21,6 +22,7 @@ export type Init =
 const INITS = [
   'zeros',
   'ones',
+  'constant',
   'normal',
   'xavier-uniform',
   'he-normal',
@@ -229,6 +231,7 @@ export class Scope {
 
 function expectInit(what: string, init: Init | undefined): asserts init is Init {
   expectOneOf(`${what} kind`, init?.kind, INITS);
+  if (init?.kind === 'constant') expectNumber(`${what} value`, init.value);
   if (init?.kind === 'normal') expectNumber(`${what} std`, init.std, { min: 0 });
   if (init?.kind === 'he-normal') expectOneOf(`${what} fan`, init.fan, FANS);
 }
@@ -259,6 +262,9 @@ export function initialize(
       return;
     case 'ones':
       out.fill(1);
+      return;
+    case 'constant':
+      out.fill(init.value);
       return;
     case 'normal':
       for (let i = 0; i < out.length; i++) out[i] = init.std * random.normal();

@@ -2,15 +2,19 @@
 import * as v from 'valibot';
 import type { Scope } from '../layers/scope.ts';
 import type { Value } from '../onnx/value.ts';
+import { cait, caitSchema } from './cait.ts';
 import { mlp, mlpSchema } from './mlp.ts';
 import { pyramidnet, pyramidnetSchema } from './pyramidnet.ts';
 import { resnet, resnetSchema } from './resnet.ts';
+import { swin, swinSchema } from './swin.ts';
 import { vgg, vggSchema } from './vgg.ts';
 import { vit, vitSchema } from './vit.ts';
 import { wideResnet, wideResnetSchema } from './wide-resnet.ts';
 
 export const modelSchema = v.variant('kind', [
   vitSchema,
+  swinSchema,
+  caitSchema,
   resnetSchema,
   wideResnetSchema,
   pyramidnetSchema,
@@ -24,6 +28,10 @@ export function buildModel(scope: Scope, images: Value, classes: number, config:
   switch (config.kind) {
     case 'vit':
       return vit(scope, images, classes, config);
+    case 'swin':
+      return swin(scope, images, classes, config);
+    case 'cait':
+      return cait(scope, images, classes, config);
     case 'resnet':
       return resnet(scope, images, classes, config);
     case 'wide-resnet':

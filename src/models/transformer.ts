@@ -4,6 +4,7 @@ import { attention } from '../layers/attention.ts';
 import { dense } from '../layers/dense.ts';
 import { dropout, stochasticDepth } from '../layers/dropout.ts';
 import { layerNorm } from '../layers/layer-norm.ts';
+import { layerScale } from '../layers/layer-scale.ts';
 import type { Scope } from '../layers/scope.ts';
 import { add } from '../onnx/ops.ts';
 import { staticDim } from '../onnx/shapes.ts';
@@ -45,6 +46,49 @@ export function mlpWidthOf(
   return mlpWidth;
 }
 
+/** What a pre-norm block is made of. */
+export interface Block {
+  /** What the tokens of x see of each other, or of `seen`, float32 like x; it gets its own scope and the normed value. */
+  readonly attend: (scope: Scope, normed: Value) => Value;
+  /** What is normed and attended to; x by default. */
+  readonly seen?: Value | undefined;
+  readonly mlpWidth: number;
+  readonly activation: (x: Value) => Value;
+  readonly dropout?: number | undefined;
+  /** The rate of stochastic depth of this block. */
+  readonly depth?: number | undefined;
+  /** Where the factors of LayerScale start; none by default. */
+  readonly layerScale?: number | undefined;
+  /** Of the norms; 1e-6 by default. */
+  readonly epsilon?: number | undefined;
+}
+
+/**
+ * x + attend(norm(x)), and of that y + MLP(norm(y)): float32 [batch, ..., tokens, width], and so is the result. Its parts
+ * are `norm1`, `attn`, `norm2` and `mlp`, and with LayerScale `scale1` and `scale2`. Dropout is where timm has it.
+ */
+export function preNormBlock(scope: Scope, x: Value, given: Block): Value {
+  const { attend, seen = x, mlpWidth, activation, dropout: rate = 0, depth = 0, layerScale: start } = given;
+  const norm = given.epsilon === undefined ? {} : { epsilon: given.epsilon };
+  const width = staticDim(x.shape.at(-1), 'transformer: x', x.shape);
+  const branch = (last: Scope, scale: string, added: Value): Value => {
+    const dropped = dropout(last.sub('drop'), added, rate);
+    const scaled = start === undefined ? dropped : layerScale(scope.sub(scale), dropped, start);
+    return stochasticDepth(last.sub('depth'), scaled, depth);
+  };
+  const attn = scope.sub('attn');
+  const attended = attend(attn, layerNorm(scope.sub('norm1'), seen, norm));
+  const y = add(x, branch(attn.sub('out'), 'scale1', attended));
+  const [fc1, fc2] = [scope.sub('mlp').sub('fc1'), scope.sub('mlp').sub('fc2')];
+  const hidden = activation(dense(fc1, layerNorm(scope.sub('norm2'), y, norm), mlpWidth));
+  return add(y, branch(fc2, 'scale2', dense(fc2, dropout(fc1.sub('drop'), hidden, rate), width)));
+}
+
+/** The rate of stochastic depth of block `i` of `count`: it grows evenly from 0 to that of the last. */
+export function depthRate(deepest: number, i: number, count: number): number {
+  return count === 1 ? deepest : (deepest * i) / (count - 1);
+}
+
 /**
  * The blocks `block0`, `block1`, … and the norm behind them: float32 [batch, tokens, width], and so is the result.
  * Dropout is where timm's ViT and the code of the papers on gradient regularization have it. What comes in has not been
@@ -53,20 +97,12 @@ export function mlpWidthOf(
 export function transformer(scope: Scope, x: Value, given: Blocks): Value {
   const { layers, heads, mlpWidth, activation, mask } = given;
   const { dropout: rate = 0, attentionDropout = 0, stochasticDepth: deepest = 0 } = given;
-  const width = staticDim(x.shape.at(-1), 'transformer: x', x.shape);
   let y = dropout(scope.sub('drop'), x, rate);
   for (let i = 0; i < layers; i++) {
-    const block = scope.sub(`block${i}`);
-    const depth = layers === 1 ? deepest : (deepest * i) / (layers - 1);
-    const branch = (last: Scope, added: Value): Value =>
-      stochasticDepth(last.sub('depth'), dropout(last.sub('drop'), added, rate), depth);
-    const attn = block.sub('attn');
-    const normed = layerNorm(block.sub('norm1'), y);
-    const attended = attention(attn, normed, { heads, mask, dropout: attentionDropout });
-    y = add(y, branch(attn.sub('out'), attended));
-    const [fc1, fc2] = [block.sub('mlp').sub('fc1'), block.sub('mlp').sub('fc2')];
-    const hidden = activation(dense(fc1, layerNorm(block.sub('norm2'), y), mlpWidth));
-    y = add(y, branch(fc2, dense(fc2, dropout(fc1.sub('drop'), hidden, rate), width)));
+    y = preNormBlock(scope.sub(`block${i}`), y, {
+      attend: (attn, normed) => attention(attn, normed, { heads, mask, dropout: attentionDropout }),
+      ...{ mlpWidth, activation, dropout: rate, depth: depthRate(deepest, i, layers) },
+    });
   }
   return layerNorm(scope.sub('norm'), y);
 }

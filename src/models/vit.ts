@@ -5,13 +5,12 @@
  */
 import * as v from 'valibot';
 import { gelu, geluTanh } from '../autodiff/functions.ts';
-import { UserError } from '../errors.ts';
 import { dense } from '../layers/dense.ts';
 import { positions } from '../layers/positions.ts';
 import type { Scope } from '../layers/scope.ts';
-import { reduceMean, reshape, slice, transpose } from '../onnx/ops.ts';
-import { product, show, staticDim } from '../onnx/shapes.ts';
+import { reduceMean, reshape, slice } from '../onnx/ops.ts';
 import type { Value } from '../onnx/value.ts';
+import { imagePatches } from './image-patches.ts';
 import { checked, MOST_LAYERS, rate, size } from './schema.ts';
 import { mlpWidthOf, transformer } from './transformer.ts';
 
@@ -79,24 +78,10 @@ export function vit(scope: Scope, images: Value, classes: number, given: VitConf
   const activation = config.activation === 'gelu' ? gelu : geluTanh;
   const { pool, patch, dropout, attentionDropout, stochasticDepth } = config;
   const rates = { dropout, attentionDropout, stochasticDepth };
-  const embedded = dense(scope.sub('embed'), patches(images, patch), width);
+  const embedded = dense(scope.sub('embed'), imagePatches('vit', images, patch), width);
   const tokens = positions(scope, embedded, { classToken: pool === 'class' });
   const y = transformer(scope, tokens, { layers, heads, mlpWidth, activation, ...rates });
   const [batch = 0] = images.shape;
   const pooled = pool === 'class' ? reshape(slice(y, 1, 0, 1), [batch, width]) : reduceMean(y, { axes: [1] });
   return dense(scope.sub('head'), pooled, classes, { init: { kind: 'zeros' } });
-}
-
-/** [batch, channels, height, width] → [batch, tokens, channels·patch·patch], a patch in (channel, row, column) order. */
-function patches(images: Value, patch: number): Value {
-  const [batch = 0, channels = 0, height, width] = images.shape;
-  const rows = staticDim(height, 'vit', images.shape) / patch;
-  const columns = staticDim(width, 'vit', images.shape) / patch;
-  if (!Number.isInteger(rows) || !Number.isInteger(columns)) {
-    throw new UserError(
-      `vit: expected an image size that patch ${patch} divides, got ${show(images.shape.slice(2))}`,
-    );
-  }
-  const grid = transpose(reshape(images, [batch, channels, rows, patch, columns, patch]), [0, 2, 4, 1, 3, 5]);
-  return reshape(grid, [batch, rows * columns, product([channels, patch, patch])]);
 }

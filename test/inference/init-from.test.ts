@@ -250,7 +250,7 @@ test('what does not fit is listed in one line', (t) => {
   );
   t.is(
     told(file({ 'a.weight': [1], 'b.weight': [1], c: [1], d: [1] })),
-    'w.safetensors: expected the names of ortgrad, timm\'s ViT, Hugging Face\'s ViT, torchvision\'s ResNet, got "a.weight", "b.weight", "c" and 1 more',
+    'w.safetensors: expected the names of ortgrad, timm\'s Swin, timm\'s CaiT, timm\'s ViT, Hugging Face\'s ViT, torchvision\'s ResNet, got "a.weight", "b.weight", "c" and 1 more',
   );
   const mean = told(file(TIMM), model({ ...CONFIG, pool: 'mean' }));
   t.is(mean, `${fit} pos_embed has 5 positions, which are no square grid; left over cls_token; ${end}`);

@@ -1,11 +1,14 @@
 /** Layers with parameters: their derivatives of order two, and their numbers beside PyTorch's. */
 import test from 'ava';
 import { grad, hvp } from '../../src/autodiff/grad.ts';
+import { permutation, permuteRows } from '../../src/autodiff/permutation.ts';
 import { attention } from '../../src/layers/attention.ts';
 import { dense } from '../../src/layers/dense.ts';
 import { embedding } from '../../src/layers/embedding.ts';
 import { layerNorm } from '../../src/layers/layer-norm.ts';
-import { positions } from '../../src/layers/positions.ts';
+import { layerScale } from '../../src/layers/layer-scale.ts';
+import { positions, withClassToken } from '../../src/layers/positions.ts';
+import { relativePositions } from '../../src/layers/relative-positions.ts';
 import { Scope } from '../../src/layers/scope.ts';
 import { topologicalOrder } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
@@ -34,7 +37,21 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     layerCase((scope, at) => attention(scope, at, { heads: 2, mask: padded }), [2, 3, 4]),
     layerCase((scope, at) => attention(scope, at, { heads: 1, causal: true, mask: padded }), [2, 3, 2]),
     layerCase((scope, at) => attention(scope, at, { heads: 2, dropout: 0.25 }), [2, 3, 4], [1, 1, 0, 1, 1]),
+    layerCase((scope, at) => attention(scope, at, { heads: 2, talkingHeads: true }), [2, 3, 4]),
+    layerCase((scope, at) => attention(scope, at, { heads: 2, queries: ops.slice(at, 1, 0, 1) }), [2, 3, 4]),
+    // A bias of relative positions in windows: [batch, windows, tokens, width].
+    layerCase(
+      (scope, at) => attention(scope, at, { heads: 2, bias: relativePositions(scope, [2, 1], 2) }),
+      [2, 2, 2, 4],
+    ),
   ],
+  layerScale: [layerCase((scope, at) => layerScale(scope, at, 0.1), [2, 3, 4])],
+  relativePositions: [
+    layerCase((scope, at) => ops.mul(relativePositions(scope.sub('square'), 2, 3), at), [3, 4, 4]),
+    layerCase((scope, at) => ops.mul(relativePositions(scope, [1, 3], 2), at), [2, 3, 3]),
+  ],
+  withClassToken: [layerCase((scope, at) => withClassToken(scope, at), [2, 3, 2])],
+  permuteRows: [layerCase((_scope, at) => permuteRows(at, permutation([2, 0, 3, 1])), [2, 4, 3])],
   positions: [
     layerCase((scope, at) => positions(scope, at), [2, 3, 2]),
     layerCase((scope, at) => positions(scope, at, { classToken: true }), [2, 3, 2]),
@@ -181,7 +198,37 @@ test('attention says what does not fit', (t) => {
   t.is(given({ heads: 3 }), 'attention: expected a width that 3 heads divide, got 4');
   t.is(given({ mask: x([2, 3]) }), 'attention: expected a mask bool [2, 3], got float32 [2, 3]');
   t.is(given({ mask: x([3], 'bool') }), 'attention: expected a mask bool [2, 3], got bool [3]');
-  t.is(given({}, x([2, 4])), 'attention: expected x [batch, tokens, width], got [2, 4]');
+  t.is(given({}, x([2, 4])), 'attention: expected x [..., tokens, width], got [2, 4]');
+  t.is(
+    given({ bias: x([3, 3, 3]) }),
+    'attention: expected a bias float32 that broadcasts to [2, 2, 3, 3], got float32 [3, 3, 3]',
+  );
+  t.is(
+    given({ queries: x([2, 1, 5]) }),
+    'attention: expected queries float32 of the shape [2, 3, 4] but for their number, got float32 [2, 1, 5]',
+  );
+  t.is(
+    given({ queries: x([2, 1, 4]), causal: true }),
+    'attention: expected no queries beside causal, which is among the tokens of x',
+  );
+});
+
+test('permuted rows come back by the inverse, in one Gather each; what is no permutation is refused', async (t) => {
+  const there = permutation([2, 0, 1]);
+  const moved = permuteRows(x(['batch', 3, 2]), there);
+  t.deepEqual(moved.shape, ['batch', 3, 2]);
+  const [given] = [wave(0, [1, 3, 2])];
+  const out = await run({ moved, back: permuteRows(moved, there.inverse) }, { x: given });
+  t.deepEqual(out.moved, Float32Array.from([...given.subarray(4), ...given.subarray(0, 4)]));
+  t.deepEqual(out.back, given);
+  t.is(permuteRows(moved, permutation([0, 1, 2])), moved);
+  t.is(there.inverse.inverse, there);
+  const refused = { message: 'permutation: expected each of 0 to 2 once, got 0' };
+  t.throws(() => permutation([0, 0, 2]), refused);
+  t.throws(() => permutation([0, 1, 3]), { message: 'permutation: expected each of 0 to 2 once, got 3' });
+  t.throws(() => permuteRows(x([2, 4]), there), {
+    message: 'permuteRows: expected x [..., 3, columns], got [2, 4]',
+  });
 });
 
 /** Vaswani et al. 2017, section 3.5: PE(pos, 2i) = sin(pos/10000^(2i/d)), PE(pos, 2i + 1) = cos of the same. */
