@@ -15,6 +15,7 @@ import { recompute } from './recompute.ts';
 import { foldScalarsIntoProducts } from './scalars-into-products.ts';
 import { mergeSharedInputs } from './shared-input.ts';
 import { pushSlicesUp } from './slice-up.ts';
+import { sumAtOnce } from './sums.ts';
 import { transposeProducts } from './transposed-products.ts';
 
 export const TARGETS = ['cpu', 'webgpu'] as const;
@@ -34,6 +35,7 @@ const AFTER = {
   'common-subexpressions': mergeCommonSubexpressions,
   'early-factors': multiplyEarlyFactorsFirst,
   'scalars-into-products': foldScalarsIntoProducts,
+  sums: (outputs) => mergeCommonSubexpressions(sumAtOnce(outputs)),
   'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),
 } satisfies Record<string, Pass>;
 
