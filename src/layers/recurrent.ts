@@ -4,6 +4,7 @@
  * to the gates is one product; each step adds one product of its state. The steps' parts of a weight's gradient become
  * one product again by passes/sums.ts.
  */
+import { linear } from '../autodiff/functions.ts';
 import { UserError } from '../errors.ts';
 import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
 import {
@@ -23,7 +24,6 @@ import {
 } from '../onnx/ops.ts';
 import { product, sameShape, show, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
-import { dense } from './dense.ts';
 import { dropout } from './dropout.ts';
 import type { Scope } from './scope.ts';
 
@@ -54,27 +54,31 @@ interface Carried {
 
 interface Cell {
   readonly name: string;
-  /** How many numbers of each unit the input and the state contribute to. */
-  readonly gates: number;
+  /** For each gate, what the contributions of the input and of the state to it are multiplied by. */
+  readonly scales: readonly number[];
   /** Whether what the state contributes to the last gate has a bias of its own. */
   readonly hasRecurrentBias: boolean;
   /** What is carried on, from what the input and the state contribute, both [batch, gates·width]. */
   step(fromInput: Value, fromState: Value, carried: Carried, recurrentBias: Value | undefined): Carried;
 }
 
-/** c' = σ(f)∘c + σ(i)∘tanh(g) and h' = σ(o)∘tanh(c'), with the gates in PyTorch's order i, f, g, o. */
+/**
+ * c' = σ(f)∘c + σ(i)∘tanh(g) and h' = σ(o)∘tanh(c'), with the gates in PyTorch's order i, f, g, o. With tanh(g) =
+ * 2σ(2g) − 1 all four go through one sigmoid, whose derivative is then one too; the weights of g are doubled beforehand.
+ */
 const LSTM: Cell = {
-  ...{ name: 'lstm', gates: 4, hasRecurrentBias: false },
+  ...{ name: 'lstm', scales: [1, 1, 2, 1], hasRecurrentBias: false },
   step(fromInput, fromState, carried) {
-    const gate = cut(add(fromInput, fromState), [1, 1, 1, 1]);
-    const memory = add(mul(sigmoid(gate(1)), carried.memory), mul(sigmoid(gate(0)), tanh(gate(2))));
-    return { state: mul(sigmoid(gate(3)), tanh(memory)), memory };
+    const gate = cut(sigmoid(add(fromInput, fromState)), [1, 1, 1, 1]);
+    const candidate = sub(mul(gate(2), 2), 1);
+    const memory = add(mul(gate(1), carried.memory), mul(gate(0), candidate));
+    return { state: mul(gate(3), tanh(memory)), memory };
   },
 };
 
 /** h' = n + σ(z)∘(h − n) with n = tanh(x_n + σ(r)∘(h_n + bias)), with the gates in PyTorch's order r, z, n. */
 const GRU: Cell = {
-  ...{ name: 'gru', gates: 3, hasRecurrentBias: true },
+  ...{ name: 'gru', scales: [1, 1, 1], hasRecurrentBias: true },
   step(fromInput, fromState, { state: before, memory }, bias) {
     const [input, recurrent] = [cut(fromInput, [2, 1]), cut(fromState, [2, 1])];
     const gate = cut(sigmoid(add(input(0), recurrent(0))), [1, 1]);
@@ -156,7 +160,7 @@ interface Unrolled {
 
 /** One direction of one layer. `isReal` is bool [batch, 1] for each step. */
 function unrolled(
-  { gates, hasRecurrentBias, step }: Cell,
+  { scales, hasRecurrentBias, step }: Cell,
   scope: Scope,
   {
     x,
@@ -170,10 +174,20 @@ function unrolled(
     readonly fromLast: boolean;
   },
 ): Unrolled {
-  const inputs = unstacked(dense(scope.sub('input'), x, gates * width));
-  const own = scope.sub('recurrent');
-  const kernel = own.param('kernel', [width, gates * width], { kind: 'xavier-uniform' });
-  const bias = hasRecurrentBias ? own.param('bias', [width], { kind: 'zeros' }) : undefined;
+  const columns = scales.length * width;
+  const [input, recurrent] = [scope.sub('input'), scope.sub('recurrent')];
+  const xavier = { kind: 'xavier-uniform' } as const;
+  const inputKernel = input.param(
+    'kernel',
+    [staticDim(x.shape[2], 'recurrent: x', x.shape), columns],
+    xavier,
+  );
+  const inputBias = input.param('bias', [columns], { kind: 'zeros' });
+  const recurrentKernel = recurrent.param('kernel', [width, columns], xavier);
+  const bias = hasRecurrentBias ? recurrent.param('bias', [width], { kind: 'zeros' }) : undefined;
+  const scaled = scaledColumns(scales, width);
+  const inputs = unstacked(linear(x, scaled(inputKernel), scaled(inputBias)));
+  const kernel = scaled(recurrentKernel);
   const start = zerosFor(expectAt(inputs, 0), width);
   let carried: Carried = { state: start, memory: start };
   const order = inputs.map((_, i) => (fromLast ? inputs.length - 1 - i : i));
@@ -185,6 +199,14 @@ function unrolled(
     all[at] = carried.state;
   }
   return { all, last: carried.state };
+}
+
+/** A function that multiplies the columns of each gate. */
+function scaledColumns(scales: readonly number[], width: number): (x: Value) => Value {
+  if (scales.every((scale) => scale === 1)) return (x) => x;
+  const factors = scales.flatMap((scale) => Array.from({ length: width }, () => scale));
+  const row = constant(Float32Array.from(factors), [factors.length]);
+  return (x) => mul(x, row);
 }
 
 /** What is carried on: where a step is padding, what it found. */

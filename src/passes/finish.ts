@@ -8,6 +8,7 @@ import type { Value } from '../onnx/value.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
+import { lookUpLast } from './lookup-last.ts';
 import { peakBytes } from './memory.ts';
 import { foldNormIntoLinear } from './norm-into-linear.ts';
 import { toPortable } from './portable.ts';
@@ -28,6 +29,7 @@ const BEFORE = {
   'slice-up': pushSlicesUp,
   'shared-input': mergeSharedInputs,
   'norm-into-linear': foldNormIntoLinear,
+  'lookup-last': lookUpLast,
 } satisfies Record<string, Pass>;
 
 /** Equal expressions are merged first, to show the other passes what is shared, and last, since these make new ones. */
