@@ -95,6 +95,7 @@ export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export { type LayerNormOptions, layerNorm } from './layers/layer-norm.ts';
 export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './layers/pool.ts';
 export { type PositionsOptions, positions } from './layers/positions.ts';
+export { gru, lstm, type RecurrentOptions } from './layers/recurrent.ts';
 export { type Init, initialize, type Role, Scope, type Variable } from './layers/scope.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
 export { binaryCrossEntropy } from './losses/binary-cross-entropy.ts';
@@ -112,7 +113,13 @@ export {
 } from './metrics/classification.ts';
 export { meanAbsoluteError, type NumberOptions, r2, rootMeanSquaredError } from './metrics/regression.ts';
 export { type EncoderConfig, encoder } from './models/encoder.ts';
+export {
+  FT_TRANSFORMER_DEFAULTS,
+  type FtTransformerConfig,
+  ftTransformer,
+} from './models/ft-transformer.ts';
 export { type MlpConfig, mlp } from './models/mlp.ts';
+export { type RecurrentConfig, recurrentText } from './models/recurrent.ts';
 export { RESNET_VARIANTS, type ResnetConfig, resnet } from './models/resnet.ts';
 
 export { VIT_VARIANTS, type VitConfig, vit } from './models/vit.ts';

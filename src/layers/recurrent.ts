@@ -58,8 +58,8 @@ interface Cell {
   readonly scales: readonly number[];
   /** Whether what the state contributes to the last gate has a bias of its own. */
   readonly hasRecurrentBias: boolean;
-  /** What is carried on, from what the input and the state contribute, both [batch, gates·width]. */
-  step(fromInput: Value, fromState: Value, carried: Carried, recurrentBias: Value | undefined): Carried;
+  /** What is carried on, from what the input contributes [batch, gates·width], and the weights of the state. */
+  step(fromInput: Value, carried: Carried, kernel: Value, bias: Value | undefined): Carried;
 }
 
 /**
@@ -68,8 +68,8 @@ interface Cell {
  */
 const LSTM: Cell = {
   ...{ name: 'lstm', scales: [1, 1, 2, 1], hasRecurrentBias: false },
-  step(fromInput, fromState, carried) {
-    const gate = cut(sigmoid(add(fromInput, fromState)), [1, 1, 1, 1]);
+  step(fromInput, carried, kernel) {
+    const gate = cut(sigmoid(gemm(carried.state, kernel, fromInput)), [1, 1, 1, 1]);
     const candidate = sub(mul(gate(2), 2), 1);
     const memory = add(mul(gate(1), carried.memory), mul(gate(0), candidate));
     return { state: mul(gate(3), tanh(memory)), memory };
@@ -79,8 +79,8 @@ const LSTM: Cell = {
 /** h' = n + σ(z)∘(h − n) with n = tanh(x_n + σ(r)∘(h_n + bias)), with the gates in PyTorch's order r, z, n. */
 const GRU: Cell = {
   ...{ name: 'gru', scales: [1, 1, 1], hasRecurrentBias: true },
-  step(fromInput, fromState, { state: before, memory }, bias) {
-    const [input, recurrent] = [cut(fromInput, [2, 1]), cut(fromState, [2, 1])];
+  step(fromInput, { state: before, memory }, kernel, bias) {
+    const [input, recurrent] = [cut(fromInput, [2, 1]), cut(gemm(before, kernel), [2, 1])];
     const gate = cut(sigmoid(add(input(0), recurrent(0))), [1, 1]);
     const contributed = bias ? add(recurrent(1), bias) : recurrent(1);
     const candidate = tanh(add(input(1), mul(gate(0), contributed)));
@@ -194,7 +194,7 @@ function unrolled(
   const all: Value[] = [];
   for (const at of order) {
     const before = carried;
-    carried = step(expectAt(inputs, at), gemm(before.state, kernel), before, bias);
+    carried = step(expectAt(inputs, at), before, kernel, bias);
     if (isReal) carried = kept(expectAt(isReal, at), carried, before);
     all[at] = carried.state;
   }

@@ -9,6 +9,7 @@ import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
 import { lookUpLast } from './lookup-last.ts';
+import { lookUpInPieces } from './lookup-pieces.ts';
 import { peakBytes } from './memory.ts';
 import { foldNormIntoLinear } from './norm-into-linear.ts';
 import { toPortable } from './portable.ts';
@@ -37,6 +38,7 @@ const AFTER = {
   'common-subexpressions': mergeCommonSubexpressions,
   'early-factors': multiplyEarlyFactorsFirst,
   'scalars-into-products': foldScalarsIntoProducts,
+  'lookup-pieces': lookUpInPieces,
   sums: (outputs) => mergeCommonSubexpressions(sumAtOnce(outputs)),
   'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),
 } satisfies Record<string, Pass>;
