@@ -6,6 +6,10 @@ src/models/ft-transformer.ts, in PyTorch. As a script it writes the golden numbe
 or times the gradient and exact GR (scripts/bench-sequence.ts starts it so, and sends a line for each run that it wants):
 
     python scripts/peers/torch_sequence.py time job.json
+
+or compares FT-Transformer with that of the authors' package, at the same weights:
+
+    python scripts/peers/torch_sequence.py authors          # rtdl_revisiting_models 0.0.2
 """
 
 import json
@@ -168,6 +172,46 @@ def golden(model, padded=False, table=False):
     return {"model": model, "x": x.flatten().tolist(), **told, "gradient": named(gradient), "exact": named(exact)}
 
 
+# ---- the authors' package ------------------------------------------------------------------------------------
+
+
+def compare_with_authors():
+    from rtdl_revisiting_models import FTTransformer
+
+    columns, rename = [1] * 6 + [5, 7, 8], {"query": "W_q", "key": "W_k", "value": "W_v", "out": "W_out"}
+    for layers in range(1, 7):
+        kwargs = FTTransformer.get_default_kwargs(layers)
+        theirs = FTTransformer(n_cont_features=6, cat_cardinalities=columns[6:], d_out=1, **kwargs).eval()
+        network = Network({"kind": "ft-transformer", "columns": columns, "layers": layers}, 1, lambda _, shape: torch.randn(shape) * 0.1)
+        categories = torch.stack([torch.randint(n, (4,)) for n in columns[6:]], 1)
+        numbers = torch.randn(4, 6)
+        one_hot = [F.one_hot(categories[:, i], n).float() for i, n in enumerate(columns[6:])]
+        y, state = network(torch.cat([numbers, *one_hot], 1)), {}
+        for path, value in network.p.items():
+            parts, name = path.split("/"), {"kernel": "weight", "scale": "weight", "bias": "bias"}.get(path.split("/")[-1])
+            value = value.T if parts[-1] == "kernel" else value
+            if path == "cls":
+                state["cls_embedding.weight"] = value
+            elif path == "tokenizer/scale":
+                state["cont_embeddings.weight"] = value[:6]
+                state |= {f"cat_embeddings.embeddings.{i}.weight": each for i, each in enumerate(value[6:].split(columns[6:]))}
+            elif path == "tokenizer/bias":
+                state |= {"cont_embeddings.bias": value[:6], "cat_embeddings.bias": value[6:]}
+            elif parts[0] in ("norm", "head"):
+                state[f"backbone.output.{'normalization' if parts[0] == 'norm' else 'linear'}.{name}"] = value
+            else:
+                own = {"norm1": "attention_normalization", "norm2": "ffn_normalization"}.get(parts[1])
+                if parts[1] == "attn":
+                    own = f"attention.{rename[parts[2]]}"
+                if parts[1] == "mlp":
+                    own = f"ffn.linear{parts[2][-1]}"
+                state[f"backbone.blocks.{parts[0][5:]}.{own}.{name}"] = value
+        theirs.load_state_dict(state)
+        gap = (theirs(numbers, categories) - y).abs().max().item()
+        count = sum(p.numel() for p in theirs.parameters())
+        print(f"{layers} blocks: {count} parameters, predictions up to {y.abs().max():.2f} differ by {gap:.1e} at most")
+
+
 # ---- times ---------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +243,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "golden":
         shared = {"batch": BATCH, "length": LENGTH, "classes": CLASSES, "lambda": LAMBDA}
         print(json.dumps({name: {**shared, **golden(**each)} for name, each in MODELS.items()}))
+    elif sys.argv[1] == "authors":
+        compare_with_authors()
     else:
         with open(sys.argv[2]) as file:
             job = json.load(file)

@@ -48,11 +48,12 @@ export type RecurrentConfig = v.InferInput<typeof lstmSchema> | v.InferInput<typ
  */
 export function recurrentText(scope: Scope, ids: Value, outputs: number, given: RecurrentConfig): Value {
   const schema = v.variant('kind', [lstmSchema, gruSchema]);
-  const config = checked('recurrentText', schema, given);
+  const config = checked('recurrent', schema, given);
   const { kind, vocabulary, width, embedding: embedded = width, layers = 1, pool } = config;
   const { bidirectional = false, dropout: dropped = 0 } = config;
-  if (ids.shape.length !== 2) {
-    throw new UserError(`${kind}: expected ids [batch, length], got ${show(ids.shape)}`);
+  if (ids.shape.length !== 2 || (ids.dtype !== 'int32' && ids.dtype !== 'int64')) {
+    const got = `${ids.dtype} ${show(ids.shape)}`;
+    throw new UserError(`${kind}: expected ids int32 or int64 [batch, length], got ${got}`);
   }
   // Steps first: the ids are smaller to transpose than what comes of them.
   const steps = transpose(ids);

@@ -30,7 +30,7 @@ export function sumAtOnce(outputs: readonly Value[]): Value[] {
     if (!isOp(node, 'Add')) continue;
     const [sum] = node.outputs;
     if (isTerm(sum, users)) continue;
-    const together = togetherOf(termsOf(sum, users), place);
+    const together = togetherOf(termsOf(sum, users), users, place);
     if (together) summed.set(sum, together);
   }
   return summed.size === 0
@@ -61,10 +61,14 @@ function termsOf(sum: Value, users: Users): Value[] {
 }
 
 /** The sum with the parts that fit each other as one; undefined where nothing fits. */
-function togetherOf(terms: readonly Value[], place: ReadonlyMap<Node, number>): Value | undefined {
+function togetherOf(
+  terms: readonly Value[],
+  users: Users,
+  place: ReadonlyMap<Node, number>,
+): Value | undefined {
   const groups = new Map<string, Value[]>();
   for (const term of terms) {
-    const key = keyOf(term);
+    const key = users.isSingle(term) ? keyOf(term) : '';
     const known = groups.get(key);
     if (known) known.push(term);
     else groups.set(key, [term]);
