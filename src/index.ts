@@ -96,6 +96,7 @@ export { type LayerNormOptions, layerNorm } from './layers/layer-norm.ts';
 export { layerScale } from './layers/layer-scale.ts';
 export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './layers/pool.ts';
 export { type PositionsOptions, positions, withClassToken } from './layers/positions.ts';
+export { gru, lstm, type RecurrentOptions } from './layers/recurrent.ts';
 export { relativePositions } from './layers/relative-positions.ts';
 export { type Init, initialize, type Role, Scope, type ScopeRandom, type Variable } from './layers/scope.ts';
 export { type ShakeDropOptions, shakeDrop } from './layers/shake-drop.ts';
@@ -116,8 +117,14 @@ export {
 export { meanAbsoluteError, type NumberOptions, r2, rootMeanSquaredError } from './metrics/regression.ts';
 export { CAIT_VARIANTS, type CaitConfig, cait } from './models/cait.ts';
 export { type EncoderConfig, encoder } from './models/encoder.ts';
+export {
+  FT_TRANSFORMER_DEFAULTS,
+  type FtTransformerConfig,
+  ftTransformer,
+} from './models/ft-transformer.ts';
 export { type MlpConfig, mlp } from './models/mlp.ts';
 export { PYRAMIDNET_VARIANTS, type PyramidnetConfig, pyramidnet } from './models/pyramidnet.ts';
+export { type RecurrentConfig, recurrentText } from './models/recurrent.ts';
 export { RESNET_VARIANTS, type ResnetConfig, resnet } from './models/resnet.ts';
 export { SWIN_VARIANTS, type SwinConfig, swin } from './models/swin.ts';
 export { VGG_VARIANTS, type VggConfig, vgg } from './models/vgg.ts';

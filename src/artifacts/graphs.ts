@@ -92,7 +92,7 @@ export class TaskGraphs {
   readonly task: Task;
   readonly #options: GraphOptions;
   readonly #without: readonly PassName[];
-  /** The most rows that a product of the forward pass has. */
+  /** How many rows the products of the forward pass have. */
   readonly #rows: number;
   /** Of each term, by its name: what its total is divided by. */
   readonly #weights: Values;
@@ -115,7 +115,7 @@ export class TaskGraphs {
     this.#weights = Object.fromEntries(
       this.pass.terms.map(({ name }) => [name, input(`weight/${name}`, [])]),
     );
-    this.#rows = mostRows(this.pass.terms.map(({ total }) => total));
+    this.#rows = rowsOfProducts(this.pass.terms.map(({ total }) => total));
     this.#expectReached();
   }
 
@@ -467,12 +467,23 @@ export function groupRates(
   return { layout: new FlatLayout(placed), groups };
 }
 
-function mostRows(values: readonly Value[]): number {
-  let most = 0;
-  for (const node of topologicalOrder(values)) {
-    if (isOp(node, 'Gemm')) most = Math.max(most, Number(node.outputs[0].shape[0]));
+/**
+ * The rows of the forward pass's products: the median over the numbers of their right factors, so that a small head does
+ * not count. A recurrent network's products are many and have few rows: a batch of them is not cut.
+ */
+function rowsOfProducts(values: readonly Value[]): number {
+  const products = topologicalOrder(values).flatMap((node) =>
+    isOp(node, 'Gemm')
+      ? [{ rows: Number(node.outputs[0].shape[0]), size: sizeOf(node.inputs[1].shape) }]
+      : [],
+  );
+  products.sort((a, b) => b.rows - a.rows);
+  let left = products.reduce((sum, { size }) => sum + size, 0) / 2;
+  for (const { rows, size } of products) {
+    left -= size;
+    if (left <= 0) return rows;
   }
-  return most;
+  return 0;
 }
 
 function prefixed(prefix: string, values: Values): Values {

@@ -8,7 +8,7 @@ import type { Scope } from './scope.ts';
 /** What keeps a layer norm from dividing by 0. */
 export interface LayerNormOptions {
   /** What is added to the variance: 1e-6 by default, as in big_vision, timm's ViT and Flax; PyTorch's own is 1e-5. */
-  readonly epsilon?: number;
+  readonly epsilon?: number | undefined;
 }
 
 /**

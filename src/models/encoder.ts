@@ -8,21 +8,10 @@ import { gelu } from '../autodiff/functions.ts';
 import { UserError } from '../errors.ts';
 import { dense } from '../layers/dense.ts';
 import { embedding } from '../layers/embedding.ts';
+import { maskedMean } from '../layers/masked-mean.ts';
 import { positions } from '../layers/positions.ts';
 import type { Scope } from '../layers/scope.ts';
-import {
-  cast,
-  constant,
-  div,
-  max,
-  notEqual,
-  or,
-  pad,
-  reduceSum,
-  reshape,
-  slice,
-  where,
-} from '../onnx/ops.ts';
+import { constant, notEqual, or, pad, reshape, slice } from '../onnx/ops.ts';
 import { show, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import { checked, MOST_LAYERS, rate, size } from './schema.ts';
@@ -72,7 +61,9 @@ export function encoder(scope: Scope, ids: Value, outputs: number, given: Encode
     mask: classToken ? withFirst(ids) : notEqual(ids, PADDING),
   });
   const [batch = 0] = ids.shape;
-  const pooled = classToken ? reshape(slice(y, 1, 0, 1), [batch, width]) : meanOf(y, notEqual(ids, PADDING));
+  const pooled = classToken
+    ? reshape(slice(y, 1, 0, 1), [batch, width])
+    : maskedMean(y, notEqual(ids, PADDING), 1);
   return dense(scope.sub('head'), pooled, outputs, { init: { kind: 'zeros' } });
 }
 
@@ -85,12 +76,4 @@ function withFirst(ids: Value): Value {
     'bool',
   );
   return or(notEqual(pad(ids, 1, 1, 0), PADDING), isFirst);
-}
-
-/** The mean over the tokens [batch, tokens, width] that are real (bool [batch, tokens]); 0 where none is. */
-function meanOf(x: Value, isReal: Value): Value {
-  const [batch = 0, tokens = 0] = isReal.shape;
-  const real = reshape(isReal, [batch, tokens, 1]);
-  const sum = reduceSum(where(real, x, 0), { axes: [1] });
-  return div(sum, max(reduceSum(cast(real, 'float32'), { axes: [1] }), 1));
 }

@@ -27,17 +27,24 @@ export interface Blocks extends Rates {
   readonly activation: (x: Value) => Value;
   /** bool [batch, tokens]: which tokens may be looked at. */
   readonly mask?: Value | undefined;
+  /** Of what comes in, and of what each attention and each MLP gives, where it is not `dropout`. */
+  readonly residualDropout?: number | undefined;
+  /** Of the norms; 1e-6 by default. */
+  readonly epsilon?: number | undefined;
+  /** Whether the first attention takes what comes in as it is; false by default. */
+  readonly skipsFirstNorm?: boolean;
 }
 
 /** The width of the MLP. Throws UserError where heads do not divide the width or the MLP would have none. */
 export function mlpWidthOf(
   model: string,
   { width, heads, mlpRatio }: { readonly width: number; readonly heads: number; readonly mlpRatio: number },
+  rounded: (width: number) => number = Math.round,
 ): number {
   if (width % heads !== 0) {
     throw new UserError(`${model}: expected a width that ${heads} heads divide, got ${width}`);
   }
-  const mlpWidth = Math.round(width * mlpRatio);
+  const mlpWidth = rounded(width * mlpRatio);
   if (mlpWidth < 1) {
     throw new UserError(
       `${model}: expected an mlpRatio that gives the MLP a width of at least 1, got ${mlpRatio} × ${width}`,
@@ -55,6 +62,10 @@ export interface Block {
   readonly mlpWidth: number;
   readonly activation: (x: Value) => Value;
   readonly dropout?: number | undefined;
+  /** Of what the attention and the MLP give, where it is not `dropout`. */
+  readonly residualDropout?: number | undefined;
+  /** Whether the attention takes what comes in as it is; false by default. */
+  readonly skipsFirstNorm?: boolean;
   /** The rate of stochastic depth of this block. */
   readonly depth?: number | undefined;
   /** Where the factors of LayerScale start; none by default. */
@@ -69,18 +80,18 @@ export interface Block {
  */
 export function preNormBlock(scope: Scope, x: Value, given: Block): Value {
   const { attend, seen = x, mlpWidth, activation, dropout: rate = 0, depth = 0, layerScale: start } = given;
-  const norm = given.epsilon === undefined ? {} : { epsilon: given.epsilon };
+  const { residualDropout = rate, skipsFirstNorm = false, epsilon } = given;
   const width = staticDim(x.shape.at(-1), 'transformer: x', x.shape);
   const branch = (last: Scope, scale: string, added: Value): Value => {
-    const dropped = dropout(last.sub('drop'), added, rate);
+    const dropped = dropout(last.sub('drop'), added, residualDropout);
     const scaled = start === undefined ? dropped : layerScale(scope.sub(scale), dropped, start);
     return stochasticDepth(last.sub('depth'), scaled, depth);
   };
   const attn = scope.sub('attn');
-  const attended = attend(attn, layerNorm(scope.sub('norm1'), seen, norm));
+  const attended = attend(attn, skipsFirstNorm ? seen : layerNorm(scope.sub('norm1'), seen, { epsilon }));
   const y = add(x, branch(attn.sub('out'), 'scale1', attended));
   const [fc1, fc2] = [scope.sub('mlp').sub('fc1'), scope.sub('mlp').sub('fc2')];
-  const hidden = activation(dense(fc1, layerNorm(scope.sub('norm2'), y, norm), mlpWidth));
+  const hidden = activation(dense(fc1, layerNorm(scope.sub('norm2'), y, { epsilon }), mlpWidth));
   return add(y, branch(fc2, 'scale2', dense(fc2, dropout(fc1.sub('drop'), hidden, rate), width)));
 }
 
@@ -95,14 +106,16 @@ export function depthRate(deepest: number, i: number, count: number): number {
  * through dropout yet.
  */
 export function transformer(scope: Scope, x: Value, given: Blocks): Value {
-  const { layers, heads, mlpWidth, activation, mask } = given;
+  const { layers, heads, mlpWidth, activation, mask, epsilon, skipsFirstNorm = false } = given;
   const { dropout: rate = 0, attentionDropout = 0, stochasticDepth: deepest = 0 } = given;
-  let y = dropout(scope.sub('drop'), x, rate);
+  const { residualDropout = rate } = given;
+  let y = dropout(scope.sub('drop'), x, residualDropout);
   for (let i = 0; i < layers; i++) {
     y = preNormBlock(scope.sub(`block${i}`), y, {
       attend: (attn, normed) => attention(attn, normed, { heads, mask, dropout: attentionDropout }),
-      ...{ mlpWidth, activation, dropout: rate, depth: depthRate(deepest, i, layers) },
+      ...{ mlpWidth, activation, dropout: rate, residualDropout, epsilon },
+      ...{ depth: depthRate(deepest, i, layers), skipsFirstNorm: skipsFirstNorm && i === 0 },
     });
   }
-  return layerNorm(scope.sub('norm'), y);
+  return layerNorm(scope.sub('norm'), y, { epsilon });
 }

@@ -8,6 +8,8 @@ import type { Value } from '../onnx/value.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
+import { lookUpLast } from './lookup-last.ts';
+import { lookUpInPieces } from './lookup-pieces.ts';
 import { peakBytes } from './memory.ts';
 import { foldNormIntoLinear } from './norm-into-linear.ts';
 import { toPortable } from './portable.ts';
@@ -15,6 +17,7 @@ import { recompute } from './recompute.ts';
 import { foldScalarsIntoProducts } from './scalars-into-products.ts';
 import { mergeSharedInputs } from './shared-input.ts';
 import { pushSlicesUp } from './slice-up.ts';
+import { sumAtOnce } from './sums.ts';
 import { transposeProducts } from './transposed-products.ts';
 
 export const TARGETS = ['cpu', 'webgpu'] as const;
@@ -27,6 +30,7 @@ const BEFORE = {
   'slice-up': pushSlicesUp,
   'shared-input': mergeSharedInputs,
   'norm-into-linear': foldNormIntoLinear,
+  'lookup-last': lookUpLast,
 } satisfies Record<string, Pass>;
 
 /** Equal expressions are merged first, to show the other passes what is shared, and last, since these make new ones. */
@@ -34,6 +38,8 @@ const AFTER = {
   'common-subexpressions': mergeCommonSubexpressions,
   'early-factors': multiplyEarlyFactorsFirst,
   'scalars-into-products': foldScalarsIntoProducts,
+  'lookup-pieces': lookUpInPieces,
+  sums: (outputs) => mergeCommonSubexpressions(sumAtOnce(outputs)),
   'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),
 } satisfies Record<string, Pass>;
 

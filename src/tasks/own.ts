@@ -1,8 +1,6 @@
 /** The tasks that a spec can name: what each learns, from which fields, with which model. */
 import { fieldOf } from '../metrics/names.ts';
-import { encoder } from '../models/encoder.ts';
-import { buildModel } from '../models/index.ts';
-import { mlp } from '../models/mlp.ts';
+import { buildModel, buildTableModel, buildTextModel } from '../models/index.ts';
 import { reshape } from '../onnx/ops.ts';
 import { classification } from './classification.ts';
 import { regression } from './regression.ts';
@@ -37,14 +35,14 @@ function tableTask({ features, classes, loss, scale, unit, model }: TableSpec): 
     return classification({
       fields,
       classes,
-      model: (scope, given) => mlp(scope, fieldOf(given, 'x'), classes, model),
+      model: (scope, given) => buildTableModel(scope, fieldOf(given, 'x'), classes, model),
     });
   }
   return regression({
     ...{ fields, loss, scale },
     ...(unit !== undefined && { unit }),
     model: (scope, given) => {
-      const prediction = mlp(scope, fieldOf(given, 'x'), 1, model);
+      const prediction = buildTableModel(scope, fieldOf(given, 'x'), 1, model);
       return reshape(prediction, prediction.shape.slice(0, 1));
     },
   });
@@ -55,6 +53,6 @@ function textTask({ length, classes, model }: TextSpec): Task {
   return classification({
     fields: { tokens: { dtype: 'int32', shape: [length] } },
     classes,
-    model: (scope, fields) => encoder(scope, fieldOf(fields, 'tokens'), classes, model),
+    model: (scope, fields) => buildTextModel(scope, fieldOf(fields, 'tokens'), classes, model),
   });
 }

@@ -1,9 +1,7 @@
 /** graphs/<name>/spec.json: what a person edits or copies to get another trainable graph. */
 import * as v from 'valibot';
 import { show, UserError } from '../errors.ts';
-import { encoderSchema } from '../models/encoder.ts';
-import { modelSchema } from '../models/index.ts';
-import { mlpSchema } from '../models/mlp.ts';
+import { modelSchema, tableModelSchema, textModelSchema } from '../models/index.ts';
 import { size } from '../models/schema.ts';
 import { TARGETS } from '../passes/finish.ts';
 
@@ -41,7 +39,7 @@ const tableSpec = v.strictObject({
   /** The unit that errors are shown in: `$`. */
   unit: v.optional(v.pipe(v.string(), v.nonEmpty())),
   classes: v.optional(classes),
-  model: mlpSchema,
+  model: tableModelSchema,
 });
 
 const textSpec = v.strictObject({
@@ -53,7 +51,7 @@ const textSpec = v.strictObject({
   /** Tokens of an example. */
   length: size(65536),
   classes,
-  model: encoderSchema,
+  model: textModelSchema,
 });
 
 export const moduleSpec = v.strictObject({
