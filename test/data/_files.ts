@@ -11,11 +11,16 @@ import { UserError } from '../../src/errors.ts';
 export function folder(t: ExecutionContext, files: Readonly<Record<string, Uint8Array>> = {}): string {
   const dir = mkdtempSync(join(tmpdir(), 'ortgrad-'));
   t.teardown(() => rmSync(dir, { recursive: true }));
+  writeFiles(dir, files);
+  return dir;
+}
+
+/** Writes files, and the folders that they are in. */
+export function writeFiles(dir: string, files: Readonly<Record<string, Uint8Array>>): void {
   for (const [name, bytes] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, name)), { recursive: true });
     writeFileSync(join(dir, name), bytes);
   }
-  return dir;
 }
 
 function bigEndian(...numbers: number[]): number[] {

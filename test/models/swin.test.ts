@@ -106,7 +106,7 @@ test('a Swin with dropout and stochastic depth has the masks that timm has', (t)
 });
 
 test('the graphs of a Swin with dropout run with its masks, cut into slices or not', async (t) => {
-  const batch = 64;
+  const batch = 256;
   const task = classification({
     fields: { images: { dtype: 'float32', shape: [1, 16, 16] } },
     classes: 3,
