@@ -36,6 +36,7 @@ export { UserError } from './errors.ts';
 export { fit } from './fit/fit.ts';
 export { openFit } from './fit/open.ts';
 export {
+  adabelief,
   adam,
   adamw,
   constantRate,
@@ -43,11 +44,13 @@ export {
   exactGr,
   exponentialDecay,
   finiteDifferenceGr,
+  lion,
   type NamedRegularizer,
   type NamedSchedule,
   type OptimizerChoice,
   type OwnRegularizer,
   type RegularizerChoice,
+  radam,
   rmsprop,
   type ScheduleChoice,
   type ScheduleInfo,

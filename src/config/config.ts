@@ -6,6 +6,8 @@ import { jsonText } from '../json-text.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
 import { grSchedule } from '../step/gr-warmup.ts';
+import { OPTIMIZER_NAMES, type OptimizerName } from '../step/optimizer.ts';
+import { MOMENT_STARTS } from '../step/rules/adam.ts';
 import { VERSION } from '../version.ts';
 import {
   checkOptions,
@@ -23,20 +25,27 @@ import {
 } from './options.ts';
 
 const ADAM = ['optimizer', ['adamw', 'adam']] as const;
+const WITH_SQUARES = ['optimizer', ['adamw', 'adam', 'radam', 'adabelief']] as const;
+const WITH_BETAS = ['optimizer', [...WITH_SQUARES[1], 'lion']] as const;
 const DECAYING = ['schedule', ['step', 'exponential']] as const;
 const REGULARIZED = ['gr', ['exact', 'fd', 'sam']] as const;
 const PERTURBED = ['gr', ['fd', 'sam']] as const;
 
-const OPTIMIZERS = ['adamw', 'adam', 'sgd', 'rmsprop'] as const;
-
 /**
- * The defaults. AdamW subtracts the decay from the weights. The other adaptive optimizers add it to the gradient before
- * they normalize that, and AdamW's value then stops training.
+ * The defaults that differ. Where the decay is decoupled it is subtracted from the weights; the other adaptive optimizers
+ * add it to the gradient before they normalize that, and AdamW's value then stops training.
  */
-const WEIGHT_DECAY = { adamw: 0.05, adam: 0, sgd: 0, rmsprop: 0 } as const satisfies Record<
-  (typeof OPTIMIZERS)[number],
-  number
->;
+const OWN_DEFAULTS: Readonly<
+  Record<OptimizerName, { readonly weightDecay: number; readonly beta2?: number }>
+> = {
+  adamw: { weightDecay: 0.05 },
+  adam: { weightDecay: 0 },
+  radam: { weightDecay: 0.05 },
+  adabelief: { weightDecay: 0.05 },
+  lion: { weightDecay: 0.05, beta2: 0.99 },
+  sgd: { weightDecay: 0 },
+  rmsprop: { weightDecay: 0 },
+};
 
 /** The options of a run. Keys are those of a `--config` file; `flagName` gives the flags. */
 export const OPTIONS = {
@@ -136,7 +145,7 @@ export const OPTIONS = {
     unset: 'the fastest that fits',
   }),
 
-  optimizer: choice(OPTIMIZERS, {
+  optimizer: choice(OPTIMIZER_NAMES, {
     group: 'Optimizer',
     help: 'Update rule.',
     default: 'adamw',
@@ -147,11 +156,17 @@ export const OPTIONS = {
   ),
   beta1: number(
     { min: 0, below: 1 },
-    { group: 'Optimizer', help: 'Decay of the mean of gradients.', default: 0.9, only: ADAM },
+    { group: 'Optimizer', help: 'Decay of the mean of gradients.', default: 0.9, only: WITH_BETAS },
   ),
   beta2: number(
     { min: 0, below: 1 },
-    { group: 'Optimizer', help: 'Decay of the mean of squared gradients.', default: 0.999, only: ADAM },
+    {
+      group: 'Optimizer',
+      help: 'Decay of the mean of squared gradients; of the mean that is kept, with lion.',
+      default: 0.999,
+      unset: '0.999; 0.99 for lion',
+      only: WITH_BETAS,
+    },
   ),
   epsilon: number(
     { above: 0 },
@@ -159,9 +174,15 @@ export const OPTIONS = {
       group: 'Optimizer',
       help: 'Added to the root of the mean of squares.',
       default: 1e-8,
-      only: ['optimizer', ['adamw', 'adam', 'rmsprop']],
+      only: ['optimizer', [...WITH_SQUARES[1], 'rmsprop']],
     },
   ),
+  momentStart: choice(MOMENT_STARTS, {
+    group: 'Optimizer',
+    help: 'What is done about moments that start at 0: corrected divides by what they lack, uncorrected does nothing, first-gradient lets the second moment start as the square of the first gradient.',
+    default: 'corrected',
+    only: ADAM,
+  }),
   momentum: number(
     { min: 0, below: 1 },
     { group: 'Optimizer', help: 'Momentum.', default: 0.9, only: ['optimizer', ['sgd', 'rmsprop']] },
@@ -185,11 +206,9 @@ export const OPTIONS = {
     { min: 0 },
     {
       group: 'Optimizer',
-      help: 'Weight decay. adamw applies it to the weights; the others add it to the gradient.',
-      default: WEIGHT_DECAY.adamw,
-      unset: Object.entries(WEIGHT_DECAY)
-        .map(([optimizer, decay]) => `${decay} for ${optimizer}`)
-        .join(', '),
+      help: 'Weight decay. adam, sgd and rmsprop add it to the gradient; the others apply it to the weights.',
+      default: OWN_DEFAULTS.adamw.weightDecay,
+      unset: '0.05; 0 for adam, sgd and rmsprop',
     },
   ),
   clip: number(
@@ -477,7 +496,7 @@ function derivedDefaults(given: GivenOptions): GivenOptions {
   return {
     ...(isStrengthGiven ? {} : REGULARIZATION[gr]),
     ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),
-    weightDecay: WEIGHT_DECAY[optimizer],
+    ...OWN_DEFAULTS[optimizer],
   };
 }
 

@@ -4,7 +4,8 @@ import type { OptionNames } from '../option-names.ts';
 import { type GrKind, type GrWarmup, grSchedule } from '../step/gr-warmup.ts';
 import { type OptimizerName, ruleOf } from '../step/optimizer.ts';
 import type { Regularizer, UpdateRule } from '../step/program.ts';
-import type { AdamOptions } from '../step/rules/adam.ts';
+import type { AdamOptions, AdamStartOptions } from '../step/rules/adam.ts';
+import type { LionOptions } from '../step/rules/lion.ts';
 import type { RmspropOptions } from '../step/rules/rmsprop.ts';
 import type { SgdOptions } from '../step/rules/sgd.ts';
 import type { Schedule, ScheduleKind } from '../step/schedule.ts';
@@ -24,13 +25,28 @@ export interface Rates {
 }
 
 /** AdamW (Loshchilov & Hutter, ICLR 2019). Left out, numbers are torch's: rate 1e-3, decay 0.01. */
-export function adamw(options: Rates & AdamOptions = {}): OptimizerChoice {
+export function adamw(options: Rates & AdamStartOptions = {}): OptimizerChoice {
   return chosen('adamw', options, { learningRate: 1e-3, weightDecay: 0.01 });
 }
 
 /** Adam (Kingma & Ba, ICLR 2015); weight decay is part of the gradient. Left out, numbers are torch's: rate 1e-3. */
-export function adam(options: Rates & AdamOptions = {}): OptimizerChoice {
+export function adam(options: Rates & AdamStartOptions = {}): OptimizerChoice {
   return chosen('adam', options, { learningRate: 1e-3, weightDecay: 0 });
+}
+
+/** RAdam (Liu et al., ICLR 2020), with decoupled decay; numbers left out are torch's: rate 1e-3, no decay. */
+export function radam(options: Rates & AdamOptions = {}): OptimizerChoice {
+  return chosen('radam', options, { learningRate: 1e-3, weightDecay: 0 });
+}
+
+/** AdaBelief (Zhuang et al., NeurIPS 2020), with decoupled decay; left out, the rate is 1e-3, the decay 0. */
+export function adabelief(options: Rates & AdamOptions = {}): OptimizerChoice {
+  return chosen('adabelief', options, { learningRate: 1e-3, weightDecay: 0 });
+}
+
+/** Lion (Chen et al., NeurIPS 2023), with decoupled decay; left out, the rate is 1e-4, the decay 0. */
+export function lion(options: Rates & LionOptions = {}): OptimizerChoice {
+  return chosen('lion', options, { learningRate: 1e-4, weightDecay: 0 });
 }
 
 /** Gradient descent with momentum, 0.9 where it is left out; rate 0.01. */
@@ -45,7 +61,7 @@ export function rmsprop(options: Rates & RmspropOptions = {}): OptimizerChoice {
 
 function chosen(
   optimizer: OptimizerName,
-  options: Rates & AdamOptions & SgdOptions & RmspropOptions,
+  options: Rates & AdamStartOptions & SgdOptions & RmspropOptions,
   rates: Required<Rates>,
 ): OptimizerChoice {
   const { learningRate = rates.learningRate, weightDecay = rates.weightDecay, ...own } = options;

@@ -63,7 +63,7 @@ function expectOptimizer(optimizer: OptimizerChoice): void {
   const { rule, learningRate, weightDecay = 0 }: Partial<OptimizerChoice> = optimizer ?? {};
   if (typeof rule !== 'object' || typeof rule?.next !== 'function') {
     throw new UserError(
-      `optimizer: expected adamw(), adam(), sgd(), rmsprop() or {rule, learningRate}, got ${show(optimizer)}`,
+      `optimizer: expected adamw(), sgd(), … or {rule, learningRate}, got ${show(optimizer)}`,
     );
   }
   expectNumber('optimizer: learningRate', learningRate, { min: 0 });

@@ -5,7 +5,10 @@ import { type Loop, loopOf } from './loops/loop.ts';
 import { compileLoops, type RunLoop } from './loops/memory.ts';
 import { numberOf } from './numbers.ts';
 import { mul, type Num, type UpdateRule, type Vec } from './program.ts';
-import { adam, adamw } from './rules/adam.ts';
+import { adabelief } from './rules/adabelief.ts';
+import { adam, adamw, MOMENT_STARTS, type MomentStart } from './rules/adam.ts';
+import { lion } from './rules/lion.ts';
+import { radam } from './rules/radam.ts';
 import { rmsprop } from './rules/rmsprop.ts';
 import { sgd } from './rules/sgd.ts';
 
@@ -40,19 +43,24 @@ export interface OptimizerConfig {
   readonly momentum: number;
   readonly nesterov: boolean;
   readonly decay: number;
+  readonly momentStart: MomentStart;
 }
 
-const RULES = { adamw, adam, sgd, rmsprop } as const;
-export type OptimizerName = keyof typeof RULES;
-const OPTIMIZER_NAMES = ['adamw', 'adam', 'sgd', 'rmsprop'] as const satisfies readonly OptimizerName[];
+export const OPTIMIZER_NAMES = ['adamw', 'adam', 'radam', 'adabelief', 'lion', 'sgd', 'rmsprop'] as const;
+/** For people. */
+export const OPTIMIZER_TITLES: Readonly<Record<(typeof OPTIMIZER_NAMES)[number], string>> = {
+  adamw: 'AdamW',
+  adam: 'Adam',
+  radam: 'RAdam',
+  adabelief: 'AdaBelief',
+  lion: 'Lion',
+  sgd: 'SGD',
+  rmsprop: 'RMSProp',
+};
+export type OptimizerName = (typeof OPTIMIZER_NAMES)[number];
 
-const DEFAULTS: OptimizerConfig = {
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  momentum: 0.9,
-  nesterov: false,
-  decay: 0.99,
+const RULES: Readonly<Record<OptimizerName, (config: Partial<OptimizerConfig>) => UpdateRule>> = {
+  ...{ adamw, adam, radam, adabelief, lion, sgd, rmsprop },
 };
 
 type OptimizerOptions = Partial<OptimizerConfig> & { readonly optimizer: OptimizerName };
@@ -64,11 +72,13 @@ type OptimizerOptions = Partial<OptimizerConfig> & { readonly optimizer: Optimiz
 export function ruleOf(config: OptimizerOptions): UpdateRule {
   const { optimizer: name } = config;
   expectOneOf('createOptimizer: optimizer', name, OPTIMIZER_NAMES);
-  const complete = { ...DEFAULTS, ...defined(config) };
+  const given = defined(config);
   for (const key of ['beta1', 'beta2', 'epsilon', 'momentum', 'decay'] as const) {
-    expectNumber(`createOptimizer: ${key}`, complete[key], { min: 0 });
+    if (given[key] !== undefined) expectNumber(`createOptimizer: ${key}`, given[key], { min: 0 });
   }
-  return RULES[name](complete);
+  if (given.momentStart !== undefined)
+    expectOneOf('createOptimizer: momentStart', given.momentStart, MOMENT_STARTS);
+  return RULES[name](given);
 }
 
 /** An update rule by name, for a training loop of one's own; names, defaults and errors are those of `ruleOf`. */

@@ -115,7 +115,7 @@ const REFUSED: [given: unknown, message: string][] = [
   [{ epochs: 1, warmupEpochs: 2 }, 'a.json: warmupEpochs: 2 is longer than the run of --epochs 1'],
   [
     { optimizer: 'sgd', beta1: 0.5 },
-    'a.json: beta1: has an effect only with --optimizer adamw or adam, but --optimizer is sgd',
+    'a.json: beta1: has an effect only with --optimizer adamw, adam, radam, adabelief or lion, but --optimizer is sgd',
   ],
   [
     { gamma: 0.5 },

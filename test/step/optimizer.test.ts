@@ -9,7 +9,13 @@
  *         p.grad = torch.sin(0.5 * a * p.detach() + 0.1 * t)
  *         optimizer.step()            # p is printed after steps 1, 10 and 100
  *
- * and likewise Adam, SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), RMSprop(alpha=0.99) with momentum 0 and 0.9.
+ * and likewise Adam, SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), RMSprop(alpha=0.99) with momentum 0 and 0.9,
+ * RAdam(decoupled_weight_decay=True) with betas (0.9, 0.999) and (0.9, 0.99). AdamW's other starts are its formula by hand:
+ * without the two corrections, and with exp_avg_sq = grad² at the first step and without the second correction. AdaBelief
+ * and Lion are optax's (0.2.8, JAX with jax_enable_x64):
+ *
+ *     optax.chain(optax.scale_by_belief(eps=1e-8, eps_root=1e-8),    # optax.scale_by_lion(b1=0.9, b2=0.99)
+ *                 optax.add_decayed_weights(0.1), optax.scale_by_learning_rate(1e-2))
  */
 import test from 'ava';
 import { reserveArrays } from '../../src/step/loops/memory.ts';
@@ -46,6 +52,36 @@ const GOLDEN = {
     10: [-1.41131597, -1.07394043, -0.552254066, 0.131544238, 0.348340297, -0.399963323],
     100: [-4.17372162, -8.61415796, -6.20057654, -4.68840748, -3.79428223, -3.20846217],
   },
+  radam: {
+    1: [0.836545195, 0.900497406, 0.138877861, -0.746062043, -0.951190912, -0.271701367],
+    10: [0.806356814, 0.856568153, 0.122437469, -0.699210616, -0.909740649, -0.243468234],
+    100: [0.710659708, 0.764316981, 0.0815584772, -0.650853499, -0.82101922, -0.251816887],
+  },
+  radamShort: {
+    1: [0.836545195, 0.900497406, 0.138877861, -0.746062043, -0.951190912, -0.271701367],
+    10: [0.802148275, 0.85240063, 0.118264955, -0.695291314, -0.905556107, -0.240627623],
+    100: [0.650962688, 0.716465559, 0.00749265878, -0.680558978, -0.810685195, -0.320183216],
+  },
+  uncorrected: {
+    1: [0.809006762, 0.876765365, 0.109356159, -0.724422926, -0.926342589, -0.24751332],
+    10: [0.272880607, 0.345323659, -0.418414531, -0.271992266, -0.405872355, -0.0850248762],
+    100: [-1.41038147, -1.50781845, -5.15455311, -3.81394474, -3.43873645, -3.17812729],
+  },
+  firstGradient: {
+    1: [0.830629514, 0.89838813, 0.130978889, -0.746045693, -0.947965351, -0.269136083],
+    10: [0.688035412, 0.788521953, -0.0456900595, -0.660040823, -0.826811703, -0.213529153],
+    100: [0.182765585, 0.524115685, -1.1894564, -0.693651454, -0.78214938, -0.465321138],
+  },
+  adabelief: {
+    1: [0.829518814, 0.897277129, 0.129869331, -0.744934651, -0.946854389, -0.268025096],
+    10: [0.694402715, 0.761924182, 0.00332785503, -0.619876865, -0.810779361, -0.18158698],
+    100: [0.145181632, 0.280883017, -0.811690104, -0.832023749, -0.830217461, -1.5089842],
+  },
+  lion: {
+    1: [0.830629514, 0.898388129, 0.130978888, -0.746045693, -0.94796535, -0.269136083],
+    10: [0.733542842, 0.800694064, 0.0401639436, -0.649717238, -0.849826871, -0.197082686],
+    100: [0.248157358, 0.307773303, -0.45966119, -0.880347657, -0.855353834, -0.729581027],
+  },
 } as const;
 
 const CONFIGS: Readonly<
@@ -57,6 +93,12 @@ const CONFIGS: Readonly<
   nesterov: { optimizer: 'sgd', momentum: 0.9, nesterov: true },
   rmsprop: { optimizer: 'rmsprop', momentum: 0 },
   rmspropMomentum: { optimizer: 'rmsprop', momentum: 0.9 },
+  radam: { optimizer: 'radam' },
+  radamShort: { optimizer: 'radam', beta2: 0.99 },
+  uncorrected: { optimizer: 'adamw', momentStart: 'uncorrected' },
+  firstGradient: { optimizer: 'adamw', momentStart: 'first-gradient' },
+  adabelief: { optimizer: 'adabelief' },
+  lion: { optimizer: 'lion' },
 };
 
 /** Arrays of the plain loops, and those of which the kernels take the first four elements. */
@@ -89,11 +131,11 @@ function* trial(
   }
 }
 
-for (const name of ['adamw', 'adam', 'sgd', 'nesterov', 'rmsprop', 'rmspropMomentum'] as const) {
+for (const name of Object.keys(CONFIGS).filter((key): key is keyof typeof CONFIGS => key in CONFIGS)) {
   for (const [clip, [arrays, allocator]] of [1, 0.25].flatMap((each) =>
     Object.entries(ARRAYS).map((entry) => [each, entry] as const),
   )) {
-    test(`${name} takes torch's 100 steps in ${arrays}, with a gradient scaled by ${clip}`, (t) => {
+    test(`${name} takes the reference's 100 steps in ${arrays}, with a gradient scaled by ${clip}`, (t) => {
       const golden: Readonly<Record<number, readonly number[]>> = GOLDEN[name];
       let compared = 0;
       for (const [step, param] of trial(CONFIGS[name], clip, allocator())) {

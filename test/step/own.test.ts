@@ -1,5 +1,5 @@
 /**
- * A regularizer and an update rule of a user's own, of ten lines each, as a graph of a whole step and on the host: the
+ * A regularizer of a user's own, of ten lines, and the update rules, as a graph of a whole step and on the host: the
  * same numbers, and those of their papers' formulas in plain arithmetic.
  */
 import test from 'ava';
@@ -19,15 +19,16 @@ import {
   over,
   type Program,
   type Regularizer,
-  sign,
-  sub,
   traceStep,
   type UpdateRule,
 } from '../../src/step/program.ts';
 import { exact } from '../../src/step/regularizers/exact.ts';
 import { finiteDifference, sam } from '../../src/step/regularizers/finite-difference.ts';
+import { adabelief } from '../../src/step/rules/adabelief.ts';
 import { adamw } from '../../src/step/rules/adam.ts';
 import { ema } from '../../src/step/rules/ema.ts';
+import { lion } from '../../src/step/rules/lion.ts';
+import { radam } from '../../src/step/rules/radam.ts';
 import { rmsprop } from '../../src/step/rules/rmsprop.ts';
 import { sgd } from '../../src/step/rules/sgd.ts';
 import { graphOf, run } from '../_run.ts';
@@ -40,20 +41,6 @@ const asam: Regularizer<'r'> = {
     const t = abs(d.theta);
     const tg = mul(t, d.gradient());
     return d.gradient(add(d.theta, mul(over(r, norm(tg)), mul(t, tg))));
-  },
-};
-
-/** Lion (Chen et al., 2023): θ ← θ − lr·(sign(β1·m + (1 − β1)·g) + wd·θ); m ← β2·m + (1 − β2)·g. */
-const lion: UpdateRule<'mu', never> = {
-  name: 'lion',
-  slots: ['mu'],
-  scalars: () => ({}),
-  next({ theta, g, mu }, { learningRate, weightDecay }) {
-    const direction = sign(add(mul(0.9, mu), mul(0.1, g)));
-    return {
-      theta: sub(theta, mul(learningRate, add(direction, mul(weightDecay, theta)))),
-      mu: add(mul(0.99, mu), mul(0.01, g)),
-    };
   },
 };
 
@@ -160,7 +147,10 @@ async function asGraph(program: Program, rule: UpdateRule, steps: number): Promi
 }
 
 const CASES: readonly (readonly [Regularizer, UpdateRule])[] = [
-  [asam, lion],
+  [asam, lion()],
+  [exact, radam({ beta2: 0.5 })],
+  [sam, adabelief()],
+  [exact, adamw({ momentStart: 'first-gradient' })],
   [asam, adamw()],
   [exact, ema(adamw(), 0.9)],
   [finiteDifference, rmsprop()],
@@ -168,7 +158,8 @@ const CASES: readonly (readonly [Regularizer, UpdateRule])[] = [
 ];
 
 for (const [regularizer, rule] of CASES) {
-  test(`${regularizer.name} with ${rule.slots.join(', ')}: a graph of a whole step is the host's plan`, async (t) => {
+  const form = rule.scalars(1).keep2 === 0 ? ' from the first gradient' : '';
+  test(`${regularizer.name} with ${rule.name}${form} (${rule.slots.join(', ')}): a graph of a whole step is the host's plan`, async (t) => {
     const program = traceStep({ regularizer, rule });
     const [host, graph] = [await onHost(program, rule, 4), await asGraph(program, rule, 4)];
     for (const [name, arrays] of Object.entries(host)) {
@@ -186,7 +177,7 @@ for (const [regularizer, rule] of CASES) {
 }
 
 test('ASAM with Lion is what their papers say, in plain arithmetic', async (t) => {
-  const state = await onHost(traceStep({ regularizer: asam, rule: lion }), lion, 1);
+  const state = await onHost(traceStep({ regularizer: asam, rule: lion() }), lion(), 1);
   const flat = start.flatMap((array) => [...array]);
   const parts = (values: readonly number[]): Arrays => [
     Float32Array.from(values.slice(0, 3)),

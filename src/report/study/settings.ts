@@ -3,6 +3,7 @@
 import type { TrainConfig } from '../../config/config.ts';
 import { counted } from '../../counted.ts';
 import { entryOf } from '../../data/names.ts';
+import { OPTIMIZER_TITLES } from '../../step/optimizer.ts';
 import type { Axis } from '../../study/design.ts';
 import type { CellResult } from '../../study/results.node.ts';
 import {
@@ -52,13 +53,6 @@ interface Part {
 export function nounOf(cells: readonly CellResult[]): string {
   return shared(cells, ({ dataset }) => entryOf(dataset)?.noun) ?? 'example';
 }
-
-const OPTIMIZER_NAMES: Readonly<Record<TrainConfig['optimizer'], string>> = {
-  adamw: 'AdamW',
-  adam: 'Adam',
-  rmsprop: 'RMSProp',
-  sgd: 'SGD',
-};
 
 /** The setting's name, without the parts that tell a facet of `without`. */
 export function settingName({ parts }: Setting, without: readonly Facet[] = []): string {
@@ -180,7 +174,7 @@ export function facetTexts(
         ? `${Number((100 * cell.config.trainFraction).toPrecision(3))}\u202f% of the ${noun}s`
         : counted(count, noun);
     },
-    optimizer: ({ config }) => OPTIMIZER_NAMES[config.optimizer],
+    optimizer: ({ config }) => OPTIMIZER_TITLES[config.optimizer],
     hasWarmup: ({ config }) => (config.warmupEpochs > 0 ? 'LR warmup' : 'no LR warmup'),
   };
 }

@@ -2,22 +2,15 @@
 import type { ManifestVariable } from '../../artifacts/manifest.ts';
 import type { TrainConfig } from '../../config/config.ts';
 import { sizeOf } from '../../onnx/shapes.ts';
+import { rectification } from '../../step/rules/radam.ts';
 import { combine, sumOfSquares } from '../../step/vectors.ts';
 import type { GroupRecord, StepRecord } from '../../storage/diagnostics.ts';
 import type { TrainRecord } from '../../storage/metrics.ts';
 import type { StepGauge } from '../trainer.ts';
 import { groupIndices } from './groups.ts';
-import {
-  addSums,
-  type MomentRule,
-  type MomentSums,
-  mean,
-  momentSums,
-  rectification,
-  variance,
-} from './second-moment.ts';
+import { addSums, type MomentRule, type MomentSums, mean, momentSums, variance } from './second-moment.ts';
 
-type Config = Pick<TrainConfig, 'optimizer' | 'beta2' | 'epsilon' | 'decay' | 'gr'>;
+type Config = Pick<TrainConfig, 'optimizer' | 'beta2' | 'epsilon' | 'decay' | 'momentStart' | 'gr'>;
 
 export interface Gauge extends StepGauge {
   /** The measurements, after the step. */
@@ -92,11 +85,11 @@ export function createGauges(
   };
 }
 
-function momentRule({ optimizer, beta2, epsilon, decay }: Config): MomentRule | undefined {
-  if (optimizer === 'sgd') return undefined;
-  return optimizer === 'rmsprop'
-    ? { beta2: decay, corrected: false, epsilon }
-    : { beta2, corrected: true, epsilon };
+function momentRule({ optimizer, beta2, epsilon, decay, momentStart }: Config): MomentRule | undefined {
+  if (optimizer === 'sgd' || optimizer === 'lion') return undefined;
+  if (optimizer === 'rmsprop') return { beta2: decay, corrected: false, epsilon };
+  const isStarted = (optimizer === 'adam' || optimizer === 'adamw') && momentStart !== 'corrected';
+  return { beta2, corrected: !isStarted, epsilon };
 }
 
 /** In degrees. The inner product has seven digits, so an angle below a twentieth of a degree is noise. */

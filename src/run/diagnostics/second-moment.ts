@@ -66,20 +66,3 @@ export function mean({ count, sum }: Sums): number {
 export function variance(sums: Sums): number {
   return Math.max(0, sums.squares / sums.count - mean(sums) ** 2);
 }
-
-/**
- * What theory says about ψ's variance at a step, if gradients are independent and normal. Then v is as good as an average
- * over ρ squares (section 4.1). If ρ > 4, the variance is 1/r² times its limit after many steps, with RAdam's
- * rectification r (section 4.2). If ρ ≤ 4, the variance is infinite, and r is null.
- */
-export function rectification(
-  beta2: number,
-  count: number,
-): { readonly rho: number; readonly rectification: number | null } {
-  const limit = 2 / (1 - beta2) - 1;
-  const decay = beta2 ** count;
-  const rho = limit - (2 * count * decay) / (1 - decay);
-  if (rho <= 4 || limit <= 4) return { rho, rectification: null };
-  const ratio = ((rho - 4) * (rho - 2) * limit) / ((limit - 4) * (limit - 2) * rho);
-  return { rho, rectification: Math.sqrt(ratio) };
-}

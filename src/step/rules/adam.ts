@@ -21,18 +21,42 @@ export interface AdamOptions {
   readonly epsilon?: number;
 }
 
-type Debias = 'debias1' | 'rootDebias2';
+/**
+ * What is done about moments that start at 0. `corrected`: both are divided by what they lack, as in the paper.
+ * `uncorrected`: nothing, so that first steps are larger or smaller than meant. `first-gradient`: the second moment starts as the
+ * square of the first gradient, and is an average from then on; the first is corrected.
+ */
+export const MOMENT_STARTS = ['corrected', 'uncorrected', 'first-gradient'] as const;
+export type MomentStart = (typeof MOMENT_STARTS)[number];
 
-/** The decay is apart from the gradient: θ ← θ − lr·(wd·θ + m̂/(√v̂ + ε)). */
-export function adamw(options: AdamOptions = {}): UpdateRule<'mu' | 'nu', Debias> {
-  return adamRule('adamw', options, {
-    gradient: ({ g }) => g,
-    decay: (theta, { learningRate, weightDecay }) => mul(mul(learningRate, weightDecay), theta),
+export interface AdamStartOptions extends AdamOptions {
+  /** `corrected` where it is left out. */
+  readonly momentStart?: MomentStart;
+}
+
+export type Debias = 'debias1' | 'rootDebias2';
+type AdamScalar = Debias | 'keep2' | 'take2';
+
+/** 1 − β1ᵗ and 1/√(1 − β2ᵗ), by the count t of steps. */
+export function debiased({ beta1, beta2 }: Readonly<Record<'beta1' | 'beta2', number>>) {
+  return (count: number): Record<Debias, number> => ({
+    debias1: 1 - beta1 ** count,
+    rootDebias2: 1 / Math.sqrt(1 - beta2 ** count),
   });
 }
 
+/** lr·wd·θ: what a parameter loses apart from the gradient's update. */
+export function decoupledDecay(theta: Vec, { learningRate, weightDecay }: Rates): Vec {
+  return mul(mul(learningRate, weightDecay), theta);
+}
+
+/** The decay is apart from the gradient: θ ← θ − lr·(wd·θ + m̂/(√v̂ + ε)). */
+export function adamw(options: AdamStartOptions = {}): UpdateRule<'mu' | 'nu', AdamScalar> {
+  return adamRule('adamw', options, { gradient: ({ g }) => g, decay: decoupledDecay });
+}
+
 /** The decay is part of the gradient, and so of the moments. */
-export function adam(options: AdamOptions = {}): UpdateRule<'mu' | 'nu', Debias> {
+export function adam(options: AdamStartOptions = {}): UpdateRule<'mu' | 'nu', AdamScalar> {
   return adamRule('adam', options, {
     gradient: ({ theta, g }, { weightDecay }) => add(g, mul(weightDecay, theta)),
     decay: undefined,
@@ -47,17 +71,27 @@ interface Decay {
 
 function adamRule(
   name: string,
-  { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 }: AdamOptions,
+  { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, momentStart = 'corrected' }: AdamStartOptions,
   { gradient, decay }: Decay,
-): UpdateRule<'mu' | 'nu', Debias> {
+): UpdateRule<'mu' | 'nu', AdamScalar> {
+  const correction = debiased({ beta1, beta2 });
+  const fromFirst = momentStart === 'first-gradient';
   return {
     name,
     slots: ['mu', 'nu'],
-    scalars: (count) => ({ debias1: 1 - beta1 ** count, rootDebias2: 1 / Math.sqrt(1 - beta2 ** count) }),
-    next(at, rates, { debias1, rootDebias2 }: Scalars<Debias>) {
+    scalars(count) {
+      const isFirst = fromFirst && count === 1;
+      return {
+        ...(momentStart === 'uncorrected' ? { debias1: 1, rootDebias2: 1 } : correction(count)),
+        ...(fromFirst && { rootDebias2: 1 }),
+        keep2: isFirst ? 0 : beta2,
+        take2: isFirst ? 1 : 1 - beta2,
+      };
+    },
+    next(at, rates, { debias1, rootDebias2, keep2, take2 }: Scalars<AdamScalar>) {
       const g = gradient(at, rates);
       const mu = add(mul(beta1, at.mu), mul(1 - beta1, g));
-      const nu = add(mul(beta2, at.nu), mul(mul(1 - beta2, g), g));
+      const nu = add(mul(keep2, at.nu), mul(mul(take2, g), g));
       // Root and quotient in float32 are three times as fast, and err by 1e-7 of the update.
       const theta = single(at.theta);
       const root = add(mul(sqrt(single(nu)), rootDebias2), epsilon);

@@ -2,6 +2,7 @@
 
 import type { TrainConfig } from '../../config/config.ts';
 import { flagName, type OptionNames } from '../../option-names.ts';
+import { OPTIMIZER_TITLES } from '../../step/optimizer.ts';
 
 interface Label<V extends string = string> {
   readonly label: string;
@@ -28,7 +29,7 @@ export const LABELS = {
   r: { label: 'Distance r' },
   optimizer: {
     label: 'Optimizer',
-    values: { adamw: 'AdamW', adam: 'Adam', sgd: 'SGD', rmsprop: 'RMSProp' },
+    values: OPTIMIZER_TITLES,
   } satisfies Label<TrainConfig['optimizer']>,
   learningRate: { label: 'Learning rate' },
   weightDecay: { label: 'Weight decay' },

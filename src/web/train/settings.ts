@@ -3,6 +3,7 @@
 import { parseConfig, type TrainConfig } from '../../config/config.ts';
 import { UserError } from '../../errors.ts';
 import { type GrKind, type GrWarmup, grSchedule } from '../../step/gr-warmup.ts';
+import { OPTIMIZER_NAMES } from '../../step/optimizer.ts';
 import { element } from '../dom.ts';
 import { PAGE_NAMES } from './labels.ts';
 
@@ -10,6 +11,9 @@ import { PAGE_NAMES } from './labels.ts';
 const LEARNING_RATES: Readonly<Record<TrainConfig['optimizer'], number>> = {
   adamw: 0.002,
   adam: 0.002,
+  radam: 0.002,
+  adabelief: 0.002,
+  lion: 0.0005,
   sgd: 0.1,
   rmsprop: 0.0005,
 };
@@ -64,7 +68,7 @@ export function createSettings(graph: string, fraction: () => number): Settings 
   warmup.addEventListener('change', fit);
   warmupEpochs.addEventListener('change', fit);
   optimizer.addEventListener('change', () => {
-    rate.value = text(LEARNING_RATES[chosen(optimizer, OPTIMIZERS)]);
+    rate.value = text(LEARNING_RATES[chosen(optimizer, OPTIMIZER_NAMES)]);
     decay.value = text(parseConfig({ optimizer: optimizer.value }).weightDecay);
   });
 
@@ -106,7 +110,6 @@ export function createSettings(graph: string, fraction: () => number): Settings 
 
 const KINDS = ['none', 'exact', 'fd', 'sam'] as const satisfies readonly GrKind[];
 const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const satisfies readonly GrWarmup[];
-const OPTIMIZERS = ['adamw', 'adam', 'sgd', 'rmsprop'] as const satisfies readonly TrainConfig['optimizer'][];
 
 /** Why a warmup does not go with a regularizer, in the trainer's own words; undefined where it does. */
 function refusal(kind: GrKind, warmup: GrWarmup, warmupEpochs: number): string | undefined {

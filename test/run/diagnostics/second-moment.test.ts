@@ -1,11 +1,6 @@
 import test from 'ava';
-import {
-  addSums,
-  mean,
-  momentSums,
-  rectification,
-  variance,
-} from '../../../src/run/diagnostics/second-moment.ts';
+import { addSums, mean, momentSums, variance } from '../../../src/run/diagnostics/second-moment.ts';
+import { rectification } from '../../../src/step/rules/radam.ts';
 
 const close = (a: number | null, b: number) => Math.abs((a ?? Number.NaN) - b) < 1e-6 * Math.abs(b);
 
