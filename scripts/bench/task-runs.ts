@@ -73,7 +73,7 @@ async function arraysOf({ fields }: Dataset, split: Split, name: string): Promis
 }
 
 /** ortgrad's run. */
-export function runOurs({ folder }: SharedTask, options: TaskOptions): TaskRun {
+export function runOurs({ folder }: Pick<SharedTask, 'folder'>, options: TaskOptions): TaskRun {
   const subject = fileURLToPath(new URL('task-subject.ts', import.meta.url));
   // Measured once, after the last step.
   const config = JSON.stringify({ ...options, evalEvery: options.epochs });
