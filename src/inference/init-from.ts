@@ -1,6 +1,6 @@
 /**
- * A model that starts from weights of a safetensors file: ortgrad's own, a ViT of timm or Hugging Face, or a ResNet of
- * torchvision. Pure: also for browsers.
+ * A model that starts from weights of a safetensors file: ortgrad's own, a ViT of timm or Hugging Face, a ResNet or a
+ * VGG with batch normalization of torchvision. Pure: also for browsers.
  */
 import { show as quote, UserError } from '../errors.ts';
 import { sameShape, show, sizeOf } from '../onnx/shapes.ts';
@@ -24,7 +24,7 @@ export interface InitFromOptions {
 
 /** What variables start from. */
 export interface InitialWeights {
-  /** Whose names the file has: `ortgrad`, `timm's ViT`, `Hugging Face's ViT`, `torchvision's ResNet`. */
+  /** Whose names the file has: `ortgrad`, `timm's ViT`, `Hugging Face's ViT`, `torchvision's ResNet`, `torchvision's VGG`. */
   readonly naming: string;
   /** By path. A variable that is not here keeps its own start. Not to be changed: some are views of the file. */
   readonly values: ReadonlyMap<string, Float32Array>;
@@ -46,7 +46,7 @@ type Fate =
 
 /**
  * The values that variables start from, out of the tensors of a file. timm's and Hugging Face's names and layouts become
- * those of `vit`, torchvision's those of `resnet`. Positions of another grid are interpolated (resample-positions.ts; the class token's stays). A head of
+ * those of `vit`, torchvision's those of `resnet` and `vgg`. Positions of another grid are interpolated (resample-positions.ts; the class token's stays). A head of
  * another number of classes, or none, leaves `head` at its own start, and the notes say so. Throws UserError with the
  * list of what is missing, left over or of another shape; for patches of another size; and where the names are of none
  * of these.
