@@ -121,7 +121,7 @@ MODELS = {
     ),
 }
 COUNTS = [
-    ({"kind": "pyramidnet", "block": "bottleneck", "depth": 20, "alpha": 24}, 32),
+    ({"kind": "pyramidnet", "block": "bottleneck", "depth": 11, "alpha": 12}, 32),
     ({"kind": "pyramidnet", "block": "basic", "depth": 110, "alpha": 84}, 32),
     ({"kind": "pyramidnet", "block": "bottleneck", "depth": 164, "alpha": 48}, 32),
     ({"kind": "pyramidnet", "block": "bottleneck", "depth": 272, "alpha": 200}, 32),

@@ -47,7 +47,7 @@ type Fate =
 
 /**
  * The values that variables start from, out of the tensors of a file. timm's names and layouts become those of `vit`,
- * `swin` and `cait`, Hugging Face's those of `vit`, torchvision's those of `resnet`. Positions of another grid are interpolated (resample-positions.ts; the class token's stays). A head of
+ * `swin` and `cait`, Hugging Face's those of `vit`, torchvision's those of `resnet` and `vgg`. Positions of another grid are interpolated (resample-positions.ts; the class token's stays). A head of
  * another number of classes, or none, leaves `head` at its own start, and the notes say so. Throws UserError with the
  * list of what is missing, left over or of another shape; for patches of another size; and where the names are of none
  * of these.

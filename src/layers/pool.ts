@@ -14,8 +14,10 @@ const LEAST = -3.4028234e38;
 /**
  * The largest number in each window, channel by channel: x float32 [batch, height, width, channels] → [batch, height',
  * width', channels]. `size` is of the windows, a number or [rows, columns]; padding never wins, and is at most half of it.
- * Numbers that share the maximum share its derivative equally (PyTorch gives it to the first). Throws UserError where x
- * has another rank, a number is out of range, or no window fits.
+ * Numbers that share the maximum share its derivative equally, where PyTorch gives it to the first: both are right, since
+ * the mean of subgradients is one, and first among equals would take a comparison for each pixel of a window. Behind a relu,
+ * where zeros often tie, nothing differs: what they get, the relu multiplies by 0. Throws UserError where x has another
+ * rank, a number is out of range, or no window fits.
  */
 export function maxPool(x: Value, size: number | Pair, options: PoolOptions = {}): Value {
   const windows = windowsOf('maxPool', x, size, { stride: size, ...options });

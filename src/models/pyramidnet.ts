@@ -20,7 +20,7 @@ import { checked, rate, size } from './schema.ts';
 
 /** The kind of block, layers, and α: how many channels the network gains. */
 export const PYRAMIDNET_VARIANTS = {
-  micro: { block: 'bottleneck', depth: 20, alpha: 24 },
+  micro: { block: 'bottleneck', depth: 11, alpha: 12 },
   '110-84': { block: 'basic', depth: 110, alpha: 84 },
   '164-48': { block: 'bottleneck', depth: 164, alpha: 48 },
   '272-200': { block: 'bottleneck', depth: 272, alpha: 200 },

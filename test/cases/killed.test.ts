@@ -1,4 +1,4 @@
-/** A small ViT with dropout and stochastic depth, exactly regularized, in micro-batches: killed, resumed, bit-identical. */
+/** A small ViT with dropout and stochastic depth, and a PyramidNet with ShakeDrop, exactly regularized, in micro-batches: killed, resumed, bit-identical. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,43 +6,65 @@ import test from 'ava';
 import { readMetrics } from '../../src/storage/metrics-log.node.ts';
 import { program, start, workspace } from '../cli/_program.ts';
 
-test('killed with SIGKILL in the middle of an epoch and resumed, every file of numbers is that of a run that was not', async (t) => {
-  const space = workspace();
-  t.teardown(() => rmSync(space.folder, { recursive: true }));
-  const file = path.join(space.graph, 'spec.json');
-  const spec = JSON.parse(readFileSync(file, 'utf8'));
-  const random = { dropout: 0.1, attentionDropout: 0.1, stochasticDepth: 0.2 };
-  writeFileSync(file, JSON.stringify({ ...spec, model: { ...spec.model, layers: 2, ...random } }));
-  const out = (name: string) => path.join(space.folder, name);
-  const flags = [...space.flags, '--gr', 'exact', '--micro-batch', '4', '--epochs', '40'].concat([
-    '--warmup-epochs',
-    '1',
-    '--checkpoint-every',
-    '3',
-    '--eval-every',
-    '20',
-    '--ema',
-    '0.99',
-  ]);
-  const whole = await program('train', ...flags, '--out', out('whole'));
-  t.is(whole.code, 0, whole.stderr);
-  const masks = JSON.parse(readFileSync(path.join(space.graph, 'batch-4', 'manifest.json'), 'utf8')).masks;
-  t.true(masks.length >= 8, 'dropout, attention and depth draw');
+const MODELS = {
+  'a ViT': {
+    modelOf: (vit: object): object => ({
+      ...{ ...vit, layers: 2, dropout: 0.1, attentionDropout: 0.1, stochasticDepth: 0.2 },
+    }),
+    masks: 11,
+    uniforms: 0,
+    epochs: 40,
+  },
+  'a PyramidNet': {
+    modelOf: (): object => ({ kind: 'pyramidnet', block: 'basic', depth: 8, alpha: 3, shakeDrop: 0.5 }),
+    masks: 3,
+    uniforms: 6,
+    epochs: 8,
+  },
+} as const;
 
-  const { child, done } = start('train', [...flags, '--out', out('killed')]);
-  while (!existsSync(path.join(out('killed'), 'last', 'checkpoint.json'))) await sleep(20);
-  await sleep(100);
-  child.kill('SIGKILL');
-  t.is((await done).code, null);
-  const reached = JSON.parse(readFileSync(path.join(out('killed'), 'last', 'checkpoint.json'), 'utf8')).step;
-  t.true(reached < 160, 'it was over before it was killed');
-  const resumed = await program('train', '--resume', out('killed'));
-  t.is(resumed.code, 0, resumed.stderr);
-  for (const name of ['model.safetensors', 'optimizer.safetensors']) {
-    const [got, wanted] = ['killed', 'whole'].map((run) => readFileSync(path.join(out(run), 'last', name)));
-    t.deepEqual(got, wanted, name);
-  }
-  const log = (name: string) =>
-    readMetrics(path.join(out(name), 'metrics.jsonl')).map(({ examples_per_second: _, ...record }) => record);
-  t.deepEqual(log('killed'), log('whole'));
-});
+for (const [name, { modelOf, masks, uniforms, epochs }] of Object.entries(MODELS)) {
+  test(`${name}: killed with SIGKILL in the middle of an epoch and resumed, every file of numbers is that of a run that was not`, async (t) => {
+    const space = workspace();
+    t.teardown(() => rmSync(space.folder, { recursive: true }));
+    const file = path.join(space.graph, 'spec.json');
+    const spec = JSON.parse(readFileSync(file, 'utf8'));
+    writeFileSync(file, JSON.stringify({ ...spec, model: modelOf(spec.model) }));
+    const out = (name: string) => path.join(space.folder, name);
+    const flags = [...space.flags, '--gr', 'exact', '--micro-batch', '4', '--epochs', `${epochs}`].concat([
+      '--warmup-epochs',
+      '1',
+      '--checkpoint-every',
+      '3',
+      '--eval-every',
+      '20',
+      '--ema',
+      '0.99',
+    ]);
+    const whole = await program('train', ...flags, '--out', out('whole'));
+    t.is(whole.code, 0, whole.stderr);
+    const manifest = JSON.parse(readFileSync(path.join(space.graph, 'batch-4', 'manifest.json'), 'utf8'));
+    t.deepEqual([manifest.masks.length, manifest.uniforms.length], [masks, uniforms]);
+
+    const { child, done } = start('train', [...flags, '--out', out('killed')]);
+    while (!existsSync(path.join(out('killed'), 'last', 'checkpoint.json'))) await sleep(20);
+    await sleep(100);
+    child.kill('SIGKILL');
+    t.is((await done).code, null);
+    const reached = JSON.parse(
+      readFileSync(path.join(out('killed'), 'last', 'checkpoint.json'), 'utf8'),
+    ).step;
+    t.true(reached < 4 * epochs, 'it was over before it was killed');
+    const resumed = await program('train', '--resume', out('killed'));
+    t.is(resumed.code, 0, resumed.stderr);
+    for (const name of ['model.safetensors', 'optimizer.safetensors']) {
+      const [got, wanted] = ['killed', 'whole'].map((run) => readFileSync(path.join(out(run), 'last', name)));
+      t.deepEqual(got, wanted, name);
+    }
+    const log = (name: string) =>
+      readMetrics(path.join(out(name), 'metrics.jsonl')).map(
+        ({ examples_per_second: _, ...record }) => record,
+      );
+    t.deepEqual(log('killed'), log('whole'));
+  });
+}

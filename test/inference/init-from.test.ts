@@ -4,6 +4,7 @@ import { type InitFromOptions, initFrom } from '../../src/inference/init-from.ts
 import { resamplePositions } from '../../src/inference/resample-positions.ts';
 import { Scope } from '../../src/layers/scope.ts';
 import { type ResnetConfig, resnet } from '../../src/models/resnet.ts';
+import { vgg } from '../../src/models/vgg.ts';
 import { type VitConfig, vit } from '../../src/models/vit.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
@@ -250,7 +251,7 @@ test('what does not fit is listed in one line', (t) => {
   );
   t.is(
     told(file({ 'a.weight': [1], 'b.weight': [1], c: [1], d: [1] })),
-    'w.safetensors: expected the names of ortgrad, timm\'s Swin, timm\'s CaiT, timm\'s ViT, Hugging Face\'s ViT, torchvision\'s ResNet, got "a.weight", "b.weight", "c" and 1 more',
+    'w.safetensors: expected the names of ortgrad, timm\'s Swin, timm\'s CaiT, timm\'s ViT, Hugging Face\'s ViT, torchvision\'s ResNet, torchvision\'s VGG, got "a.weight", "b.weight", "c" and 1 more',
   );
   const mean = told(file(TIMM), model({ ...CONFIG, pool: 'mean' }));
   t.is(mean, `${fit} pos_embed has 5 positions, which are no square grid; left over cls_token; ${end}`);
@@ -285,4 +286,39 @@ test("torchvision's ResNet: its names, and kernels [out, in, rows, columns] as [
     t.is(kernel[(place * 3 + within) * 2 + out], Number(weight[i]));
   }
   t.deepEqual(values.get('stage1/block0/shortcut/norm/variance'), of('layer2.0.downsample.1.running_var'));
+});
+
+test("torchvision's VGG: stages by where max pools lie, hidden layers and the head by their places", (t) => {
+  const scope = new Scope({ training: false });
+  const sizes = { blocks: [1, 2], widths: [2, 4], hidden: [5, 6] };
+  vgg(scope, input('images', [1, 3, 8, 8]), 3, { kind: 'vgg', ...sizes });
+  const layer = (place: number, from: number, to: number): Shapes => ({
+    [`features.${place}.weight`]: [to, from, 3, 3],
+    ...Object.fromEntries(
+      [
+        `${place}.bias`,
+        ...['weight', 'bias', 'running_mean', 'running_var'].map((each) => `${place + 1}.${each}`),
+      ].map((name) => [`features.${name}`, [to]]),
+    ),
+  });
+  const names = (classes: number): Shapes => ({
+    ...{ ...layer(0, 3, 2), ...layer(4, 2, 4), ...layer(7, 4, 4), 'features.1.num_batches_tracked': [1] },
+    ...{ 'classifier.0.weight': [5, 16], 'classifier.0.bias': [5], 'classifier.3.weight': [6, 5] },
+    ...{ 'classifier.3.bias': [6], 'classifier.6.weight': [classes, 6], 'classifier.6.bias': [classes] },
+  });
+  const tensors = file(names(3));
+  const { naming, values, notes } = initFrom(tensors, scope.variables, { origin: 'w.safetensors' });
+  t.is(naming, "torchvision's VGG");
+  t.deepEqual([...values.keys()].sort(), scope.variables.map(({ path }) => path).sort());
+  t.deepEqual(notes, ['not used: features.1.num_batches_tracked']);
+  const of = (name: string) => tensors.find((tensor) => tensor.name === name)?.data ?? [];
+  t.deepEqual(values.get('stage1/conv1/bias'), of('features.7.bias'));
+  t.deepEqual(values.get('stage1/norm0/variance'), of('features.5.running_var'));
+  t.is(values.get('fc2/kernel')?.[1], Number(of('classifier.3.weight')[5]));
+  t.is(values.get('stage0/conv0/kernel')?.[2], Number(of('features.0.weight')[9]));
+  const other = initFrom(file(names(7)), scope.variables, { origin: 'w.safetensors' });
+  t.deepEqual(
+    scope.variables.map(({ path }) => path).filter((path) => !other.values.has(path)),
+    ['head/kernel', 'head/bias'],
+  );
 });

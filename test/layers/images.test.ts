@@ -169,6 +169,30 @@ for (const { name, shapes, f, expected } of TORCH) {
   });
 }
 
+/**
+ * By PyTorch 2.14 in float64; more than half of the windows are all zeros behind the relu:
+ *
+ *     x = (torch.sin(1.3 * torch.arange(2 * 6 * 6 * 2).double()) - 0.9).reshape(2, 6, 6, 2).requires_grad_()
+ *     y = F.max_pool2d(F.relu(x.permute(0, 3, 1, 2)), 2)
+ *     L = (y ** 3 + y).sum()
+ *     g, = torch.autograd.grad(L, x, create_graph=True)
+ *     hg, = torch.autograd.grad(g, x, g.detach())
+ *     print((y == 0).sum(), [(t * torch.sin(1.3 * torch.arange(144).double() + 5).reshape(2, 6, 6, 2)).sum().item() for t in (g, hg)])
+ */
+test("max pooling behind a relu: zeros that tie change nothing, and derivatives are PyTorch's", async (t) => {
+  const at = x([2, 6, 6, 2]);
+  const y = maxPool(ops.relu(at), 2);
+  const g = grad(ops.reduceSum(ops.add(ops.mul(ops.mul(y, y), y), y)), [at]);
+  const waved = (value: Value) =>
+    ops.reduceSum(ops.mul(value, ops.constant(wave(5, [2, 6, 6, 2]), [2, 6, 6, 2])));
+  const [first = at, second = at] = [...g, ...hvp(g, [at], g)];
+  const data = wave(0, [2, 6, 6, 2]).map((value) => value - 0.9);
+  const out = await run({ y, g: waved(first), hg: waved(second) }, { x: data });
+  t.is(out.y?.filter((value) => value === 0).length, 21);
+  t.true(Math.abs((out.g?.[0] ?? Number.NaN) / 4.7354887 - 1) < 1e-5, String(out.g));
+  t.true(Math.abs((out.hg?.[0] ?? Number.NaN) / 2.1002829 - 1) < 1e-5, String(out.hg));
+});
+
 test('batch norm: running statistics move as PyTorch says, of this batch; inference reads them', async (t) => {
   const { scope, y } = called((own, at) => batchNorm(own.sub('norm'), at, { momentum: 0.75 }), x([2, 2, 1]));
   t.true(scope.examplesAreCoupled);

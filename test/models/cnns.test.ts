@@ -64,7 +64,7 @@ for (const variant of ['micro', '16-4', '28-10', '40-10'] as const) {
  * scripts/peers/torch_cnns.py --counts.
  */
 const PYRAMID: Readonly<Record<keyof typeof PYRAMIDNET_VARIANTS, number>> = {
-  micro: 98_426,
+  micro: 30_874,
   '110-84': 3_904_446,
   '164-48': 1_715_442,
   '272-200': 26_210_842,

@@ -3,6 +3,7 @@ import { timmCait } from './cait.ts';
 import type { Naming } from './naming.ts';
 import { torchvisionResnet } from './resnet.ts';
 import { timmSwin } from './swin.ts';
+import { torchvisionVgg } from './vgg.ts';
 import { huggingFaceVit, timmVit } from './vit.ts';
 
 const ortgrad: Naming = {
@@ -19,4 +20,5 @@ export const NAMINGS: readonly Naming[] = [
   timmVit,
   huggingFaceVit,
   torchvisionResnet,
+  torchvisionVgg,
 ];

@@ -1,12 +1,15 @@
 /** A ResNet's names in torchvision. */
 import type { Naming } from './naming.ts';
 
-const NORM_PARTS: Readonly<Record<string, string>> = {
+export const NORM_PARTS: Readonly<Record<string, string>> = {
   scale: 'weight',
   bias: 'bias',
   mean: 'running_mean',
   variance: 'running_var',
 };
+
+/** How many batches a norm has seen, which its mean and variance do not depend on here. */
+export const BATCHES = /(^|\.)num_batches_tracked$/;
 
 /** `stage0/block1/conv2/kernel` is `layer1.1.conv2.weight`, `stem/norm/mean` is `bn1.running_mean`. */
 export const torchvisionResnet: Naming = {
@@ -25,5 +28,5 @@ export const torchvisionResnet: Naming = {
       : `${isConvolution ? 'conv' : 'bn'}${index || 1}`;
     return { name: `${prefix}${named}.${isConvolution ? 'weight' : NORM_PARTS[part]}`, isConvolution };
   },
-  unused: /(^|\.)num_batches_tracked$/,
+  unused: BATCHES,
 };
