@@ -229,7 +229,10 @@ export class TaskGraphs {
     const vector = this.parameters.map(({ path, shape }) => input(`vector/${path}`, shape));
     // A scale folded into a linear layer is a factor of its weights: its tangent would need the gradient of these, which
     // nothing else here does, and which is as much work again as the forward pass.
-    const { loss } = this.#forward(this.#slices('gradient'), (field) => field, ['norm-into-linear']);
+    const { loss } = this.#forward(this.#slices('gradient'), (field) => field, [
+      'norm-into-linear',
+      'scale-into-linear',
+    ]);
     const gradient = grad(loss, this.#values);
     const outputs = this.#named('hvp', hvp(gradient, this.#values, vector));
     return this.#finish('hvp', { inputs: [...this.#inputs, ...this.#variables, ...vector], outputs });

@@ -5,6 +5,8 @@ const GROUPS: readonly (readonly [pattern: RegExp, group: string])[] = [
   [/(^|\/)norm\d*\//, 'norms'],
   [/(^|\/)attn\//, 'attention'],
   [/(^|\/)mlp\//, 'mlp'],
+  [/(^|\/)merge\//, 'merging'],
+  [/(^|\/)scale\d\/scale$/, 'layer scales'],
   [/(^embed\/|(^|\/)(embedding|cls|positions)$)/, 'embedding'],
   [/^head\//, 'head'],
 ];
