@@ -19,6 +19,9 @@ test('a Vision Transformer has five groups, which hold every parameter once', (t
   t.is(groupOf('block11/attn/key/bias'), 'attention');
   t.is(groupOf('block11/norm2/scale'), 'norms');
   t.is(groupOf('norm/bias'), 'norms');
+  t.is(groupOf('stage1/merge/kernel'), 'merging');
+  t.is(groupOf('class1/scale2/scale'), 'layer scales');
+  t.is(groupOf('stage1/block0/attn/positions'), 'attention');
   t.deepEqual(
     (groups.get('embedding') ?? []).map((i) => paths[i]),
     ['embed/kernel', 'embed/bias', 'cls', 'positions'],
