@@ -76,17 +76,20 @@ async function ours(graph: string, work: Work, profile?: string) {
     feeds[name] = float(of, data);
   }
   const ms: number[] = [];
+  const cpu: number[] = [];
   for (let i = 0; i < runs + 2; i++) {
-    const start = performance.now();
+    const [start, before] = [performance.now(), process.cpuUsage()];
     await session.run(feeds);
     ms.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(before);
+    cpu.push((user + system) / 1000);
   }
   await session.release();
   const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
-  return { ms: ms.slice(2), peak };
+  return { ms: ms.slice(2), cpu: cpu.slice(2), peak };
 }
 
-const Told = v.object({ ms: v.array(v.number()), peak: v.number() });
+const Told = v.object({ ms: v.array(v.number()), cpu: v.array(v.number()), peak: v.number() });
 const spawn = (command: string, args: readonly string[]) =>
   v.parse(
     Told,
@@ -129,8 +132,12 @@ for (const graph of values.graphs.split(',')) {
       const args = ['scripts/peers/torch_timm.py', graph, values.batch, work, values.runs, values.threads];
       there?.push(spawn(values.python, args));
     }
-    const said = (told: readonly v.InferOutput<typeof Told>[] = []) =>
-      `${median(told.flatMap(({ ms }) => ms)).toFixed(1)} ms (least ${Math.min(...told.flatMap(({ ms }) => ms)).toFixed(1)}), ${(median(told.map(({ peak }) => peak)) / 1e6).toFixed(0)} MB`;
+    const said = (told: readonly v.InferOutput<typeof Told>[] = []) => {
+      const [ms, cpu] = [told.flatMap((each) => each.ms), told.flatMap((each) => each.cpu)].map((all) =>
+        median(all).toFixed(0),
+      );
+      return `${ms} ms (${cpu} of CPU time), ${(median(told.map(({ peak }) => peak)) / 1e6).toFixed(0)} MB`;
+    };
     console.log(
       `${graph} ×${batch}, ${work}: ${said(here)}${there?.length ? `; PyTorch ${said(there)}` : ''}`,
     );

@@ -50,26 +50,16 @@ const loader = {
 
 /** By the message: the function, and its arguments. `Reflect.apply` takes any. */
 const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown, ...args: unknown[]]>> = {
-  'scope: kernel: init kind: expected one of zeros, ones, normal, xavier-uniform, he-normal, got "xavier"': [
-    (...args: Parameters<Scope['param']>) => new Scope().param(...args),
-    'kernel',
-    [2],
-    { kind: 'xavier' },
-  ],
+  'scope: kernel: init kind: expected one of zeros, ones, constant, normal, xavier-uniform, he-normal, got "xavier"':
+    [(...args: Parameters<Scope['param']>) => new Scope().param(...args), 'kernel', [2], { kind: 'xavier' }],
   'scope: kernel: init std: expected a finite number ≥ 0, got undefined': [
     (...args: Parameters<Scope['param']>) => new Scope().param(...args),
     'kernel',
     [2],
     { kind: 'normal' },
   ],
-  'initialize: kernel: init kind: expected one of zeros, ones, normal, xavier-uniform, he-normal, got "he"': [
-    initialize,
-    two(),
-    'kernel',
-    [2],
-    { kind: 'he' },
-    0,
-  ],
+  'initialize: kernel: init kind: expected one of zeros, ones, constant, normal, xavier-uniform, he-normal, got "he"':
+    [initialize, two(), 'kernel', [2], { kind: 'he' }, 0],
   'initialize: kernel: seed: expected an integer ≥ 0, got undefined': [
     initialize,
     two(),
@@ -165,7 +155,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     0,
     'dropout',
   ],
-  'prepare: without: expected one of slice-up, shared-input, norm-into-linear, common-subexpressions, early-factors, scalars-into-products, transposed-products, execution-order, recompute, got "slices-up"; did you mean slice-up?':
+  'prepare: without: expected one of slice-up, shared-input, norm-into-linear, scale-into-linear, common-subexpressions, early-factors, scalars-into-products, transposed-products, execution-order, recompute, got "slices-up"; did you mean slice-up?':
     [prepare, [y], ['slices-up']],
   'finish: target: expected one of cpu, webgpu, got "gpu"; did you mean cpu?': [
     finish,

@@ -2,7 +2,7 @@
 
     python scripts/peers/torch_timm.py GRAPH BATCH gradient|exact RUNS THREADS
 
-GRAPH is a folder of graphs/, whose spec.json says the model. Prints a JSON line: milliseconds of each run and the peak bytes of
+GRAPH is a folder of graphs/, whose spec.json says the model. Prints a JSON line: milliseconds of each run, also of CPU time, and the peak bytes of
 the process. Attention is written out, because the fused kernels have no double backward on CPU; for the gradient they are
 used.
 """
@@ -51,15 +51,16 @@ if __name__ == "__main__":
     side = spec["image"]["height"]
     images = torch.randn(int(batch), 3, side, side)
     labels = torch.arange(int(batch)) % spec["classes"]
-    times = []
+    times, cpu = [], []
     for _ in range(int(runs) + 2):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.process_time()
         loss = F.cross_entropy(model(images), labels)
         gradient = torch.autograd.grad(loss, parameters, create_graph=work == "exact")
         if work == "exact":
             norm = torch.sqrt(sum((g * g).sum() for g in gradient))
             torch.autograd.grad(loss + LAMBDA * norm, parameters)
         times.append(1000 * (time.perf_counter() - start))
+        cpu.append(1000 * (time.process_time() - before))
         del loss, gradient
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"ms": times[2:], "peak": peak}))
+    print(json.dumps({"ms": times[2:], "cpu": cpu[2:], "peak": peak}))

@@ -15,6 +15,7 @@ import { foldNormIntoLinear } from './norm-into-linear.ts';
 import { toPortable } from './portable.ts';
 import { recompute } from './recompute.ts';
 import { foldScalarsIntoProducts } from './scalars-into-products.ts';
+import { foldScaleIntoLinear } from './scale-into-linear.ts';
 import { mergeSharedInputs } from './shared-input.ts';
 import { pushSlicesUp } from './slice-up.ts';
 import { sumAtOnce } from './sums.ts';
@@ -31,6 +32,7 @@ const BEFORE = {
   'shared-input': mergeSharedInputs,
   'norm-into-linear': foldNormIntoLinear,
   'lookup-last': lookUpLast,
+  'scale-into-linear': foldScaleIntoLinear,
 } satisfies Record<string, Pass>;
 
 /** Equal expressions are merged first, to show the other passes what is shared, and last, since these make new ones. */

@@ -3,8 +3,11 @@ import test from 'ava';
 import { Scope } from '../../src/layers/scope.ts';
 import { SWIN_VARIANTS, type SwinConfig, swin } from '../../src/models/swin.ts';
 import { type GridWindows, mergeOrder, shiftMask, stageWindows } from '../../src/models/swin-windows.ts';
+import { inlineCalls, topologicalOrder } from '../../src/onnx/graph.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
+import { operands } from '../../src/onnx/value.ts';
+import { prepare } from '../../src/passes/finish.ts';
 import { Random } from '../../src/random.ts';
 import { classification } from '../../src/tasks/classification.ts';
 import { run } from '../_run.ts';
@@ -118,6 +121,25 @@ test('the graphs of a Swin with dropout run with its masks, cut into slices or n
     images: Float32Array.from({ length: batch * 256 }, () => random.uniform()),
     labels: Int32Array.from({ length: batch }, (_, i) => i % 3),
   });
+});
+
+test('the passes do their work: one product for q, k and v, scales of norms in weights, one Gather a block', (t) => {
+  const scope = new Scope();
+  const images = input('images', [32, 3, 16, 16]);
+  const config: SwinConfig = { kind: 'swin', patch: 2, window: 4, width: 8, blocks: [3], heads: [2] };
+  const nodes = topologicalOrder(prepare(inlineCalls([swin(scope, images, 10, config)])));
+  const large = (op: string) =>
+    nodes.filter((node) => node.op === op && Number(node.outputs[0]?.shape.at(-2)) >= 64).length;
+  // The embedding, and q, k, v together, out, fc1 and fc2 of each block.
+  t.is(large('Gemm'), 1 + 4 * 3);
+  // Of patches, and between the three blocks.
+  const gathers = nodes.filter((node) => node.op === 'Gather' && node.outputs[0]?.shape.length === 3);
+  t.is(gathers.length, 3);
+  // The norms that no linear layer follows: that of the embedding, which the residual takes, and the last.
+  const scaled = nodes.filter(
+    (node) => node.op === 'Mul' && operands(node).some(({ node: from }) => from.op === 'LayerNormalization'),
+  );
+  t.is(scaled.length, 2);
 });
 
 test('what does not fit is told with its stage and its grid', (t) => {

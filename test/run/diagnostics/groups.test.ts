@@ -19,6 +19,10 @@ test('a Vision Transformer has five groups, which hold every parameter once', (t
   t.is(groupOf('block11/attn/key/bias'), 'attention');
   t.is(groupOf('block11/norm2/scale'), 'norms');
   t.is(groupOf('norm/bias'), 'norms');
+  t.is(groupOf('stage1/merge/kernel'), 'merging');
+  t.is(groupOf('stage1/block0/norm1/scale'), 'norms');
+  t.is(groupOf('class1/scale2/scale'), 'layer scales');
+  t.is(groupOf('stage1/block0/attn/positions'), 'attention');
   t.deepEqual(
     (groups.get('embedding') ?? []).map((i) => paths[i]),
     ['embed/kernel', 'embed/bias', 'cls', 'positions'],
@@ -37,11 +41,6 @@ test('a convolutional network has its stem, its stages and its head; norms count
   }
   const vgg = groupIndices(pathsOf({ kind: 'vgg', variant: 'micro', hidden: [4] }));
   t.deepEqual([...vgg.keys()], ['stage0', 'stage1', 'stage2', 'fc', 'head']);
-  t.deepEqual(['stage12/block3/conv1/kernel', 'stage1/block0/norm2/scale', 'stem/norm/bias'].map(groupOf), [
-    'stage12',
-    'stage1',
-    'stem',
-  ]);
 });
 
 test('any other model has groups, too: the parts at its top, without their numbers', (t) => {
