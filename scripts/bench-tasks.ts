@@ -40,21 +40,32 @@ interface Score {
 
 const LOSS: Score = { metric: 'loss', head: 'test loss', factor: 1, digits: 4 };
 
+const DOLLARS: readonly Score[] = [
+  { metric: 'mae', head: 'MAE $', factor: 1, digits: 1 },
+  { metric: 'rmse', head: 'RMSE $', factor: 1, digits: 1 },
+];
+const ACCURACY: readonly Score[] = [{ metric: 'top1', head: 'accuracy %', factor: 100, digits: 2 }];
+const DIAMONDS = { batchSize: 256, learningRate: 0.003, weightDecay: 0.01 };
+const LANGUAGES = { batchSize: 64, learningRate: 0.003, weightDecay: 0.1 };
+
 const TASKS = {
-  diamonds: {
-    options: { graph: 'mlp-diamonds', epochs: 40, batchSize: 256, learningRate: 0.003, weightDecay: 0.01 },
-    scores: [
-      { metric: 'mae', head: 'MAE $', factor: 1, digits: 1 },
-      { metric: 'rmse', head: 'RMSE $', factor: 1, digits: 1 },
-    ],
+  diamonds: { options: { ...DIAMONDS, graph: 'mlp-diamonds', epochs: 40 }, scores: DOLLARS },
+  'diamonds-ft-transformer': {
+    options: { ...DIAMONDS, graph: 'ft-transformer-diamonds', epochs: 3, learningRate: 0.001 },
+    scores: DOLLARS,
   },
-  languages: {
-    options: { graph: 'text-small', epochs: 4, batchSize: 64, learningRate: 0.003, weightDecay: 0.1 },
-    scores: [{ metric: 'top1', head: 'accuracy %', factor: 100, digits: 2 }],
-  },
+  languages: { options: { ...LANGUAGES, graph: 'text-small', epochs: 4 }, scores: ACCURACY },
+  'languages-lstm': { options: { ...LANGUAGES, graph: 'lstm-text', epochs: 4 }, scores: ACCURACY },
+  'languages-gru': { options: { ...LANGUAGES, graph: 'gru-text', epochs: 4 }, scores: ACCURACY },
 } satisfies Record<string, { options: Partial<TaskOptions>; scores: readonly Score[] }>;
 type TaskName = keyof typeof TASKS;
-const TASK_NAMES: readonly TaskName[] = ['diamonds', 'languages'];
+const TASK_NAMES: readonly TaskName[] = [
+  'diamonds',
+  'diamonds-ft-transformer',
+  'languages',
+  'languages-lstm',
+  'languages-gru',
+];
 
 const TABLE = {
   task: text({
@@ -78,7 +89,7 @@ const TABLE = {
   }),
   epochs: integer(
     { min: 1 },
-    { group: 'What to measure', help: 'Epochs of a run.', default: undefined, unset: '40 and 4' },
+    { group: 'What to measure', help: 'Epochs of a run.', default: undefined, unset: 'those of the task' },
   ),
   seeds: text({
     group: 'What to measure',

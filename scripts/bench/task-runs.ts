@@ -108,7 +108,7 @@ function modelOf(spec: Spec): Readonly<Record<string, unknown>> {
   if (!isModuleSpec(spec) && spec.task === 'table' && spec.classes === undefined && spec.loss === 'mse') {
     return { model: spec.model, features: spec.features, scale: spec.scale, outputs: 1 };
   }
-  if (!isModuleSpec(spec) && spec.task === 'text' && spec.model.pool === 'mean') {
+  if (!isModuleSpec(spec) && spec.task === 'text' && spec.model.pool !== 'class') {
     return { model: spec.model, length: spec.length, outputs: spec.classes };
   }
   throw new UserError(`torch_tasks.py: expected a number of a table or a class of a text, got another task`);

@@ -1,4 +1,4 @@
-"""The table's MLP and the corpus's encoder in PyTorch, trained on the arrays that ortgrad trains on.
+"""The table's models and the corpus's in PyTorch, trained on the arrays that ortgrad trains on.
 
 `npm run bench:tasks` starts it once a run, in a process of its own:
 
@@ -18,6 +18,7 @@ import time
 
 import torch
 from safetensors.torch import load_file
+from torch_sequence import Network
 
 ACTIVATIONS = {
     "relu": torch.relu,
@@ -41,6 +42,10 @@ def parameter_shapes(job):
         for i, (inputs, width) in enumerate(zip(widths, widths[1:])):
             shapes |= dense_shapes(f"fc{i}", inputs, width)
         return shapes | dense_shapes("head", widths[-1], outputs)
+    if m["kind"] != "encoder":
+        network = Network(m, outputs, lambda _, shape: torch.zeros(shape))
+        network(torch.zeros(1, job["features"]) if "features" in job else torch.ones(1, job["length"], dtype=torch.long))
+        return {path: list(values.shape) for path, values in network.p.items()}
     d, mlp = m["width"], round(m["mlpRatio"] * m["width"])
     shapes = {"tokens/embedding": [m["vocabulary"], d], "positions": [job["length"], d]}
     for i in range(m["layers"]):
@@ -56,6 +61,8 @@ def parameter_shapes(job):
 def initial(path, shape, kind):
     """From the distributions that ortgrad draws from."""
     name = path.split("/")[-1]
+    if name == "cls" or path.startswith("tokenizer/"):
+        return torch.randn(shape) * (3 * shape[-1]) ** -0.5
     if name == "scale":
         return torch.ones(shape)
     if name == "bias" or (kind == "encoder" and path == "head/kernel"):
@@ -96,13 +103,23 @@ def encoder(p, ids, m):
     return dense(p, "head", x.sum(1) / is_real.sum(1, keepdim=True).clamp(min=1))
 
 
-def predict(p, fields, m):
-    return mlp(p, fields["x"], m).squeeze(-1) if m["kind"] == "mlp" else encoder(p, fields["tokens"], m)
+NETWORKS = {}
 
 
-def loss_of(p, fields, m):
-    outputs = predict(p, fields, m)
+def predict(p, fields, m, outputs):
     if m["kind"] == "mlp":
+        return mlp(p, fields["x"], m).squeeze(-1)
+    if m["kind"] == "encoder":
+        return encoder(p, fields["tokens"], m)
+    # It keeps the modules of torch.nn from step to step.
+    network = NETWORKS.setdefault(id(p), Network(m, outputs, None, p))
+    y = network(fields["x"] if "x" in fields else fields["tokens"])
+    return y.squeeze(-1) if "y" in fields else y
+
+
+def loss_of(p, fields, job):
+    outputs = predict(p, fields, job["model"], job["outputs"])
+    if "y" in fields:
         return torch.nn.functional.mse_loss(outputs, fields["y"])
     return torch.nn.functional.cross_entropy(outputs, fields["labels"])
 
@@ -111,8 +128,8 @@ def measured(p, fields, job):
     with torch.no_grad():
         parts = {name: values.split(TEST_BATCH) for name, values in fields.items()}
         batches = ({name: part[i] for name, part in parts.items()} for i in range(len(next(iter(parts.values())))))
-        outputs = torch.cat([predict(p, batch, job["model"]) for batch in batches])
-    if job["model"]["kind"] == "mlp":
+        outputs = torch.cat([predict(p, batch, job["model"], job["outputs"]) for batch in batches])
+    if "y" in fields:
         error = (outputs - fields["y"]).double()
         return {
             "loss": float((error**2).mean()),
@@ -135,7 +152,7 @@ def learning_rate(step, warmup, total, peak):
 def gradients(p, fields, job, penalty):
     """(loss, gradient of loss + penalty·‖∇loss‖)."""
     leaves = list(p.values())
-    loss = loss_of(p, fields, job["model"])
+    loss = loss_of(p, fields, job)
     g = torch.autograd.grad(loss, leaves, create_graph=penalty > 0)
     if penalty > 0:
         g = torch.autograd.grad(loss + penalty * torch.sqrt(sum((t * t).sum() for t in g)), leaves)
