@@ -53,11 +53,13 @@ const session = await createSession(bytes, {
 const create = performance.now() - written;
 
 for await (const _ of createInterface({ input: process.stdin })) {
-  const start = performance.now();
+  const [start, before] = [performance.now(), process.cpuUsage()];
   await session.run(feeds);
   const ms = performance.now() - start;
+  const { user, system } = process.cpuUsage(before);
+  const cpu = (user + system) / 1000;
   const peak = 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
-  process.stdout.write(`${JSON.stringify({ ms, peak, write: written - begin, create })}\n`);
+  process.stdout.write(`${JSON.stringify({ ms, cpu, peak, write: written - begin, create })}\n`);
 }
 await session.release();
 process.exit();
