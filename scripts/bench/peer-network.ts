@@ -1,6 +1,9 @@
 /** A network as the programs of scripts/peers read it: its task, its model with all sizes written out, and its ends. */
-import { resnetSizes } from '../../src/models/resnet.ts';
+import { PYRAMIDNET_VARIANTS } from '../../src/models/pyramidnet.ts';
+import { RESNET_VARIANTS } from '../../src/models/resnet.ts';
+import { VGG_VARIANTS } from '../../src/models/vgg.ts';
 import { VIT_VARIANTS } from '../../src/models/vit.ts';
+import { WIDE_RESNET_VARIANTS } from '../../src/models/wide-resnet.ts';
 import type { ImageSpec, OwnSpec } from '../../src/tasks/spec.ts';
 
 export type VitModel = Extract<ImageSpec['model'], { readonly kind: 'vit' }>;
@@ -39,8 +42,20 @@ export function peerNetwork(spec: OwnSpec): PeerNetwork {
 }
 
 function imageModel(model: ImageSpec['model']): PeerNetwork['model'] {
-  if (model.kind === 'vit') return { ...model, ...vitSizes(model), dropout: model.dropout ?? 0 };
-  return model.kind === 'resnet' ? { ...model, ...resnetSizes(model) } : model;
+  switch (model.kind) {
+    case 'vit':
+      return { ...model, ...vitSizes(model), dropout: model.dropout ?? 0 };
+    case 'resnet':
+      return { ...RESNET_VARIANTS[model.variant ?? 'micro'], ...model };
+    case 'wide-resnet':
+      return { ...WIDE_RESNET_VARIANTS[model.variant ?? 'micro'], ...model };
+    case 'pyramidnet':
+      return { ...PYRAMIDNET_VARIANTS[model.variant ?? 'micro'], ...model };
+    case 'vgg':
+      return { ...VGG_VARIANTS[model.variant ?? 'micro'], ...model };
+    default:
+      return model;
+  }
 }
 
 /** The sizes of a Vision Transformer: its variant's, where it gives none of its own. */

@@ -14,7 +14,7 @@ import sys
 import time
 
 import torch
-from torch_tasks import predict
+from torch_tasks import choose_kernels, predict
 from torch_vit import draws, given
 
 
@@ -40,6 +40,7 @@ def compute(what, p, job, fields, drop=draws(0)):
         return loss, torch.zeros(()), outputs, {}
     trained = {path: t for path, t in p.items() if t.requires_grad}
     leaves = list(trained.values())
+    choose_kernels(job["network"]["model"], what == "exact")
     loss, outputs = loss_of(p, job, fields, drop)
     gradient = torch.autograd.grad(loss, leaves, create_graph=what == "exact")
     norm = global_norm(gradient)

@@ -1,4 +1,4 @@
-"""The table's MLP, the corpus's encoder and the pictures' ResNet in PyTorch, trained on the arrays that ortgrad trains on.
+"""The models of tables, texts and pictures in PyTorch, trained on the arrays that ortgrad trains on.
 
 `npm run bench:tasks` starts it once a run, in a process of its own:
 
@@ -19,7 +19,9 @@ import time
 import torch
 from safetensors.torch import load_file
 
+import torch_cnns
 import torch_resnet
+import torch_sequence
 import torch_vit
 
 ACTIVATIONS = {
@@ -44,8 +46,12 @@ def parameter_shapes(job):
         for i, (inputs, width) in enumerate(zip(widths, widths[1:])):
             shapes |= dense_shapes(f"fc{i}", inputs, width)
         return shapes | dense_shapes("head", widths[-1], outputs)
-    if m["kind"] == "resnet":
-        network = torch_resnet.Network(m, outputs, lambda path, shape: torch.zeros(shape))
+    if m["kind"] in SEQUENCES:
+        network = torch_sequence.Network(m, outputs, lambda _, shape: torch.zeros(shape))
+        network(torch.zeros(1, job["features"]) if "features" in job else torch.ones(1, job["length"], dtype=torch.long))
+        return {path: list(values.shape) for path, values in network.p.items()}
+    if m["kind"] in CONVOLUTIONAL:
+        network = CONVOLUTIONAL[m["kind"]](m, outputs, lambda _, shape: torch.zeros(shape))
         network(torch.zeros(2, *job["image"]))
         return {path: list(t.shape) for path, t in network.p.items()}
     d, mlp = m["width"], round(m["mlpRatio"] * m["width"])
@@ -63,6 +69,8 @@ def parameter_shapes(job):
 def initial(path, shape, kind):
     """From the distributions that ortgrad draws from."""
     name = path.split("/")[-1]
+    if name == "cls" or path.startswith("tokenizer/"):
+        return torch.randn(shape) * (3 * shape[-1]) ** -0.5
     if name == "scale":
         return torch.ones(shape)
     if name == "bias" or (kind == "encoder" and path == "head/kernel"):
@@ -105,6 +113,15 @@ def encoder(p, ids, m):
     return dense(p, "head", x.sum(1) / is_real.sum(1, keepdim=True).clamp(min=1))
 
 
+SEQUENCES = ("lstm", "gru", "ft-transformer")
+CONVOLUTIONAL = {"resnet": torch_resnet.Network, **torch_cnns.NETWORKS}
+
+
+def choose_kernels(model, twice):
+    """The fused LSTM of oneDNN is several times slower than PyTorch's own kernels when it is differentiated twice."""
+    torch.backends.mkldnn.enabled = not (twice and model["kind"] in ("lstm", "gru"))
+
+
 def predict(p, fields, network, training, drop=None):
     """network: as scripts/bench/peer-network.ts describes it. Running statistics lie in `p`, or in the network's `state`."""
     m = network["model"]
@@ -114,17 +131,23 @@ def predict(p, fields, network, training, drop=None):
         return encoder(p, fields["tokens"], m)
     if m["kind"] == "vit":
         return torch_vit.logits_of(p, fields["images"], m, *([drop] if drop else []))
-    if m["kind"] == "resnet":
+    if m["kind"] in SEQUENCES:
+        # It keeps the modules of torch.nn from step to step.
+        own = network.setdefault("own", torch_sequence.Network(m, network["outputs"], None, p))
+        own.p = p
+        y = own(fields["x"] if "x" in fields else fields["tokens"])
+        return y.squeeze(-1) if "y" in fields else y
+    if m["kind"] in CONVOLUTIONAL:
         state = network.setdefault("state", {path: t for path, t in p.items() if not t.requires_grad})
-        resnet = torch_resnet.Network(m, network["outputs"], None, p, state)
-        resnet.training = training
-        return resnet(fields["images"])
+        own = CONVOLUTIONAL[m["kind"]](m, network["outputs"], None, p, state)
+        own.training = training
+        return own(fields["images"])
     raise ValueError(f"no model {m['kind']} in PyTorch here")
 
 
 def loss_of(p, fields, job):
     outputs = predict(p, fields, job, True)
-    if job["model"]["kind"] == "mlp":
+    if "y" in fields:
         return torch.nn.functional.mse_loss(outputs, fields["y"])
     return torch.nn.functional.cross_entropy(outputs, fields["labels"])
 
@@ -134,7 +157,7 @@ def measured(p, fields, job):
         parts = {name: values.split(TEST_BATCH) for name, values in fields.items()}
         batches = ({name: part[i] for name, part in parts.items()} for i in range(len(next(iter(parts.values())))))
         outputs = torch.cat([predict(p, batch, job, False) for batch in batches])
-    if job["model"]["kind"] == "mlp":
+    if "y" in fields:
         error = (outputs - fields["y"]).double()
         return {
             "loss": float((error**2).mean()),
@@ -157,6 +180,7 @@ def learning_rate(step, warmup, total, peak):
 def gradients(p, fields, job, penalty):
     """(loss, gradient of loss + penalty·‖∇loss‖)."""
     leaves = list(p.values())
+    choose_kernels(job["model"], penalty > 0)
     loss = loss_of(p, fields, job)
     g = torch.autograd.grad(loss, leaves, create_graph=penalty > 0)
     if penalty > 0:

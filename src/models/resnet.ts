@@ -53,8 +53,7 @@ interface Sizes {
   readonly width: number;
 }
 
-/** The sizes of a checked config: the variant's, where it gives none of its own. */
-export function resnetSizes({ variant, block, blocks, width }: CheckedConfig): Sizes {
+function sizesOf({ variant, block, blocks, width }: CheckedConfig): Sizes {
   const row: Sizes = RESNET_VARIANTS[variant ?? 'micro'];
   return { block: block ?? row.block, blocks: blocks ?? row.blocks, width: width ?? row.width };
 }
@@ -65,7 +64,7 @@ export function resnetSizes({ variant, block, blocks, width }: CheckedConfig): S
  */
 export function resnet(scope: Scope, images: Value, classes: number, given: ResnetConfig): Value {
   const config = checked('resnet', resnetSchema, given);
-  const { block, blocks, width } = resnetSizes(config);
+  const { block, blocks, width } = sizesOf(config);
   const stem = scope.sub('stem');
   const pixels = channelsLast(images);
   let y =

@@ -7,7 +7,7 @@
  */
 import type { OpOfKind } from '../onnx/apply.ts';
 import { keep, rewriteGraph, withInputs } from '../onnx/graph.ts';
-import { gemm, layerNormalization, matmul, reshape, slice, transpose } from '../onnx/ops.ts';
+import { gemm, layerNormalization, matmul, reshape, slice, split, transpose } from '../onnx/ops.ts';
 import { product } from '../onnx/shapes.ts';
 import { type EmittedOp, isOp, type Node, operands, type Value } from '../onnx/value.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
@@ -96,7 +96,7 @@ const ABOVE: { readonly [Op in Exclude<EmittedOp, OpOfKind<'elementwise'>>]: Abo
   Slice: stays,
   Pad: stays,
   Concat: stays,
-  Split: stays,
+  Split: aboveSplit,
   Gather: stays,
   GatherElements: stays,
   ScatterElements: stays,
@@ -121,6 +121,21 @@ function above(x: Value, range: Range, users: Users): Value | undefined {
     return at < 0 || operand.shape[at] === 1 ? operand : up(operand, at);
   });
   return withInputs(node, sliced)[x.output];
+}
+
+/** Of a Split over another axis, where the same rows of every piece are wanted: they are pieces of the operand's rows. */
+function aboveSplit(
+  { inputs: [operand], outputs, attributes: { axis, sizes } }: Node<'Split'>,
+  { x, range, up, users }: Wanted,
+): Value | undefined {
+  const isWanted = (piece: Value): boolean => {
+    const [user] = users.of(piece);
+    if (!user || !isOp(user, 'Slice') || !users.isSingle(piece)) return false;
+    const { axes, starts, ends } = user.attributes;
+    return axes.length === 1 && axes[0] === range.axis && starts[0] === range.start && ends[0] === range.end;
+  };
+  if (axis === range.axis || !outputs.every(isWanted)) return undefined;
+  return split(up(operand), axis, sizes)[x.output];
 }
 
 /** The rows of a Reshape's result. It must keep the axis, or cut the rows of a Gemm apart; undefined for others. */

@@ -167,6 +167,25 @@ test('it stops at what mixes the rows, and at columns', (t) => {
   unchanged(t, pushSlicesUp, { y: first(ops.matmul(ops.input('n', [3, 5]), x), 0) });
 });
 
+test('a Split over another axis works row by row where all its pieces are cut alike', async (t) => {
+  const x = ops.input('x', [4, 6]);
+  const [a = x, b = x] = ops.split(ops.exp(x), 1, [3, 3]);
+  const graph = { y: first(ops.mul(a, ops.relu(b)), 0) };
+  t.is(
+    printAfter(pushSlicesUp, graph),
+    `test(x: float32[4, 6])
+  Slice = Slice(x, starts=[0], ends=[1], axes=[0]) : float32[1, 6]
+  Exp = Exp(Slice) : float32[1, 6]
+  Split, Split.1 = Split(Exp, axis=1, sizes=[3,3]) : float32[1, 3], float32[1, 3]
+  Relu = Relu(Split.1) : float32[1, 3]
+  y = Mul(Split, Relu) : float32[1, 3]`,
+  );
+  await sameResults(t, pushSlicesUp, graph);
+  unchanged(t, pushSlicesUp, { y: first(a, 0), z: b });
+  unchanged(t, pushSlicesUp, { y: first(a, 0), z: ops.slice(b, 0, 1, 2) });
+  unchanged(t, pushSlicesUp, { y: ops.slice(a, 1, 0, 1), z: ops.slice(b, 1, 0, 1) });
+});
+
 test('a C that every row has its own of stays with its rows', (t) => {
   const x = ops.input('x', [10, 4]);
   const h = ops.gemm(x, ops.input('w', [4, 3]), ops.input('c', [10, 3]));

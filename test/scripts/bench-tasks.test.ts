@@ -51,7 +51,11 @@ test('the order of a run leaves out the last examples of each epoch that are no 
 test('a flag that is not valid is one line', async (t) => {
   for (const [flag, value, expected] of [
     ['--seeds', '0,0', '--seeds 0,0: expected different integers from 0 on, with commas between: 0,1,2'],
-    ['--task', 'diamond', '--task diamond: expected some of diamonds, languages; did you mean diamonds?'],
+    [
+      '--task',
+      'diamond',
+      '--task diamond: expected some of diamonds, diamonds-ft-transformer, languages, languages-lstm, languages-gru; did you mean diamonds?',
+    ],
   ] as const) {
     const { code, stderr } = await program('bench-tasks', flag, value);
     t.is(code, 1);

@@ -46,5 +46,8 @@ test('a convolutional network has its stem, its stages and its head; norms count
 test('any other model has groups, too: the parts at its top, without their numbers', (t) => {
   const paths = pathsOf({ kind: 'mlp', hidden: [4, 4] });
   t.deepEqual([...groupIndices(paths).keys()], ['fc', 'head']);
-  t.deepEqual(['part3/conv/kernel', 'scale', '7/kernel', ''].map(groupOf), ['part', 'scale', '7', '']);
+  t.deepEqual(
+    ['part3/conv/kernel', 'scale', '7/kernel', ''].map((path) => groupOf(path)),
+    ['part', 'scale', '7', ''],
+  );
 });
