@@ -137,7 +137,7 @@ test('evaluation leaves dropout out, takes the state as it is, and scalars at th
   );
   t.deepEqual(
     names(dropped, 'loss-grad').filter((name) => name.startsWith('random/')),
-    ['random/drop', 'random/units'],
+    ['random/drop', 'random/units', 'random/noise', 'random/shift'],
   );
   t.true(names(running, 'evaluate').includes('mean'));
   t.deepEqual(
