@@ -16,6 +16,8 @@ export const STREAMS = {
   probe: 5,
   validation: 6,
   mask: 7,
+  erase: 8,
+  mix: 9,
 } as const;
 export type Stream = keyof typeof STREAMS;
 const STREAM_NAMES = Object.keys(STREAMS);

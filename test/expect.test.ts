@@ -160,7 +160,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     grSchedule,
     { kind: 'exact', lambda: 0.1, warmupSteps: 0 },
   ],
-  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, got "dropout"': [
+  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, erase, mix, got "dropout"': [
     (seed: number, stream: 'init') => new Random(seed, stream),
     0,
     'dropout',

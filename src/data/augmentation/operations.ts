@@ -25,9 +25,24 @@ export const OPERATIONS = {
     blend(to.fill(Math.floor(total / plane + 0.5)), from, to, 1 + by);
   },
   Sharpness: (from, to, shape, by) => blend(smooth(from, to, shape), from, to, 1 + by),
-  Posterize: (from, to, _, bits) => look(from, to, tableOf((value) => value & (0xff << (8 - bits)))),
-  Solarize: (from, to, _, from_) => look(from, to, tableOf((v) => (v < from_ ? v : 255 - v))),
-  Invert: (from, to) => look(from, to, tableOf((value) => 255 - value)),
+  Posterize: (from, to, _, bits) =>
+    look(
+      from,
+      to,
+      tableOf((value) => value & (0xff << (8 - bits))),
+    ),
+  Solarize: (from, to, _, from_) =>
+    look(
+      from,
+      to,
+      tableOf((v) => (v < from_ ? v : 255 - v)),
+    ),
+  Invert: (from, to) =>
+    look(
+      from,
+      to,
+      tableOf((value) => 255 - value),
+    ),
   AutoContrast: (from, to, shape) => byChannel(from, to, shape, autoContrastTable),
   Equalize: (from, to, shape) => byChannel(from, to, shape, equalizeTable),
 } as const satisfies Readonly<Record<string, Operation>>;
@@ -53,12 +68,7 @@ function rotation({ height, width }: ImageShape, degrees: number): Matrix {
 const ONE = 65536;
 
 /** The nearest pixel, black outside of the image; places in fixed point with 16 bits, as in Pillow's Geometry.c. */
-function affine(
-  from: Uint8Array,
-  to: Uint8Array,
-  { channels, height, width }: ImageShape,
-  m: Matrix,
-): void {
+function affine(from: Uint8Array, to: Uint8Array, { channels, height, width }: ImageShape, m: Matrix): void {
   const fixed = (value: number): number => Math.floor(value * ONE + 0.5);
   const [a, b, d, e] = [fixed(m[0]), fixed(m[1]), fixed(m[3]), fixed(m[4])];
   // Of a pixel's middle.

@@ -5,10 +5,11 @@
 import { type GraphName, TaskGraphs } from '../../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
-import { augmentationOf, IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
+import { IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
 import { type Batches, batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../../data/batches.ts';
 import type { DatasetInfo } from '../../data/dataset.ts';
-import { describeImages, imageFields, imageSplit } from '../../data/images.ts';
+import { describeImages, imageSplit } from '../../data/images.ts';
+import { stepsFor } from '../../data/names.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { imageModel } from '../../inference/inference-model.ts';
@@ -302,9 +303,9 @@ function graphsOf(spec: ImageSpec, { microBatch, batchSize, memory = 'fast' }: T
 }
 
 function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
-  const { batchSize, seed, augment } = config;
-  const split = imageSplit(dataset.train, dataset, augmentationOf(augment, dataset.name));
-  const batches = batchesOf(imageFields(dataset), split, {
+  const { batchSize, seed } = config;
+  const split = imageSplit(dataset.train, dataset, stepsFor(augmentation, dataset.name));
+  const batches = batchesOf(fields, split, {
     ...{ batchSize, seed, shuffle: true },
     ...TO_TRAIN,
   });
@@ -330,7 +331,7 @@ function cycled(images: Batches, { stepsPerEpoch }: Plan): BatchSource {
   };
 }
 
-function testBatches(dataset: PageDataset): BatchSource {
-  const split = imageSplit(dataset.test, dataset, augmentationOf('none', dataset.name));
-  return inSequence(batchesOf(imageFields(dataset), split, { batchSize: TEST_BATCH, ...IN_ORDER }));
+function testBatches(fields: Fields, dataset: PageDataset): BatchSource {
+  const split = imageSplit(dataset.test, dataset, []);
+  return inSequence(batchesOf(fields, split, { batchSize: TEST_BATCH, ...IN_ORDER }));
 }
