@@ -6,6 +6,7 @@ import { modelSchema } from '../models/index.ts';
 import { mlpSchema } from '../models/mlp.ts';
 import { size } from '../models/schema.ts';
 import { TARGETS } from '../passes/finish.ts';
+import type { Augmentation } from './augmentation.ts';
 
 /** What every spec says. */
 const shared = {
@@ -25,6 +26,10 @@ const imageSpec = v.strictObject({
   dataset,
   image: v.strictObject({ channels: size(1024), height: size(8192), width: size(8192) }),
   classes,
+  /** What the graphs read as labels; a run whose augmentation mixes images takes distributions (`specInUse`). */
+  labels: v.optional(v.picklist(['classes', 'distributions'])),
+  /** What training images go through, unless a run says otherwise: `parseSpec` checks it (augmentation.ts). */
+  augmentation: v.optional(v.custom<Augmentation>((given) => given !== null)),
   model: modelSchema,
 });
 
