@@ -6,7 +6,7 @@ import { jsonText } from '../json-text.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
 import { grSchedule } from '../step/gr-warmup.ts';
-import { AUGMENTATION_FORMS, parseAugmentation } from '../tasks/augmentation.ts';
+import { AUGMENTATION_FORMS, augmentationText, parseAugmentation } from '../tasks/augmentation.ts';
 import { VERSION } from '../version.ts';
 import {
   checkOptions,
@@ -117,7 +117,7 @@ export const OPTIONS = {
     { min: 1 },
     { group: 'Data', help: 'The same, as a number of examples.', default: undefined },
   ),
-  augment: parsed(parseAugmentation, 'auto', {
+  augment: parsed(parseAugmentation, augmentationText, 'auto', {
     group: 'Data',
     help: 'What training images go through: none, crop, crop-flip; steps, pad-crop:4:reflect,flip,cutout:16; or a JSON file with a list of them. auto takes what suits the graph and its dataset. docs/guide/augmentation.md lists the steps.',
     placeholder: 'STEPS|FILE.json',
@@ -504,13 +504,14 @@ export function optionsInEffect(given: GivenOptions): GivenOptions {
   );
 }
 
-/** The options that determine what a run computes. */
+/** The options that determine what a run computes, lists as text. */
 export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOptions {
   const options: OptionTable = OPTIONS;
   return Object.fromEntries(
-    Object.entries(optionsInEffect(config)).filter(([key]) => {
+    Object.entries(optionsInEffect(config)).flatMap(([key, value]) => {
       const info = options[key]?.info;
-      return !info?.resumable && info?.group !== 'Output';
+      if (info?.resumable || info?.group === 'Output') return [];
+      return [[key, value === undefined ? value : (info?.text?.(value) ?? value)]];
     }),
   );
 }

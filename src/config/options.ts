@@ -26,6 +26,8 @@ export interface OptionInfo {
   readonly only?: readonly [key: string, values: readonly string[]];
   /** Reads a value that was given, in another form too; throws a UserError that begins with `where`. */
   readonly read?: (given: unknown, where: string) => unknown;
+  /** A value as text, where it is no text, number or boolean. */
+  readonly text?: (value: unknown) => string;
   /** Whether a resumed run may change it. It then does not enter the computation. */
   readonly resumable?: boolean;
 }
@@ -93,6 +95,7 @@ export function choice<const C extends readonly [string, ...string[]], D extends
 /** What `read` makes of any value: text, or what a JSON file holds. `expected` says what it has to be. */
 export function parsed<T>(
   read: (given: unknown, where: string) => T,
+  write: (value: T) => string,
   otherwise: T & string,
   about: Omit<About<T>, 'default'> & { readonly placeholder: string; readonly expected: string },
 ) {
@@ -100,7 +103,10 @@ export function parsed<T>(
   return Object.assign(
     v.optional(schema, () => otherwise),
     {
-      info: { ...about, kind: 'text', default: otherwise, read } satisfies OptionInfo,
+      info: {
+        ...{ ...about, kind: 'text', default: otherwise, read },
+        text: (value) => write(read(value, 'option')),
+      } satisfies OptionInfo,
     },
   );
 }

@@ -168,6 +168,9 @@ class Bytes {
   }
 }
 
+/** Taken for images of any size, however small. */
+const USUAL_PAD = 4;
+
 function expectFits(step: AugmentationStep, { channels, height, width }: ImageShape, where: string): void {
   const side = Math.min(height, width);
   const images = `images of ${height}×${width}`;
@@ -177,7 +180,7 @@ function expectFits(step: AugmentationStep, { channels, height, width }: ImageSh
       if (channels === 3) return;
       throw new UserError(`${where}: expected RGB images of 3 channels, got ${channels}; leave the step out`);
     case 'pad-crop': {
-      const most = step.mode === 'reflect' ? side - 1 : side;
+      const most = step.mode === 'reflect' ? side - 1 : Math.max(side, USUAL_PAD);
       if (step.pad <= most) return;
       throw new UserError(`${where}: pad: expected at most ${most} for ${images}, got ${step.pad}`);
     }
