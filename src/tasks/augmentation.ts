@@ -7,7 +7,7 @@ import { mismatch, nearestName, show, UserError } from '../errors.ts';
 
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 const integer = (least: number, most: number) =>
-  v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+  v.pipe(v.number(), v.integer('expected a whole number'), v.minValue(least), v.maxValue(most));
 /** Two numbers, the smaller one first. */
 const range = (least: number, most: number) =>
   v.pipe(
