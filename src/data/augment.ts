@@ -31,9 +31,8 @@ export interface Shift {
 }
 
 export function drawPlacement({ pad, flip }: Shift, draws: Draws): Placement {
-  const shift = (): number => (pad === 0 ? 0 : draws.integer(2 * pad + 1) - pad);
-  const top = shift();
-  const left = shift();
+  const top = pad === 0 ? 0 : draws.integer(2 * pad + 1) - pad;
+  const left = pad === 0 ? 0 : draws.integer(2 * pad + 1) - pad;
   return { top, left, flip: flip && draws.integer(2) === 1 };
 }
 

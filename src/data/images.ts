@@ -103,18 +103,19 @@ export function imageSplit(
 ): Split {
   const size = info.channels * info.height * info.width;
   const table = normalizationTable(info);
-  const { draw: drawn, mix } = augmenter(steps, info, table, info.name);
-  const plain = (pictures: Float32Array, at: number, { data, offset }: PixelsAt): void =>
-    writeNormalized(data, offset, info, table, IN_PLACE, pictures, at * size);
+  const { placement, draw: drawn, mix } = augmenter(steps, info, table, info.name);
   return {
     length: images.length,
     strata: images.labels,
     read(index, out, at, draw) {
       const pictures = floats(out, 'images');
       writeLabel(out, at, images.labels[index] ?? 0, info.classes.length);
-      const image = draw && steps.length > 0 ? drawn(draw, images.readsRegions ?? false) : undefined;
-      const write = (pixels: PixelsAt): void =>
-        image ? image.write(pixels.data, pixels.offset, pictures, at * size) : plain(pictures, at, pixels);
+      const image = draw && !placement ? drawn(draw, images.readsRegions ?? false) : undefined;
+      const place = draw && placement && steps.length > 0 ? placement(draw) : IN_PLACE;
+      const write = ({ data, offset }: PixelsAt): void =>
+        image
+          ? image.write(data, offset, pictures, at * size)
+          : writeNormalized(data, offset, info, table, place, pictures, at * size);
       const pixels = images.pixels(index, image?.region);
       return pixels instanceof Promise ? pixels.then(write) : write(pixels);
     },

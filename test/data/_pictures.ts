@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 
 interface FolderOptions {
+  /** Of every picture of ImageNet; many sizes around 160×120 by default. */
+  readonly size?: { readonly width: number; readonly height: number };
   readonly classes: number;
   /** Of each class. */
   readonly train: number;
@@ -32,15 +34,19 @@ export function wnidOf(label: number): string {
   return `n${String(1000000 + 37 * label).padStart(8, '0')}`;
 }
 
-/** `train/<wnid>/` and `val/<wnid>/`, with pictures of many sizes around 160×120. */
-export async function writeImagenet(dir: string, { classes, train, test }: FolderOptions): Promise<void> {
+/** `train/<wnid>/` and `val/<wnid>/`. */
+export async function writeImagenet(
+  dir: string,
+  { classes, train, test, size }: FolderOptions,
+): Promise<void> {
   for (let label = 0; label < classes; label++) {
     for (const [part, count] of [
       ['train', train],
       ['val', test],
     ] as const) {
       for (let i = 0; i < count; i++) {
-        const [width, height] = [140 + ((label * 13 + i * 7) % 60), 100 + ((label * 5 + i * 11) % 50)];
+        const many = { width: 140 + ((label * 13 + i * 7) % 60), height: 100 + ((label * 5 + i * 11) % 50) };
+        const { width, height } = size ?? many;
         write(
           join(dir, part, wnidOf(label), `${part}_${label}_${i}.JPEG`),
           await stripes(width, height, label, i),

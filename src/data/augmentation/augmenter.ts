@@ -12,7 +12,14 @@ import {
   isErasing,
   isMixing,
 } from '../../tasks/augmentation.ts';
-import { drawPlacement, type ImageShape, IN_PLACE, type Placement, writeNormalized } from '../augment.ts';
+import {
+  drawPlacement,
+  type ImageShape,
+  IN_PLACE,
+  type Placement,
+  type Shift,
+  writeNormalized,
+} from '../augment.ts';
 import type { Draw } from '../dataset.ts';
 import { drawRegion, placed, type Region } from './crop.ts';
 import { drawErased, erase } from './erase.ts';
@@ -33,6 +40,8 @@ export interface DrawnImage {
 }
 
 export interface Augmenter {
+  /** Where a list only shifts and mirrors, its draw, which is all of it: most lists do, and a million images pass here. */
+  readonly placement: ((draw: Draw) => Placement) | undefined;
   /** `readsRegions`: whether the source of the pictures can read a part of one; otherwise it is cut out afterwards. */
   draw(draw: Draw, readsRegions: boolean): DrawnImage;
   /** Mixes a whole batch in place; undefined where no step does. */
@@ -57,7 +66,12 @@ export function augmenter(
   const tail = tailOf(bytes);
   const head = bytes.slice(0, bytes.length - tail.length);
   const room = head.length > 0 ? new Bytes(shape) : undefined;
+  const shift = shiftOf(tail);
   return {
+    placement:
+      head.length + erasing.length > 0
+        ? undefined
+        : ({ seed, epoch, index }) => drawPlacement(shift, new Random(seed, 'augment', epoch, index)),
     draw({ seed, epoch, index, step }, readsRegions) {
       const random = new Random(seed, 'augment', epoch, index);
       const [first] = head;
@@ -71,7 +85,7 @@ export function augmenter(
             for (const each of isRead ? head.slice(1) : head) room.apply(each, random);
             source = { pixels: room.now, offset: 0 };
           }
-          const placement = tail.length > 0 ? tailPlacement(tail, random) : IN_PLACE;
+          const placement = tail.length > 0 ? drawPlacement(shift, random) : IN_PLACE;
           writeNormalized(source.pixels, source.offset, shape, table, placement, out, outOffset);
           // Its draws are the same for every image of a batch.
           const ofBatch = erasing.some(isPerBatch) ? new Random(seed, 'erase', epoch, step) : random;
@@ -104,9 +118,9 @@ function tailOf(steps: readonly ByteStep[]): readonly ByteStep[] {
   return steps.slice(steps.length - flips - crops);
 }
 
-function tailPlacement(tail: readonly ByteStep[], random: Random): Placement {
+function shiftOf(tail: readonly ByteStep[]): Shift {
   const crop = tail.find((step) => step.step === 'pad-crop');
-  return drawPlacement({ pad: crop?.pad ?? 0, flip: tail.some(({ step }) => step === 'flip') }, random);
+  return { pad: crop?.pad ?? 0, flip: tail.some(({ step }) => step === 'flip') };
 }
 
 /** An image's bytes, and room for what a step makes of them. */
