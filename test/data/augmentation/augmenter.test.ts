@@ -1,6 +1,7 @@
 /** Lists of steps on whole datasets: what each draw depends on, what labels become, and what does not fit. */
 import test from 'ava';
 import { IN_PLACE, normalizationTable, writeNormalized } from '../../../src/data/augment.ts';
+import { augmentedBatch } from '../../../src/data/augmentation/batch.ts';
 import { placed } from '../../../src/data/augmentation/crop.ts';
 import type { Batch } from '../../../src/data/batch.ts';
 import { batchesOf } from '../../../src/data/batches.ts';
@@ -257,4 +258,28 @@ test('mixing needs a task that reads distributions', (t) => {
     dtype: 'float32',
     shape: [3],
   });
+});
+
+test('augmentedBatch gives what the loader gives', async (t) => {
+  const list = 'pad-crop:2:reflect,flip,auto-augment,cutout:4,mixup:0.4';
+  const expected = await batches(list, { soft: true, shuffle: false }).batch(2, 1);
+  const given = { ...info, pixels: data.slice(5 * SIZE, 10 * SIZE), labels: labels.slice(5, 10), classes: 3 };
+  const draw = { seed: 3, epoch: 2, step: 1, indices: [5, 6, 7, 8, 9] };
+  t.deepEqual({ ...augmentedBatch(given, list, draw) }, { ...expected.fields });
+  t.deepEqual(augmentedBatch(given, 'none').labels, given.labels);
+  const refused = (call: () => unknown, message: string) =>
+    t.throws(call, { instanceOf: UserError, message: `augmentedBatch: ${message}` });
+  refused(
+    () => augmentedBatch({ ...given, pixels: new Uint8Array(3) }, 'none'),
+    'pixels: expected a Uint8Array of 2160, [5, 3, 12, 12], got 3',
+  );
+  refused(
+    () => augmentedBatch({ ...given, classes: 2 }, 'none'),
+    'label 0 is 2, expected an integer from 0 to 1',
+  );
+  refused(() => augmentedBatch(given, 'none', { epoch: -1 }), 'epoch: expected an integer ≥ 0, got -1');
+  refused(
+    () => augmentedBatch(given, 'auto'),
+    'auto: expected a list of steps, since there is no dataset to suit',
+  );
 });
