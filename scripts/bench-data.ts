@@ -65,20 +65,26 @@ await runMain(async (argv) => {
       await streamed(dir, 'none'),
     ];
     const rates = rows.map((): number[] => []);
+    const perCpuSecond = rows.map((): number[] => []);
     for (let round = 0; round <= values.rounds; round++) {
       for (const [i, { epoch }] of rows.entries()) {
-        const start = performance.now();
+        const [start, used] = [performance.now(), process.cpuUsage()];
         const count = await epoch(round);
-        // The first round warms up.
-        if (round > 0) rates[i]?.push((1000 * count) / (performance.now() - start));
+        if (round === 0) continue; // warms up
+        rates[i]?.push((1000 * count) / (performance.now() - start));
+        const { user, system } = process.cpuUsage(used);
+        perCpuSecond[i]?.push((1e6 * count) / (user + system));
       }
     }
     for (const { close } of rows) await close?.();
-    console.log(`${availableParallelism()} cores; images/s, median of ${values.rounds} rounds (least, most)`);
+    console.log(
+      `${availableParallelism()} cores; images per second of a core's time, and per second (least, most); medians of ${values.rounds} rounds`,
+    );
     rows.forEach(({ name }, i) => {
       const own = rates[i] ?? [];
       const [least, most] = [Math.min(...own), Math.max(...own)].map((rate) => rate.toFixed(0));
-      console.log(`${median(own).toFixed(0).padStart(8)}  (${least}, ${most})  ${name}`);
+      const cpu = median(perCpuSecond[i] ?? []).toFixed(0);
+      console.log(`${cpu.padStart(8)} ${median(own).toFixed(0).padStart(8)}  (${least}, ${most})  ${name}`);
     });
   } finally {
     rmSync(dir, { recursive: true });
