@@ -16,7 +16,7 @@ export interface BatchOptions {
   /** Whether a last batch of fewer than `batchSize` examples is left out. */
   readonly dropLast: boolean;
   /** As in `Assembly`: where it is given, broken examples are skipped. */
-  readonly skipped?: (error: BrokenExample) => void;
+  readonly skipped?: Skipped;
 }
 
 /** Examples to train with: an epoch leaves out what does not fill a batch. */
@@ -45,6 +45,9 @@ export function epochOrder(length: number, seed: number, epoch: number, shuffle:
     : Uint32Array.from({ length }, (_, i) => i);
 }
 
+/** Told of a broken example, and of its number in the split. */
+export type Skipped = (error: BrokenExample, index: number) => void;
+
 /** How the examples of a batch are read. */
 export interface Assembly {
   readonly epoch?: number;
@@ -55,7 +58,7 @@ export interface Assembly {
    * Told of each broken example, which is skipped: where the batch must stay `whole`, the next one of the split that is
    * not broken takes its place, and otherwise it is left out. Without it, a broken example is an error.
    */
-  readonly skipped?: ((error: BrokenExample) => void) | undefined;
+  readonly skipped?: Skipped | undefined;
   readonly whole?: boolean;
 }
 
@@ -110,15 +113,16 @@ async function readOrSkip(
     readonly at: number;
     readonly draw: Draw | undefined;
   },
-  skipped: (error: BrokenExample) => void,
+  skipped: Skipped,
 ): Promise<boolean> {
   for (let more = 0; ; more++) {
+    const number = (index + more) % split.length;
     try {
-      await split.read((index + more) % split.length, out, at, draw);
+      await split.read(number, out, at, draw);
       return true;
     } catch (error) {
       if (!(error instanceof BrokenExample)) throw error;
-      skipped(error);
+      skipped(error, number);
       if (more < another) continue;
       if (another > 0) throw error;
       return false;

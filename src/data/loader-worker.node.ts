@@ -4,8 +4,8 @@ import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { type Failure, failure } from '../thread.node.ts';
 import type { Batch } from './batch.ts';
-import { type BatchOptions, batchesOf } from './batches.ts';
-import type { BrokenExample, DatasetInfo, DatasetSource, SplitName } from './dataset.ts';
+import { type BatchOptions, batchesOf, type Skipped } from './batches.ts';
+import type { DatasetInfo, DatasetSource, SplitName } from './dataset.ts';
 import { openDataset } from './open.node.ts';
 
 export interface WorkerOptions extends BatchOptions {
@@ -59,11 +59,11 @@ async function open() {
 }
 
 /** Tells of broken examples: of the first, and whenever their number has doubled. */
-function skipNotes(name: string): (error: BrokenExample) => void {
-  const seen = new Set<string>();
-  return ({ message }) => {
-    if (seen.has(message)) return;
-    seen.add(message);
+function skipNotes(name: string): Skipped {
+  const seen = new Set<number>();
+  return ({ message }, index) => {
+    if (seen.has(index)) return;
+    seen.add(index);
     const many = seen.size;
     if ((many & (many - 1)) !== 0) return;
     const how = options.dropLast ? 'the next one takes its place' : 'it is left out';

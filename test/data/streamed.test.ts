@@ -236,7 +236,8 @@ test('a broken picture among many is named, or skipped and counted', async (t) =
   );
   const skipping: DatasetSource = { ...source('tiny-imagenet', dir), onBroken: 'skip' };
   const trained = await collect(t, skipping, 'train');
-  t.deepEqual(await collect(t, skipping, 'train'), trained);
+  // What libvips says of a file may differ, when it decodes others at the same time.
+  t.deepEqual((await collect(t, skipping, 'train')).batches, trained.batches);
   t.is(trained.notes.length, 1);
   t.regex(
     trained.notes[0] ?? '',
