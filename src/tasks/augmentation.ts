@@ -143,15 +143,24 @@ export function mixesLabels(steps: readonly AugmentationStep[]): boolean {
   return steps.some((step) => isMixing(step));
 }
 
-export function isByteStep(step: AugmentationStep): step is ByteStep {
+/** The steps of bytes, of normalised images and of batches, each in their order. */
+export function byStage(steps: readonly AugmentationStep[]) {
+  return {
+    bytes: steps.filter(isByteStep),
+    erasing: steps.filter(isErasing),
+    mixing: steps.filter(isMixing),
+  };
+}
+
+function isByteStep(step: AugmentationStep): step is ByteStep {
   return STAGES[step.step][0] === 0;
 }
 
-export function isErasing(step: AugmentationStep): step is ErasingStep {
+function isErasing(step: AugmentationStep): step is ErasingStep {
   return STAGES[step.step][0] === 1;
 }
 
-export function isMixing(step: AugmentationStep): step is MixingStep {
+function isMixing(step: AugmentationStep): step is MixingStep {
   return STAGES[step.step][0] === 2;
 }
 

@@ -4,14 +4,7 @@
  */
 import { UserError } from '../../errors.ts';
 import { Random } from '../../random.ts';
-import {
-  type AugmentationStep,
-  type ByteStep,
-  type ErasingStep,
-  isByteStep,
-  isErasing,
-  isMixing,
-} from '../../tasks/augmentation.ts';
+import { type AugmentationStep, type ByteStep, byStage, type ErasingStep } from '../../tasks/augmentation.ts';
 import {
   drawPlacement,
   type ImageShape,
@@ -59,9 +52,7 @@ export function augmenter(
   what: string,
 ): Augmenter {
   for (const step of steps) expectFits(step, shape, `${what}: augmentation: ${step.step}`);
-  const bytes = steps.filter(isByteStep);
-  const erasing = steps.filter(isErasing);
-  const mixing = steps.filter(isMixing);
+  const { bytes, erasing, mixing } = byStage(steps);
   // What shifts and mirrors last is done while the numbers are written: without a copy of the bytes.
   const tail = tailOf(bytes);
   const head = bytes.slice(0, bytes.length - tail.length);
