@@ -31,6 +31,7 @@ export { globalNorm, penalizedGradient } from './autodiff/gradient-norm.ts';
 export type { Pair, WindowOptions } from './autodiff/windows.ts';
 export type { ArrayField } from './data/array-field.ts';
 export { type Arrays, type ArraysOptions, arraysDataset } from './data/arrays.ts';
+export { augmentedBatch, type BatchDraw, type ByteImages } from './data/augmentation/batch.ts';
 export { collectExamples, type Example } from './data/collect.ts';
 export { UserError } from './errors.ts';
 export { fit } from './fit/fit.ts';

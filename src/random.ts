@@ -17,6 +17,8 @@ export const STREAMS = {
   validation: 6,
   /** Random inputs of graphs: masks and uniform numbers, which their paths tell apart. */
   mask: 7,
+  erase: 8,
+  mix: 9,
 } as const;
 export type Stream = keyof typeof STREAMS;
 const STREAM_NAMES = Object.keys(STREAMS);

@@ -150,11 +150,8 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     grSchedule,
     { kind: 'exact', lambda: 0.1, warmupSteps: 0 },
   ],
-  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, got "dropout"': [
-    (seed: number, stream: 'init') => new Random(seed, stream),
-    0,
-    'dropout',
-  ],
+  'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, erase, mix, got "dropout"':
+    [(seed: number, stream: 'init') => new Random(seed, stream), 0, 'dropout'],
   'prepare: without: expected one of slice-up, shared-input, norm-into-linear, scale-into-linear, common-subexpressions, early-factors, scalars-into-products, transposed-products, execution-order, recompute, got "slices-up"; did you mean slice-up?':
     [prepare, [y], ['slices-up']],
   'finish: target: expected one of cpu, webgpu, got "gpu"; did you mean cpu?': [

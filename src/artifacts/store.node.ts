@@ -15,7 +15,7 @@ import { fileError } from '../system-error.ts';
 import { importTask } from '../tasks/module.node.ts';
 import { taskOf } from '../tasks/own.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
-import { isModuleSpec, type ModuleSpec, type Spec } from '../tasks/spec.ts';
+import { isImageSpec, isModuleSpec, type ModuleSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 import { traceTask } from '../tasks/trace.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
@@ -82,6 +82,11 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
   const output = isInstalled ? path.resolve('graphs', name) : folder;
   const spec = parseSpec(await readJsonFile(file), file);
   return { name, folder, output, spec, task: await openTask(spec, folder) };
+}
+
+/** A graph of one of our tasks whose spec a run has changed: with the task that the other spec describes. */
+export function withSpec(graph: GraphFolder, spec: Spec): GraphFolder {
+  return spec === graph.spec || isModuleSpec(spec) ? graph : { ...graph, spec, task: taskOf(spec) };
 }
 
 /**
@@ -161,11 +166,12 @@ async function stateOf(
   return (await sha256(bytes)) === expected ? 'intact' : 'damaged';
 }
 
-/** `batch-16`, `lean`, `batch-16-lean-frozen-1a2b3c4d`; nothing where all are the spec's own. */
+/** `batch-16`, `lean`, `soft-labels`, `batch-16-lean-frozen-1a2b3c4d`; nothing where all are the spec's own. */
 function variantFolder(spec: Spec, { microBatch, memory, freeze }: Variant): string {
   const parts = [
     ...(microBatch === spec.microBatch ? [] : [`batch-${microBatch}`]),
     ...(memory === 'fast' ? [] : [memory]),
+    ...(isImageSpec(spec) && spec.labels === 'distributions' ? ['soft-labels'] : []),
     ...(freeze === undefined
       ? []
       : [`frozen-${createHash('sha256').update(freeze).digest('hex').slice(0, 8)}`]),

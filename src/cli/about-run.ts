@@ -48,7 +48,10 @@ async function predictSamples(
   const dataset = await openDataset(source);
   const { test } = dataset;
   const order = permutation(test.length, new Random(seed, 'sample'));
-  const batch = await assembleBatch(dataset.fields, test, order.slice(0, Math.min(samples, test.length)));
+  // What is broken is shown as little as it was measured; the measurement has told of it.
+  const skipped = source.onBroken === 'skip' ? () => {} : undefined;
+  const indices = order.slice(0, Math.min(samples, test.length));
+  const batch = await assembleBatch(dataset.fields, test, indices, { skipped });
   const session = await openInference(task, { device: 'cpu', threads });
   const feeds = { ...weights, ...fieldFeeds(task, batch.fields, batch.examples) };
   const logits = floatsOf(await runOn(session, feeds), 'logits');

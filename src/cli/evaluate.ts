@@ -85,7 +85,7 @@ export async function measureOnTest(
 ): Promise<Measured> {
   expectDataFolder(source);
   const session = await openEvaluation(task, device);
-  const batches = await openTestLoader(source).catch(async (error: unknown) => {
+  const batches = await openTestLoader(source, print).catch(async (error: unknown) => {
     await session.release();
     throw error;
   });

@@ -19,6 +19,7 @@ import { CONFIG_FILE } from '../storage/run-archive.ts';
 import { expectNewFolder } from '../storage/run-folder.node.ts';
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
 import { unpackRun } from '../storage/unpack-run.node.ts';
+import { parseAugmentation } from '../tasks/augmentation.ts';
 import { formatDuration } from '../terminal/duration.ts';
 import { createProgress, type Progress } from '../terminal/progress.node.ts';
 import { aboutRun } from './about-run.ts';
@@ -29,6 +30,8 @@ import { typed } from './typed.ts';
 
 const TABLE = {
   ...OPTIONS,
+  // As text: a file that it names is read below, and what it says is checked with the other options.
+  augment: text(OPTIONS.augment.info),
   config: text({
     group: 'Run',
     help: 'JSON file of options, by their names in camelCase: {"model": "./my-model.js", "batchSize": 32}. Flags override it. Paths in it begin at the working folder, as in flags.',
@@ -62,7 +65,8 @@ export async function train(argv: readonly string[]): Promise<void> {
     console.log(helpText(TABLE, HELP));
     return;
   }
-  const { config: configFile, resume, help, verbose, ...flags } = given;
+  const { config: configFile, resume, help, verbose, ...texts } = given;
+  const flags = await withSteps(texts);
   const file = values.config;
   if (values.resume !== undefined) {
     if (file !== undefined) {
@@ -80,6 +84,13 @@ export async function train(argv: readonly string[]): Promise<void> {
   const folder = config.out ?? path.join('runs', runName(config, new Date()));
   await expectNewFolder(folder);
   await begin(folder, config);
+}
+
+/** The flags, with the list of steps that a JSON file holds in place of the file. Throws a UserError that names it. */
+async function withSteps({ augment, ...flags }: GivenOptions): Promise<GivenOptions> {
+  if (augment === undefined) return flags;
+  if (typeof augment !== 'string' || !augment.endsWith('.json')) return { ...flags, augment };
+  return { ...flags, augment: parseAugmentation(await readJsonFile(augment), `--augment ${augment}`) };
 }
 
 /** Trains from the first step. `lock` is held if the folder is that of a run that begins again. */

@@ -8,6 +8,7 @@ import { DEVICES } from '../runtime/session.ts';
 import { grSchedule } from '../step/gr-warmup.ts';
 import { OPTIMIZER_NAMES, type OptimizerName } from '../step/optimizer.ts';
 import { MOMENT_STARTS } from '../step/rules/adam.ts';
+import { AUGMENTATION_FORMS, augmentationText, parseAugmentation } from '../tasks/augmentation.ts';
 import { VERSION } from '../version.ts';
 import {
   checkOptions,
@@ -19,6 +20,7 @@ import {
   type OptionTable,
   type OptionValues,
   optionLabel,
+  parsed,
   text,
   toggle,
   withDefaults,
@@ -124,10 +126,18 @@ export const OPTIONS = {
     { min: 1 },
     { group: 'Data', help: 'The same, as a number of examples.', default: undefined },
   ),
-  augment: choice(['auto', 'none', 'crop', 'crop-flip'], {
+  augment: parsed(parseAugmentation, augmentationText, 'auto', {
     group: 'Data',
-    help: 'Random crop, random mirroring; auto takes what suits the dataset.',
-    default: 'auto',
+    help: 'What training images go through: none, crop, crop-flip; steps, pad-crop:4:reflect,flip,cutout:16; or a JSON file with a list of them. auto takes what suits the graph and its dataset. docs/guide/augmentation.md lists the steps.',
+    placeholder: 'STEPS|FILE.json',
+    expected: AUGMENTATION_FORMS,
+    alias: 'augmentation',
+  }),
+  onBroken: choice(['fail', 'skip'], {
+    group: 'Data',
+    help: 'What a broken picture does: end the run, or be skipped and counted. In training the next one takes its place; an evaluation leaves it out.',
+    default: 'fail',
+    resumable: true,
   }),
   batchSize: integer({ min: 1 }, { group: 'Data', help: 'Examples per optimizer step.', default: 64 }),
   microBatch: integer(
@@ -430,7 +440,8 @@ export function resumedConfig(saved: unknown, origin: string, flags: GivenOption
     }
     // Where a module lies says nothing of what it computes: its graphs are compared (run.node.ts).
     const isModule = (key === 'model' || key === 'dataset') && config.model !== undefined;
-    if (value === values[key] || isModule || changeable.some(([name]) => name === key)) continue;
+    const isSame = JSON.stringify(value) === JSON.stringify(values[key]);
+    if (isSame || isModule || changeable.some(([name]) => name === key)) continue;
     const before = values[key] === undefined ? 'without it' : `with ${show(values[key])}`;
     throw new UserError(
       `${optionLabel(key)}: the run was begun ${before}, and --resume cannot change that; ` +
@@ -512,13 +523,14 @@ export function optionsInEffect(given: GivenOptions): GivenOptions {
   );
 }
 
-/** The options that determine what a run computes. */
+/** The options that determine what a run computes, lists as text. */
 export function hyperparametersOf({ out: _, ...config }: TrainConfig): GivenOptions {
   const options: OptionTable = OPTIONS;
   return Object.fromEntries(
-    Object.entries(optionsInEffect(config)).filter(([key]) => {
+    Object.entries(optionsInEffect(config)).flatMap(([key, value]) => {
       const info = options[key]?.info;
-      return !info?.resumable && info?.group !== 'Output';
+      if (info?.resumable || info?.group === 'Output') return [];
+      return [[key, value === undefined ? value : (info?.text?.(value) ?? value)]];
     }),
   );
 }

@@ -24,6 +24,10 @@ export interface OptionInfo {
   readonly alias?: string;
   /** The option has an effect only if another one, named by its key, has one of these values. */
   readonly only?: readonly [key: string, values: readonly string[]];
+  /** Reads a value that was given, in another form too; throws a UserError that begins with `where`. */
+  readonly read?: (given: unknown, where: string) => unknown;
+  /** A value as text, where it is no text, number or boolean. */
+  readonly text?: (value: unknown) => string;
   /** Whether a resumed run may change it. It then does not enter the computation. */
   readonly resumable?: boolean;
 }
@@ -88,6 +92,25 @@ export function choice<const C extends readonly [string, ...string[]], D extends
   });
 }
 
+/** What `read` makes of any value: text, or what a JSON file holds. `expected` says what it has to be. */
+export function parsed<T>(
+  read: (given: unknown, where: string) => T,
+  write: (value: T) => string,
+  otherwise: T & string,
+  about: Omit<About<T>, 'default'> & { readonly placeholder: string; readonly expected: string },
+) {
+  const schema = v.custom<T>((given) => given !== undefined && given !== '');
+  return Object.assign(
+    v.optional(schema, () => otherwise),
+    {
+      info: {
+        ...{ ...about, kind: 'text', default: otherwise, read },
+        text: (value) => write(read(value, 'option')),
+      } satisfies OptionInfo,
+    },
+  );
+}
+
 /** `--name` sets it, `--no-name` unsets it. */
 export function toggle(about: About<boolean>) {
   return Object.assign(v.optional(v.boolean(), about.default), {
@@ -137,6 +160,7 @@ export function checkOptions(
     if (!v.is(option, value)) {
       throw new UserError(`${label}: expected ${option.info.expected}, got ${show(value)}`);
     }
+    if (option.info.read) given[key] = option.info.read(value, label);
   }
   return given;
 }

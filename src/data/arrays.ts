@@ -5,6 +5,7 @@ import { sizeOf } from '../onnx/shapes.ts';
 import type { Fields } from '../tasks/task.ts';
 import { type ArrayField, readField } from './array-field.ts';
 import type { FieldData } from './batch.ts';
+import { copyExample } from './copy-example.ts';
 import type { Dataset, Split } from './dataset.ts';
 
 /** Arrays by the names of their fields, with the same number of examples each. */
@@ -68,27 +69,6 @@ function expectNames(what: string, names: readonly string[], { fields, more = []
   const missing = wanted.find((name) => !names.includes(name));
   if (missing !== undefined) {
     throw new UserError(`${what}: expected the field ${missing}, got ${names.join(', ')}`);
-  }
-}
-
-/** Copies example `index` of a field to the place of example `at`. */
-function copyExample(
-  name: string,
-  data: FieldData,
-  size: number,
-  index: number,
-  out: FieldData | undefined,
-  at: number,
-): void {
-  if (data instanceof BigInt64Array && out instanceof BigInt64Array) {
-    out.set(data.subarray(index * size, (index + 1) * size), at * size);
-  } else if (data instanceof BigInt64Array || !out || out instanceof BigInt64Array) {
-    throw new Error(`internal: a batch with another type of ${name}`);
-  } else if (size > 16) {
-    out.set(data.subarray(index * size, (index + 1) * size), at * size);
-  } else {
-    // For a number or a few, a view would cost more than the copy.
-    for (let k = 0; k < size; k++) out[at * size + k] = data[index * size + k] ?? 0;
   }
 }
 

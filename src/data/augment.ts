@@ -1,6 +1,5 @@
-/** Turns uint8 pixels into network inputs: crops, flips and normalises. Pure: also for browsers. */
-import { Random } from '../random.ts';
-import { type AugmentationName, entryOf } from './names.ts';
+/** Turns uint8 pixels into network inputs: shifts, mirrors and normalises. Pure: also for browsers. */
+import type { Draws } from './augmentation/policies.ts';
 
 /** Size of one image, channels first. */
 export interface ImageShape {
@@ -15,25 +14,6 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
-/** Adds `pad` black pixels on each side and crops the original size at random; `flip` mirrors with probability 1/2. */
-export interface Augmentation {
-  readonly pad: number;
-  readonly flip: boolean;
-}
-
-export const NO_AUGMENTATION: Augmentation = { pad: 0, flip: false };
-
-const AUGMENTATIONS: Readonly<Record<AugmentationName, Augmentation>> = {
-  none: NO_AUGMENTATION,
-  crop: { pad: 4, flip: false },
-  'crop-flip': { pad: 4, flip: true },
-};
-
-/** An augmentation by its name; `auto` is what suits the dataset. */
-export function augmentationOf(name: AugmentationName | 'auto', dataset: string): Augmentation {
-  return AUGMENTATIONS[name === 'auto' ? (entryOf(dataset)?.augmentation ?? 'none') : name];
-}
-
 /** One draw: output pixel (y, x) shows input pixel (y + top, x + left), mirrored after the crop if `flip`. */
 export interface Placement {
   /** Integers in [−pad, pad]. */
@@ -44,18 +24,16 @@ export interface Placement {
 
 export const IN_PLACE: Placement = { top: 0, left: 0, flip: false };
 
-/** The draw for one image; it depends on (seed, epoch, index) alone, never on batches or earlier draws. */
-export function drawPlacement(
-  { pad, flip }: Augmentation,
-  seed: number,
-  epoch: number,
-  index: number,
-): Placement {
-  if (pad === 0 && !flip) return IN_PLACE;
-  const random = new Random(seed, 'augment', epoch, index);
-  const top = random.integer(2 * pad + 1) - pad;
-  const left = random.integer(2 * pad + 1) - pad;
-  return { top, left, flip: flip && random.integer(2) === 1 };
+/** How far an image is shifted at most, and whether it may be mirrored, with chance 1/2. */
+export interface Shift {
+  readonly pad: number;
+  readonly flip: boolean;
+}
+
+export function drawPlacement({ pad, flip }: Shift, draws: Draws): Placement {
+  const top = pad === 0 ? 0 : draws.integer(2 * pad + 1) - pad;
+  const left = pad === 0 ? 0 : draws.integer(2 * pad + 1) - pad;
+  return { top, left, flip: flip && draws.integer(2) === 1 };
 }
 
 /** float32 [channels, 256]: the normalised value (v / 255 − mean) / std of every byte v. */

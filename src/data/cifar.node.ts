@@ -6,7 +6,6 @@
 import { basename, join } from 'node:path';
 import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
-import { augmentationOf } from './augment.ts';
 import type { OpenDataset } from './dataset.ts';
 import { present, readBytes } from './files.node.ts';
 import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
@@ -42,12 +41,13 @@ const VARIANTS = {
 } as const;
 type Variant = keyof typeof VARIANTS;
 
-export const open: OpenDataset = async ({ dataset, dir, augmentation = 'auto' }) => {
+export const open: OpenDataset = async (source) => {
+  const { dataset, dir } = source;
   const name: Variant = dataset === 'cifar100' ? 'cifar100' : 'cifar10';
   const images = await openCifar(name, dir);
   const record = VARIANTS[name].labelBytes + PIXELS;
   const bytes = record * (images.train.length + images.test.length);
-  return imageDataset(images, augmentationOf(augmentation, name), bytes);
+  return imageDataset(images, source, bytes);
 };
 
 /** Opens CIFAR from `dir` or its usual sub-folder. Some of the training files may be missing. */

@@ -3,45 +3,52 @@
  * is `val/` but no `test/`, as in ImageNet, the files in `val/` are the test files.
  */
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
+import { type FileList, listFiles } from './file-list.ts';
 import { present, reason } from './files.node.ts';
-
-export interface ClassFile {
-  readonly path: string;
-  /** The number of its class. */
-  readonly label: number;
-}
 
 export interface ClassFolders {
   readonly classes: readonly string[];
-  readonly train: readonly ClassFile[];
-  readonly test: readonly ClassFile[];
-  readonly validation?: readonly ClassFile[];
+  readonly train: FileList;
+  readonly test: FileList;
+  readonly validation?: FileList;
   /** One sentence for the user: how many files of which kind are where. */
   readonly found: string;
 }
 
 /**
- * Lists the files. `dataset` and `things` (images, texts) are for errors. Throws a UserError if a folder is missing or
- * empty, and if the classes are not the same everywhere.
+ * Lists the files. `dataset` and `things` (images, texts) are for errors. Of the folders `held` the first that exists holds
+ * the test files, and the second validation files. Throws a UserError if a folder is missing or empty, and if the classes
+ * are not the same everywhere.
  */
-export function listClassFolders(dataset: string, dir: string, things: string): ClassFolders {
+export function listClassFolders(
+  dataset: string,
+  dir: string,
+  things: string,
+  held: readonly string[] = ['test', 'val'],
+): ClassFolders {
   const [trainDir] = present(dir, ['train']);
-  const [testDir, validationDir] = present(dir, ['test', 'val']);
+  const [testDir, validationDir] = present(dir, held);
   if (trainDir === undefined || testDir === undefined) {
-    const missing = trainDir === undefined ? 'train/<class>/' : 'val/<class>/ or test/<class>/';
+    const missing =
+      trainDir === undefined
+        ? 'train/<class>/'
+        : held
+            .map((name) => `${name}/<class>/`)
+            .toReversed()
+            .join(' or ');
     throw new UserError(`${dataset}: ${dir} has no ${missing}: expected a folder per class there`);
   }
   const classes = classesIn(dataset, trainDir, things);
   const train = filesIn(dataset, trainDir, classes, things);
-  const held = (other: string): ClassFile[] => {
+  const listed = (other: string): FileList => {
     sameClasses(dataset, trainDir, classes, other, classesIn(dataset, other, things));
     return filesIn(dataset, other, classes, things);
   };
-  const test = held(testDir);
-  const validation = validationDir === undefined ? undefined : held(validationDir);
+  const test = listed(testDir);
+  const validation = validationDir === undefined ? undefined : listed(validationDir);
   const found = [
     `${grouped(train.length)} training ${things} in ${trainDir}`,
     ...(validation ? [`${grouped(validation.length)} validation ${things} in ${validationDir}`] : []),
@@ -56,7 +63,7 @@ export function listClassFolders(dataset: string, dir: string, things: string): 
 }
 
 /** Names of a folder's entries, sorted by code unit. Hidden files such as .DS_Store are left out. */
-function list(dataset: string, dir: string): string[] {
+export function list(dataset: string, dir: string): string[] {
   try {
     return readdirSync(dir)
       .filter((name) => !name.startsWith('.'))
@@ -74,14 +81,15 @@ function classesIn(dataset: string, dir: string, things: string): string[] {
   return classes;
 }
 
-function filesIn(dataset: string, dir: string, classes: readonly string[], things: string): ClassFile[] {
-  return classes.flatMap((name, label) => {
+function filesIn(dataset: string, dir: string, classes: readonly string[], things: string): FileList {
+  const folders = classes.map((name, label) => {
     const files = list(dataset, join(dir, name));
     if (files.length === 0) {
       throw new UserError(`${dataset}: ${join(dir, name)} has no ${things}: every class needs some`);
     }
-    return files.map((file) => ({ path: join(dir, name, file), label }));
+    return { prefix: join(dir, name) + sep, names: files, labels: label };
   });
+  return listFiles(folders);
 }
 
 function sameClasses(

@@ -1,7 +1,8 @@
-/** What every dataset offers, wherever it comes from: fields for the numbers of examples. Pure types: also for browsers. */
+/** What every dataset offers, wherever it comes from: fields for the numbers of examples. Pure: also for browsers. */
+import { UserError } from '../errors.ts';
+import type { Augmentation } from '../tasks/augmentation.ts';
 import type { Fields } from '../tasks/task.ts';
 import type { FieldData } from './batch.ts';
-import type { AugmentationName } from './names.ts';
 
 /** `validation` examples judge a run while it trains, so that the test examples stay unseen until its end. */
 export const SPLITS = ['train', 'validation', 'test'] as const;
@@ -13,7 +14,12 @@ export interface Draw {
   readonly epoch: number;
   /** The number of the example among those in use, which are fewer where some are held out. */
   readonly index: number;
+  /** The number of its batch in the epoch: for draws that all examples of a batch share. */
+  readonly step: number;
 }
+
+/** An example whose file is broken, which a run may skip. Its message names the file. */
+export class BrokenExample extends UserError {}
 
 /** Examples that are read one at a time. */
 export interface Split {
@@ -22,7 +28,7 @@ export interface Split {
   readonly strata?: Int32Array;
   /**
    * Writes example `index` into the arrays `out`, one for each field of the dataset: as example number `at` of a batch.
-   * Without `draw` it is the same each time.
+   * Without `draw` it is the same each time. Throws BrokenExample where its file is broken.
    */
   read(
     index: number,
@@ -30,6 +36,8 @@ export interface Split {
     at: number,
     draw?: Draw,
   ): void | Promise<void>;
+  /** Changes the arrays of a whole batch once all `examples` are read: mixes images in pairs, say. */
+  mix?(out: Readonly<Record<string, FieldData>>, examples: number, draw: Omit<Draw, 'index'>): void;
   /** Checks what opening does not (every file of a folder). Throws a UserError for the first that is wrong. */
   verify?(): Promise<void>;
 }
@@ -85,7 +93,9 @@ export interface DatasetSource {
   /** Which of the training examples in use are held out for validation. */
   readonly holdOut?: HoldOut | undefined;
   /** What training images go through; `auto`, the default, is what suits the dataset. */
-  readonly augmentation?: AugmentationName | 'auto' | undefined;
+  readonly augmentation?: Augmentation | undefined;
+  /** What a broken example does: it ends the run, or it is skipped and counted. `fail` by default. */
+  readonly onBroken?: 'fail' | 'skip' | undefined;
   /** What only this dataset understands: the columns of a table, the tokens of a text. */
   readonly options?: Readonly<Record<string, Json>> | undefined;
 }

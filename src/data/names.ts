@@ -2,9 +2,12 @@
  * The datasets that come with this package: their names stand here once. To add one, add a line; its file exports `open`.
  * Pure: also for browsers.
  */
-
-export const AUGMENTATION_NAMES = ['none', 'crop', 'crop-flip'] as const;
-export type AugmentationName = (typeof AUGMENTATION_NAMES)[number];
+import {
+  type Augmentation,
+  type AugmentationStep,
+  parseAugmentation,
+  stepsOf,
+} from '../tasks/augmentation.ts';
 
 interface Entry {
   /** Its name for people. */
@@ -13,8 +16,8 @@ interface Entry {
   readonly noun: string;
   /** The module `./<file>.node.ts`, which exports `open`. */
   readonly file: string;
-  /** What training images usually go through; left out where nothing is drawn. */
-  readonly augmentation?: AugmentationName;
+  /** What training images usually go through, as `parseAugmentation` reads it; left out where nothing is drawn. */
+  readonly augmentation?: string;
   /** Bytes that it holds in memory at its usual size; left out where files are read when needed, or are few. */
   readonly bytes?: number;
   /** Training examples of the whole dataset, where that is known without it. */
@@ -53,6 +56,20 @@ export const DATASETS = {
     augmentation: 'crop-flip',
   },
   'image-folder': { title: 'image folder', noun: 'image', file: 'image-folder', augmentation: 'crop-flip' },
+  'tiny-imagenet': {
+    title: 'TinyImageNet',
+    noun: 'image',
+    trainSize: 100_000,
+    file: 'tiny-imagenet',
+    augmentation: 'crop-flip',
+  },
+  imagenet: {
+    title: 'ImageNet',
+    noun: 'image',
+    trainSize: 1_281_167,
+    file: 'imagenet',
+    augmentation: 'random-resized-crop,flip',
+  },
   table: { title: 'table', noun: 'row', file: 'table', takesFile: true },
   diamonds: { title: 'Diamonds', noun: 'row', isBundled: true, file: 'diamonds' },
   text: { title: 'texts', noun: 'text', file: 'text', takesFile: true },
@@ -70,6 +87,13 @@ export const DATASET_NAMES: readonly DatasetName[] = Object.keys(DATASETS).filte
 /** The table's entry of a name; none for a dataset of the user's own. */
 export function entryOf(name: string): Entry | undefined {
   return isDatasetName(name) ? DATASETS[name] : undefined;
+}
+
+/** What training images of a dataset go through: `auto` is what suits it. */
+export function stepsFor(augmentation: Augmentation, dataset: string): readonly AugmentationStep[] {
+  if (augmentation !== 'auto') return stepsOf(augmentation);
+  const usual = parseAugmentation(entryOf(dataset)?.augmentation ?? 'none', dataset);
+  return usual === 'auto' ? [] : stepsOf(usual);
 }
 
 /** Bytes that a dataset usually holds in memory, before it is open. */

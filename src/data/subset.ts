@@ -152,6 +152,7 @@ export function partOf(split: Split, indices: Uint32Array): Split {
     length: indices.length,
     ...(strata && { strata: Int32Array.from(indices, (index) => strata[index] ?? 0) }),
     read: (index, out, at, draw) => split.read(indices[index] ?? 0, out, at, draw),
+    ...(split.mix && { mix: (out, examples, draw) => split.mix?.(out, examples, draw) }),
     ...(split.verify && { verify: () => split.verify?.() ?? Promise.resolve() }),
   };
 }

@@ -40,11 +40,10 @@ async function readCorpus(dir: string, options: TextOptions): Promise<Corpus> {
   const { classes, train, test, validation } = listClassFolders('text', dir, 'texts');
   const read = (files: typeof train): Promise<LabelledText[]> =>
     Promise.all(
-      files.map(async ({ path, label }) => ({
-        text: decode(await readBytes(path), path),
-        label: classes[label] ?? '',
-        place: path,
-      })),
+      Array.from(files.labels, async (label, i) => {
+        const path = files.path(i);
+        return { text: decode(await readBytes(path), path), label: classes[label] ?? '', place: path };
+      }),
     );
   return {
     ...about,

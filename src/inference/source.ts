@@ -1,7 +1,9 @@
 /** Where the examples of a run lie, and what is asked of them. Also for browsers. */
 import { holdOutOf, type TrainConfig } from '../config/config.ts';
 import type { DatasetSource } from '../data/dataset.ts';
-import { isModuleSpec, type OwnSpec, type Spec } from '../tasks/spec.ts';
+import { stepsFor } from '../data/names.ts';
+import { type Augmentation, mixesLabels } from '../tasks/augmentation.ts';
+import { isImageSpec, isModuleSpec, type OwnSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 
 /** Where the examples lie that a run of a config takes, and what its task expects of them. */
@@ -14,10 +16,22 @@ export function datasetSource(
     dir: config.data,
     fields: task.fields,
     ...(isModuleSpec(spec) ? {} : expectationsOf(spec)),
-    augmentation: config.augment,
+    augmentation: augmentationOf(config, spec),
+    onBroken: config.onBroken,
     trainFraction: config.trainFraction,
     holdOut: holdOutOf(config),
   };
+}
+
+/** What training images go through: what the config says or, at `auto`, what the spec does. */
+export function augmentationOf({ augment }: Pick<TrainConfig, 'augment'>, spec: Spec): Augmentation {
+  return augment === 'auto' && isImageSpec(spec) ? (spec.augmentation ?? 'auto') : augment;
+}
+
+/** The spec as a run uses it: where images are mixed, its graphs read distributions over the classes as labels. */
+export function specInUse<S extends Spec>(spec: S, config: Pick<TrainConfig, 'augment'>): S {
+  if (!isImageSpec(spec) || !mixesLabels(stepsFor(augmentationOf(config, spec), spec.dataset))) return spec;
+  return { ...spec, labels: 'distributions' };
 }
 
 /** What a spec asks of its dataset beside the fields. */

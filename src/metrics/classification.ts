@@ -1,6 +1,7 @@
 /**
- * How well classes are told apart: logits float32 [..., classes] and labels int32 or int64 [...]. Of equal logits the
- * first class counts as the largest, as in argmax; an example with a logit that is not finite is never right.
+ * How well classes are told apart: logits float32 [..., classes] and labels int32 or int64 [...], or distributions
+ * float32 [..., classes], of which the class with the largest share counts. Of equal logits the first class counts as the
+ * largest, as in argmax; an example with a logit that is not finite is never right.
  */
 import { total } from '../autodiff/functions.ts';
 import { UserError } from '../errors.ts';
@@ -67,7 +68,7 @@ function comparedClasses(
   fields: Values,
   names: ClassNames,
 ): Compared & { readonly classes: number } {
-  const values = compared(outputs, fields, names);
+  const values = compared(outputs, withClasses(outputs, fields, names), names);
   const { logits, labels } = values;
   const classes = logits.shape.at(-1);
   if (typeof classes !== 'number' || !sameShape(logits.shape.slice(0, -1), labels.shape)) {
@@ -76,6 +77,15 @@ function comparedClasses(
     );
   }
   return { ...values, classes };
+}
+
+/** The fields, with the class of the largest share in place of a distribution. */
+function withClasses(outputs: Values, fields: Values, { logits, labels = 'labels' }: ClassNames): Values {
+  const given = fieldOf(fields, labels);
+  const { shape } = outputOf(outputs, logits, 'logits');
+  return given.dtype === 'float32' && sameShape(given.shape, shape)
+    ? { ...fields, [labels]: argMax(given) }
+    : fields;
 }
 
 /** The share whose label is the class with the largest logit. */

@@ -17,8 +17,15 @@ export interface RunData {
   close(): Promise<void>;
 }
 
-/** Opens the loaders of a run. Throws UserError where the data are missing, broken, or do not fit the task. */
-export async function openData(config: TrainConfig, graph: GraphFolder): Promise<RunData> {
+/**
+ * Opens the loaders of a run; `note` is told what the user should know of the examples, while they are read too. Throws
+ * UserError where the data are missing, broken, or do not fit the task.
+ */
+export async function openData(
+  config: TrainConfig,
+  graph: GraphFolder,
+  note: (text: string) => void,
+): Promise<RunData> {
   const source = datasetSource(config, graph);
   const { batchSize, seed } = config;
   const opened: Loader[] = [];
@@ -31,18 +38,18 @@ export async function openData(config: TrainConfig, graph: GraphFolder): Promise
   };
   try {
     const inUse = { split: 'train', batchSize, seed, shuffle: true, ...TO_TRAIN } as const;
-    const train = await open(openLoader({ source, ...inUse }));
-    const validation = train.hasValidation ? await open(openInOrder(source, 'validation')) : undefined;
-    return { train, validation, test: await open(openInOrder(source, 'test')), close };
+    const train = await open(openLoader({ source, ...inUse, note }));
+    const validation = train.hasValidation ? await open(openInOrder(source, 'validation', note)) : undefined;
+    return { train, validation, test: await open(openInOrder(source, 'test', note)), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** The test examples of a dataset, in order, not augmented. */
-export function openTestLoader(source: DatasetSource): Promise<Loader> {
-  return openInOrder(source, 'test');
+/** The test examples of a dataset, in order, not augmented. `note` as in `openData`. */
+export function openTestLoader(source: DatasetSource, note?: (text: string) => void): Promise<Loader> {
+  return openInOrder(source, 'test', note);
 }
 
 /** A batch of training examples, not augmented. It is the same for every seed, unless the seed holds out examples. */
@@ -67,6 +74,10 @@ export async function openFixedBatch(config: TrainConfig, graph: GraphFolder): P
   }
 }
 
-function openInOrder(source: DatasetSource, split: SplitName): Promise<Loader> {
-  return openLoader({ source, split, batchSize: TEST_BATCH, ...IN_ORDER });
+function openInOrder(
+  source: DatasetSource,
+  split: SplitName,
+  note: ((text: string) => void) | undefined,
+): Promise<Loader> {
+  return openLoader({ source, split, batchSize: TEST_BATCH, ...IN_ORDER, note });
 }

@@ -4,12 +4,12 @@ import { freemem } from 'node:os';
 import path from 'node:path';
 import type { MemoryVariant } from '../artifacts/graphs.ts';
 
-import { type GraphFolder, graphsOf, openGraph, openModule } from '../artifacts/store.node.ts';
+import { type GraphFolder, graphsOf, openGraph, openModule, withSpec } from '../artifacts/store.node.ts';
 import type { TrainConfig } from '../config/config.ts';
 import { DATASET_NAMES, entryOf, usualBytes } from '../data/names.ts';
 import { expectDataFolder } from '../data/open.node.ts';
 import { nearestName, UserError } from '../errors.ts';
-import { datasetSource } from '../inference/source.ts';
+import { datasetSource, specInUse } from '../inference/source.ts';
 import { TEST_BATCH } from './data.node.ts';
 import { estimateMemory } from './memory-estimate.ts';
 import { chooseMemory, gigabytes } from './micro-batch.ts';
@@ -25,9 +25,13 @@ export interface PreparedRun {
 }
 
 /** Opens the graph that a config names, or the module of its own that takes the graph's place. Throws UserError. */
-export function openRunGraph({ graph, model, dataset, batchSize }: TrainConfig): Promise<GraphFolder> {
+export async function openRunGraph(config: TrainConfig): Promise<GraphFolder> {
+  const { graph, model, dataset, batchSize } = config;
   if (model === undefined) {
-    if (dataset === undefined) return openGraph(graph);
+    if (dataset === undefined) {
+      const opened = await openGraph(graph);
+      return withSpec(opened, specInUse(opened.spec, config));
+    }
     throw new UserError('--dataset: a graph names its dataset itself; give --dataset with --model only');
   }
   if (!existsSync(model)) {

@@ -133,7 +133,7 @@ async function train(job: Job): Promise<RunResult> {
   if (staysOnDevice(config)) expectDeviceOptions(config);
   await expectDevice(config.device);
   if (resumed) expectSameGraph(graph, resumed);
-  const data = await openData(config, graph);
+  const data = await openData(config, graph, observer.note);
   observer.note(data.train.info.found);
   let opened: Opened = { data };
   try {

@@ -5,21 +5,25 @@ import { accuracy, confusionMatrix, topK } from '../metrics/classification.ts';
 import { hasTop5 } from '../metrics/info.ts';
 import { fieldOf, outputOf } from '../metrics/names.ts';
 import type { Value } from '../onnx/value.ts';
-import type { Fields, Task, Values } from './task.ts';
+import type { Field, Fields, Task, Values } from './task.ts';
 
 /** What a classifier reads, its number of classes, and its model. */
 export interface ClassificationOptions {
-  /** What the model reads; the field `labels`, int32, is added. */
+  /** What the model reads; the field `labels` is added. */
   readonly fields: Fields;
   readonly classes: number;
+  /** `classes`: the number of the class, int32 []. `distributions`: a share of each class, float32 [classes]. */
+  readonly labels?: 'classes' | 'distributions';
   /** Fields → logits float32 [batch, classes]. */
   readonly model: (scope: Scope, fields: Values) => Value;
 }
 
 /** Cross-entropy with label smoothing that a run chooses, accuracy, and with more than five classes top-5. */
-export function classification({ fields, classes, model }: ClassificationOptions): Task {
+export function classification({ fields, classes, labels = 'classes', model }: ClassificationOptions): Task {
+  const label: Field =
+    labels === 'classes' ? { dtype: 'int32', shape: [] } : { dtype: 'float32', shape: [classes] };
   return {
-    fields: { ...fields, labels: { dtype: 'int32', shape: [] } },
+    fields: { ...fields, labels: label },
     predict: (scope, given) => ({ logits: model(scope, given) }),
     loss: (outputs, given, scope) =>
       crossEntropy(outputOf(outputs, 'logits', 'logits'), fieldOf(given, 'labels'), {

@@ -20,8 +20,9 @@ export function taskOf(spec: OwnSpec): Task {
 }
 
 /** images float32 [batch, channels, height, width] → logits [batch, classes]. */
-function imagesTask({ image: { channels, height, width }, classes, model }: ImageSpec): Task {
+function imagesTask({ image: { channels, height, width }, classes, labels, model }: ImageSpec): Task {
   return classification({
+    ...(labels !== undefined && { labels }),
     fields: { images: { dtype: 'float32', shape: [channels, height, width] } },
     classes,
     model: (scope, fields) => buildModel(scope, fieldOf(fields, 'images'), classes, model),

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { mismatch, nearestName, show, UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
+import { parseAugmentation } from './augmentation.ts';
 import { taskOf } from './own.ts';
 import { isImageSpec, isModuleSpec, moduleSpec, OWN_SPECS, type OwnSpec, type Spec } from './spec.ts';
 import { tracePrediction } from './trace.ts';
@@ -16,8 +17,9 @@ const MOST_NUMBERS = 2 ** 29;
 export function parseSpec(json: unknown, origin: string): Spec {
   const result = v.safeParse(schemaOf(json, origin), json, { abortEarly: true });
   if (result.success) {
-    if (!isModuleSpec(result.output)) expectSizes(result.output, origin);
-    return result.output;
+    const spec = withSteps(result.output, origin);
+    if (!isModuleSpec(spec)) expectSizes(spec, origin);
+    return spec;
   }
   const [issue] = result.issues;
   const path = v.getDotPath(issue) ?? '';
@@ -26,6 +28,12 @@ export function parseSpec(json: unknown, origin: string): Spec {
     throw new UserError(`${where}: unknown field${suggestion(path)}; remove it or correct its name`);
   }
   throw new UserError(`${where}: ${mismatch(issue)}`);
+}
+
+/** The spec with its augmentation read. Throws UserError that names the step that is not right. */
+function withSteps(spec: Spec, origin: string): Spec {
+  if (!isImageSpec(spec) || spec.augmentation === undefined) return spec;
+  return { ...spec, augmentation: parseAugmentation(spec.augmentation, `${origin}: augmentation`) };
 }
 
 function schemaOf(json: unknown, origin: string): v.GenericSchema<unknown, Spec> {

@@ -4,6 +4,7 @@ import { show, UserError } from '../errors.ts';
 import { modelSchema, tableModelSchema, textModelSchema } from '../models/index.ts';
 import { size } from '../models/schema.ts';
 import { TARGETS } from '../passes/finish.ts';
+import type { Augmentation } from './augmentation.ts';
 
 /** What every spec says. */
 const shared = {
@@ -23,6 +24,10 @@ const imageSpec = v.strictObject({
   dataset,
   image: v.strictObject({ channels: size(1024), height: size(8192), width: size(8192) }),
   classes,
+  /** What the graphs read as labels; a run whose augmentation mixes images takes distributions (`specInUse`). */
+  labels: v.optional(v.picklist(['classes', 'distributions'])),
+  /** What training images go through, unless a run says otherwise: `parseSpec` checks it (augmentation.ts). */
+  augmentation: v.optional(v.custom<Augmentation>((given) => given !== null)),
   model: modelSchema,
 });
 

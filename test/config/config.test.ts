@@ -163,7 +163,7 @@ test('a resumed run can change where it runs, not what it computes', (t) => {
   const changed = (flags: object) =>
     t.throws(() => resumedConfig(saved, 'runs/a', { ...flags }), { instanceOf: UserError }).message;
   const only =
-    'with --resume only --device, --threads, --max-steps, --checkpoint-every, --keep, --diagnostics-every, --hessian-every and --epochs can change';
+    'with --resume only --device, --threads, --max-steps, --on-broken, --checkpoint-every, --keep, --diagnostics-every, --hessian-every and --epochs can change';
   t.regex(changed({ epochs: 4 }), /^--epochs: the cosine schedule spans the 3 epochs /);
   t.regex(changed({ epochs: 2 }), /^--epochs: 2 is fewer than the 3 epochs /);
   const constant: unknown = JSON.parse(JSON.stringify(configFor({ epochs: 3, schedule: 'constant' })));

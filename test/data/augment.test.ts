@@ -2,11 +2,12 @@ import test from 'ava';
 import fc from 'fast-check';
 import {
   drawPlacement,
-  NO_AUGMENTATION,
   normalizationTable,
   type Placement,
+  type Shift,
   writeNormalized,
 } from '../../src/data/augment.ts';
+import { Random } from '../../src/random.ts';
 
 const shape = { channels: 2, height: 5, width: 7 };
 const size = 2 * 5 * 7;
@@ -63,21 +64,24 @@ test('an image is read and written at its offset only', (t) => {
   t.deepEqual([out[0], out[1], out[size + 2], out[size + 3]], [99, 99, 99, 99]);
 });
 
+const draw = (shift: Shift, seed: number, epoch: number, index: number) =>
+  drawPlacement(shift, new Random(seed, 'augment', epoch, index));
+
 test('draws lie within the padding and depend on seed, epoch and index alone', (t) => {
   const n = fc.nat(0xffffffff);
   fc.assert(
     fc.property(fc.nat(8), fc.boolean(), n, n, n, (pad, flip, seed, epoch, index) => {
-      const draw = drawPlacement({ pad, flip }, seed, epoch, index);
-      t.true(Math.abs(draw.top) <= pad && Math.abs(draw.left) <= pad && (flip || !draw.flip));
-      t.deepEqual(drawPlacement({ pad, flip }, seed, epoch, index), draw);
-      t.deepEqual(drawPlacement(NO_AUGMENTATION, seed, epoch, index), { top: 0, left: 0, flip: false });
+      const drawn = draw({ pad, flip }, seed, epoch, index);
+      t.true(Math.abs(drawn.top) <= pad && Math.abs(drawn.left) <= pad && (flip || !drawn.flip));
+      t.deepEqual(draw({ pad, flip }, seed, epoch, index), drawn);
+      t.deepEqual(draw({ pad: 0, flip: false }, seed, epoch, index), { top: 0, left: 0, flip: false });
     }),
   );
 });
 
 test('every crop is drawn, half of the images are flipped, and images, epochs and seeds differ', (t) => {
   const draws = (seed: number, epoch: number) =>
-    Array.from({ length: 2000 }, (_, index) => drawPlacement({ pad: 4, flip: true }, seed, epoch, index));
+    Array.from({ length: 2000 }, (_, index) => draw({ pad: 4, flip: true }, seed, epoch, index));
   const here = draws(1, 2);
   t.is(new Set(here.map(({ top, left }) => `${top} ${left}`)).size, 81);
   const flips = here.filter(({ flip }) => flip).length;

@@ -26,7 +26,10 @@ const data = Uint8Array.from({ length: LENGTH * 7 }, (_, k) =>
 );
 const labels = Int32Array.from({ length: LENGTH }, (_, i) => i % 3);
 const fields = imageFields(info);
-const split = imageSplit(packedSplit(data, labels, { start: 1, stride: 7 }), info, { pad: 1, flip: true });
+const split = imageSplit(packedSplit(data, labels, { start: 1, stride: 7 }), info, [
+  { step: 'pad-crop', pad: 1, mode: 'constant' },
+  { step: 'flip' },
+]);
 const options: BatchOptions = {
   batchSize: 4,
   seed: 7,

@@ -43,8 +43,7 @@ for (const variant of ['micro', '11', '13', '16', '19'] as const) {
 }
 
 /**
- * WRN-28-10 and 40-10 as published (36.5 and 55.8 million), and as pytorchcv 0.0.74 counts wrn28_10_cifar10() and
- * wrn40_8_cifar10() with widths of 10; all by scripts/peers/torch_cnns.py --counts.
+ * WRN-28-10 and 40-10 as published (36.5 and 55.8 million), the first as pytorchcv 0.0.74 counts wrn28_10_cifar10(); all by scripts/peers/torch_cnns.py --counts.
  */
 const WIDE: Readonly<Record<keyof typeof WIDE_RESNET_VARIANTS, number>> = {
   micro: 77_850,

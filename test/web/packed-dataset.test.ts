@@ -1,5 +1,4 @@
 import test from 'ava';
-import { NO_AUGMENTATION } from '../../src/data/augment.ts';
 import type { Split } from '../../src/data/dataset.ts';
 import { type ImageInfo, type ImageSplit, imageSplit, readImage } from '../../src/data/images.ts';
 import { packedSplit } from '../../src/data/packed.ts';
@@ -26,7 +25,7 @@ function split(labels: readonly number[], first: number): Split {
 }
 
 function examples(images: ImageSplit): Split {
-  return imageSplit(images, info, NO_AUGMENTATION);
+  return imageSplit(images, info, []);
 }
 
 const whole = split([0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], 0);

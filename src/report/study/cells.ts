@@ -14,7 +14,9 @@ export function varyingOptions(cells: readonly CellResult[]): readonly string[] 
 /** The value of an option as text. Empty where the option is not set and the program chooses. */
 export function optionText({ config }: CellResult, key: string): string {
   const value = new Map<string, unknown>(Object.entries(config)).get(key);
-  return value === undefined ? '' : String(value);
+  if (value === undefined) return '';
+  const options: OptionTable = OPTIONS;
+  return options[key]?.info.text?.(value) ?? String(value);
 }
 
 /** The values of several options as one text. Options that have no effect in the cell do not change it. */

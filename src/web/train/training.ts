@@ -5,13 +5,15 @@
 import { type GraphName, TaskGraphs } from '../../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
-import { augmentationOf, IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
+import { IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
 import { type Batches, batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../../data/batches.ts';
 import type { DatasetInfo } from '../../data/dataset.ts';
-import { describeImages, imageFields, imageSplit } from '../../data/images.ts';
+import { describeImages, imageSplit } from '../../data/images.ts';
+import { stepsFor } from '../../data/names.ts';
 import { sha256 } from '../../digest.ts';
 import { UserError } from '../../errors.ts';
 import { imageModel } from '../../inference/inference-model.ts';
+import { augmentationOf, specInUse } from '../../inference/source.ts';
 import { serialize } from '../../onnx/serialize.ts';
 import { sizeOf } from '../../onnx/shapes.ts';
 import { setting } from '../../option-names.ts';
@@ -30,7 +32,7 @@ import { infosOf } from '../../tasks/infos.ts';
 import { taskOf } from '../../tasks/own.ts';
 import { parseSpec } from '../../tasks/parse-spec.ts';
 import { expectImageSpec, type ImageSpec, type Spec } from '../../tasks/spec.ts';
-import type { Task } from '../../tasks/task.ts';
+import type { Fields, Task } from '../../tasks/task.ts';
 import type { Backend } from './backend.ts';
 import { PAGE_NAMES } from './labels.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';
@@ -80,7 +82,7 @@ export async function newTraining(
   const config = parseConfig(settings, undefined, PAGE_NAMES);
   const microBatch = config.microBatch || config.batchSize;
   const whole = { ...config, microBatch, memory: config.memory ?? 'fast' };
-  return openTraining(whole, expectImageSpec(spec, config.graph), options);
+  return openTraining(whole, specInUse(expectImageSpec(spec, config.graph), config), options);
 }
 
 /** Continues a saved run. Throws UserError where it is of other images, or broken. `origin` names its file. */
@@ -162,11 +164,11 @@ class PageTraining implements Training {
     const { task } = graphs;
     const saved = resumed?.run.checkpoint;
     const load = (name: GraphName) => backend.load(serialize(graphs.graph(name)));
-    const images = trainingBatches(config, dataset);
+    const images = trainingBatches(config, graph.spec, task.fields, dataset);
     this.config = config;
     this.#graph = graph;
     this.#dataset = dataset;
-    this.#trained = saved?.dataset ?? describeImages(dataset);
+    this.#trained = saved?.dataset ?? describeImages(dataset, task.fields);
     this.#task = task;
     this.#manifest = describeTask(task, graphs, { name: graph.name, hash: saved?.graph.hash ?? '' });
     this.parameters = this.#manifest.variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -188,7 +190,11 @@ class PageTraining implements Training {
         isSaved: () => false,
         remedies: remediesOf(config, PAGE_NAMES),
       },
-      ports: { train: cycled(images, this.plan), test: testBatches(dataset), load: this.#sessions.open },
+      ports: {
+        train: cycled(images, this.plan),
+        test: testBatches(task.fields, dataset),
+        load: this.#sessions.open,
+      },
       from: {
         step: saved?.step ?? 0,
         best: saved?.best ?? null,
@@ -301,10 +307,15 @@ function graphsOf(spec: ImageSpec, { microBatch, batchSize, memory = 'fast' }: T
   }
 }
 
-function trainingBatches(config: TrainConfig, dataset: PageDataset): Batches {
-  const { batchSize, seed, augment } = config;
-  const split = imageSplit(dataset.train, dataset, augmentationOf(augment, dataset.name));
-  const batches = batchesOf(imageFields(dataset), split, {
+function trainingBatches(
+  config: TrainConfig,
+  spec: ImageSpec,
+  fields: Fields,
+  dataset: PageDataset,
+): Batches {
+  const { batchSize, seed } = config;
+  const split = imageSplit(dataset.train, dataset, stepsFor(augmentationOf(config, spec), dataset.name));
+  const batches = batchesOf(fields, split, {
     ...{ batchSize, seed, shuffle: true },
     ...TO_TRAIN,
   });
@@ -330,7 +341,7 @@ function cycled(images: Batches, { stepsPerEpoch }: Plan): BatchSource {
   };
 }
 
-function testBatches(dataset: PageDataset): BatchSource {
-  const split = imageSplit(dataset.test, dataset, augmentationOf('none', dataset.name));
-  return inSequence(batchesOf(imageFields(dataset), split, { batchSize: TEST_BATCH, ...IN_ORDER }));
+function testBatches(fields: Fields, dataset: PageDataset): BatchSource {
+  const split = imageSplit(dataset.test, dataset, []);
+  return inSequence(batchesOf(fields, split, { batchSize: TEST_BATCH, ...IN_ORDER }));
 }
