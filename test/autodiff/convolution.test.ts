@@ -1,10 +1,12 @@
 /** Convolutions: derivatives of order two, and batches so large that they go through in parts. */
 import test, { type ExecutionContext } from 'ava';
 import { type ConvolutionOptions, convolution } from '../../src/autodiff/convolution/convolution.ts';
+import { depthwise } from '../../src/autodiff/convolution/depthwise.ts';
+import type { Geometry, Products } from '../../src/autodiff/convolution/geometry.ts';
 import { im2col } from '../../src/autodiff/convolution/im2col.ts';
 import { winograd } from '../../src/autodiff/convolution/winograd.ts';
 import { vjp } from '../../src/autodiff/grad.ts';
-import { windowsOf } from '../../src/autodiff/windows.ts';
+import { type Pair, windowsOf } from '../../src/autodiff/windows.ts';
 import { topologicalOrder } from '../../src/onnx/graph.ts';
 import { concat, input, slice } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
@@ -52,6 +54,10 @@ const CASES: Readonly<Record<string, Case>> = {
   groups: of([2, 3, 3, 4], [3, 3, 2, 6], { groups: 2, padding: 1 }),
   'groups with stride': of([1, 4, 4, 4], [3, 3, 2, 2], { groups: 2, padding: 1, stride: 2 }),
   depthwise: of([2, 3, 4, 3], [3, 3, 1, 3], { groups: 3, padding: 1 }),
+  'depthwise with more padding than the kernel reaches': of([1, 2, 3, 2], [2, 2, 1, 2], {
+    groups: 2,
+    padding: 2,
+  }),
   'depthwise with stride': of([2, 4, 4, 2], [3, 2, 1, 2], { groups: 2, stride: 2 }),
   'depthwise with a multiplier': of([1, 3, 3, 2], [2, 2, 1, 4], { groups: 2 }),
 };
@@ -59,6 +65,30 @@ const CASES: Readonly<Record<string, Case>> = {
 for (const [name, each] of Object.entries(CASES)) {
   test(`convolution, ${name}: both orders in both modes agree with finite differences`, (t) =>
     expectDerivatives(t, [each]));
+}
+
+/** Expects the same of the three products in two forms of a convolution of 3×3 windows. */
+async function expectSame(
+  t: ExecutionContext,
+  forms: Readonly<Record<'tiles' | 'windows', (g: Geometry) => Products>>,
+  { from, padding, groups }: { from: Pair; padding: Pair; groups: number },
+): Promise<void> {
+  const outputs = groups === 1 ? 5 : 3;
+  const [x, kernel] = [input('x', [2, ...from, 3]), input('kernel', [3, 3, 3 / groups, outputs])];
+  const windows = windowsOf('convolution', x, 3, { padding });
+  const ct = input('ct', [2, ...windows.to, outputs]);
+  const g = { windows, groups, inputs: 3, outputs, batch: 2 };
+  const made = Object.entries(forms).flatMap(([form, of]) => [
+    [`${form}-result`, of(g).result(x, kernel)] as const,
+    [`${form}-image`, of(g).image(kernel, ct)] as const,
+    [`${form}-kernel`, of(g).kernel(ct, x)] as const,
+  ]);
+  const graph = { name: 'forms', inputs: [x, kernel, ct], outputs: Object.fromEntries(made) };
+  const feeds = { x: wave(0, x), kernel: wave(1, kernel), ct: wave(2, ct) };
+  const out = await run(finish(graph, { target: 'cpu' }).outputs, feeds);
+  for (const product of ['result', 'image', 'kernel']) {
+    expectClose(t, out[`tiles-${product}`], out[`windows-${product}`], product);
+  }
 }
 
 for (const tile of [2, 4] as const) {
@@ -80,26 +110,12 @@ for (const tile of [2, 4] as const) {
       [1, 1],
     ],
   ] as const) {
-    test(`tiles of ${tile}×${tile} give what windows do: ${from} pixels with padding ${padding}`, async (t) => {
-      const [x, kernel] = [input('x', [2, ...from, 3]), input('kernel', [3, 3, 3, 5])];
-      const windows = windowsOf('convolution', x, 3, { padding });
-      const ct = input('ct', [2, ...windows.to, 5]);
-      const g = { windows, groups: 1, inputs: 3, outputs: 5, batch: 2 };
-      const outputs = Object.entries({ tiles: winograd(g, tile), windows: im2col(g) }).flatMap(
-        ([form, of]) => [
-          [`${form}-result`, of.result(x, kernel)] as const,
-          [`${form}-image`, of.image(kernel, ct)] as const,
-          [`${form}-kernel`, of.kernel(ct, x)] as const,
-        ],
-      );
-      const graph = { name: 'forms', inputs: [x, kernel, ct], outputs: Object.fromEntries(outputs) };
-      const out = await run(finish(graph, { target: 'cpu' }).outputs, {
-        ...{ x: wave(0, x), kernel: wave(1, kernel), ct: wave(2, ct) },
-      });
-      for (const product of ['result', 'image', 'kernel']) {
-        expectClose(t, out[`tiles-${product}`], out[`windows-${product}`], product);
-      }
-    });
+    const sizes = `${from.join(' × ')} pixels with padding ${padding.join(', ')}`;
+    const tiles = (g: Geometry) => winograd(g, tile);
+    test(`tiles of ${tile}×${tile} give what windows do: ${sizes}`, (t) =>
+      expectSame(t, { tiles, windows: im2col }, { from, padding, groups: 1 }));
+    test(`tiles of ${tile}×${tile} give what windows do, depthwise: ${sizes}`, (t) =>
+      expectSame(t, { tiles, windows: depthwise }, { from, padding, groups: 3 }));
   }
 }
 
@@ -108,7 +124,8 @@ for (const [name, side, channels, kernel, options] of [
   ['3×3 in tiles', 32, 32, [3, 3, 32, 32], { padding: 1 }],
   ['3×3 with stride 2', 32, 32, [3, 3, 32, 8], { padding: 1, stride: 2 }],
   ['groups', 16, 32, [3, 3, 16, 8], { padding: 1, groups: 2 }],
-  ['depthwise', 16, 32, [3, 3, 1, 32], { padding: 1, groups: 32 }],
+  ['depthwise', 32, 32, [3, 3, 1, 32], { padding: 1, stride: 2, groups: 32 }],
+  ['depthwise in tiles', 32, 32, [3, 3, 1, 32], { padding: 1, groups: 32 }],
 ] as const) {
   test(`a large batch goes through in parts, and comes out the same: ${name}`, async (t) => {
     const [x, weights] = [input('x', [32, side, side, channels]), input('kernel', kernel)];

@@ -4,7 +4,7 @@ import type { Geometry, Products } from './geometry.ts';
 import { im2col } from './im2col.ts';
 import { canTile, type Tile, tileCount, winograd } from './winograd.ts';
 
-/** The fewest channels, in and out, for which a kernel's values at points pay. */
+/** The fewest channels, in and out, for which tiles pay where all are joined. Depthwise, they always do. */
 const LEAST_CHANNELS = 32;
 /** The fewest tiles of 4×4 results in a batch: with less, the products have too few rows. */
 const LEAST_TILES = 64;
@@ -21,13 +21,19 @@ export function formOf(g: Geometry): Products {
 }
 
 function chosen(g: Geometry): Products {
-  if (g.groups > 1 && g.groups === g.inputs && g.groups === g.outputs) return depthwise(g);
   const tile = tileFor(g);
-  return tile ? winograd(g, tile) : im2col(g);
+  if (tile) return winograd(g, tile);
+  return isDepthwise(g) ? depthwise(g) : im2col(g);
 }
 
-function tileFor({ windows, groups, inputs, outputs, batch }: Geometry): Tile | undefined {
-  if (groups > 1 || typeof batch !== 'number' || !canTile(windows)) return undefined;
-  if (Math.min(inputs, outputs) < LEAST_CHANNELS) return undefined;
+const isDepthwise = ({ groups, inputs, outputs }: Geometry): boolean =>
+  groups > 1 && groups === inputs && groups === outputs;
+
+/** The tiles that a convolution goes through; none where its windows are multiplied as they are. */
+function tileFor(g: Geometry): Tile | undefined {
+  const { windows, groups, inputs, outputs, batch } = g;
+  if (typeof batch !== 'number' || !canTile(windows)) return undefined;
+  if (isDepthwise(g)) return 4;
+  if (groups > 1 || Math.min(inputs, outputs) < LEAST_CHANNELS) return undefined;
   return batch * tileCount(windows, 4) >= LEAST_TILES ? 4 : 2;
 }

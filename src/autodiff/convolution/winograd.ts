@@ -5,7 +5,7 @@
  * each window takes 144. Over channels and tiles these are 36 matrix products. Values at points come from matrix
  * products with small constants, and so do the results.
  */
-import { add, constant, gather, gemm, matmul, pad, reshape } from '../../onnx/ops.ts';
+import { add, constant, gather, gemm, matmul, mul, pad, reduceSum, reshape } from '../../onnx/ops.ts';
 import { staticDim } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { type Pair, turnedWindows, type Windows } from '../windows.ts';
@@ -40,9 +40,10 @@ export function canTile(windows: Windows): boolean {
   return isKernel && turnedWindows(windows) !== undefined;
 }
 
-/** The products for windows that can be tiled, a static batch, and no groups. */
-export function winograd({ windows, batch, inputs, outputs }: Geometry, tile: Tile): Products {
+/** The products for windows that can be tiled and a static batch, without groups or depthwise. */
+export function winograd({ windows, groups, batch, inputs, outputs }: Geometry, tile: Tile): Products {
   const { kernelTo, turnedKernelTo } = transformsOf(tile);
+  const at = groups === 1 ? ALL_CHANNELS : EACH_CHANNEL;
   const points = (tile + KERNEL - 1) ** 2;
   const rows = tileCount(windows, tile);
   const numbers = points * rows * Math.max(inputs, outputs);
@@ -50,29 +51,38 @@ export function winograd({ windows, batch, inputs, outputs }: Geometry, tile: Ti
   const images = staticDim(batch, 'convolution', [batch]) / parts;
   const there = tiling(windows, tile, images);
   const back = tiling(turnedWindows(windows) ?? windows, tile, images);
+  const each = inputs / groups;
   const kernelAt = (matrix: Value, kernel: Value): Value =>
-    reshape(transformed(matrix, reshape(kernel, [pixelsOf(windows), inputs, outputs])), [
-      ...[points, inputs, outputs],
-    ]);
+    transformed(matrix, reshape(kernel, [pixelsOf(windows), each, outputs]));
   return {
     result: (x, kernel) => {
       const weights = kernelAt(kernelTo, kernel);
-      return together(cut(x, parts).map((part) => there.result(matmul(there.image(part), weights))));
+      return together(cut(x, parts).map((part) => there.result(at.result(there.image(part), weights))));
     },
     image: (kernel, ct) => {
       const weights = kernelAt(turnedKernelTo, kernel);
-      return together(
-        cut(ct, parts).map((part) => back.result(matmul(back.image(part), weights, { transB: true }))),
-      );
+      return together(cut(ct, parts).map((part) => back.result(at.image(weights, back.image(part)))));
     },
     kernel: (ct, x) => {
       const sum = cutBoth(ct, x, parts)
-        .map(([d, image]) => matmul(there.image(image), there.cotangent(d), { transA: true }))
+        .map(([d, image]) => at.kernel(there.cotangent(d), there.image(image)))
         .reduce((a, b) => add(a, b));
-      return reshape(transformed(kernelTo, sum, { transA: true }), [...windows.size, inputs, outputs]);
+      return reshape(transformed(kernelTo, sum, { transA: true }), [...windows.size, each, outputs]);
     },
   };
 }
+
+/** The products at each point: of image [points, tiles, in], kernel [points, in/groups, out], result [points, tiles, out]. */
+const ALL_CHANNELS: Products = {
+  result: (x, kernel) => matmul(x, kernel),
+  image: (kernel, ct) => matmul(ct, kernel, { transB: true }),
+  kernel: (ct, x) => matmul(x, ct, { transA: true }),
+};
+const EACH_CHANNEL: Products = {
+  result: (x, kernel) => mul(x, kernel),
+  image: (kernel, ct) => mul(ct, kernel),
+  kernel: (ct, x) => reduceSum(mul(x, ct), { axes: [1], keepdims: true }),
+};
 
 /** A matrix times values whose first axis is its columns. */
 function transformed(matrix: Value, x: Value, flags: { transA?: boolean } = {}): Value {
