@@ -15,7 +15,7 @@ export {
   TaskGraphs,
 } from './artifacts/graphs.ts';
 export { elementwiseComposite } from './autodiff/composite.ts';
-export { type ConvolutionOptions, convolution } from './autodiff/convolution.ts';
+export { type ConvolutionOptions, convolution } from './autodiff/convolution/convolution.ts';
 export {
   affineLayerNorm,
   gelu,

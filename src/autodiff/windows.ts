@@ -114,17 +114,19 @@ function once(tables: WeakMap<Windows, Value>, windows: Windows, make: () => Val
   return table;
 }
 
-/** For each window, its pixels' places in the padded image, row by row. */
+/** For each window, its pixels' places in the image, row by row. For a pixel outside: the number of pixels. */
 function placesOf({ size, stride, padding, dilation, from, to }: Windows): Int32Array {
-  const columns = from[1] + 2 * padding[1];
+  const [height, width] = from;
   const places = new Int32Array(to[0] * to[1] * size[0] * size[1]);
   let at = 0;
   for (let row = 0; row < to[0]; row++) {
     for (let column = 0; column < to[1]; column++) {
       for (let i = 0; i < size[0]; i++) {
         for (let j = 0; j < size[1]; j++) {
-          const y = row * stride[0] + i * dilation[0];
-          places[at++] = y * columns + column * stride[1] + j * dilation[1];
+          const y = row * stride[0] + i * dilation[0] - padding[0];
+          const x = column * stride[1] + j * dilation[1] - padding[1];
+          const isInside = y >= 0 && y < height && x >= 0 && x < width;
+          places[at++] = isInside ? y * width + x : height * width;
         }
       }
     }
@@ -137,13 +139,10 @@ function placesOf({ size, stride, padding, dilation, from, to }: Windows): Int32
  * up with an index behind the last, which stands for none.
  */
 function usesOf(windows: Windows): Value {
-  const { padding, from } = windows;
   const places = placesOf(windows);
-  const columns = from[1] + 2 * padding[1];
-  const found: number[][] = Array.from({ length: from[0] * from[1] }, () => []);
+  const found: number[][] = Array.from({ length: windows.from[0] * windows.from[1] }, () => []);
   places.forEach((place, use) => {
-    const [y, x] = [Math.floor(place / columns) - padding[0], (place % columns) - padding[1]];
-    if (y >= 0 && y < from[0] && x >= 0 && x < from[1]) found[y * from[1] + x]?.push(use);
+    found[place]?.push(use);
   });
   const most = found.reduce((length, each) => Math.max(length, each.length), 1);
   const uses = new Int32Array(found.length * most).fill(places.length);
@@ -165,15 +164,11 @@ export function patches(x: Value, windows: Windows): Value {
   const shape = [...lead, rows * columns, count, channels];
   if (isEveryPixel(windows)) return reshape(x, shape);
   const body = (image: Value): Value => {
-    const [above, beside] = windows.padding;
-    const padded = pad(pad(image, -3, above, above), -2, beside, beside);
-    const pixels = reshape(padded, [
-      ...lead,
-      (windows.from[0] + 2 * above) * (windows.from[1] + 2 * beside),
-      channels,
-    ]);
+    const pixels = reshape(image, [...lead, windows.from[0] * windows.from[1], channels]);
+    const isInside = windows.padding.every((each) => each === 0);
     const places = once(PLACES, windows, () => constant(placesOf(windows), [rows * columns, count]));
-    return gather(pixels, places, -2);
+    // One row more, of zeros, for what lies outside.
+    return gather(isInside ? pixels : pad(pixels, -2, 0, 1), places, -2);
   };
   const composite = linearPair('patches', body, (d) => addPatches(d, windows));
   return expectAt(call(composite, [x]), 0);

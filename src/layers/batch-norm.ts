@@ -56,5 +56,5 @@ export function batchNorm(scope: Scope, x: Value, options: BatchNormOptions = {}
     add(mul(running, momentum), mul(reshape(now, [width]), 1 - momentum));
   scope.next(mean, moved(mean, moments.mean));
   scope.next(variance, moved(variance, mul(moments.variance, count / (count - 1))));
-  return reshape(add(mul(normalizeColumns(rows, epsilon), scale), bias), x.shape);
+  return reshape(normalizeColumns(rows, scale, bias, epsilon), x.shape);
 }

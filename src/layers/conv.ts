@@ -1,5 +1,5 @@
 /** The convolution layer. */
-import { convolution } from '../autodiff/convolution.ts';
+import { convolution } from '../autodiff/convolution/convolution.ts';
 import { type Pair, pairOf } from '../autodiff/windows.ts';
 import { UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';

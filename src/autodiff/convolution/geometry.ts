@@ -1,0 +1,74 @@
+/** What a convolution's forms have in common: its sizes, its three products, and how a batch goes through in parts. */
+import { expectAt } from '../../expect.ts';
+import { concat, split } from '../../onnx/ops.ts';
+import type { Dim, Value } from '../../onnx/value.ts';
+import type { Windows } from '../windows.ts';
+
+/** The sizes of a convolution. The batch may be symbolic. */
+export interface Geometry {
+  readonly windows: Windows;
+  readonly groups: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly batch: Dim;
+}
+
+/** A function linear in each of two values. */
+export type Product = (a: Value, b: Value) => Value;
+
+/**
+ * The products of a convolution: any two of image [batch, height, width, in], kernel [rows, columns, in/groups, out] and
+ * result [batch, height', width', out] (each maybe a cotangent or tangent of it) give one of the third's kind. Together
+ * they are the three derivatives of Σ result·convolution(image, kernel).
+ */
+export interface Products {
+  /** Of image and kernel. */
+  readonly result: Product;
+  /** Of kernel and result. */
+  readonly image: Product;
+  /** Of result and image. */
+  readonly kernel: Product;
+}
+
+/** The pixels of a window, and the windows of an image. */
+export const pixelsOf = ({ size }: Windows): number => size[0] * size[1];
+export const windowsIn = ({ to }: Windows): number => to[0] * to[1];
+
+/** The most numbers that the windows of a part of the batch hold: 5 MB, about what a core's caches hold. */
+const MOST_IN_PART = 1.25e6;
+
+/**
+ * In how many equal parts a batch goes through a product, one after the other, so that what is laid out for it, several
+ * times as large as the images, stays in the caches and is not kept. An image lays out `numbers` in `rows` rows of a
+ * matrix. A part has `least` rows or more, since each product arranges the kernel's numbers anew.
+ */
+export function partsFor(batch: Dim, image: { numbers: number; rows: number; least: number }): number {
+  let parts = 1;
+  if (typeof batch !== 'number') return parts;
+  for (let count = 2; count <= batch && (batch * image.numbers) / parts > MOST_IN_PART; count++) {
+    if (batch % count === 0 && (batch / count) * image.rows >= image.least) parts = count;
+  }
+  return parts;
+}
+
+/** Cuts a batch into equal parts. A single part may have a symbolic batch. */
+export function cut(x: Value, parts: number): readonly Value[] {
+  const [batch] = x.shape;
+  if (parts === 1 || typeof batch !== 'number') return [x];
+  return split(
+    x,
+    0,
+    Array.from({ length: parts }, () => batch / parts),
+  );
+}
+
+/** The inverse of `cut`. */
+export function together(parts: readonly Value[]): Value {
+  return parts.length === 1 ? expectAt(parts, 0) : concat(parts, 0);
+}
+
+/** The parts of two batches, side by side. */
+export function cutBoth(a: Value, b: Value, parts: number): readonly (readonly [Value, Value])[] {
+  const others = cut(b, parts);
+  return cut(a, parts).map((part, i) => [part, expectAt(others, i)]);
+}

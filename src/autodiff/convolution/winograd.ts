@@ -1,0 +1,229 @@
+/**
+ * Convolutions with fewer multiplications (Winograd 1980; Lavin & Gray, *Fast Algorithms for Convolutional Neural
+ * Networks*, CVPR 2016). Tiles of the image, the kernel and tiles of the result are taken as polynomials. Their values at
+ * a few points are multiplied point by point: 36 products for a tile of 4×4 results of a 3×3 kernel, where a sum over
+ * each window takes 144. Over channels and tiles these are 36 matrix products. Values at points come from matrix
+ * products with small constants, and so do the results.
+ */
+import { add, constant, gather, gemm, matmul, mul, pad, reduceSum, reshape } from '../../onnx/ops.ts';
+import { staticDim } from '../../onnx/shapes.ts';
+import type { Value } from '../../onnx/value.ts';
+import { type Pair, turnedWindows, type Windows } from '../windows.ts';
+import { cut, cutBoth, type Geometry, type Products, partsFor, pixelsOf, together } from './geometry.ts';
+
+/**
+ * By the results of a tile, each way: the points, besides infinity. Those for 4 lose the least to rounding of the sets
+ * that were tried, half as much as 0, ±1 and ±2.
+ */
+const POINTS = { 2: [0, 1, -1], 4: [0, 0.75, -0.75, 1.5, -1.5] } as const;
+/** The results of a tile, each way. */
+export type Tile = keyof typeof POINTS;
+
+/** The kernel's rows and columns. */
+const KERNEL = 3;
+/** The fewest tiles of a part of the batch. */
+const LEAST_TILES = 128;
+
+/** How many tiles the results of an image are cut into, each way. */
+const tilesOf = ({ to }: Windows, tile: Tile): Pair => [Math.ceil(to[0] / tile), Math.ceil(to[1] / tile)];
+
+/** How many tiles the results of an image are cut into. */
+export function tileCount(windows: Windows, tile: Tile): number {
+  const [down, across] = tilesOf(windows, tile);
+  return down * across;
+}
+
+/** Whether windows are a 3×3 kernel's that moves by one pixel, and do not begin farther outside than they reach. */
+export function canTile(windows: Windows): boolean {
+  const { size, dilation } = windows;
+  const isKernel = size.every((each) => each === KERNEL) && dilation.every((each) => each === 1);
+  return isKernel && turnedWindows(windows) !== undefined;
+}
+
+/** The products for windows that can be tiled and a static batch, without groups or depthwise. */
+export function winograd({ windows, groups, batch, inputs, outputs }: Geometry, tile: Tile): Products {
+  const { kernelTo, turnedKernelTo } = transformsOf(tile);
+  const at = groups === 1 ? ALL_CHANNELS : EACH_CHANNEL;
+  const points = (tile + KERNEL - 1) ** 2;
+  const rows = tileCount(windows, tile);
+  const numbers = points * rows * Math.max(inputs, outputs);
+  const parts = partsFor(batch, { numbers, rows, least: LEAST_TILES });
+  const images = staticDim(batch, 'convolution', [batch]) / parts;
+  const there = tiling(windows, tile, images);
+  const back = tiling(turnedWindows(windows) ?? windows, tile, images);
+  const each = inputs / groups;
+  const kernelAt = (matrix: Value, kernel: Value): Value =>
+    transformed(matrix, reshape(kernel, [pixelsOf(windows), each, outputs]));
+  return {
+    result: (x, kernel) => {
+      const weights = kernelAt(kernelTo, kernel);
+      return together(cut(x, parts).map((part) => there.result(at.result(there.image(part), weights))));
+    },
+    image: (kernel, ct) => {
+      const weights = kernelAt(turnedKernelTo, kernel);
+      return together(cut(ct, parts).map((part) => back.result(at.image(weights, back.image(part)))));
+    },
+    kernel: (ct, x) => {
+      const sum = cutBoth(ct, x, parts)
+        .map(([d, image]) => at.kernel(there.cotangent(d), there.image(image)))
+        .reduce((a, b) => add(a, b));
+      return reshape(transformed(kernelTo, sum, { transA: true }), [...windows.size, each, outputs]);
+    },
+  };
+}
+
+/** The products at each point: of image [points, tiles, in], kernel [points, in/groups, out], result [points, tiles, out]. */
+const ALL_CHANNELS: Products = {
+  result: (x, kernel) => matmul(x, kernel),
+  image: (kernel, ct) => matmul(ct, kernel, { transB: true }),
+  kernel: (ct, x) => matmul(x, ct, { transA: true }),
+};
+const EACH_CHANNEL: Products = {
+  result: (x, kernel) => mul(x, kernel),
+  image: (kernel, ct) => mul(ct, kernel),
+  kernel: (ct, x) => reduceSum(mul(x, ct), { axes: [1], keepdims: true }),
+};
+
+/** A matrix times values whose first axis is its columns. */
+function transformed(matrix: Value, x: Value, flags: { transA?: boolean } = {}): Value {
+  const [length = 1, ...others] = x.shape;
+  const width = others.reduce<number>((size, each) => size * Number(each), 1);
+  const made = gemm(matrix, reshape(x, [length, width]), undefined, flags);
+  return reshape(made, [made.shape[0] ?? 0, ...others]);
+}
+
+// ---- tiles ----------------------------------------------------------------------------------------------------
+
+interface Tiling {
+  /** Images [images, height, width, channels] to values at points [points, tiles, channels]. */
+  readonly image: (x: Value) => Value;
+  /** Values at points to results [images, height', width', channels]. */
+  readonly result: (values: Value) => Value;
+  /** The adjoint of `result`. */
+  readonly cotangent: (ct: Value) => Value;
+}
+
+function tiling(windows: Windows, tile: Tile, images: number): Tiling {
+  const { from, to, padding } = windows;
+  const { imageTo, resultFrom } = transformsOf(tile);
+  const counts = tilesOf(windows, tile);
+  const common = { images, counts, step: tile };
+  const pixels = tileTable({ ...common, side: tile + KERNEL - 1, size: from, padding });
+  const results = tileTable({ ...common, side: tile, size: to, padding: [0, 0] });
+  const places = constant(inverse(results, images * to[0] * to[1]), [images, ...to]);
+  const length = images * counts[0] * counts[1];
+  const tiled = (x: Value, table: Int32Array): Value => {
+    const [, height = 0, width = 0, channels = 0] = x.shape;
+    const count = images * Number(height) * Number(width);
+    const flat = reshape(x, [count, channels]);
+    // A row of zeros behind the last, for what lies outside.
+    const rows = table.includes(count) ? pad(flat, 0, 0, 1) : flat;
+    return gather(rows, constant(table, [table.length / length, length]));
+  };
+  return {
+    image: (x) => transformed(imageTo, tiled(x, pixels)),
+    result: (values) => {
+      const made = transformed(resultFrom, values);
+      const [each = 0, , channels = 0] = made.shape;
+      return gather(reshape(made, [Number(each) * length, channels]), places);
+    },
+    cotangent: (ct) => transformed(resultFrom, tiled(ct, results), { transA: true }),
+  };
+}
+
+interface TileTable {
+  readonly images: number;
+  /** Pixels of an image, each way. */
+  readonly size: Pair;
+  readonly padding: Pair;
+  /** Tiles of an image, each way. */
+  readonly counts: Pair;
+  /** Pixels of a tile, and from a tile to the next, each way. */
+  readonly side: number;
+  readonly step: number;
+}
+
+/** For each place in a tile, and each tile, which pixel of all images lies there. Where there is none, their number. */
+function tileTable({ images, size, padding, counts, side, step }: TileTable): Int32Array {
+  const [height, width] = size;
+  const table = new Int32Array(side * side * images * counts[0] * counts[1]);
+  let at = 0;
+  for (let i = 0; i < side * side; i++) {
+    for (let image = 0; image < images; image++) {
+      for (let tile = 0; tile < counts[0] * counts[1]; tile++) {
+        const y = Math.floor(tile / counts[1]) * step + Math.floor(i / side) - padding[0];
+        const x = (tile % counts[1]) * step + (i % side) - padding[1];
+        const isInside = y >= 0 && y < height && x >= 0 && x < width;
+        table[at++] = isInside ? (image * height + y) * width + x : images * height * width;
+      }
+    }
+  }
+  return table;
+}
+
+/** Where a table has each of the numbers below `count`. */
+function inverse(table: Int32Array, count: number): Int32Array {
+  const places = new Int32Array(count);
+  table.forEach((value, place) => {
+    if (value < count) places[value] = place;
+  });
+  return places;
+}
+
+// ---- values at points -----------------------------------------------------------------------------------------
+
+interface Transforms {
+  readonly kernelTo: Value;
+  /** That of the kernel turned by half a turn. */
+  readonly turnedKernelTo: Value;
+  readonly imageTo: Value;
+  readonly resultFrom: Value;
+}
+
+const TRANSFORMS = new Map<Tile, Transforms>();
+
+function transformsOf(tile: Tile): Transforms {
+  const known = TRANSFORMS.get(tile) ?? transforms(tile);
+  TRANSFORMS.set(tile, known);
+  return known;
+}
+
+type Matrix = readonly (readonly number[])[];
+
+/** The algorithm of Toom and Cook: Lagrange's interpolation at the points, and at infinity, where the highest power is. */
+function transforms(tile: Tile): Transforms {
+  const points: readonly number[] = POINTS[tile];
+  const others = points.map((_, i) => points.filter((_, j) => j !== i));
+  const powers = (count: number): Matrix => [
+    ...points.map((point) => Array.from({ length: count }, (_, power) => point ** power)),
+    Array.from({ length: count }, (_, power) => (power === count - 1 ? 1 : 0)),
+  ];
+  const divisors = [
+    ...points.map((point, i) => (others[i] ?? []).reduce((all, other) => all * (point - other), 1)),
+    1,
+  ];
+  const kernelTo = powers(KERNEL).map((row, i) => row.map((each) => each / (divisors[i] ?? 1)));
+  const imageTo = [...others, points].map((zeros) => withZeros(zeros, points.length + 1));
+  const results = powers(tile);
+  const resultFrom = Array.from({ length: tile }, (_, j) => results.map((row) => row[j] ?? 0));
+  return {
+    kernelTo: bothWays(kernelTo),
+    turnedKernelTo: bothWays(kernelTo.map((row) => [...row].reverse())),
+    imageTo: bothWays(imageTo),
+    resultFrom: bothWays(resultFrom),
+  };
+}
+
+/** The coefficients, from the lowest, of the polynomial that has these zeros: Π (x − zero). */
+function withZeros(zeros: readonly number[], length: number): number[] {
+  const one = Array.from({ length }, (_, power) => Number(power === 0));
+  return zeros.reduce((poly, zero) => poly.map((each, power) => (poly[power - 1] ?? 0) - zero * each), one);
+}
+
+/** A transform of rows and columns: the Kronecker product of a matrix with itself. */
+function bothWays(matrix: Matrix): Value {
+  const rows = matrix.flatMap((above) =>
+    matrix.map((beside) => above.flatMap((a) => beside.map((b) => a * b))),
+  );
+  return constant(Float32Array.from(rows.flat()), [rows.length, rows[0]?.length ?? 0]);
+}
