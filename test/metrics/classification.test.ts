@@ -191,3 +191,13 @@ for (const [name, metric, message] of [
 test('k is a count', (t) => {
   t.throws(() => topK(0.5), { instanceOf: UserError, message: 'topK: k: expected an integer ≥ 1, got 0.5' });
 });
+
+test('of a distribution the class with the largest share counts, the first of equal ones', async (t) => {
+  const logits = { logits: float32([1, 3, 2, 5, 1, 0, 2, 1, 4], 3, 3) };
+  const shares = { labels: float32([0.1, 0.6, 0.3, 0.4, 0.2, 0.4, 0.8, 0, 0.2], 3, 3) };
+  const classes = { labels: int32([1, 0, 0], 3) };
+  for (const metric of [accuracy(), topK(2), confusionMatrix()]) {
+    t.is(await measure(metric, logits, shares, [3]), await measure(metric, logits, classes, [3]));
+  }
+  t.true(Math.abs((await measure(accuracy(), logits, shares, [1, 3])) - 2 / 3) < 1e-6);
+});
