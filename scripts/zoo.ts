@@ -2,7 +2,7 @@
  * `npm run zoo`: trains each small graph from nothing, as `npm run train` does, and writes the table of docs/models.md:
  * parameters, score on the test examples, time. The large graphs have their parameters counted.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { TaskGraphs } from '../src/artifacts/graphs.ts';
@@ -21,7 +21,7 @@ import { runOurs, type TaskOptions, type TaskRun } from './bench/task-runs.ts';
 type Recipe = Pick<TaskOptions, 'epochs' | 'batchSize' | 'learningRate' | 'weightDecay'>;
 
 const IMAGES: Recipe = { epochs: 10, batchSize: 64, learningRate: 0.002, weightDecay: 0.05 };
-const TEXTS: Recipe = { epochs: 10, batchSize: 64, learningRate: 0.003, weightDecay: 0.1 };
+const TEXTS: Recipe = { epochs: 6, batchSize: 64, learningRate: 0.003, weightDecay: 0.1 };
 const TABLES: Recipe = { epochs: 10, batchSize: 256, learningRate: 0.003, weightDecay: 0.01 };
 
 /** The graphs that two cores train in minutes, and what each is trained with: AdamW, without regularization. */
@@ -57,8 +57,15 @@ const TABLE = {
   }),
   epochs: integer(
     { min: 1 },
-    { group: 'What to train', help: 'Epochs of each run.', default: undefined, unset: '10' },
+    { group: 'What to train', help: 'Epochs of each run.', default: undefined, unset: '10; 6 for texts' },
   ),
+  out: text({
+    group: 'How',
+    help: 'Folder to keep the runs in, for npm run report.',
+    placeholder: 'FOLDER',
+    default: undefined,
+    unset: 'they are removed',
+  }),
   threads: integer({ min: 1 }, { group: 'How', help: 'CPU threads.', default: availableParallelism() }),
   ...OUTPUT_FLAGS,
   ...COMMON_FLAGS,
@@ -73,8 +80,9 @@ await runMain(async (argv) => {
     return;
   }
   const wanted = new Set(namesIn('--graphs', values.graphs, Object.keys(RECIPES)));
-  const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-zoo-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const folder = values.out ?? mkdtempSync(path.join(tmpdir(), 'ortgrad-zoo-'));
+  mkdirSync(folder, { recursive: true });
+  if (values.out === undefined) process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const section: Section = {
     title: 'Graphs',
     head: ['graph', 'parameters', 'epochs', 'score', 'min', 'CPU min', 'MB'],
