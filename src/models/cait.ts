@@ -15,7 +15,7 @@ import type { Scope } from '../layers/scope.ts';
 import { concat, reshape, slice } from '../onnx/ops.ts';
 import type { Value } from '../onnx/value.ts';
 import { imagePatches } from './image-patches.ts';
-import { checked, MOST_LAYERS, rate, size } from './schema.ts';
+import { BLOCK_ENTRIES, checked, MOST_LAYERS, size } from './schema.ts';
 import { mlpWidthOf, preNormBlock } from './transformer.ts';
 
 /** Width, blocks over patches, heads, and where LayerScale starts: 0.1 up to 18 blocks (section 2), as in timm beyond. */
@@ -42,13 +42,7 @@ export const caitSchema = v.pipe(
     classLayers: v.optional(size(MOST_LAYERS), 2),
     /** Where the factors of LayerScale start; by the variant, or 1e-5. */
     layerScale: v.optional(v.pipe(v.number(), v.finite())),
-    mlpRatio: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(64)), 4),
-    /** Of elements: behind the embedding, in the MLP, and of what each attention and each MLP gives. 0 if left out. */
-    dropout: rate(),
-    /** Of attention weights; 0 if left out. */
-    attentionDropout: rate(),
-    /** Of whole branches, by example, in every block over patches. 0 if left out. */
-    stochasticDepth: rate(),
+    ...BLOCK_ENTRIES,
   }),
   v.check(
     ({ variant, width, layers, heads }) => variant !== undefined || (width && layers && heads) !== undefined,

@@ -14,7 +14,7 @@ import type { Scope } from '../layers/scope.ts';
 import { constant, notEqual, or, pad, reshape, slice } from '../onnx/ops.ts';
 import { show, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
-import { checked, MOST_LAYERS, rate, size } from './schema.ts';
+import { BLOCK_ENTRIES, checked, MOST_LAYERS, size } from './schema.ts';
 import { mlpWidthOf, transformer } from './transformer.ts';
 
 export const encoderSchema = v.strictObject({
@@ -24,15 +24,9 @@ export const encoderSchema = v.strictObject({
   width: size(65536),
   layers: size(MOST_LAYERS),
   heads: size(1024),
-  mlpRatio: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(64)), 4),
   /** What the head reads: a learned token in front of the others, or the mean over all that are no padding. */
   pool: v.optional(v.picklist(['class', 'mean']), 'mean'),
-  /** Of elements: behind the embedding, in the MLP, and of what each attention and each MLP gives. 0 if left out. */
-  dropout: rate(),
-  /** Of attention weights; 0 if left out. */
-  attentionDropout: rate(),
-  /** Of whole branches, by example: of the last block's; it grows evenly from 0. 0 if left out. */
-  stochasticDepth: rate(),
+  ...BLOCK_ENTRIES,
 });
 
 /** What is left out has its default. */

@@ -18,6 +18,18 @@ export function rate() {
   return v.optional(v.pipe(v.number(), v.minValue(0), v.ltValue(1)));
 }
 
+/** What models of pre-norm blocks (transformer.ts) have in common. */
+export const BLOCK_ENTRIES = {
+  /** The width of the MLP over that of a token. */
+  mlpRatio: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(64)), 4),
+  /** Of elements: behind the embedding, in the MLP, and of what each attention and each MLP gives. 0 if left out. */
+  dropout: rate(),
+  /** Of attention weights; 0 if left out. */
+  attentionDropout: rate(),
+  /** Of whole branches, by example: of the last block's; it grows evenly from 0, in CaiT it is that of all. 0 if left out. */
+  stochasticDepth: rate(),
+};
+
 /** The config of a model with its defaults. Throws UserError that names the model and the first field that does not fit. */
 export function checked<const S extends v.GenericSchema>(
   model: string,

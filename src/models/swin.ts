@@ -23,7 +23,7 @@ import type { Scope } from '../layers/scope.ts';
 import { add, reduceMean, reshape } from '../onnx/ops.ts';
 import type { Value } from '../onnx/value.ts';
 import { imagePatches, patchGrid } from './image-patches.ts';
-import { checked, MOST_LAYERS, rate, size } from './schema.ts';
+import { BLOCK_ENTRIES, checked, MOST_LAYERS, size } from './schema.ts';
 import {
   type GridWindows,
   mergeOrder,
@@ -60,13 +60,7 @@ export const swinSchema = v.pipe(
     blocks: v.optional(v.pipe(v.array(size(MOST_LAYERS)), v.minLength(1), v.maxLength(MOST_STAGES))),
     /** The heads of each stage. */
     heads: v.optional(v.pipe(v.array(size(1024)), v.minLength(1), v.maxLength(MOST_STAGES))),
-    mlpRatio: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(64)), 4),
-    /** Of elements: behind the embedding, in the MLP, and of what each attention and each MLP gives. 0 if left out. */
-    dropout: rate(),
-    /** Of attention weights; 0 if left out. */
-    attentionDropout: rate(),
-    /** Of whole branches, by example: of the last block's; it grows evenly from 0. 0 if left out. */
-    stochasticDepth: rate(),
+    ...BLOCK_ENTRIES,
   }),
   v.check(
     ({ variant, width, blocks, heads }) => variant !== undefined || (width && blocks && heads) !== undefined,

@@ -11,7 +11,7 @@ import type { Scope } from '../layers/scope.ts';
 import { reduceMean, reshape, slice } from '../onnx/ops.ts';
 import type { Value } from '../onnx/value.ts';
 import { imagePatches } from './image-patches.ts';
-import { checked, MOST_LAYERS, rate, size } from './schema.ts';
+import { BLOCK_ENTRIES, checked, MOST_LAYERS, size } from './schema.ts';
 import { mlpWidthOf, transformer } from './transformer.ts';
 
 /** Width, depth, heads; the MLP is four times as wide. */
@@ -32,15 +32,9 @@ export const vitSchema = v.pipe(
     width: v.optional(size(65536)),
     layers: v.optional(size(MOST_LAYERS)),
     heads: v.optional(size(1024)),
-    mlpRatio: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(64)), 4),
     pool: v.optional(v.picklist(['class', 'mean']), 'class'),
     activation: v.optional(v.picklist(['gelu', 'gelu-tanh']), 'gelu'),
-    /** Of elements: behind the embedding, in the MLP, and of what each attention and each MLP gives. 0 if left out. */
-    dropout: rate(),
-    /** Of attention weights; 0 if left out. */
-    attentionDropout: rate(),
-    /** Of whole branches, by example: of the last block's; it grows evenly from 0. 0 if left out. */
-    stochasticDepth: rate(),
+    ...BLOCK_ENTRIES,
   }),
   v.check(
     ({ variant, width, layers, heads }) => variant !== undefined || (width && layers && heads) !== undefined,
