@@ -103,10 +103,8 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     serialize(graph),
     { device: 'cpu' },
   ],
-  'createOptimizer: optimizer: expected one of adamw, adam, radam, adabelief, lion, sgd, rmsprop, got "adamW"; did you mean adamw?': [
-    createOptimizer,
-    { optimizer: 'adamW' },
-  ],
+  'createOptimizer: optimizer: expected one of adamw, adam, radam, adabelief, lion, sgd, rmsprop, got "adamW"; did you mean adamw?':
+    [createOptimizer, { optimizer: 'adamW' }],
   'createOptimizer: beta1: expected a finite number ≥ 0, got NaN': [
     createOptimizer,
     { optimizer: 'adam', beta1: Number.NaN },

@@ -47,7 +47,7 @@ function fromFiles(files: () => Readonly<Record<string, Uint8Array>>) {
 }
 
 const FLAGS =
-  '--gr none --optimizer sgd --epochs 1 --max-steps 3 --batch-size 2 --warmup-epochs 0 --samples 0';
+  '--gr none --optimizer sgd --epochs 2 --max-steps 3 --batch-size 2 --warmup-epochs 0 --samples 0';
 const given = new Map<string, Promise<readonly string[]>>();
 
 /** The flags that give a dataset, whose files are written once. */

@@ -7,8 +7,25 @@ import type { ImageShape } from '../augment.ts';
 /** Reads `from` and writes `to`, both uint8 [3, height, width]. */
 export type Operation = (from: Uint8Array, to: Uint8Array, shape: ImageShape, magnitude: number) => void;
 
+export type OperationName =
+  | 'Identity'
+  | 'ShearX'
+  | 'ShearY'
+  | 'TranslateX'
+  | 'TranslateY'
+  | 'Rotate'
+  | 'Brightness'
+  | 'Color'
+  | 'Contrast'
+  | 'Sharpness'
+  | 'Posterize'
+  | 'Solarize'
+  | 'Invert'
+  | 'AutoContrast'
+  | 'Equalize';
+
 /** By the names of torchvision. */
-export const OPERATIONS = {
+export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
   Identity: (from, to) => to.set(from),
   ShearX: (from, to, shape, by) => affine(from, to, shape, [1, by, 0, 0, 1, 0]),
   ShearY: (from, to, shape, by) => affine(from, to, shape, [1, 0, 0, by, 1, 0]),
@@ -45,8 +62,7 @@ export const OPERATIONS = {
     ),
   AutoContrast: (from, to, shape) => byChannel(from, to, shape, autoContrastTable),
   Equalize: (from, to, shape) => byChannel(from, to, shape, equalizeTable),
-} as const satisfies Readonly<Record<string, Operation>>;
-export type OperationName = keyof typeof OPERATIONS;
+};
 
 /** Output pixel (x, y) shows input pixel (a·x + b·y + c, d·x + e·y + f). */
 type Matrix = readonly [a: number, b: number, c: number, d: number, e: number, f: number];

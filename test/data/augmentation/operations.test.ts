@@ -81,7 +81,7 @@ test('Equalize gives Pillow’s bytes where there are enough pixels for its step
     return ((y * 5 + x * 3) % 200) + c * 7;
   });
   const out = new Uint8Array(picture.length);
-  OPERATIONS.Equalize(picture, out, large);
+  OPERATIONS.Equalize(picture, out, large, 0);
   t.is(digest(out), 'bdfb837afed40855');
   t.notDeepEqual(out, picture);
 });
