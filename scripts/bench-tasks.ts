@@ -88,7 +88,7 @@ const TASKS: Readonly<Record<TaskName, Subject>> = {
   // Without augmentation both sides see the same pixels.
   cifar10: {
     options: {
-      ...{ graph: 'resnet-18-cifar10', epochs: 5, batchSize: 128, learningRate: 0.001, weightDecay: 0.05 },
+      ...{ graph: 'resnet-18-cifar10', epochs: 5, batchSize: 32, learningRate: 0.001, weightDecay: 0.05 },
       ...{ warmupEpochs: 1, augment: 'none' },
     },
     scores: ACCURACY,

@@ -54,7 +54,7 @@ test('a flag that is not valid is one line', async (t) => {
     [
       '--task',
       'diamond',
-      '--task diamond: expected some of diamonds, diamonds-ft-transformer, languages, languages-lstm, languages-gru; did you mean diamonds?',
+      '--task diamond: expected some of diamonds, diamonds-ft-transformer, languages, languages-lstm, languages-gru, cifar10; did you mean diamonds?',
     ],
   ] as const) {
     const { code, stderr } = await program('bench-tasks', flag, value);
