@@ -221,6 +221,11 @@ export const OPTIONS = {
       unset: '0.05; 0 for adam, sgd and rmsprop',
     },
   ),
+  decayAll: toggle({
+    group: 'Optimizer',
+    help: "Weight decay for every trained parameter, as in the authors' code: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.",
+    default: false,
+  }),
   clip: number(
     { min: 0 },
     {
@@ -586,6 +591,11 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
   }
   if (nesterov && momentum === 0) {
     throw new UserError(`${label('nesterov')}: needs a momentum, but ${names.option('momentum')} is 0`);
+  }
+  if (config.decayAll && config.weightDecay === 0) {
+    throw new UserError(
+      `${label('decayAll')}: needs a weight decay, but ${names.option('weightDecay')} is 0`,
+    );
   }
   if (config.freeze !== undefined) expectPattern(label('freeze'), config.freeze);
   // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.
