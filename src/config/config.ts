@@ -7,6 +7,7 @@ import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
 import { grSchedule } from '../step/gr-warmup.ts';
 import { OPTIMIZER_NAMES, type OptimizerName } from '../step/optimizer.ts';
+import { MIXES } from '../step/regularizers/finite-difference.ts';
 import { MOMENT_STARTS } from '../step/rules/adam.ts';
 import { AUGMENTATION_FORMS, augmentationText, parseAugmentation } from '../tasks/augmentation.ts';
 import { VERSION } from '../version.ts';
@@ -335,6 +336,12 @@ export const OPTIONS = {
       only: PERTURBED,
     },
   ),
+  mix: choice(MIXES, {
+    group: 'Gradient regularization',
+    help: "What the second gradient is mixed with: plain, the first gradient g; normalized, its direction g/‖g‖, as the authors' code does. With alpha 1 both are the same.",
+    default: 'plain',
+    only: ['gr', ['fd']],
+  }),
 
   checkpointEvery: integer(
     { min: 0 },
@@ -599,8 +606,9 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
   }
   if (config.freeze !== undefined) expectPattern(label('freeze'), config.freeze);
   // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.
-  const { gr, grWarmup, lambda, r, alpha } = config;
-  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, lambda, r, alpha }, names);
+  const { gr, grWarmup, lambda, r, alpha, mix } = config;
+  const warmupSteps = warmupEpochs > 0 ? 1 : 0;
+  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps, lambda, r, alpha, mix }, names);
 }
 
 function expectPattern(label: string, pattern: string): void {

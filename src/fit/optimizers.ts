@@ -4,6 +4,7 @@ import type { OptionNames } from '../option-names.ts';
 import { type GrKind, type GrWarmup, grSchedule } from '../step/gr-warmup.ts';
 import { type OptimizerName, ruleOf } from '../step/optimizer.ts';
 import type { Regularizer, UpdateRule } from '../step/program.ts';
+import type { Mix } from '../step/regularizers/finite-difference.ts';
 import type { AdamOptions, AdamStartOptions } from '../step/rules/adam.ts';
 import type { LionOptions } from '../step/rules/lion.ts';
 import type { RmspropOptions } from '../step/rules/rmsprop.ts';
@@ -83,6 +84,7 @@ export interface NamedRegularizer extends GrWarmupOptions<GrWarmup> {
   readonly lambda?: number;
   readonly r?: number;
   readonly alpha?: number;
+  readonly mix?: Mix;
 }
 
 /** A regularizer and its strengths, by the names that it asks for. One of your own is such an object. */
@@ -105,12 +107,16 @@ export function exactGr({
   return checked({ kind: 'exact', lambda, ...warmup });
 }
 
-/** The same by a finite difference: (1 − α)·g + α·∇L(θ + r·g/‖g‖), λ = α·r. Two of the three; else r 0.1 and α 0.5. */
+/**
+ * The same by a finite difference: (1 − α)·g + α·∇L(θ + r·g/‖g‖), λ = α·r. Two of the three; else r 0.1 and α 0.5.
+ * `mix: 'normalized'` takes g/‖g‖ in place of g in the first term, as the authors' code does.
+ */
 export function finiteDifferenceGr(
   options: {
     readonly lambda?: number;
     readonly r?: number;
     readonly alpha?: number;
+    readonly mix?: Mix;
   } & GrWarmupOptions<GrWarmup> = {},
 ): NamedRegularizer {
   const { lambda, r, alpha } = options;
@@ -141,10 +147,10 @@ function checked(choice: NamedRegularizer): NamedRegularizer {
 }
 
 export function strengthOf(
-  { kind, warmup = 'none', lambda, r, alpha }: NamedRegularizer,
+  { kind, warmup = 'none', lambda, r, alpha, mix }: NamedRegularizer,
   warmupSteps: number,
 ): ReturnType<typeof grSchedule> {
-  return grSchedule({ kind, warmup, warmupSteps, lambda, r, alpha }, IN_CODE);
+  return grSchedule({ kind, warmup, warmupSteps, lambda, r, alpha, mix }, IN_CODE);
 }
 
 /** A course of the learning rate by name. */

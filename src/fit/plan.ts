@@ -127,7 +127,12 @@ function regularizerOf(
   }
   const steps = regularizerWarmup(choice, length);
   const schedule = strengthOf(choice, steps);
-  return { gr: choice.kind, warmupSteps: steps, schedule, ...planRegularizer(choice.kind, schedule) };
+  return {
+    gr: choice.kind,
+    warmupSteps: steps,
+    schedule,
+    ...planRegularizer(choice.kind, schedule, choice.mix),
+  };
 }
 
 /** Its own warmup, or the learning rate's, or a tenth of the run. */

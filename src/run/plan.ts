@@ -7,7 +7,12 @@ import { type GrSchedule, type GrState, grSchedule } from '../step/gr-warmup.ts'
 import { ruleOf } from '../step/optimizer.ts';
 import type { Regularizer } from '../step/program.ts';
 import { exact } from '../step/regularizers/exact.ts';
-import { finiteDifference, sam } from '../step/regularizers/finite-difference.ts';
+import {
+  finiteDifference,
+  type Mix,
+  normalizedDifference,
+  sam,
+} from '../step/regularizers/finite-difference.ts';
 import { none } from '../step/regularizers/none.ts';
 import { ema } from '../step/rules/ema.ts';
 import { learningRateSchedule, type Schedule } from '../step/schedule.ts';
@@ -45,6 +50,7 @@ export function planRun(config: TrainConfig, stepsPerEpoch: number): Plan {
       lambda: config.lambda,
       r: config.r,
       alpha: config.alpha,
+      mix: config.mix,
     }),
   };
 }
@@ -56,13 +62,14 @@ const REGULARIZERS: Readonly<Record<TrainConfig['gr'], Regularizer>> = {
   sam,
 };
 
-/** A regularizer by its kind, and its strengths as the trainer asks for them. */
+/** A regularizer by its kind, and its strengths as the trainer asks for them. `mix` is that of `fd`. */
 export function planRegularizer(
   kind: TrainConfig['gr'],
   schedule: GrSchedule,
+  mix: Mix = 'plain',
 ): Pick<StepPlan, 'regularizer' | 'strength'> {
   return {
-    regularizer: REGULARIZERS[kind],
+    regularizer: kind === 'fd' && mix === 'normalized' ? normalizedDifference : REGULARIZERS[kind],
     strength(step) {
       const { active, ...scalars } = schedule(step);
       return { active, scalars };
@@ -78,7 +85,7 @@ export function stepPlanOf(
 ): StepPlan {
   const rule = ruleOf(config);
   return {
-    ...planRegularizer(config.gr, regularizer),
+    ...planRegularizer(config.gr, regularizer, config.mix),
     rule: config.ema > 0 ? ema(rule, config.ema) : rule,
     learningRate,
     weightDecay: config.weightDecay,

@@ -7,6 +7,7 @@
 import { UserError } from '../errors.ts';
 import { expectNumber, expectOneOf } from '../expect.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
+import { MIXES, type Mix } from './regularizers/finite-difference.ts';
 import { ramp } from './schedule.ts';
 
 const KINDS = ['none', 'exact', 'fd', 'sam'] as const;
@@ -33,6 +34,8 @@ export interface GrOptions {
   readonly lambda?: number | undefined;
   readonly r?: number | undefined;
   readonly alpha?: number | undefined;
+  /** Of `fd`; `plain` where it is left out. */
+  readonly mix?: Mix | undefined;
 }
 
 const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
@@ -42,9 +45,10 @@ const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
  * other (λ = α·r), and where the warmup does not apply; `names` says how it names options.
  */
 export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSchedule {
-  const { kind, warmup, warmupSteps } = options;
+  const { kind, warmup, warmupSteps, mix = 'plain' } = options;
   expectOneOf('grSchedule: kind', kind, KINDS);
   expectOneOf('grSchedule: warmup', warmup, WARMUPS);
+  expectOneOf('grSchedule: mix', mix, MIXES);
   expectNumber('grSchedule: warmupSteps', warmupSteps, { min: 0 });
   for (const name of ['lambda', 'r', 'alpha'] as const) {
     if (options[name] !== undefined) expectNumber(`grSchedule: ${name}`, options[name], { min: 0 });
@@ -69,7 +73,13 @@ export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSc
       `${label}: with r fixed it would ramp alpha = lambda/r, which SAM keeps at 1; ${use('r', 'zero')}`,
     );
   }
-  return (step) => state(kind, full, warmup, ramp(step, warmupSteps), step < warmupSteps);
+  // With λ = 0 the normalized mixture still is not the plain gradient.
+  const isPlainAtZero = !(kind === 'fd' && mix === 'normalized' && full.r > 0);
+  return (step) => {
+    const isWarmingUp = step < warmupSteps;
+    const at = state(kind, full, warmup, ramp(step, warmupSteps), isWarmingUp);
+    return isPlainAtZero || (warmup === 'zero' && isWarmingUp) ? at : { ...at, active: true };
+  };
 }
 
 interface Strength {

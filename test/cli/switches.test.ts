@@ -21,14 +21,19 @@ const modelOf = (run: string): Readonly<Record<string, Float32Array>> => {
   );
 };
 
+const flatOf = (run: string): number[] => Object.values(modelOf(run)).flatMap((values) => [...values]);
+const moved = (from: readonly number[] = [], to: readonly number[] = []): number[] =>
+  to.map((x, i) => x - (from[i] ?? Number.NaN));
+
 const RATE = 0.01;
 const DECAY = 0.1;
 /** One step of plain gradient descent from the weights of `begun`. */
-const STEP = [
+const stepOf = (decay: number): string[] => [
   ...['--optimizer', 'sgd', '--momentum', '0', '--schedule', 'constant', '--warmup-epochs', '0'],
   ...['--max-steps', '1', '--init-from', 'begun/last/model.safetensors'],
-  ...['--lr', String(RATE), '--weight-decay', String(DECAY)],
+  ...['--lr', String(RATE), '--weight-decay', String(decay)],
 ];
+const STEP = stepOf(DECAY);
 
 test.before(async () => {
   project.write('my-model.mjs', ownModule());
@@ -55,5 +60,26 @@ test.serial('--decay-all: biases decay as kernels do, and nothing else changes',
   t.is(
     await refusal(t, train, '--model', './my-model.mjs', '--decay-all', '--weight-decay', '0'),
     '--decay-all: needs a weight decay, but --weight-decay is 0',
+  );
+});
+
+test.serial('--mix normalized: the first gradient is a direction, unless alpha leaves it out', async (t) => {
+  const fd = [...STEP, '--gr', 'fd', '--gr-warmup', 'none', '--clip', '0', '--r', '0.1', '--alpha'];
+  for (const alpha of ['1', '0.5']) {
+    await own(`plain-${alpha}`, ...fd, alpha);
+    await own(`normalized-${alpha}`, ...fd, alpha, '--mix', 'normalized');
+  }
+  t.deepEqual(modelOf('normalized-1'), modelOf('plain-1'));
+  await own('gradient', ...stepOf(0), '--gr', 'none', '--clip', '0');
+  const [begun, there, plain, normalized] = ['begun', 'gradient', 'plain-0.5', 'normalized-0.5'].map(flatOf);
+  const g = moved(begun, there).map((x) => -x / RATE);
+  const share = 0.5 * (1 / Math.hypot(...g) - 1);
+  moved(plain, normalized).forEach((x, i) => {
+    const wanted = -RATE * share * (g[i] ?? Number.NaN);
+    t.true(Math.abs(x - wanted) < 1e-6, `${i}: ${x}, not ${wanted}`);
+  });
+  t.is(
+    await refusal(t, train, '--model', './my-model.mjs', '--gr', 'sam', '--mix', 'normalized'),
+    '--mix: has an effect only with --gr fd, but --gr is sam',
   );
 });
