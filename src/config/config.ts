@@ -7,6 +7,7 @@ import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
 import { grSchedule } from '../step/gr-warmup.ts';
 import { OPTIMIZER_NAMES, type OptimizerName } from '../step/optimizer.ts';
+import { DECAY_PLACES } from '../step/program.ts';
 import { MIXES } from '../step/regularizers/finite-difference.ts';
 import { MOMENT_STARTS } from '../step/rules/adam.ts';
 import { AUGMENTATION_FORMS, augmentationText, parseAugmentation } from '../tasks/augmentation.ts';
@@ -222,6 +223,11 @@ export const OPTIONS = {
       unset: '0.05; 0 for adam, sgd and rmsprop',
     },
   ),
+  weightDecayIn: choice(DECAY_PLACES, {
+    group: 'Optimizer',
+    help: "Where weight decay acts: update, as the optimizer does it, after clipping; loss, as weight decay / 2 × the sum of squares in the loss, so that the regularizer perturbs along it and clipping sees it, as in the authors' recipes with SGD. Norms of gradients that are told then have it, losses do not.",
+    default: 'update',
+  }),
   decayAll: toggle({
     group: 'Optimizer',
     help: "Weight decay for every trained parameter, as in the authors' code: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.",
@@ -599,10 +605,9 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
   if (nesterov && momentum === 0) {
     throw new UserError(`${label('nesterov')}: needs a momentum, but ${names.option('momentum')} is 0`);
   }
-  if (config.decayAll && config.weightDecay === 0) {
-    throw new UserError(
-      `${label('decayAll')}: needs a weight decay, but ${names.option('weightDecay')} is 0`,
-    );
+  if (config.weightDecay === 0 && (config.decayAll || config.weightDecayIn === 'loss')) {
+    const key = config.decayAll ? 'decayAll' : 'weightDecayIn';
+    throw new UserError(`${label(key)}: needs a weight decay, but ${names.option('weightDecay')} is 0`);
   }
   if (config.freeze !== undefined) expectPattern(label('freeze'), config.freeze);
   // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.

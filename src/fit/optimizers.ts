@@ -1,9 +1,9 @@
 /** Optimizers, regularizers and schedules as `fit` takes them: plain objects, and so are a user's own. */
-import { expectNumber } from '../expect.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 import type { OptionNames } from '../option-names.ts';
 import { type GrKind, type GrWarmup, grSchedule } from '../step/gr-warmup.ts';
 import { type OptimizerName, ruleOf } from '../step/optimizer.ts';
-import type { Regularizer, UpdateRule } from '../step/program.ts';
+import { DECAY_PLACES, type DecayPlace, type Regularizer, type UpdateRule } from '../step/program.ts';
 import type { Mix } from '../step/regularizers/finite-difference.ts';
 import type { AdamOptions, AdamStartOptions } from '../step/rules/adam.ts';
 import type { LionOptions } from '../step/rules/lion.ts';
@@ -18,11 +18,14 @@ export interface OptimizerChoice {
   readonly learningRate: number;
   /** 0 where it is left out. It applies to the variables that `decays` says, or `groups`. */
   readonly weightDecay?: number;
+  /** `update`, where it is left out, or `loss`: as wd/2·‖θ‖² in the loss, so that the regularizer and clipping see it. */
+  readonly weightDecayIn?: DecayPlace;
 }
 
 export interface Rates {
   readonly learningRate?: number;
   readonly weightDecay?: number;
+  readonly weightDecayIn?: DecayPlace;
 }
 
 /** AdamW (Loshchilov & Hutter, ICLR 2019). Left out, numbers are torch's: rate 1e-3, decay 0.01. */
@@ -63,12 +66,14 @@ export function rmsprop(options: Rates & RmspropOptions = {}): OptimizerChoice {
 function chosen(
   optimizer: OptimizerName,
   options: Rates & AdamStartOptions & SgdOptions & RmspropOptions,
-  rates: Required<Rates>,
+  rates: { readonly learningRate: number; readonly weightDecay: number },
 ): OptimizerChoice {
-  const { learningRate = rates.learningRate, weightDecay = rates.weightDecay, ...own } = options;
+  const { learningRate = rates.learningRate, weightDecay = rates.weightDecay, ...more } = options;
+  const { weightDecayIn = 'update', ...own } = more;
+  expectOneOf(`${optimizer}: weightDecayIn`, weightDecayIn, DECAY_PLACES);
   expectNumber(`${optimizer}: learningRate`, learningRate, { min: 0 });
   expectNumber(`${optimizer}: weightDecay`, weightDecay, { min: 0 });
-  return { rule: ruleOf({ optimizer, ...own }), learningRate, weightDecay };
+  return { rule: ruleOf({ optimizer, ...own }), learningRate, weightDecay, weightDecayIn };
 }
 
 export interface GrWarmupOptions<Warmups extends GrWarmup> {

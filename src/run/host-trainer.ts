@@ -34,13 +34,15 @@ export interface HostTrainerOptions {
 export function createHostTrainer({ manifest, plan, batchSize, seed, load }: HostTrainerOptions): Trainer {
   const plans = new Map<string, HostPlan>();
   /** Exact GR is one graph's work where that sees the whole batch: 9 units of work, and 12 in two phases. */
-  const isWhole = plan.regularizer === exact && manifest.microBatch === batchSize;
+  const isWhole =
+    plan.regularizer === exact && manifest.microBatch === batchSize && plan.weightDecayIn !== 'loss';
+  const { rule, weightDecayIn = 'update' } = plan;
   const planOf = (active: boolean, observed: boolean): HostPlan => {
     const key = `${active} ${observed}`;
     const regularizer = active ? plan.regularizer : none;
     const made =
       plans.get(key) ??
-      planStep(traceStep({ regularizer, rule: plan.rule, observed, whole: active && isWhole }));
+      planStep(traceStep({ regularizer, rule, weightDecayIn, observed, whole: active && isWhole }));
     plans.set(key, made);
     return made;
   };

@@ -21,7 +21,7 @@ const BATCHES = 4;
 const HESSIAN_VECTORS = 5;
 
 type Config = Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'> &
-  Partial<Pick<TrainConfig, 'diagnosticsEvery' | 'ema'>>;
+  Partial<Pick<TrainConfig, 'diagnosticsEvery' | 'ema' | 'weightDecayIn'>>;
 
 export interface EstimatedData {
   /** Bytes of the dataset, as each of the two threads holds it. */
@@ -57,7 +57,7 @@ export function estimateMemory(
     numbers(graphs.pass.variables) -
     weights;
   const sum = inOneRun ? 1 : 2; // the gradient of a run, and that of the runs before it
-  if (gr === 'exact' && !inOneRun) {
+  if (gr === 'exact' && (!inOneRun || config.weightDecayIn === 'loss')) {
     const [first, second] = [running('loss-grad'), running('hvp')];
     const phases = keepsMemory ? [first + second + 3 * weights] : [first + 2 * weights, second + 3 * weights];
     const measuring = hessianEvery > 0 ? (keepsMemory ? first : 0) + second + HESSIAN_VECTORS * weights : 0;

@@ -89,6 +89,7 @@ export function stepPlanOf(
     rule: config.ema > 0 ? ema(rule, config.ema) : rule,
     learningRate,
     weightDecay: config.weightDecay,
+    weightDecayIn: config.weightDecayIn,
     clip: config.clip,
     scalars: { labelSmoothing: config.labelSmoothing },
     remedies: remediesOf(config, names),
@@ -113,13 +114,16 @@ export function graphsToRun({
   microBatch,
   diagnosticsEvery,
   hessianEvery,
+  weightDecayIn,
 }: Pick<
   TrainConfig,
   'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch' | 'diagnosticsEvery' | 'hessianEvery'
->): GraphName[] {
+> &
+  Partial<Pick<TrainConfig, 'weightDecayIn'>>): GraphName[] {
   const curvature: readonly GraphName[] = hessianEvery > 0 ? ['hvp'] : [];
   if (gr !== 'exact') return ['loss-grad', ...curvature];
-  if (microBatch !== batchSize) return ['loss-grad', 'hvp'];
+  // The graph of exact regularization as a whole has no decay in its loss.
+  if (microBatch !== batchSize || weightDecayIn === 'loss') return ['loss-grad', 'hvp'];
   // The plain gradient is needed while warmup leaves the penalty out, and for diagnostics beside the regularized one.
   const steps: readonly GraphName[] =
     grWarmup === 'none' && lambda !== 0 && diagnosticsEvery === 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];

@@ -160,7 +160,7 @@ export interface Program {
 }
 
 export const REPORTS = ['gradNorm', 'regularizedNorm', 'product'] as const;
-/** ‖∇L‖, the norm of what is stepped along, and the inner product of the two (0 unless `observed`). */
+/** ‖∇L‖ (with a decay in the loss, of that loss), the norm of what is stepped along, and the inner product of the two (0 unless `observed`). */
 export type ReportName = (typeof REPORTS)[number];
 
 export interface StepFormula {
@@ -168,21 +168,32 @@ export interface StepFormula {
   readonly rule: UpdateRule;
   /** Whether what is stepped along is to be looked at: it is stored, and `product` is computed. */
   readonly observed?: boolean;
-  /** Whether the regularizer is a graph's work as a whole. */
+  /** Whether the regularizer is a graph's work as a whole. That graph knows nothing of a decay in the loss. */
   readonly whole?: boolean;
+  /** `update` where it is left out. */
+  readonly weightDecayIn?: DecayPlace;
 }
+
+/**
+ * Where weight decay acts. `update`: as the rule has it, after clipping. `loss`: the loss is L + ½·Σ wd·θ², whose
+ * gradient the regularizer perturbs along and clipping sees, as in the authors' code, and the rule adds nothing.
+ */
+export const DECAY_PLACES = ['update', 'loss'] as const;
+export type DecayPlace = (typeof DECAY_PLACES)[number];
 
 /** A whole step. The largest norm of what is stepped along is the scalar `clip`. */
 export function traceStep({ rule, ...formula }: StepFormula): Program {
-  const d = derivatives();
+  const decay = scalar('weightDecay', true);
+  const inLoss = formula.weightDecayIn === 'loss';
+  const d = derivatives(inLoss ? decay : undefined);
   const { g, regularized, reports } = traceRegularized(d, formula);
   const at = { ...variables(rule.slots), theta: d.theta, g: clipped(g, reports.regularizedNorm) };
-  const rates = { learningRate: scalar('learningRate', true), weightDecay: scalar('weightDecay', true) };
+  const rates = { learningRate: scalar('learningRate', true), weightDecay: inLoss ? num(0) : decay };
   return { next: rule.next(at, rates, named(Object.keys(rule.scalars(1)))), reports, regularized };
 }
 
 /** What would be stepped along, in arrays; nothing is changed. */
-export function traceGradient(formula: Omit<StepFormula, 'rule'>): Program {
+export function traceGradient(formula: Omit<StepFormula, 'rule' | 'weightDecayIn'>): Program {
   const { regularized, reports } = traceRegularized(derivatives(), formula, true);
   return { next: {}, regularized, reports };
 }
@@ -217,17 +228,19 @@ function clipped(g: Vec, length: Num): Vec {
   return mul(g, min(1, div(scalar('clip'), add(length, 1e-6))));
 }
 
-function derivatives(): Derivatives {
+/** Of the loss or, with `decay`, of L + ½·Σ decay·θ². */
+function derivatives(decay?: Num): Derivatives {
   const theta: Vec = { op: 'variable', slot: 'theta' };
   const known = new Map<Vec, Vec>();
+  const penalized = (derivative: Vec, x: Vec): Vec => (decay ? add(derivative, mul(decay, x)) : derivative);
   return {
     theta,
     gradient(at = theta) {
-      const gradient = known.get(at) ?? { op: 'gradient', at };
+      const gradient = known.get(at) ?? penalized({ op: 'gradient', at }, at);
       known.set(at, gradient);
       return gradient;
     },
-    hessianTimes: (v) => ({ op: 'hessian', v }),
+    hessianTimes: (v) => penalized({ op: 'hessian', v }, v),
   };
 }
 

@@ -83,3 +83,39 @@ test.serial('--mix normalized: the first gradient is a direction, unless alpha l
     '--mix: has an effect only with --gr fd, but --gr is sam',
   );
 });
+
+test.serial('--weight-decay-in loss: the same without clipping and GR, another step with them', async (t) => {
+  const apart = (a: string, b: string) => Math.max(...moved(flatOf(a), flatOf(b)).map(Math.abs));
+  const inLoss = ['--weight-decay-in', 'loss'];
+  const plain = [...STEP, '--gr', 'none', '--clip', '0'];
+  await own('update', ...plain);
+  await own('loss', ...plain, ...inLoss);
+  t.true(apart('update', 'loss') < 1e-7);
+  const clipped = [...STEP, '--gr', 'none', '--clip', '0.01'];
+  await own('update-clipped', ...clipped);
+  await own('loss-clipped', ...clipped, ...inLoss);
+  t.true(Math.abs(Math.hypot(...moved(flatOf('begun'), flatOf('loss-clipped'))) - 0.01 * RATE) < 1e-7);
+  t.true(apart('update-clipped', 'loss-clipped') > 1e-4);
+
+  // By two graphs, since the one of exact regularization as a whole has no decay in its loss.
+  const exact = [
+    ...STEP,
+    ...inLoss,
+    '--gr',
+    'exact',
+    '--lambda',
+    '0.1',
+    '--gr-warmup',
+    'none',
+    '--clip',
+    '0',
+  ];
+  await own('loss-exact', ...exact);
+  await own('loss-exact-cut', ...exact, '--micro-batch', '4');
+  t.true(apart('loss', 'loss-exact') > 1e-5);
+  t.true(apart('loss-exact', 'loss-exact-cut') < 1e-6);
+  t.is(
+    await refusal(t, train, '--model', './my-model.mjs', '--optimizer', 'sgd', ...inLoss),
+    '--weight-decay-in: needs a weight decay, but --weight-decay is 0',
+  );
+});

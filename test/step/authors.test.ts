@@ -1,6 +1,7 @@
 /** What the authors' code computes otherwise than its papers, against literal writings of it in plain arithmetic. */
 import test from 'ava';
 import { traceStep } from '../../src/step/program.ts';
+import { exact } from '../../src/step/regularizers/exact.ts';
 import { finiteDifference, normalizedDifference } from '../../src/step/regularizers/finite-difference.ts';
 import { sgd } from '../../src/step/rules/sgd.ts';
 import { flatOf, gradientAt, onHost, RATES, STRENGTHS, start } from './_small.ts';
@@ -28,4 +29,47 @@ test('the normalized mixture is that of the authors (`norm_perturbations`): the 
   });
   const apart = (await stepped(finiteDifference)).map((x, i) => Math.abs(x - (wanted[i] ?? 0)));
   t.true(Math.max(...apart) > 1e-3, 'the plain mixture is another');
+});
+
+/** One step of gradient descent along what a formula gives, with the loss L + ½·Σ wd·θ² and nothing decayed elsewhere. */
+async function withDecayInLoss(
+  along: (g: (at: readonly number[]) => Promise<number[]>, theta: readonly number[]) => Promise<number[]>,
+): Promise<number[]> {
+  const theta = flatOf(start);
+  const g = async (at: readonly number[]) =>
+    (await gradientAt(at)).map((x, i) => x + decayOf(i) * (at[i] ?? 0));
+  const step = await along(g, theta);
+  const factor = Math.min(1, STRENGTHS.clip / Math.hypot(...step));
+  return theta.map((x, i) => x - rateOf(i) * factor * (step[i] ?? 0));
+}
+
+const along = (theta: readonly number[], g: readonly number[], r: number): number[] =>
+  theta.map((x, i) => x + (r * (g[i] ?? 0)) / Math.hypot(...g));
+
+test('a decay in the loss is perturbed along, mixed and clipped, as in the authors’ code', async (t) => {
+  const { r, alpha } = STRENGTHS;
+  const wanted = await withDecayInLoss(async (g, theta) => {
+    const [here, there] = [await g(theta), await g(along(theta, await g(theta), r))];
+    return here.map((x, i) => (1 - alpha) * x + alpha * (there[i] ?? 0));
+  });
+  const program = traceStep({ regularizer: finiteDifference, rule: PLAIN, weightDecayIn: 'loss' });
+  flatOf((await onHost(program, PLAIN, 1)).theta).forEach((x, i) => {
+    t.true(Math.abs(x - (wanted[i] ?? 0)) < 1e-6, `${i}: ${x}, not ${wanted[i]}`);
+  });
+  const update = flatOf(
+    (await onHost(traceStep({ regularizer: finiteDifference, rule: PLAIN }), PLAIN, 1)).theta,
+  );
+  t.true(Math.max(...update.map((x, i) => Math.abs(x - (wanted[i] ?? 0)))) > 1e-3);
+});
+
+test('exact regularization with a decay in the loss differentiates the decay, too', async (t) => {
+  const wanted = await withDecayInLoss(async (g, theta) => {
+    const here = await g(theta);
+    const [ahead, behind] = [await g(along(theta, here, 0.01)), await g(along(theta, here, -0.01))];
+    return here.map((x, i) => x + (STRENGTHS.lambda * ((ahead[i] ?? 0) - (behind[i] ?? 0))) / 0.02);
+  });
+  const program = traceStep({ regularizer: exact, rule: PLAIN, weightDecayIn: 'loss' });
+  flatOf((await onHost(program, PLAIN, 1)).theta).forEach((x, i) => {
+    t.true(Math.abs(x - (wanted[i] ?? 0)) < 2e-5, `${i}: ${x}, not ${wanted[i]}`);
+  });
 });

@@ -6,6 +6,7 @@ import test from 'ava';
 import {
   abs,
   add,
+  type DecayPlace,
   mul,
   norm,
   over,
@@ -39,7 +40,7 @@ const asam: Regularizer<'r'> = {
   },
 };
 
-const CASES: readonly (readonly [Regularizer, UpdateRule])[] = [
+const CASES: readonly (readonly [Regularizer, UpdateRule, DecayPlace?])[] = [
   [asam, lion()],
   [exact, radam({ beta2: 0.5 })],
   [sam, adabelief()],
@@ -48,13 +49,16 @@ const CASES: readonly (readonly [Regularizer, UpdateRule])[] = [
   [exact, ema(adamw(), 0.9)],
   [finiteDifference, rmsprop()],
   [normalizedDifference, adamw()],
+  [exact, adamw(), 'loss'],
+  [finiteDifference, sgd({ nesterov: true }), 'loss'],
   [sam, sgd({ nesterov: true })],
 ];
 
-for (const [regularizer, rule] of CASES) {
-  const form = rule.scalars(1).keep2 === 0 ? ' from the first gradient' : '';
+for (const [regularizer, rule, weightDecayIn = 'update'] of CASES) {
+  const start = rule.scalars(1).keep2 === 0 ? ' from the first gradient' : '';
+  const form = weightDecayIn === 'loss' ? ' and decay in the loss' : start;
   test(`${regularizer.name} with ${rule.name}${form} (${rule.slots.join(', ')}): a graph of a whole step is the host's plan`, async (t) => {
-    const program = traceStep({ regularizer, rule });
+    const program = traceStep({ regularizer, rule, weightDecayIn });
     const [host, graph] = [await onHost(program, rule, 4), await asGraph(program, rule, 4)];
     for (const [name, arrays] of Object.entries(host)) {
       arrays.forEach((array, i) => {
