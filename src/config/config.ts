@@ -5,7 +5,7 @@ import { messageOf, show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
-import { grSchedule } from '../step/gr-warmup.ts';
+import { grSchedule, KINDS } from '../step/gr-warmup.ts';
 import { OPTIMIZER_NAMES, type OptimizerName } from '../step/optimizer.ts';
 import { DECAY_PLACES } from '../step/program.ts';
 import { MIXES } from '../step/regularizers/finite-difference.ts';
@@ -32,8 +32,10 @@ const ADAM = ['optimizer', ['adamw', 'adam']] as const;
 const WITH_SQUARES = ['optimizer', ['adamw', 'adam', 'radam', 'adabelief']] as const;
 const WITH_BETAS = ['optimizer', [...WITH_SQUARES[1], 'lion']] as const;
 const DECAYING = ['schedule', ['step', 'exponential']] as const;
-const REGULARIZED = ['gr', ['exact', 'fd', 'sam']] as const;
-const PERTURBED = ['gr', ['fd', 'sam']] as const;
+const REGULARIZED = ['gr', ['exact', 'fd', 'sam', 'asam', 'gsam']] as const;
+const PENALIZED = ['gr', ['exact', 'fd', 'sam']] as const;
+const PERTURBED = ['gr', ['fd', 'sam', 'asam', 'gsam']] as const;
+const MIXED = ['gr', ['fd', 'sam', 'gsam']] as const;
 
 /**
  * The defaults that differ. Where the decay is decoupled it is subtracted from the weights; the other adaptive optimizers
@@ -300,9 +302,9 @@ export const OPTIONS = {
     { group: 'Schedule', help: 'Factor of each decay.', default: 0.1, only: DECAYING },
   ),
 
-  gr: choice(['none', 'exact', 'fd', 'sam'], {
+  gr: choice(KINDS, {
     group: 'Gradient regularization',
-    help: 'Penalty on the norm of the gradient: exact differentiates twice, fd by a finite difference.',
+    help: "Penalty on the norm of the gradient: exact differentiates twice, fd by a finite difference. Its kin: sam, the second gradient alone; asam, whose perturbation is scaled by the weights; gsam, without a share of the first gradient's part that is orthogonal to the second.",
     default: 'exact',
   }),
   grWarmup: choice(['none', 'lambda', 'r', 'zero'], {
@@ -319,7 +321,7 @@ export const OPTIONS = {
       help: 'Weight of the penalty.',
       default: undefined,
       unset: 'alpha × r; 0.01 for exact',
-      only: REGULARIZED,
+      only: PENALIZED,
     },
   ),
   r: number(
@@ -328,7 +330,7 @@ export const OPTIONS = {
       group: 'Gradient regularization',
       help: 'Distance at which the second gradient is taken.',
       default: undefined,
-      unset: 'lambda / alpha; 0.1 if none of the three is given',
+      unset: 'lambda / alpha; 0.1 if none of the three is given; 0.5 for asam, 0.1 for gsam',
       only: PERTURBED,
     },
   ),
@@ -336,10 +338,10 @@ export const OPTIONS = {
     { min: 0 },
     {
       group: 'Gradient regularization',
-      help: 'Share of the second gradient in the mixture.',
+      help: 'Share of the second gradient in the mixture; with gsam, the share that is taken away.',
       default: undefined,
-      unset: 'lambda / r; 0.5 for fd if none of the three is given, always 1 for sam',
-      only: PERTURBED,
+      unset: 'lambda / r; 0.5 for fd if none of the three is given, always 1 for sam; 0.4 for gsam',
+      only: MIXED,
     },
   ),
   mix: choice(MIXES, {
@@ -398,12 +400,17 @@ export const OPTIONS = {
 /** A value for each of `OPTIONS`. */
 export type TrainConfig = OptionValues<typeof OPTIONS>;
 
-/** The defaults if none of lambda, r and alpha is given. r = 0.1 is the value of both papers, on fd and on sam. */
+/**
+ * The defaults if none of lambda, r and alpha is given, and of gsam where one is not. r = 0.1 is the value of both papers, on
+ * fd and on sam; asam's is its paper's for CIFAR-10, and gsam's share that of its authors' code.
+ */
 const REGULARIZATION = {
   none: {},
   exact: { lambda: 0.01 },
   fd: { r: 0.1, alpha: 0.5 },
   sam: { r: 0.1 },
+  asam: { r: 0.5 },
+  gsam: { r: 0.1, alpha: 0.4 },
 } as const satisfies Record<TrainConfig['gr'], GivenOptions>;
 
 /**
@@ -523,7 +530,7 @@ function derivedDefaults(given: GivenOptions): GivenOptions {
   const strengths = gr === 'sam' ? ['lambda', 'r'] : ['lambda', 'r', 'alpha'];
   const isStrengthGiven = strengths.some((key) => given[key] !== undefined);
   return {
-    ...(isStrengthGiven ? {} : REGULARIZATION[gr]),
+    ...(isStrengthGiven && gr !== 'gsam' ? {} : REGULARIZATION[gr]),
     ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),
     ...OWN_DEFAULTS[optimizer],
   };

@@ -137,6 +137,29 @@ export function sam({
   return checked({ kind: 'sam', r, ...warmup });
 }
 
+/** ASAM (Kwon et al., ICML 2021): SAM with a perturbation scaled by the weights. r is 0.5 where it is left out. */
+export function asam({
+  r = 0.5,
+  ...warmup
+}: { readonly r?: number } & GrWarmupOptions<'none' | 'r' | 'zero'> = {}): NamedRegularizer {
+  return checked({ kind: 'asam', r, ...warmup });
+}
+
+/**
+ * GSAM (Zhuang et al., ICLR 2022): SAM's gradient less α times the part of the clean one that is orthogonal to it. Left
+ * out, r is 0.1 and α 0.4.
+ */
+export function gsam({
+  r = 0.1,
+  alpha = 0.4,
+  ...warmup
+}: {
+  readonly r?: number;
+  readonly alpha?: number;
+} & GrWarmupOptions<'none' | 'r' | 'zero'> = {}): NamedRegularizer {
+  return checked({ kind: 'gsam', r, alpha, ...warmup });
+}
+
 /** How messages name what `fit` is given. */
 export const IN_CODE: OptionNames = {
   option: (key) => ({ gr: 'regularizer', grWarmup: 'warmup' })[key] ?? key,

@@ -67,8 +67,8 @@ export function estimateMemory(
   // Where one graph does exact regularization, diagnostics compute the plain gradient as well.
   const step =
     gr === 'exact' ? running('gr-exact') + (diagnosticsEvery > 0 ? plain() + weights : 0) : plain();
-  // fd and sam also hold the perturbed parameters and the first gradient.
-  const arrays = gr === 'fd' || gr === 'sam' ? sum + 2 : sum;
+  // fd, sam and their kin also hold the perturbed parameters and the first gradient.
+  const arrays = gr === 'exact' || gr === 'none' ? sum : sum + 2;
   const measuring = hessianEvery > 0 ? running('hvp') + HESSIAN_VECTORS * weights : 0;
   return (
     always + Math.max(step + arrays * weights, (keepsMemory ? step : 0) + Math.max(evaluating, measuring))

@@ -6,6 +6,7 @@ import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { type GrSchedule, type GrState, grSchedule } from '../step/gr-warmup.ts';
 import { ruleOf } from '../step/optimizer.ts';
 import type { Regularizer } from '../step/program.ts';
+import { asam } from '../step/regularizers/asam.ts';
 import { exact } from '../step/regularizers/exact.ts';
 import {
   finiteDifference,
@@ -13,6 +14,7 @@ import {
   normalizedDifference,
   sam,
 } from '../step/regularizers/finite-difference.ts';
+import { gsam } from '../step/regularizers/gsam.ts';
 import { none } from '../step/regularizers/none.ts';
 import { ema } from '../step/rules/ema.ts';
 import { learningRateSchedule, type Schedule } from '../step/schedule.ts';
@@ -60,6 +62,8 @@ const REGULARIZERS: Readonly<Record<TrainConfig['gr'], Regularizer>> = {
   exact,
   fd: finiteDifference,
   sam,
+  asam,
+  gsam,
 };
 
 /** A regularizer by its kind, and its strengths as the trainer asks for them. `mix` is that of `fd`. */
@@ -102,6 +106,8 @@ export function inForce(
   { lambda, r, alpha }: Omit<GrState, 'active'>,
 ): { readonly lambda: number | null; readonly r: number | null; readonly alpha: number | null } {
   if (kind === 'none') return { lambda: null, r: null, alpha: null };
+  if (kind === 'asam') return { lambda: null, r, alpha: null };
+  if (kind === 'gsam') return { lambda: null, r, alpha };
   return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
 }
 
@@ -132,11 +138,12 @@ export function graphsToRun({
 
 /** What to try where a run diverges, at the end of an error's line. */
 export function remediesOf({ clip, gr }: TrainConfig, names: OptionNames = FLAGS): string {
+  const strength = gr === 'asam' || gr === 'gsam' ? 'r' : 'lambda';
   const remedies = [
     `a lower ${names.option('learningRate')}`,
     `more ${names.option('warmupEpochs')}`,
     ...(clip > 0 ? [] : [setting(names, 'clip', 1)]),
-    ...(gr === 'none' ? [] : [`a smaller ${names.option('lambda')}`, setting(names, 'grWarmup', 'zero')]),
+    ...(gr === 'none' ? [] : [`a smaller ${names.option(strength)}`, setting(names, 'grWarmup', 'zero')]),
   ];
   return `; the last checkpoint is untouched. Try ${remedies.join(', or ')}`;
 }

@@ -10,12 +10,15 @@ import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { MIXES, type Mix } from './regularizers/finite-difference.ts';
 import { ramp } from './schedule.ts';
 
-const KINDS = ['none', 'exact', 'fd', 'sam'] as const;
+export const KINDS = ['none', 'exact', 'fd', 'sam', 'asam', 'gsam'] as const;
 export type GrKind = (typeof KINDS)[number];
 const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const;
 export type GrWarmup = (typeof WARMUPS)[number];
 
-/** The regularizer at one step. `exact` has no r and α, which are then 0. */
+/**
+ * The regularizer at one step. `exact` has no r and α, which are then 0; `asam` and `gsam` have no λ, which then is r, and `asam` has
+ * no α, which is 1.
+ */
 export interface GrState {
   /** False where the formula gives the plain gradient; the cheaper graph can then run. */
   readonly active: boolean;
@@ -73,6 +76,9 @@ export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSc
       `${label}: with r fixed it would ramp alpha = lambda/r, which SAM keeps at 1; ${use('r', 'zero')}`,
     );
   }
+  if (hasNoLambda(kind) && warmup === 'lambda') {
+    throw new UserError(`${label}: ${names.value('gr', kind)} has no lambda to ramp; ${use('r', 'zero')}`);
+  }
   // With λ = 0 the normalized mixture still is not the plain gradient.
   const isPlainAtZero = !(kind === 'fd' && mix === 'normalized' && full.r > 0);
   return (step) => {
@@ -80,6 +86,11 @@ export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSc
     const at = state(kind, full, warmup, ramp(step, warmupSteps), isWarmingUp);
     return isPlainAtZero || (warmup === 'zero' && isWarmingUp) ? at : { ...at, active: true };
   };
+}
+
+/** Whether a regularizer stands for no penalty λ‖∇L‖. */
+function hasNoLambda(kind: GrKind): boolean {
+  return kind === 'asam' || kind === 'gsam';
 }
 
 interface Strength {
@@ -99,7 +110,7 @@ function state(kind: GrKind, full: Strength, warmup: GrWarmup, share: number, is
   }
   if (warmup === 'r') {
     const r = full.r * share;
-    return { active: true, lambda: full.alpha * r, r, alpha: full.alpha };
+    return { active: true, lambda: hasNoLambda(kind) ? r : full.alpha * r, r, alpha: full.alpha };
   }
   return { active: true, ...full };
 }
@@ -112,6 +123,14 @@ function fullStrength({ kind, lambda, r, alpha }: GrOptions, names: OptionNames)
     if (lambda === undefined)
       throw new UserError(`${label}: expected ${option('lambda')}, the weight of the penalty`);
     return { lambda, r: 0, alpha: 0 };
+  }
+  if (kind === 'asam' || kind === 'gsam') {
+    if (r === undefined)
+      throw new UserError(`${label}: expected ${option('r')}, the radius of the perturbation`);
+    if (kind === 'asam') return { lambda: r, r, alpha: 1 };
+    if (alpha === undefined)
+      throw new UserError(`${label}: expected ${option('alpha')}, the weight of the orthogonal part`);
+    return { lambda: r, r, alpha };
   }
   if (kind === 'sam') {
     const radius = r ?? lambda;

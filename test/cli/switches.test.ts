@@ -119,3 +119,18 @@ test.serial('--weight-decay-in loss: the same without clipping and GR, another s
     '--weight-decay-in: needs a weight decay, but --weight-decay is 0',
   );
 });
+
+test.serial('--gr asam and gsam train, resume, and write a report that names their strengths', async (t) => {
+  for (const [gr, told] of [
+    ['asam', { lambda: null, r: 0.5, alpha: null }],
+    ['gsam', { lambda: null, r: 0.1, alpha: 0.4 }],
+  ] as const) {
+    const flags = ['--gr', gr, '--gr-warmup', 'none', '--epochs', '2'];
+    await own(gr, ...flags);
+    await own(`${gr}-part`, ...flags, '--max-steps', '3');
+    await said(train, '--resume', `${gr}-part`, '--max-steps', '0');
+    t.deepEqual(modelOf(`${gr}-part`), modelOf(gr));
+    const [line = ''] = readFileSync(`${gr}/metrics.jsonl`, 'utf8').split('\n');
+    t.like(JSON.parse(line), told);
+  }
+});

@@ -1,8 +1,13 @@
-/** What the authors' code computes otherwise than its papers, against literal writings of it in plain arithmetic. */
+/**
+ * What the authors of regularizers compute: in plain arithmetic, as their code has it, or the numbers of their formulas in
+ * torch.
+ */
 import test from 'ava';
 import { traceStep } from '../../src/step/program.ts';
+import { asam } from '../../src/step/regularizers/asam.ts';
 import { exact } from '../../src/step/regularizers/exact.ts';
 import { finiteDifference, normalizedDifference } from '../../src/step/regularizers/finite-difference.ts';
+import { gsam } from '../../src/step/regularizers/gsam.ts';
 import { sgd } from '../../src/step/rules/sgd.ts';
 import { flatOf, gradientAt, onHost, RATES, STRENGTHS, start } from './_small.ts';
 
@@ -73,3 +78,35 @@ test('exact regularization with a decay in the loss differentiates the decay, to
     t.true(Math.abs(x - (wanted[i] ?? 0)) < 2e-5, `${i}: ${x}, not ${wanted[i]}`);
   });
 });
+
+/**
+ * ASAM's and GSAM's formulas as in their authors' repositories (SamsungLabs/ASAM, asam.py, with every parameter as a
+ * weight; juntang-zhuang/GSAM, gsam.py), in torch in float64:
+ *
+ *     def grads(ps): …  # of a.tanh().square().sum() + (b**4).sum() + a.sum() * b.sum()
+ *     def asam(ps, rho=.05, eta=.01):
+ *         g = grads(ps); t = [p.abs() + eta for p in ps]
+ *         g = [x * y for x, y in zip(t, g)]; n = norm(g) + 1e-16
+ *         return grads([p + x * y * (rho / n) for p, x, y in zip(ps, t, g)])
+ *     def gsam(ps, rho=.05, alpha=.7, eps=1e-12):
+ *         old = grads(ps); new = grads([p + x * rho / (norm(old) + eps) for p, x in zip(ps, old)])
+ *         inner = sum((x * y).sum() for x, y in zip(old, new)); n, o = norm(new), norm(old)
+ *         cosine = inner / (n * o + eps)
+ *         return [y - alpha * (x - cosine * o * y / (n + eps)) for x, y in zip(old, new)]
+ *     for _ in range(10):
+ *         g = f(ps); c = min(1, 2 / (norm(g) + 1e-6))
+ *         ps = [p - lr * (c * x + wd * p) for p, x, lr, wd in zip(ps, g, [.1, .05], [.2, 0])]
+ */
+const TORCH = [
+  [asam, [-0.1080401, -0.2154339, -0.0454375, 0.1785373, -0.3862457, 0.3206284, 0.3989937]],
+  [gsam, [-0.0924685, -0.1857276, -0.0343795, 0.1554732, -0.385588, 0.2999276, 0.376491]],
+] as const;
+
+for (const [regularizer, wanted] of TORCH) {
+  test(`ten steps of ${regularizer.name} end where its authors' formulas do`, async (t) => {
+    const { theta } = await onHost(traceStep({ regularizer, rule: PLAIN }), PLAIN, 10);
+    flatOf(theta).forEach((x, i) => {
+      t.true(Math.abs(x - (wanted[i] ?? 0)) < 2e-6, `${i}: ${x}, not ${wanted[i]}`);
+    });
+  });
+}

@@ -1,25 +1,17 @@
 /**
- * A regularizer of a user's own, of ten lines, and the update rules, as a graph of a whole step and on the host: the
+ * Regularizers and update rules, as a graph of a whole step and on the host: the
  * same numbers, and those of their papers' formulas in plain arithmetic.
  */
 import test from 'ava';
-import {
-  abs,
-  add,
-  type DecayPlace,
-  mul,
-  norm,
-  over,
-  type Regularizer,
-  traceStep,
-  type UpdateRule,
-} from '../../src/step/program.ts';
+import { type DecayPlace, type Regularizer, traceStep, type UpdateRule } from '../../src/step/program.ts';
+import { asam } from '../../src/step/regularizers/asam.ts';
 import { exact } from '../../src/step/regularizers/exact.ts';
 import {
   finiteDifference,
   normalizedDifference,
   sam,
 } from '../../src/step/regularizers/finite-difference.ts';
+import { gsam } from '../../src/step/regularizers/gsam.ts';
 import { adabelief } from '../../src/step/rules/adabelief.ts';
 import { adamw } from '../../src/step/rules/adam.ts';
 import { ema } from '../../src/step/rules/ema.ts';
@@ -29,23 +21,13 @@ import { rmsprop } from '../../src/step/rules/rmsprop.ts';
 import { sgd } from '../../src/step/rules/sgd.ts';
 import { asGraph, flatOf, gradientAt, onHost, RATES, STRENGTHS, start } from './_small.ts';
 
-/** ASAM (Kwon et al., ICML 2021): ∇L(θ + r·T²g/‖Tg‖) with T = |θ|. */
-const asam: Regularizer<'r'> = {
-  name: 'asam',
-  scalars: ['r'],
-  gradient(d, { r }) {
-    const t = abs(d.theta);
-    const tg = mul(t, d.gradient());
-    return d.gradient(add(d.theta, mul(over(r, norm(tg)), mul(t, tg))));
-  },
-};
-
 const CASES: readonly (readonly [Regularizer, UpdateRule, DecayPlace?])[] = [
   [asam, lion()],
   [exact, radam({ beta2: 0.5 })],
   [sam, adabelief()],
   [exact, adamw({ momentStart: 'first-gradient' })],
   [asam, adamw()],
+  [gsam, adamw()],
   [exact, ema(adamw(), 0.9)],
   [finiteDifference, rmsprop()],
   [normalizedDifference, adamw()],
@@ -78,10 +60,9 @@ test('ASAM with Lion is what their papers say, in plain arithmetic', async (t) =
   const state = await onHost(traceStep({ regularizer: asam, rule: lion() }), lion(), 1);
   const flat = flatOf(start);
   const g = await gradientAt(flat);
-  const scaled = g.map((x, i) => Math.abs(flat[i] ?? 0) * x);
-  const there = flat.map(
-    (x, i) => x + (STRENGTHS.r * Math.abs(x) * (scaled[i] ?? 0)) / Math.hypot(...scaled),
-  );
+  const tOf = (i: number) => Math.abs(flat[i] ?? 0) + 0.01;
+  const scaled = g.map((x, i) => tOf(i) * x);
+  const there = flat.map((x, i) => x + (STRENGTHS.r * tOf(i) * (scaled[i] ?? 0)) / Math.hypot(...scaled));
   const regularized = await gradientAt(there);
   const factor = Math.min(1, STRENGTHS.clip / (Math.hypot(...regularized) + 1e-6));
   const got = flatOf(state.theta);

@@ -15,7 +15,7 @@ import {
 } from '../program.ts';
 
 /** ∇L(θ + r·g/‖g‖). */
-function perturbedGradient(d: Derivatives, r: Num): Vec {
+export function perturbedGradient(d: Derivatives, r: Num): Vec {
   const g = d.gradient();
   return d.gradient(add(d.theta, mul(over(r, norm(g)), g)));
 }
