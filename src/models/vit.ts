@@ -35,6 +35,8 @@ export const vitSchema = v.pipe(
     mlpRatio: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(64)), 4),
     pool: v.optional(v.picklist(['class', 'mean']), 'class'),
     activation: v.optional(v.picklist(['gelu', 'gelu-tanh']), 'gelu'),
+    /** How the kernel of the patch embedding starts: `xavier-uniform` if left out. */
+    embedInit: v.optional(v.picklist(['xavier-uniform', 'lecun-normal'])),
     /** Of elements: behind the embedding, in the MLP, and of what each attention and each MLP gives. 0 if left out. */
     dropout: rate(),
     /** Of attention weights; 0 if left out. */
@@ -78,7 +80,8 @@ export function vit(scope: Scope, images: Value, classes: number, given: VitConf
   const activation = config.activation === 'gelu' ? gelu : geluTanh;
   const { pool, patch, dropout, attentionDropout, stochasticDepth } = config;
   const rates = { dropout, attentionDropout, stochasticDepth };
-  const embedded = dense(scope.sub('embed'), imagePatches('vit', images, patch), width);
+  const init = { kind: config.embedInit ?? 'xavier-uniform' };
+  const embedded = dense(scope.sub('embed'), imagePatches('vit', images, patch), width, { init });
   const tokens = positions(scope, embedded, { classToken: pool === 'class' });
   const y = transformer(scope, tokens, { layers, heads, mlpWidth, activation, ...rates });
   const [batch = 0] = images.shape;
