@@ -103,10 +103,8 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     serialize(graph),
     { device: 'cpu' },
   ],
-  'createOptimizer: optimizer: expected one of adamw, adam, sgd, rmsprop, got "adamW"; did you mean adamw?': [
-    createOptimizer,
-    { optimizer: 'adamW' },
-  ],
+  'createOptimizer: optimizer: expected one of adamw, adam, radam, adabelief, lion, sgd, rmsprop, got "adamW"; did you mean adamw?':
+    [createOptimizer, { optimizer: 'adamW' }],
   'createOptimizer: beta1: expected a finite number ≥ 0, got NaN': [
     createOptimizer,
     { optimizer: 'adam', beta1: Number.NaN },
@@ -142,7 +140,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     learningRateSchedule,
     { ...rate, gamma: undefined },
   ],
-  'grSchedule: kind: expected one of none, exact, fd, sam, got "SAM"; did you mean sam?': [
+  'grSchedule: kind: expected one of none, exact, fd, sam, asam, gsam, got "SAM"; did you mean sam?': [
     grSchedule,
     { kind: 'SAM', warmup: 'none', warmupSteps: 0 },
   ],
@@ -152,7 +150,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
   ],
   'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, erase, mix, got "dropout"':
     [(seed: number, stream: 'init') => new Random(seed, stream), 0, 'dropout'],
-  'prepare: without: expected one of slice-up, shared-input, norm-into-linear, scale-into-linear, common-subexpressions, early-factors, scalars-into-products, transposed-products, execution-order, recompute, got "slices-up"; did you mean slice-up?':
+  'prepare: without: expected one of slice-up, shared-input, norm-into-linear, lookup-last, scale-into-linear, common-subexpressions, early-factors, scalars-into-products, lookup-pieces, sums, transposed-products, execution-order, recompute, got "slices-up"; did you mean slice-up?':
     [prepare, [y], ['slices-up']],
   'finish: target: expected one of cpu, webgpu, got "gpu"; did you mean cpu?': [
     finish,

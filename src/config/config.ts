@@ -27,6 +27,7 @@ import {
   toggle,
   withDefaults,
 } from './options.ts';
+import { type RecipeName, recipeOptions } from './recipes.ts';
 
 const ADAM = ['optimizer', ['adamw', 'adam']] as const;
 const WITH_SQUARES = ['optimizer', ['adamw', 'adam', 'radam', 'adabelief']] as const;
@@ -434,14 +435,19 @@ function withoutVersion(input: unknown): unknown {
   return options;
 }
 
-/** The config of a new run: defaults, overridden by the `--config` file, overridden by flags. Throws a UserError. */
+/**
+ * The config of a new run: defaults, overridden by a recipe, by the `--config` file, and by flags. Throws a UserError.
+ */
 export function configFor(
   flags: GivenOptions,
   file?: { readonly values: unknown; readonly origin: string },
+  recipe?: RecipeName,
 ): TrainConfig {
   const fromFlags = checkOptions(OPTIONS, flags);
   const fromFile = file === undefined ? {} : checkOptions(OPTIONS, withoutVersion(file.values), file.origin);
-  return resolve({ ...fromFile, ...fromFlags }, (key) =>
+  const given = { ...fromFile, ...fromFlags };
+  const all = recipe ? { ...checkOptions(OPTIONS, recipeOptions(recipe, given)), ...given } : given;
+  return resolve(all, (key) =>
     optionLabel(
       key,
       Object.hasOwn(fromFlags, key) || !Object.hasOwn(fromFile, key) ? undefined : file?.origin,

@@ -134,3 +134,14 @@ test.serial('--gr asam and gsam train, resume, and write a report that names the
     t.like(JSON.parse(line), told);
   }
 });
+
+test.serial('--recipe sets its options, which the run keeps; flags beside it win', async (t) => {
+  await own('recipe', '--recipe', 'gnp-cnn', '--augment', 'none', '--epochs', '2', '--lr', '0.01');
+  const config = JSON.parse(readFileSync('recipe/config.json', 'utf8'));
+  t.like(config, { optimizer: 'sgd', nesterov: true, weightDecayIn: 'loss', decayAll: true, alpha: 0.8 });
+  t.like(config, { epochs: 2, learningRate: 0.01, batchSize: 16, augment: 'none' });
+  t.is(
+    await refusal(t, train, '--resume', 'recipe', '--recipe', 'gnp-vit'),
+    '--recipe: a resumed run takes its options from its checkpoint; leave --recipe out',
+  );
+});
