@@ -1,7 +1,9 @@
 /** Recipes: what they set, and that options given beside them win without contradiction. */
+import { existsSync, readFileSync } from 'node:fs';
 import test from 'ava';
-import { configFor, parseConfig } from '../../src/config/config.ts';
-import type { GivenOptions } from '../../src/config/options.ts';
+import { parseFlags } from '../../src/cli/flags.ts';
+import { configFor, OPTIONS, parseConfig } from '../../src/config/config.ts';
+import { choice, type GivenOptions, text } from '../../src/config/options.ts';
 import { RECIPE_NAMES } from '../../src/config/recipes.ts';
 import { augmentationText, parseAugmentation } from '../../src/tasks/augmentation.ts';
 
@@ -84,4 +86,23 @@ test('beside gnp-vit: no warmup at all; another model; a file', (t) => {
   t.throws(() => configFor({ epochs: 5 }, undefined, 'gnp-vit'), {
     message: '--warmup-epochs: 40 is longer than the run of --epochs 5',
   });
+});
+
+test('the commands of the guide are configs, and the augmentation of each is one', (t) => {
+  const page = readFileSync('docs/guide/recipes.md', 'utf8');
+  const commands = [...page.matchAll(/^npm run train -- (.*?)(?: +#.*)?$/gm)].map(([, flags = '']) => flags);
+  t.is(commands.length, 8);
+  const table = {
+    ...OPTIONS,
+    augment: text(OPTIONS.augment.info),
+    recipe: choice(RECIPE_NAMES, { group: 'Run', help: '', default: undefined }),
+  };
+  for (const flags of commands) {
+    const { values, given } = parseFlags(flags.split(' '), table);
+    const { recipe: _, ...options } = given;
+    const { augment, alpha, r, graph } = configFor(options, undefined, values.recipe);
+    t.true(augment === 'auto' || augmentationText(augment).startsWith('pad-crop:4:reflect'), flags);
+    t.true(alpha !== undefined && r !== undefined, flags);
+    t.true(existsSync(`graphs/${graph}/spec.json`), graph);
+  }
 });
