@@ -351,6 +351,15 @@ export const OPTIONS = {
     default: 'plain',
     only: ['gr', ['fd']],
   }),
+  perturbationGroups: integer(
+    { min: 1 },
+    {
+      group: 'Gradient regularization',
+      help: "Parts of the batch that are perturbed by themselves, each along the gradient of its own examples, as on so many devices of the authors' code (m-sharpness); a divisor of the batch size.",
+      default: 1,
+      only: PERTURBED,
+    },
+  ),
 
   checkpointEvery: integer(
     { min: 0 },
@@ -608,6 +617,17 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
     throw new UserError(
       `${label('microBatch')}: ${microBatch} does not divide ${setting(names, 'batchSize', batchSize)}; ` +
         `take ${divisor}, or 0 to have it chosen`,
+    );
+  }
+  const { perturbationGroups: groups } = config;
+  if (batchSize % groups !== 0) {
+    throw new UserError(
+      `${label('perturbationGroups')}: ${groups} does not divide ${setting(names, 'batchSize', batchSize)}`,
+    );
+  }
+  if (microBatch > 0 && (batchSize / groups) % microBatch !== 0) {
+    throw new UserError(
+      `${label('microBatch')}: ${microBatch} does not divide the ${batchSize / groups} examples of each of the ${groups} groups of ${names.option('perturbationGroups')}`,
     );
   }
   if (warmupEpochs > epochs) {

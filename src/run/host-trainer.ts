@@ -37,12 +37,19 @@ export function createHostTrainer({ manifest, plan, batchSize, seed, load }: Hos
   const isWhole =
     plan.regularizer === exact && manifest.microBatch === batchSize && plan.weightDecayIn !== 'loss';
   const { rule, weightDecayIn = 'update' } = plan;
+  // The plain gradient is the same whatever the groups.
+  const groupsOf = (active: boolean) => (active ? (plan.groups ?? 1) : 1);
   const planOf = (active: boolean, observed: boolean): HostPlan => {
     const key = `${active} ${observed}`;
     const regularizer = active ? plan.regularizer : none;
     const made =
       plans.get(key) ??
-      planStep(traceStep({ regularizer, rule, weightDecayIn, observed, whole: active && isWhole }));
+      planStep(
+        traceStep({
+          ...{ regularizer, rule, weightDecayIn, observed },
+          ...{ whole: active && isWhole, groups: groupsOf(active) },
+        }),
+      );
     plans.set(key, made);
     return made;
   };

@@ -21,7 +21,7 @@ const BATCHES = 4;
 const HESSIAN_VECTORS = 5;
 
 type Config = Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'> &
-  Partial<Pick<TrainConfig, 'diagnosticsEvery' | 'ema' | 'weightDecayIn'>>;
+  Partial<Pick<TrainConfig, 'diagnosticsEvery' | 'ema' | 'weightDecayIn' | 'perturbationGroups'>>;
 
 export interface EstimatedData {
   /** Bytes of the dataset, as each of the two threads holds it. */
@@ -67,8 +67,10 @@ export function estimateMemory(
   // Where one graph does exact regularization, diagnostics compute the plain gradient as well.
   const step =
     gr === 'exact' ? running('gr-exact') + (diagnosticsEvery > 0 ? plain() + weights : 0) : plain();
+  // Of each group there are a gradient, a perturbed place and the gradient there.
+  const { perturbationGroups: groups = 1 } = config;
   // fd, sam and their kin also hold the perturbed parameters and the first gradient.
-  const arrays = gr === 'exact' || gr === 'none' ? sum : sum + 2;
+  const arrays = gr === 'exact' || gr === 'none' ? sum : groups === 1 ? sum + 2 : 3 * groups + 1;
   const measuring = hessianEvery > 0 ? running('hvp') + HESSIAN_VECTORS * weights : 0;
   return (
     always + Math.max(step + arrays * weights, (keepsMemory ? step : 0) + Math.max(evaluating, measuring))

@@ -94,6 +94,7 @@ export function stepPlanOf(
     learningRate,
     weightDecay: config.weightDecay,
     weightDecayIn: config.weightDecayIn,
+    groups: config.perturbationGroups,
     clip: config.clip,
     scalars: { labelSmoothing: config.labelSmoothing },
     remedies: remediesOf(config, names),
@@ -155,6 +156,11 @@ export function expectDeviceOptions(config: TrainConfig, names: OptionNames = FL
   if (microBatch !== 0 && microBatch !== batchSize) {
     throw new UserError(
       `${setting(names, 'microBatch', microBatch)}: a step on the device takes the whole batch of ${batchSize} at once; leave it out, lower ${names.option('batchSize')}, or take ${elsewhere}`,
+    );
+  }
+  if (config.perturbationGroups > 1) {
+    throw new UserError(
+      `${setting(names, 'perturbationGroups', config.perturbationGroups)}: a step on the device takes the whole batch at once; leave it out, or take ${elsewhere}`,
     );
   }
   for (const [key, every] of Object.entries({ diagnosticsEvery, hessianEvery })) {

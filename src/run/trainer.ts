@@ -25,6 +25,8 @@ export interface StepPlan {
   readonly weightDecay: number;
   /** `update` where it is left out. */
   readonly weightDecayIn?: DecayPlace;
+  /** The parts of the batch that are regularized by themselves; 1 where it is left out. Only on the host. */
+  readonly groups?: number;
   /** The largest norm of what is stepped along; 0 does not clip. */
   readonly clip: number;
   /** Scalars of the task, by name; others have their defaults. */

@@ -115,6 +115,11 @@ const REFUSED: [given: unknown, message: string][] = [
     { batchSize: 16, microBatch: 32 },
     'a.json: microBatch: 32 does not divide --batch-size 16; take 16, or 0 to have it chosen',
   ],
+  [{ gr: 'fd', perturbationGroups: 3 }, 'a.json: perturbationGroups: 3 does not divide --batch-size 64'],
+  [
+    { gr: 'fd', perturbationGroups: 4, microBatch: 32 },
+    'a.json: microBatch: 32 does not divide the 16 examples of each of the 4 groups of --perturbation-groups',
+  ],
   [{ epochs: 1, warmupEpochs: 2 }, 'a.json: warmupEpochs: 2 is longer than the run of --epochs 1'],
   [
     { optimizer: 'sgd', beta1: 0.5 },
