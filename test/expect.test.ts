@@ -50,7 +50,7 @@ const loader = {
 
 /** By the message: the function, and its arguments. `Reflect.apply` takes any. */
 const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown, ...args: unknown[]]>> = {
-  'scope: kernel: init kind: expected one of zeros, ones, constant, normal, xavier-uniform, he-normal, got "xavier"':
+  'scope: kernel: init kind: expected one of zeros, ones, constant, normal, xavier-uniform, he-normal, lecun-normal, got "xavier"':
     [(...args: Parameters<Scope['param']>) => new Scope().param(...args), 'kernel', [2], { kind: 'xavier' }],
   'scope: kernel: init std: expected a finite number ≥ 0, got undefined': [
     (...args: Parameters<Scope['param']>) => new Scope().param(...args),
@@ -58,7 +58,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     [2],
     { kind: 'normal' },
   ],
-  'initialize: kernel: init kind: expected one of zeros, ones, constant, normal, xavier-uniform, he-normal, got "he"':
+  'initialize: kernel: init kind: expected one of zeros, ones, constant, normal, xavier-uniform, he-normal, lecun-normal, got "he"':
     [initialize, two(), 'kernel', [2], { kind: 'he' }, 0],
   'initialize: kernel: seed: expected an integer ≥ 0, got undefined': [
     initialize,
@@ -140,7 +140,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     learningRateSchedule,
     { ...rate, gamma: undefined },
   ],
-  'grSchedule: kind: expected one of none, exact, fd, sam, got "SAM"; did you mean sam?': [
+  'grSchedule: kind: expected one of none, exact, fd, sam, asam, gsam, got "SAM"; did you mean sam?': [
     grSchedule,
     { kind: 'SAM', warmup: 'none', warmupSteps: 0 },
   ],

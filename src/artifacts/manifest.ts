@@ -35,6 +35,7 @@ const init = v.variant('kind', [
   v.object({ kind: v.literal('xavier-uniform') }),
   v.object({ kind: v.literal('constant'), value: v.number() }),
   v.object({ kind: v.literal('he-normal'), fan: v.picklist(['in', 'out']) }),
+  v.object({ kind: v.literal('lecun-normal') }),
 ]);
 
 const manifestSchema = v.object({

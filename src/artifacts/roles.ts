@@ -46,3 +46,12 @@ export function withHeadRate(manifest: Manifest, scale: number): Manifest {
   );
   return { ...manifest, variables };
 }
+
+/** The variables of a manifest, every trained one with the run's weight decay where `all` says so. */
+export function withDecay(manifest: Manifest, { all }: { readonly all: boolean }): Manifest {
+  if (!all) return manifest;
+  const variables = manifest.variables.map((variable) =>
+    variable.role === 'trainable' ? { ...variable, weightDecay: 1 } : variable,
+  );
+  return { ...manifest, variables };
+}

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../config/config.ts';
-import { type GivenOptions, type OptionTable, text } from '../config/options.ts';
+import { choice, type GivenOptions, type OptionTable, text } from '../config/options.ts';
+import { RECIPE_NAMES } from '../config/recipes.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
 import { isLoss, judgeOf, metricText, metricValue } from '../metrics/info.ts';
@@ -38,6 +39,11 @@ const TABLE = {
     placeholder: 'FILE',
     default: undefined,
   }),
+  recipe: choice(RECIPE_NAMES, {
+    group: 'Run',
+    help: "The options of a recipe of the authors' code together, which other flags and --config override: gnp-vit, ViT-S on CIFAR-10 with zero-warmup, 300 epochs of AdamW; gnp-cnn, WRN-28-10 on CIFAR-10, 200 epochs of Nesterov SGD. docs/guide/recipes.md lists what they set.",
+    default: undefined,
+  }),
   resume: text({
     group: 'Run',
     help: 'Resume the run in this folder from its last checkpoint. A .tar that a page saved is first unpacked beside it.',
@@ -55,6 +61,7 @@ const HELP = {
     '',
     '--graph vit-ti-cifar10 --data DIR --epochs 300 --batch-size 256 --lr 1e-3',
     '--graph vit-s-cifar10 --data DIR --gr fd --r 0.1 --alpha 1.0 --gr-warmup r',
+    '--recipe gnp-vit --data DIR',
     '--resume runs/NAME',
   ].map((flags) => typed('train', flags)),
 };
@@ -65,7 +72,7 @@ export async function train(argv: readonly string[]): Promise<void> {
     console.log(helpText(TABLE, HELP));
     return;
   }
-  const { config: configFile, resume, help, verbose, ...texts } = given;
+  const { config: configFile, recipe, resume, help, verbose, ...texts } = given;
   const flags = await withSteps(texts);
   const file = values.config;
   if (values.resume !== undefined) {
@@ -74,12 +81,18 @@ export async function train(argv: readonly string[]): Promise<void> {
         '--config: a resumed run takes its options from its checkpoint; leave --config out',
       );
     }
+    if (values.recipe !== undefined) {
+      throw new UserError(
+        '--recipe: a resumed run takes its options from its checkpoint; leave --recipe out',
+      );
+    }
     await resumeRun(values.resume, flags);
     return;
   }
   const config = configFor(
     flags,
     file === undefined ? undefined : { values: await readJsonFile(file), origin: `--config ${file}` },
+    values.recipe,
   );
   const folder = config.out ?? path.join('runs', runName(config, new Date()));
   await expectNewFolder(folder);

@@ -5,8 +5,10 @@ import { messageOf, show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
-import { grSchedule } from '../step/gr-warmup.ts';
+import { grSchedule, KINDS } from '../step/gr-warmup.ts';
 import { OPTIMIZER_NAMES, type OptimizerName } from '../step/optimizer.ts';
+import { DECAY_PLACES } from '../step/program.ts';
+import { MIXES } from '../step/regularizers/finite-difference.ts';
 import { MOMENT_STARTS } from '../step/rules/adam.ts';
 import { AUGMENTATION_FORMS, augmentationText, parseAugmentation } from '../tasks/augmentation.ts';
 import { VERSION } from '../version.ts';
@@ -25,13 +27,16 @@ import {
   toggle,
   withDefaults,
 } from './options.ts';
+import { type RecipeName, recipeOptions } from './recipes.ts';
 
 const ADAM = ['optimizer', ['adamw', 'adam']] as const;
 const WITH_SQUARES = ['optimizer', ['adamw', 'adam', 'radam', 'adabelief']] as const;
 const WITH_BETAS = ['optimizer', [...WITH_SQUARES[1], 'lion']] as const;
 const DECAYING = ['schedule', ['step', 'exponential']] as const;
-const REGULARIZED = ['gr', ['exact', 'fd', 'sam']] as const;
-const PERTURBED = ['gr', ['fd', 'sam']] as const;
+const REGULARIZED = ['gr', ['exact', 'fd', 'sam', 'asam', 'gsam']] as const;
+const PENALIZED = ['gr', ['exact', 'fd', 'sam']] as const;
+const PERTURBED = ['gr', ['fd', 'sam', 'asam', 'gsam']] as const;
+const MIXED = ['gr', ['fd', 'sam', 'gsam']] as const;
 
 /**
  * The defaults that differ. Where the decay is decoupled it is subtracted from the weights; the other adaptive optimizers
@@ -221,6 +226,16 @@ export const OPTIONS = {
       unset: '0.05; 0 for adam, sgd and rmsprop',
     },
   ),
+  weightDecayIn: choice(DECAY_PLACES, {
+    group: 'Optimizer',
+    help: "Where weight decay acts: update, as the optimizer does it, after clipping; loss, as weight decay / 2 × the sum of squares in the loss, so that the regularizer perturbs along it and clipping sees it, as in the authors' recipes with SGD. Norms of gradients that are told then have it, losses do not.",
+    default: 'update',
+  }),
+  decayAll: toggle({
+    group: 'Optimizer',
+    help: "Weight decay for every trained parameter, as in the authors' code: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.",
+    default: false,
+  }),
   clip: number(
     { min: 0 },
     {
@@ -288,9 +303,9 @@ export const OPTIONS = {
     { group: 'Schedule', help: 'Factor of each decay.', default: 0.1, only: DECAYING },
   ),
 
-  gr: choice(['none', 'exact', 'fd', 'sam'], {
+  gr: choice(KINDS, {
     group: 'Gradient regularization',
-    help: 'Penalty on the norm of the gradient: exact differentiates twice, fd by a finite difference.',
+    help: "Penalty on the norm of the gradient: exact differentiates twice, fd by a finite difference. Its kin: sam, the second gradient alone; asam, whose perturbation is scaled by the weights; gsam, without a share of the first gradient's part that is orthogonal to the second.",
     default: 'exact',
   }),
   grWarmup: choice(['none', 'lambda', 'r', 'zero'], {
@@ -307,7 +322,7 @@ export const OPTIONS = {
       help: 'Weight of the penalty.',
       default: undefined,
       unset: 'alpha × r; 0.01 for exact',
-      only: REGULARIZED,
+      only: PENALIZED,
     },
   ),
   r: number(
@@ -316,7 +331,7 @@ export const OPTIONS = {
       group: 'Gradient regularization',
       help: 'Distance at which the second gradient is taken.',
       default: undefined,
-      unset: 'lambda / alpha; 0.1 if none of the three is given',
+      unset: 'lambda / alpha; 0.1 if none of the three is given; 0.5 for asam, 0.1 for gsam',
       only: PERTURBED,
     },
   ),
@@ -324,9 +339,24 @@ export const OPTIONS = {
     { min: 0 },
     {
       group: 'Gradient regularization',
-      help: 'Share of the second gradient in the mixture.',
+      help: 'Share of the second gradient in the mixture; with gsam, the share that is taken away.',
       default: undefined,
-      unset: 'lambda / r; 0.5 for fd if none of the three is given, always 1 for sam',
+      unset: 'lambda / r; 0.5 for fd if none of the three is given, always 1 for sam; 0.4 for gsam',
+      only: MIXED,
+    },
+  ),
+  mix: choice(MIXES, {
+    group: 'Gradient regularization',
+    help: "What the second gradient is mixed with: plain, the first gradient g; normalized, its direction g/‖g‖, as the authors' code does. With alpha 1 both are the same.",
+    default: 'plain',
+    only: ['gr', ['fd']],
+  }),
+  perturbationGroups: integer(
+    { min: 1 },
+    {
+      group: 'Gradient regularization',
+      help: "Parts of the batch that are perturbed by themselves, each along the gradient of its own examples, as on so many devices of the authors' code (m-sharpness); a divisor of the batch size.",
+      default: 1,
       only: PERTURBED,
     },
   ),
@@ -380,12 +410,17 @@ export const OPTIONS = {
 /** A value for each of `OPTIONS`. */
 export type TrainConfig = OptionValues<typeof OPTIONS>;
 
-/** The defaults if none of lambda, r and alpha is given. r = 0.1 is the value of both papers, on fd and on sam. */
+/**
+ * The defaults if none of lambda, r and alpha is given, and of gsam where one is not. r = 0.1 is the value of both papers, on
+ * fd and on sam; asam's is its paper's for CIFAR-10, and gsam's share that of its authors' code.
+ */
 const REGULARIZATION = {
   none: {},
   exact: { lambda: 0.01 },
   fd: { r: 0.1, alpha: 0.5 },
   sam: { r: 0.1 },
+  asam: { r: 0.5 },
+  gsam: { r: 0.1, alpha: 0.4 },
 } as const satisfies Record<TrainConfig['gr'], GivenOptions>;
 
 /**
@@ -409,14 +444,19 @@ function withoutVersion(input: unknown): unknown {
   return options;
 }
 
-/** The config of a new run: defaults, overridden by the `--config` file, overridden by flags. Throws a UserError. */
+/**
+ * The config of a new run: defaults, overridden by a recipe, by the `--config` file, and by flags. Throws a UserError.
+ */
 export function configFor(
   flags: GivenOptions,
   file?: { readonly values: unknown; readonly origin: string },
+  recipe?: RecipeName,
 ): TrainConfig {
   const fromFlags = checkOptions(OPTIONS, flags);
   const fromFile = file === undefined ? {} : checkOptions(OPTIONS, withoutVersion(file.values), file.origin);
-  return resolve({ ...fromFile, ...fromFlags }, (key) =>
+  const given = { ...fromFile, ...fromFlags };
+  const all = recipe ? { ...checkOptions(OPTIONS, recipeOptions(recipe, given)), ...given } : given;
+  return resolve(all, (key) =>
     optionLabel(
       key,
       Object.hasOwn(fromFlags, key) || !Object.hasOwn(fromFile, key) ? undefined : file?.origin,
@@ -505,7 +545,7 @@ function derivedDefaults(given: GivenOptions): GivenOptions {
   const strengths = gr === 'sam' ? ['lambda', 'r'] : ['lambda', 'r', 'alpha'];
   const isStrengthGiven = strengths.some((key) => given[key] !== undefined);
   return {
-    ...(isStrengthGiven ? {} : REGULARIZATION[gr]),
+    ...(isStrengthGiven && gr !== 'gsam' ? {} : REGULARIZATION[gr]),
     ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),
     ...OWN_DEFAULTS[optimizer],
   };
@@ -579,6 +619,17 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
         `take ${divisor}, or 0 to have it chosen`,
     );
   }
+  const { perturbationGroups: groups } = config;
+  if (batchSize % groups !== 0) {
+    throw new UserError(
+      `${label('perturbationGroups')}: ${groups} does not divide ${setting(names, 'batchSize', batchSize)}`,
+    );
+  }
+  if (microBatch > 0 && (batchSize / groups) % microBatch !== 0) {
+    throw new UserError(
+      `${label('microBatch')}: ${microBatch} does not divide the ${batchSize / groups} examples of each of the ${groups} groups of ${names.option('perturbationGroups')}`,
+    );
+  }
   if (warmupEpochs > epochs) {
     throw new UserError(
       `${label('warmupEpochs')}: ${warmupEpochs} is longer than the run of ${setting(names, 'epochs', epochs)}`,
@@ -587,10 +638,15 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
   if (nesterov && momentum === 0) {
     throw new UserError(`${label('nesterov')}: needs a momentum, but ${names.option('momentum')} is 0`);
   }
+  if (config.weightDecay === 0 && (config.decayAll || config.weightDecayIn === 'loss')) {
+    const key = config.decayAll ? 'decayAll' : 'weightDecayIn';
+    throw new UserError(`${label(key)}: needs a weight decay, but ${names.option('weightDecay')} is 0`);
+  }
   if (config.freeze !== undefined) expectPattern(label('freeze'), config.freeze);
   // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.
-  const { gr, grWarmup, lambda, r, alpha } = config;
-  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps: warmupEpochs > 0 ? 1 : 0, lambda, r, alpha }, names);
+  const { gr, grWarmup, lambda, r, alpha, mix } = config;
+  const warmupSteps = warmupEpochs > 0 ? 1 : 0;
+  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps, lambda, r, alpha, mix }, names);
 }
 
 function expectPattern(label: string, pattern: string): void {

@@ -1,9 +1,10 @@
 /** Optimizers, regularizers and schedules as `fit` takes them: plain objects, and so are a user's own. */
-import { expectNumber } from '../expect.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 import type { OptionNames } from '../option-names.ts';
 import { type GrKind, type GrWarmup, grSchedule } from '../step/gr-warmup.ts';
 import { type OptimizerName, ruleOf } from '../step/optimizer.ts';
-import type { Regularizer, UpdateRule } from '../step/program.ts';
+import { DECAY_PLACES, type DecayPlace, type Regularizer, type UpdateRule } from '../step/program.ts';
+import type { Mix } from '../step/regularizers/finite-difference.ts';
 import type { AdamOptions, AdamStartOptions } from '../step/rules/adam.ts';
 import type { LionOptions } from '../step/rules/lion.ts';
 import type { RmspropOptions } from '../step/rules/rmsprop.ts';
@@ -17,11 +18,14 @@ export interface OptimizerChoice {
   readonly learningRate: number;
   /** 0 where it is left out. It applies to the variables that `decays` says, or `groups`. */
   readonly weightDecay?: number;
+  /** `update`, where it is left out, or `loss`: as wd/2·‖θ‖² in the loss, so that the regularizer and clipping see it. */
+  readonly weightDecayIn?: DecayPlace;
 }
 
 export interface Rates {
   readonly learningRate?: number;
   readonly weightDecay?: number;
+  readonly weightDecayIn?: DecayPlace;
 }
 
 /** AdamW (Loshchilov & Hutter, ICLR 2019). Left out, numbers are torch's: rate 1e-3, decay 0.01. */
@@ -62,12 +66,14 @@ export function rmsprop(options: Rates & RmspropOptions = {}): OptimizerChoice {
 function chosen(
   optimizer: OptimizerName,
   options: Rates & AdamStartOptions & SgdOptions & RmspropOptions,
-  rates: Required<Rates>,
+  rates: { readonly learningRate: number; readonly weightDecay: number },
 ): OptimizerChoice {
-  const { learningRate = rates.learningRate, weightDecay = rates.weightDecay, ...own } = options;
+  const { learningRate = rates.learningRate, weightDecay = rates.weightDecay, ...more } = options;
+  const { weightDecayIn = 'update', ...own } = more;
+  expectOneOf(`${optimizer}: weightDecayIn`, weightDecayIn, DECAY_PLACES);
   expectNumber(`${optimizer}: learningRate`, learningRate, { min: 0 });
   expectNumber(`${optimizer}: weightDecay`, weightDecay, { min: 0 });
-  return { rule: ruleOf({ optimizer, ...own }), learningRate, weightDecay };
+  return { rule: ruleOf({ optimizer, ...own }), learningRate, weightDecay, weightDecayIn };
 }
 
 export interface GrWarmupOptions<Warmups extends GrWarmup> {
@@ -83,6 +89,7 @@ export interface NamedRegularizer extends GrWarmupOptions<GrWarmup> {
   readonly lambda?: number;
   readonly r?: number;
   readonly alpha?: number;
+  readonly mix?: Mix;
 }
 
 /** A regularizer and its strengths, by the names that it asks for. One of your own is such an object. */
@@ -105,12 +112,16 @@ export function exactGr({
   return checked({ kind: 'exact', lambda, ...warmup });
 }
 
-/** The same by a finite difference: (1 − α)·g + α·∇L(θ + r·g/‖g‖), λ = α·r. Two of the three; else r 0.1 and α 0.5. */
+/**
+ * The same by a finite difference: (1 − α)·g + α·∇L(θ + r·g/‖g‖), λ = α·r. Two of the three; else r 0.1 and α 0.5.
+ * `mix: 'normalized'` takes g/‖g‖ in place of g in the first term, as the authors' code does.
+ */
 export function finiteDifferenceGr(
   options: {
     readonly lambda?: number;
     readonly r?: number;
     readonly alpha?: number;
+    readonly mix?: Mix;
   } & GrWarmupOptions<GrWarmup> = {},
 ): NamedRegularizer {
   const { lambda, r, alpha } = options;
@@ -124,6 +135,29 @@ export function sam({
   ...warmup
 }: { readonly r?: number } & GrWarmupOptions<'none' | 'r' | 'zero'> = {}): NamedRegularizer {
   return checked({ kind: 'sam', r, ...warmup });
+}
+
+/** ASAM (Kwon et al., ICML 2021): SAM with a perturbation scaled by the weights. r is 0.5 where it is left out. */
+export function asam({
+  r = 0.5,
+  ...warmup
+}: { readonly r?: number } & GrWarmupOptions<'none' | 'r' | 'zero'> = {}): NamedRegularizer {
+  return checked({ kind: 'asam', r, ...warmup });
+}
+
+/**
+ * GSAM (Zhuang et al., ICLR 2022): SAM's gradient less α times the part of the clean one that is orthogonal to it. Left
+ * out, r is 0.1 and α 0.4.
+ */
+export function gsam({
+  r = 0.1,
+  alpha = 0.4,
+  ...warmup
+}: {
+  readonly r?: number;
+  readonly alpha?: number;
+} & GrWarmupOptions<'none' | 'r' | 'zero'> = {}): NamedRegularizer {
+  return checked({ kind: 'gsam', r, alpha, ...warmup });
 }
 
 /** How messages name what `fit` is given. */
@@ -141,10 +175,10 @@ function checked(choice: NamedRegularizer): NamedRegularizer {
 }
 
 export function strengthOf(
-  { kind, warmup = 'none', lambda, r, alpha }: NamedRegularizer,
+  { kind, warmup = 'none', lambda, r, alpha, mix }: NamedRegularizer,
   warmupSteps: number,
 ): ReturnType<typeof grSchedule> {
-  return grSchedule({ kind, warmup, warmupSteps, lambda, r, alpha }, IN_CODE);
+  return grSchedule({ kind, warmup, warmupSteps, lambda, r, alpha, mix }, IN_CODE);
 }
 
 /** A course of the learning rate by name. */

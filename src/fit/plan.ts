@@ -1,14 +1,14 @@
 /** What a run of `fit` does at each step, from its options. Also for browsers. */
 import type { ParameterRates } from '../artifacts/graphs.ts';
 import { nearestName, show, UserError } from '../errors.ts';
-import { expectNumber } from '../expect.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
 import type { Variable } from '../layers/scope.ts';
 import { decays } from '../layers/weight-decay.ts';
 import type { Plan } from '../run/plan.ts';
 import { planRegularizer } from '../run/plan.ts';
 import type { RunSettings } from '../run/run.ts';
 import type { StepPlan } from '../run/trainer.ts';
-import type { UpdateRule } from '../step/program.ts';
+import { DECAY_PLACES, type UpdateRule } from '../step/program.ts';
 import { none } from '../step/regularizers/none.ts';
 import { ema } from '../step/rules/ema.ts';
 import { learningRateSchedule, type Schedule } from '../step/schedule.ts';
@@ -38,7 +38,8 @@ export function planFit(options: AnyFitOptions, stepsPerEpoch: number): FitPlan 
   expectNumber('ema', keep, { min: 0 });
   if (keep >= 1) throw new UserError(`ema: expected a share below 1, got ${keep}`);
   expectOptimizer(optimizer);
-  const { learningRate: rate, weightDecay = 0 } = optimizer;
+  const { learningRate: rate, weightDecay = 0, weightDecayIn = 'update' } = optimizer;
+  expectOneOf('optimizer: weightDecayIn', weightDecayIn, DECAY_PLACES);
   const totalSteps = epochs * stepsPerEpoch;
   const { learningRate, warmupSteps } = scheduled(options, { learningRate: rate, stepsPerEpoch, totalSteps });
   const regularized = regularizerOf(options, { stepsPerEpoch, totalSteps, warmupSteps });
@@ -53,7 +54,7 @@ export function planFit(options: AnyFitOptions, stepsPerEpoch: number): FitPlan 
     step: {
       regularizer: regularized.regularizer,
       strength: regularized.strength,
-      ...{ rule, learningRate, weightDecay, clip },
+      ...{ rule, learningRate, weightDecay, weightDecayIn, clip },
       remedies: REMEDIES,
     },
   };
@@ -122,12 +123,17 @@ function regularizerOf(
   }
   if (typeof choice !== 'object' || choice === null || !('kind' in choice)) {
     throw new UserError(
-      `regularizer: expected exactGr(), finiteDifferenceGr(), sam() or {regularizer, strength}, got ${show(choice)}`,
+      `regularizer: expected exactGr(), finiteDifferenceGr(), sam(), asam(), gsam() or {regularizer, strength}, got ${show(choice)}`,
     );
   }
   const steps = regularizerWarmup(choice, length);
   const schedule = strengthOf(choice, steps);
-  return { gr: choice.kind, warmupSteps: steps, schedule, ...planRegularizer(choice.kind, schedule) };
+  return {
+    gr: choice.kind,
+    warmupSteps: steps,
+    schedule,
+    ...planRegularizer(choice.kind, schedule, choice.mix),
+  };
 }
 
 /** Its own warmup, or the learning rate's, or a tenth of the run. */

@@ -9,6 +9,8 @@ import { Random } from '../random.ts';
 /**
  * How a parameter starts. `xavier-uniform` (Glorot & Bengio 2010) and `he-normal` (He et al., *Delving Deep into
  * Rectifiers*, 2015: deviation √(2/fan)) are of a kernel [..., in, out], whose fans are in and out times the axes before.
+ * `lecun-normal` (LeCun et al., *Efficient BackProp*, 1998: deviation √(1/in)) is drawn as flax draws it: no further than
+ * two deviations of the normal numbers that are cut there.
  */
 export type Init =
   | { readonly kind: 'zeros' }
@@ -17,7 +19,8 @@ export type Init =
   | { readonly kind: 'normal'; readonly std: number }
   | { readonly kind: 'xavier-uniform' }
   /** Which fan: `in` keeps the variance of values, `out` that of gradients, as torchvision's ResNets do. */
-  | { readonly kind: 'he-normal'; readonly fan: 'in' | 'out' };
+  | { readonly kind: 'he-normal'; readonly fan: 'in' | 'out' }
+  | { readonly kind: 'lecun-normal' };
 
 const INITS = [
   'zeros',
@@ -26,6 +29,7 @@ const INITS = [
   'normal',
   'xavier-uniform',
   'he-normal',
+  'lecun-normal',
 ] as const satisfies readonly Init['kind'][];
 const FANS = ['in', 'out'] as const;
 
@@ -278,7 +282,23 @@ export function initialize(
     case 'he-normal': {
       const std = Math.sqrt(2 / fansOf(shape)[init.fan]);
       for (let i = 0; i < out.length; i++) out[i] = std * random.normal();
+      return;
     }
+    case 'lecun-normal': {
+      const std = Math.sqrt(1 / fansOf(shape).in) / CUT_DEVIATION;
+      for (let i = 0; i < out.length; i++) out[i] = std * cutNormal(random);
+    }
+  }
+}
+
+/** The deviation of normal numbers that are cut at ±2. */
+const CUT_DEVIATION = 0.8796256610342398;
+
+/** A normal number of at most 2. */
+function cutNormal(random: Random): number {
+  for (;;) {
+    const drawn = random.normal();
+    if (Math.abs(drawn) <= 2) return drawn;
   }
 }
 

@@ -8,7 +8,7 @@ export type DecayRules = readonly (readonly [pattern: RegExp, decays: boolean])[
 
 /**
  * Kernels and embeddings decay; biases, the scales of norms, tokens and positions do not, as is usual for transformers. The code of
- * the papers on gradient regularization lets every parameter decay.
+ * the papers on gradient regularization lets every parameter decay, as `--decay-all` does.
  */
 export const DECAY_RULES: DecayRules = [
   [/(^|\/)(kernel|embedding)$/, true],

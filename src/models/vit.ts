@@ -34,6 +34,8 @@ export const vitSchema = v.pipe(
     heads: v.optional(size(1024)),
     pool: v.optional(v.picklist(['class', 'mean']), 'class'),
     activation: v.optional(v.picklist(['gelu', 'gelu-tanh']), 'gelu'),
+    /** How the kernel of the patch embedding starts: `xavier-uniform` if left out. */
+    embedInit: v.optional(v.picklist(['xavier-uniform', 'lecun-normal'])),
     ...BLOCK_ENTRIES,
   }),
   v.check(
@@ -72,7 +74,8 @@ export function vit(scope: Scope, images: Value, classes: number, given: VitConf
   const activation = config.activation === 'gelu' ? gelu : geluTanh;
   const { pool, patch, dropout, attentionDropout, stochasticDepth } = config;
   const rates = { dropout, attentionDropout, stochasticDepth };
-  const embedded = dense(scope.sub('embed'), imagePatches('vit', images, patch), width);
+  const init = { kind: config.embedInit ?? 'xavier-uniform' };
+  const embedded = dense(scope.sub('embed'), imagePatches('vit', images, patch), width, { init });
   const tokens = positions(scope, embedded, { classToken: pool === 'class' });
   const y = transformer(scope, tokens, { layers, heads, mlpWidth, activation, ...rates });
   const [batch = 0] = images.shape;

@@ -134,7 +134,8 @@ class DeviceTrainer implements Trainer {
   #open(active: boolean): Promise<ResidentSession> {
     const { graphs, plan, open, manifest } = this.#options;
     const regularizer = active ? plan.regularizer : none;
-    const program = traceStep({ regularizer, rule: plan.rule });
+    const { rule, weightDecayIn = 'update' } = plan;
+    const program = traceStep({ regularizer, rule, weightDecayIn });
     const next = Object.fromEntries([
       ...Object.keys(this.#vectors).map((name) => [name, `${name}_next`]),
       ...manifest.state.map((path) => [path, `state/${path}_next`]),

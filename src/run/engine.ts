@@ -8,6 +8,7 @@ import type { Manifest } from '../artifacts/manifest.ts';
 import { type Batch, cutFields, type FieldData } from '../data/batch.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { Arrays, HostDerivatives } from '../step/host.ts';
+import type { Group } from '../step/program.ts';
 import { combine } from '../step/vectors.ts';
 import type { Fields } from '../tasks/task.ts';
 
@@ -162,6 +163,9 @@ class Pass implements BatchPass {
   readonly #stateRead: Feeds[] = [];
   #result: PassResult | undefined;
 
+  /** What the clean micro-batches gave until now, while groups of them go on. */
+  readonly #clean: Outputs[] = [];
+
   constructor(
     options: PassOptions,
     random: { readonly seed: number; readonly step: number; readonly first: number },
@@ -176,7 +180,7 @@ class Pass implements BatchPass {
     this.#random = random;
     this.#parts = batch.examples / manifest.microBatch;
     this.derivatives = {
-      gradient: (at) => this.#gradient(at),
+      gradient: (at, group) => this.#gradient(at, group),
       hessianTimes: (v) => this.#hessianTimes(v),
       // One graph does everything where it sees the whole batch.
       ...(this.#parts === 1 && {
@@ -190,22 +194,25 @@ class Pass implements BatchPass {
     return this.#result;
   }
 
-  async #gradient(at: Arrays | undefined): Promise<Arrays> {
+  async #gradient(at: Arrays | undefined, { index, of }: Group = WHOLE): Promise<Arrays> {
+    const size = this.#parts / of;
+    if (!Number.isInteger(size)) {
+      throw new Error(`internal: ${this.#parts} micro-batches cannot be cut into ${of} groups`);
+    }
     const { manifest, variables, session } = this.#options;
     const graph = await session('loss-grad');
     const weights = at ? variables.feedsAt(at) : variables.feeds;
     const isClean = this.#result === undefined;
-    const outputs: Outputs[] = [];
     let gradients: Float32Array[] = [];
-    for (let k = 0; k < this.#parts; k++) {
+    for (let k = index * size; k < (index + 1) * size; k++) {
       const out = await graph.run({ ...weights, ...this.#feeds(k) });
       if (isClean) {
         this.#readState(k + 1, out);
-        outputs.push(out);
+        this.#clean.push(withoutGradients(out));
       }
       gradients = accumulate(gradients, arraysOf(out, 'grad', manifest));
     }
-    if (isClean) this.#result = this.#resultOf(outputs);
+    if (isClean && index === of - 1) this.#result = this.#resultOf(this.#clean.splice(0));
     return gradients;
   }
 
@@ -270,6 +277,13 @@ class Pass implements BatchPass {
       state: Object.fromEntries(manifest.state.map((path) => [path, floatsOf(last, `state/${path}`)])),
     };
   }
+}
+
+/** All examples. */
+const WHOLE: Group = { index: 0, of: 1 };
+
+function withoutGradients(outputs: Outputs): Outputs {
+  return Object.fromEntries(Object.entries(outputs).filter(([name]) => !name.startsWith('grad/')));
 }
 
 /** A batch's fields as inputs of a graph. */

@@ -34,13 +34,22 @@ export interface HostTrainerOptions {
 export function createHostTrainer({ manifest, plan, batchSize, seed, load }: HostTrainerOptions): Trainer {
   const plans = new Map<string, HostPlan>();
   /** Exact GR is one graph's work where that sees the whole batch: 9 units of work, and 12 in two phases. */
-  const isWhole = plan.regularizer === exact && manifest.microBatch === batchSize;
+  const isWhole =
+    plan.regularizer === exact && manifest.microBatch === batchSize && plan.weightDecayIn !== 'loss';
+  const { rule, weightDecayIn = 'update' } = plan;
+  // The plain gradient is the same whatever the groups.
+  const groupsOf = (active: boolean) => (active ? (plan.groups ?? 1) : 1);
   const planOf = (active: boolean, observed: boolean): HostPlan => {
     const key = `${active} ${observed}`;
     const regularizer = active ? plan.regularizer : none;
     const made =
       plans.get(key) ??
-      planStep(traceStep({ regularizer, rule: plan.rule, observed, whole: active && isWhole }));
+      planStep(
+        traceStep({
+          ...{ regularizer, rule, weightDecayIn, observed },
+          ...{ whole: active && isWhole, groups: groupsOf(active) },
+        }),
+      );
     plans.set(key, made);
     return made;
   };

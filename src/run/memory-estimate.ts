@@ -21,7 +21,7 @@ const BATCHES = 4;
 const HESSIAN_VECTORS = 5;
 
 type Config = Pick<TrainConfig, 'batchSize' | 'gr' | 'optimizer' | 'hessianEvery'> &
-  Partial<Pick<TrainConfig, 'diagnosticsEvery' | 'ema'>>;
+  Partial<Pick<TrainConfig, 'diagnosticsEvery' | 'ema' | 'weightDecayIn' | 'perturbationGroups'>>;
 
 export interface EstimatedData {
   /** Bytes of the dataset, as each of the two threads holds it. */
@@ -57,7 +57,7 @@ export function estimateMemory(
     numbers(graphs.pass.variables) -
     weights;
   const sum = inOneRun ? 1 : 2; // the gradient of a run, and that of the runs before it
-  if (gr === 'exact' && !inOneRun) {
+  if (gr === 'exact' && (!inOneRun || config.weightDecayIn === 'loss')) {
     const [first, second] = [running('loss-grad'), running('hvp')];
     const phases = keepsMemory ? [first + second + 3 * weights] : [first + 2 * weights, second + 3 * weights];
     const measuring = hessianEvery > 0 ? (keepsMemory ? first : 0) + second + HESSIAN_VECTORS * weights : 0;
@@ -67,8 +67,10 @@ export function estimateMemory(
   // Where one graph does exact regularization, diagnostics compute the plain gradient as well.
   const step =
     gr === 'exact' ? running('gr-exact') + (diagnosticsEvery > 0 ? plain() + weights : 0) : plain();
-  // fd and sam also hold the perturbed parameters and the first gradient.
-  const arrays = gr === 'fd' || gr === 'sam' ? sum + 2 : sum;
+  // Of each group there are a gradient, a perturbed place and the gradient there.
+  const { perturbationGroups: groups = 1 } = config;
+  // fd, sam and their kin also hold the perturbed parameters and the first gradient.
+  const arrays = gr === 'exact' || gr === 'none' ? sum : groups === 1 ? sum + 2 : 3 * groups + 1;
   const measuring = hessianEvery > 0 ? running('hvp') + HESSIAN_VECTORS * weights : 0;
   return (
     always + Math.max(step + arrays * weights, (keepsMemory ? step : 0) + Math.max(evaluating, measuring))

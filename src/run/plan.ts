@@ -6,8 +6,15 @@ import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { type GrSchedule, type GrState, grSchedule } from '../step/gr-warmup.ts';
 import { ruleOf } from '../step/optimizer.ts';
 import type { Regularizer } from '../step/program.ts';
+import { asam } from '../step/regularizers/asam.ts';
 import { exact } from '../step/regularizers/exact.ts';
-import { finiteDifference, sam } from '../step/regularizers/finite-difference.ts';
+import {
+  finiteDifference,
+  type Mix,
+  normalizedDifference,
+  sam,
+} from '../step/regularizers/finite-difference.ts';
+import { gsam } from '../step/regularizers/gsam.ts';
 import { none } from '../step/regularizers/none.ts';
 import { ema } from '../step/rules/ema.ts';
 import { learningRateSchedule, type Schedule } from '../step/schedule.ts';
@@ -45,6 +52,7 @@ export function planRun(config: TrainConfig, stepsPerEpoch: number): Plan {
       lambda: config.lambda,
       r: config.r,
       alpha: config.alpha,
+      mix: config.mix,
     }),
   };
 }
@@ -54,15 +62,18 @@ const REGULARIZERS: Readonly<Record<TrainConfig['gr'], Regularizer>> = {
   exact,
   fd: finiteDifference,
   sam,
+  asam,
+  gsam,
 };
 
-/** A regularizer by its kind, and its strengths as the trainer asks for them. */
+/** A regularizer by its kind, and its strengths as the trainer asks for them. `mix` is that of `fd`. */
 export function planRegularizer(
   kind: TrainConfig['gr'],
   schedule: GrSchedule,
+  mix: Mix = 'plain',
 ): Pick<StepPlan, 'regularizer' | 'strength'> {
   return {
-    regularizer: REGULARIZERS[kind],
+    regularizer: kind === 'fd' && mix === 'normalized' ? normalizedDifference : REGULARIZERS[kind],
     strength(step) {
       const { active, ...scalars } = schedule(step);
       return { active, scalars };
@@ -78,10 +89,12 @@ export function stepPlanOf(
 ): StepPlan {
   const rule = ruleOf(config);
   return {
-    ...planRegularizer(config.gr, regularizer),
+    ...planRegularizer(config.gr, regularizer, config.mix),
     rule: config.ema > 0 ? ema(rule, config.ema) : rule,
     learningRate,
     weightDecay: config.weightDecay,
+    weightDecayIn: config.weightDecayIn,
+    groups: config.perturbationGroups,
     clip: config.clip,
     scalars: { labelSmoothing: config.labelSmoothing },
     remedies: remediesOf(config, names),
@@ -94,6 +107,8 @@ export function inForce(
   { lambda, r, alpha }: Omit<GrState, 'active'>,
 ): { readonly lambda: number | null; readonly r: number | null; readonly alpha: number | null } {
   if (kind === 'none') return { lambda: null, r: null, alpha: null };
+  if (kind === 'asam') return { lambda: null, r, alpha: null };
+  if (kind === 'gsam') return { lambda: null, r, alpha };
   return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
 }
 
@@ -106,13 +121,16 @@ export function graphsToRun({
   microBatch,
   diagnosticsEvery,
   hessianEvery,
+  weightDecayIn,
 }: Pick<
   TrainConfig,
   'gr' | 'grWarmup' | 'lambda' | 'batchSize' | 'microBatch' | 'diagnosticsEvery' | 'hessianEvery'
->): GraphName[] {
+> &
+  Partial<Pick<TrainConfig, 'weightDecayIn'>>): GraphName[] {
   const curvature: readonly GraphName[] = hessianEvery > 0 ? ['hvp'] : [];
   if (gr !== 'exact') return ['loss-grad', ...curvature];
-  if (microBatch !== batchSize) return ['loss-grad', 'hvp'];
+  // The graph of exact regularization as a whole has no decay in its loss.
+  if (microBatch !== batchSize || weightDecayIn === 'loss') return ['loss-grad', 'hvp'];
   // The plain gradient is needed while warmup leaves the penalty out, and for diagnostics beside the regularized one.
   const steps: readonly GraphName[] =
     grWarmup === 'none' && lambda !== 0 && diagnosticsEvery === 0 ? ['gr-exact'] : ['loss-grad', 'gr-exact'];
@@ -121,11 +139,12 @@ export function graphsToRun({
 
 /** What to try where a run diverges, at the end of an error's line. */
 export function remediesOf({ clip, gr }: TrainConfig, names: OptionNames = FLAGS): string {
+  const strength = gr === 'asam' || gr === 'gsam' ? 'r' : 'lambda';
   const remedies = [
     `a lower ${names.option('learningRate')}`,
     `more ${names.option('warmupEpochs')}`,
     ...(clip > 0 ? [] : [setting(names, 'clip', 1)]),
-    ...(gr === 'none' ? [] : [`a smaller ${names.option('lambda')}`, setting(names, 'grWarmup', 'zero')]),
+    ...(gr === 'none' ? [] : [`a smaller ${names.option(strength)}`, setting(names, 'grWarmup', 'zero')]),
   ];
   return `; the last checkpoint is untouched. Try ${remedies.join(', or ')}`;
 }
@@ -137,6 +156,11 @@ export function expectDeviceOptions(config: TrainConfig, names: OptionNames = FL
   if (microBatch !== 0 && microBatch !== batchSize) {
     throw new UserError(
       `${setting(names, 'microBatch', microBatch)}: a step on the device takes the whole batch of ${batchSize} at once; leave it out, lower ${names.option('batchSize')}, or take ${elsewhere}`,
+    );
+  }
+  if (config.perturbationGroups > 1) {
+    throw new UserError(
+      `${setting(names, 'perturbationGroups', config.perturbationGroups)}: a step on the device takes the whole batch at once; leave it out, or take ${elsewhere}`,
     );
   }
   for (const [key, every] of Object.entries({ diagnosticsEvery, hessianEvery })) {

@@ -65,10 +65,11 @@ export async function prepareRun(given: TrainConfig, share = 1): Promise<Prepare
   const { coupled } = variantOf({ microBatch: config.batchSize, memory: 'fast' }).pass;
   const free = share * freeBytes();
   const data = { bytes: usualBytes(graph.spec.dataset), testBatch: TEST_BATCH };
+  const group = { ...config, batchSize: config.batchSize / config.perturbationGroups };
   const { microBatch, memory, bytes, fits } = chooseMemory(
     graph.spec,
     // A batch whose examples see each other is not cut unless the user says so: it would be another batch to them.
-    coupled && config.microBatch === 0 ? { ...config, microBatch: config.batchSize } : config,
+    coupled && config.microBatch === 0 ? { ...group, microBatch: group.batchSize } : group,
     (variant) => estimateMemory(variantOf(variant), config, data),
     free,
   );

@@ -4,7 +4,7 @@ import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { expectAt } from '../expect.ts';
 import type { Arrays, Reports } from '../step/host.ts';
-import type { Regularizer, UpdateRule } from '../step/program.ts';
+import type { DecayPlace, Regularizer, UpdateRule } from '../step/program.ts';
 import type { Schedule } from '../step/schedule.ts';
 import type { VariableArrays } from './variables.ts';
 
@@ -23,6 +23,10 @@ export interface StepPlan {
   readonly rule: UpdateRule;
   readonly learningRate: Schedule;
   readonly weightDecay: number;
+  /** `update` where it is left out. */
+  readonly weightDecayIn?: DecayPlace;
+  /** The parts of the batch that are regularized by themselves; 1 where it is left out. Only on the host. */
+  readonly groups?: number;
   /** The largest norm of what is stepped along; 0 does not clip. */
   readonly clip: number;
   /** Scalars of the task, by name; others have their defaults. */
@@ -35,7 +39,7 @@ export interface StepPlan {
 export interface StepTold {
   /** The clean loss: before any perturbation, without the penalty. */
   readonly loss: number;
-  /** ‖∇L‖ at the unperturbed parameters. */
+  /** ‖∇L‖ at the unperturbed parameters. With a decay in the loss, of the loss with it. */
   readonly gradNorm: number;
   /** The norm of what is stepped along, before clipping. */
   readonly regularizedNorm: number;

@@ -7,14 +7,18 @@
 import { UserError } from '../errors.ts';
 import { expectNumber, expectOneOf } from '../expect.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
+import { MIXES, type Mix } from './regularizers/finite-difference.ts';
 import { ramp } from './schedule.ts';
 
-const KINDS = ['none', 'exact', 'fd', 'sam'] as const;
+export const KINDS = ['none', 'exact', 'fd', 'sam', 'asam', 'gsam'] as const;
 export type GrKind = (typeof KINDS)[number];
 const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const;
 export type GrWarmup = (typeof WARMUPS)[number];
 
-/** The regularizer at one step. `exact` has no r and α, which are then 0. */
+/**
+ * The regularizer at one step. `exact` has no r and α, which are then 0; `asam` and `gsam` have no λ, which then is r, and `asam` has
+ * no α, which is 1.
+ */
 export interface GrState {
   /** False where the formula gives the plain gradient; the cheaper graph can then run. */
   readonly active: boolean;
@@ -33,6 +37,8 @@ export interface GrOptions {
   readonly lambda?: number | undefined;
   readonly r?: number | undefined;
   readonly alpha?: number | undefined;
+  /** Of `fd`; `plain` where it is left out. */
+  readonly mix?: Mix | undefined;
 }
 
 const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
@@ -42,9 +48,10 @@ const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
  * other (λ = α·r), and where the warmup does not apply; `names` says how it names options.
  */
 export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSchedule {
-  const { kind, warmup, warmupSteps } = options;
+  const { kind, warmup, warmupSteps, mix = 'plain' } = options;
   expectOneOf('grSchedule: kind', kind, KINDS);
   expectOneOf('grSchedule: warmup', warmup, WARMUPS);
+  expectOneOf('grSchedule: mix', mix, MIXES);
   expectNumber('grSchedule: warmupSteps', warmupSteps, { min: 0 });
   for (const name of ['lambda', 'r', 'alpha'] as const) {
     if (options[name] !== undefined) expectNumber(`grSchedule: ${name}`, options[name], { min: 0 });
@@ -69,7 +76,21 @@ export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSc
       `${label}: with r fixed it would ramp alpha = lambda/r, which SAM keeps at 1; ${use('r', 'zero')}`,
     );
   }
-  return (step) => state(kind, full, warmup, ramp(step, warmupSteps), step < warmupSteps);
+  if (hasNoLambda(kind) && warmup === 'lambda') {
+    throw new UserError(`${label}: ${names.value('gr', kind)} has no lambda to ramp; ${use('r', 'zero')}`);
+  }
+  // With λ = 0 the normalized mixture still is not the plain gradient.
+  const isPlainAtZero = !(kind === 'fd' && mix === 'normalized' && full.r > 0);
+  return (step) => {
+    const isWarmingUp = step < warmupSteps;
+    const at = state(kind, full, warmup, ramp(step, warmupSteps), isWarmingUp);
+    return isPlainAtZero || (warmup === 'zero' && isWarmingUp) ? at : { ...at, active: true };
+  };
+}
+
+/** Whether a regularizer stands for no penalty λ‖∇L‖. */
+function hasNoLambda(kind: GrKind): boolean {
+  return kind === 'asam' || kind === 'gsam';
 }
 
 interface Strength {
@@ -89,7 +110,7 @@ function state(kind: GrKind, full: Strength, warmup: GrWarmup, share: number, is
   }
   if (warmup === 'r') {
     const r = full.r * share;
-    return { active: true, lambda: full.alpha * r, r, alpha: full.alpha };
+    return { active: true, lambda: hasNoLambda(kind) ? r : full.alpha * r, r, alpha: full.alpha };
   }
   return { active: true, ...full };
 }
@@ -102,6 +123,14 @@ function fullStrength({ kind, lambda, r, alpha }: GrOptions, names: OptionNames)
     if (lambda === undefined)
       throw new UserError(`${label}: expected ${option('lambda')}, the weight of the penalty`);
     return { lambda, r: 0, alpha: 0 };
+  }
+  if (kind === 'asam' || kind === 'gsam') {
+    if (r === undefined)
+      throw new UserError(`${label}: expected ${option('r')}, the radius of the perturbation`);
+    if (kind === 'asam') return { lambda: r, r, alpha: 1 };
+    if (alpha === undefined)
+      throw new UserError(`${label}: expected ${option('alpha')}, the weight of the orthogonal part`);
+    return { lambda: r, r, alpha };
   }
   if (kind === 'sam') {
     const radius = r ?? lambda;

@@ -135,6 +135,7 @@ class Writer {
       case 'variable':
         return this.#state(vec.slot);
       case 'gradient': {
+        if (vec.group) throw new Error('internal: a graph of a whole step has no groups of examples');
         if (vec.at.op === 'variable') return layout.join(gradient);
         const names = parameters.map(({ shape }, i) => ops.input(`place${this.places.size}/${i}`, shape));
         layout.split(this.vector(vec.at)).forEach((value, i) => {

@@ -8,6 +8,7 @@ import { compileLoops, type RunLoop } from './loops/memory.ts';
 import { type Given, givenIn, numberOf } from './numbers.ts';
 import {
   type Derivative,
+  type Group,
   isDerivative,
   type Num,
   type Program,
@@ -21,8 +22,8 @@ export type Arrays = readonly Float32Array[];
 
 /** The derivatives of the loss of one batch. Arrays that they give are the caller's. */
 export interface HostDerivatives {
-  /** ∇L at a place; at the parameters where none is given. */
-  gradient(at?: Arrays): Promise<Arrays>;
+  /** ∇L at a place, at the parameters where none is given; or what a group of the examples gives of it. */
+  gradient(at?: Arrays, group?: Group): Promise<Arrays>;
   /** The Hessian at the parameters times a vector. */
   hessianTimes(v: Arrays): Promise<Arrays>;
   /** A regularized gradient computed as a whole, with its scalars, and the clean gradient's norm. */
@@ -199,7 +200,7 @@ class Running {
     if (vec.op === 'hessian') return derivatives.hessianTimes(this.#arrays(vec.v));
     if (vec.op === 'gradient') {
       const isHere = vec.at.op === 'variable' && vec.at.slot === 'theta';
-      return isHere ? derivatives.gradient() : derivatives.gradient(this.#arrays(vec.at));
+      return derivatives.gradient(isHere ? undefined : this.#arrays(vec.at), vec.group);
     }
     const scalars = vec.scalars.map((num) => this.#number(num, 0));
     const whole = await derivatives.whole?.(vec.regularizer, scalars);

@@ -33,9 +33,15 @@ export interface Variable {
   readonly slot: string;
 }
 
+/** One of several parts of a batch, as many examples each. */
+export interface Group {
+  readonly index: number;
+  readonly of: number;
+}
+
 export type Derivative =
-  /** ∇L at a place. */
-  | { readonly op: 'gradient'; readonly at: Vec }
+  /** ∇L at a place or, of a group of the batch's examples, what they give of it. */
+  | { readonly op: 'gradient'; readonly at: Vec; readonly group?: Group }
   /** The Hessian of L at the parameters, times a vector. */
   | { readonly op: 'hessian'; readonly v: Vec }
   /** A regularized gradient that one graph computes as a whole, cheaper than its parts. */
@@ -160,7 +166,7 @@ export interface Program {
 }
 
 export const REPORTS = ['gradNorm', 'regularizedNorm', 'product'] as const;
-/** ‖∇L‖, the norm of what is stepped along, and the inner product of the two (0 unless `observed`). */
+/** ‖∇L‖ (with a decay in the loss, of that loss), the norm of what is stepped along, and the inner product of the two (0 unless `observed`). */
 export type ReportName = (typeof REPORTS)[number];
 
 export interface StepFormula {
@@ -168,32 +174,52 @@ export interface StepFormula {
   readonly rule: UpdateRule;
   /** Whether what is stepped along is to be looked at: it is stored, and `product` is computed. */
   readonly observed?: boolean;
-  /** Whether the regularizer is a graph's work as a whole. */
+  /** Whether the regularizer is a graph's work as a whole. That graph knows nothing of a decay in the loss. */
   readonly whole?: boolean;
+  /** `update` where it is left out. */
+  readonly weightDecayIn?: DecayPlace;
+  /**
+   * The parts of the batch, 1 where it is left out. Each is regularized by itself, by the gradient of its own examples, and
+   * the mean is stepped along: m-sharpness (Foret et al., ICLR 2021, section 4.1), as several devices that do not
+   * synchronize the perturbation compute it.
+   */
+  readonly groups?: number;
 }
+
+/**
+ * Where weight decay acts. `update`: as the rule has it, after clipping. `loss`: the loss is L + ½·Σ wd·θ², whose
+ * gradient the regularizer perturbs along and clipping sees, as in the authors' code, and the rule adds nothing.
+ */
+export const DECAY_PLACES = ['update', 'loss'] as const;
+export type DecayPlace = (typeof DECAY_PLACES)[number];
 
 /** A whole step. The largest norm of what is stepped along is the scalar `clip`. */
 export function traceStep({ rule, ...formula }: StepFormula): Program {
-  const d = derivatives();
-  const { g, regularized, reports } = traceRegularized(d, formula);
+  const decay = scalar('weightDecay', true);
+  const inLoss = formula.weightDecayIn === 'loss';
+  const traced = derivatives(inLoss ? decay : undefined, formula.groups);
+  const { d } = traced;
+  const { g, regularized, reports } = traceRegularized(traced, formula);
   const at = { ...variables(rule.slots), theta: d.theta, g: clipped(g, reports.regularizedNorm) };
-  const rates = { learningRate: scalar('learningRate', true), weightDecay: scalar('weightDecay', true) };
+  const rates = { learningRate: scalar('learningRate', true), weightDecay: inLoss ? num(0) : decay };
   return { next: rule.next(at, rates, named(Object.keys(rule.scalars(1)))), reports, regularized };
 }
 
 /** What would be stepped along, in arrays; nothing is changed. */
-export function traceGradient(formula: Omit<StepFormula, 'rule'>): Program {
+export function traceGradient(formula: Omit<StepFormula, 'rule' | 'weightDecayIn' | 'groups'>): Program {
   const { regularized, reports } = traceRegularized(derivatives(), formula, true);
   return { next: {}, regularized, reports };
 }
 
 function traceRegularized(
-  d: Derivatives,
+  { d, parts }: Traced,
   { regularizer, observed = false, whole = false }: Omit<StepFormula, 'rule'>,
   isStored = observed,
 ): Pick<Program, 'regularized' | 'reports'> & { readonly g: Vec } {
   const strengths = named(regularizer.scalars);
-  const g = whole ? wholeOf(regularizer, strengths) : regularizer.gradient(d, strengths);
+  const g = whole
+    ? wholeOf(regularizer, strengths)
+    : mean(parts.map((part) => regularizer.gradient(part, strengths)));
   const gradNorm: Num = g.op === 'whole' ? { op: 'measured', of: g } : norm(d.gradient());
   return {
     g,
@@ -217,18 +243,47 @@ function clipped(g: Vec, length: Num): Vec {
   return mul(g, min(1, div(scalar('clip'), add(length, 1e-6))));
 }
 
-function derivatives(): Derivatives {
+/** The derivatives of a batch, and those of each of its parts: of the mean over its own examples. */
+interface Traced {
+  readonly d: Derivatives;
+  readonly parts: readonly Derivatives[];
+}
+
+/** Of the loss or, with `decay`, of L + ½·Σ decay·θ². */
+function derivatives(decay?: Num, groups = 1): Traced {
   const theta: Vec = { op: 'variable', slot: 'theta' };
-  const known = new Map<Vec, Vec>();
-  return {
-    theta,
-    gradient(at = theta) {
-      const gradient = known.get(at) ?? { op: 'gradient', at };
-      known.set(at, gradient);
-      return gradient;
-    },
-    hessianTimes: (v) => ({ op: 'hessian', v }),
+  const penalized = (derivative: Vec, x: Vec): Vec => (decay ? add(derivative, mul(decay, x)) : derivative);
+  const of = (gradientAt: (at: Vec) => Vec): Derivatives => {
+    const known = new Map<Vec, Vec>();
+    return {
+      theta,
+      gradient(at = theta) {
+        const gradient = known.get(at) ?? penalized(gradientAt(at), at);
+        known.set(at, gradient);
+        return gradient;
+      },
+      hessianTimes: (v) => penalized({ op: 'hessian', v }, v),
+    };
   };
+  if (groups === 1) {
+    const d = of((at) => ({ op: 'gradient', at }));
+    return { d, parts: [d] };
+  }
+  const ofGroup = (index: number, at: Vec): Vec => ({ op: 'gradient', at, group: { index, of: groups } });
+  const clean = Array.from({ length: groups }, (_, index) => ofGroup(index, theta));
+  return {
+    // What is there already is added up, not computed again.
+    d: of((at) => (at === theta ? total(clean) : { op: 'gradient', at })),
+    parts: clean.map((own, index) => of((at) => mul(groups, at === theta ? own : ofGroup(index, at)))),
+  };
+}
+
+function total(vectors: readonly Vec[]): Vec {
+  return vectors.reduce((sum, each) => add(sum, each));
+}
+
+function mean(vectors: readonly Vec[]): Vec {
+  return vectors.length === 1 ? total(vectors) : mul(1 / vectors.length, total(vectors));
 }
 
 function wholeOf({ name, scalars }: Regularizer, strengths: Scalars): Derivative {

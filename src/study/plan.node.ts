@@ -26,7 +26,14 @@ export interface PlannedCell extends Cell {
 /**
  * The cost of a regularized gradient in plain ones. A tangent costs two more; a finite difference needs a second one.
  */
-const GRADIENTS: Readonly<Record<TrainConfig['gr'], number>> = { none: 1, exact: 3, fd: 2, sam: 2 };
+const GRADIENTS: Readonly<Record<TrainConfig['gr'], number>> = {
+  none: 1,
+  exact: 3,
+  fd: 2,
+  sam: 2,
+  asam: 2,
+  gsam: 2,
+};
 
 /**
  * Opens the cells' graphs and datasets. `data` is the folder of datasets that do not come with the project. With

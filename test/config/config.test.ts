@@ -39,6 +39,9 @@ test('what depends on the method of regularization follows it', (t) => {
   t.like(configFor({ gr: 'fd' }), { grWarmup: 'zero', lambda: undefined, r: 0.1, alpha: 0.5 });
   t.like(configFor({ gr: 'fd', lambda: 0.2, r: 0.4 }), { lambda: 0.2, r: 0.4, alpha: undefined });
   t.like(configFor({ gr: 'sam' }), { lambda: undefined, r: 0.1, alpha: undefined });
+  t.like(configFor({ gr: 'asam' }), { grWarmup: 'zero', lambda: undefined, r: 0.5, alpha: undefined });
+  t.like(configFor({ gr: 'gsam' }), { lambda: undefined, r: 0.1, alpha: 0.4 });
+  t.like(configFor({ gr: 'gsam', r: 0.3 }), { r: 0.3, alpha: 0.4 });
   t.like(configFor({ warmupEpochs: 0 }), { grWarmup: 'none', lambda: 0.01 });
 });
 
@@ -71,7 +74,7 @@ test('which images are held out follows the options and the seed', (t) => {
 test('a config survives being written as JSON and read', (t) => {
   const options = fc.record(
     {
-      gr: fc.constantFrom('none', 'exact', 'fd', 'sam'),
+      gr: fc.constantFrom('none', 'exact', 'fd', 'sam', 'asam', 'gsam'),
       optimizer: fc.constantFrom('adamw', 'adam', 'sgd', 'rmsprop'),
       schedule: fc.constantFrom('cosine', 'constant', 'step', 'exponential'),
       warmupEpochs: fc.constantFrom(0, 0.5, 1),
@@ -112,6 +115,11 @@ const REFUSED: [given: unknown, message: string][] = [
     { batchSize: 16, microBatch: 32 },
     'a.json: microBatch: 32 does not divide --batch-size 16; take 16, or 0 to have it chosen',
   ],
+  [{ gr: 'fd', perturbationGroups: 3 }, 'a.json: perturbationGroups: 3 does not divide --batch-size 64'],
+  [
+    { gr: 'fd', perturbationGroups: 4, microBatch: 32 },
+    'a.json: microBatch: 32 does not divide the 16 examples of each of the 4 groups of --perturbation-groups',
+  ],
   [{ epochs: 1, warmupEpochs: 2 }, 'a.json: warmupEpochs: 2 is longer than the run of --epochs 1'],
   [
     { optimizer: 'sgd', beta1: 0.5 },
@@ -121,10 +129,10 @@ const REFUSED: [given: unknown, message: string][] = [
     { gamma: 0.5 },
     'a.json: gamma: has an effect only with --schedule step or exponential, but --schedule is cosine',
   ],
-  [{ r: 0.1 }, 'a.json: r: has an effect only with --gr fd or sam, but --gr is exact'],
+  [{ r: 0.1 }, 'a.json: r: has an effect only with --gr fd, sam, asam or gsam, but --gr is exact'],
   [
     { gr: 'none', grWarmup: 'zero' },
-    'a.json: grWarmup: has an effect only with --gr exact, fd or sam, but --gr is none',
+    'a.json: grWarmup: has an effect only with --gr exact, fd, sam, asam or gsam, but --gr is none',
   ],
   [
     { optimizer: 'sgd', nesterov: true, momentum: 0 },

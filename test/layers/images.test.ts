@@ -267,6 +267,17 @@ test("He's start has the deviation √(2/fan), of a kernel's field times in or o
   }
 });
 
+test('LeCun’s start has the deviation √(1/in), and ends at two deviations of what is cut', (t) => {
+  const out = new Float32Array(48 * 384);
+  initialize(out, 'embed/kernel', [48, 384], { kind: 'lecun-normal' }, 0);
+  const ratios = out.map((value) => value * Math.sqrt(48));
+  const deviation = Math.sqrt(ratios.reduce((sum, value) => sum + value * value, 0) / out.length);
+  t.true(Math.abs(deviation - 1) < 0.02, String(deviation));
+  // As jax.nn.initializers.lecun_normal(): 2 / 0.87962566 deviations.
+  const most = Math.max(...ratios.map(Math.abs));
+  t.true(most <= 2.2737 && most > 2.26, String(most));
+});
+
 test('what does not fit is refused in one line', (t) => {
   const image = x([1, 4, 4, 6]);
   const said = (f: () => unknown) => t.throws(f)?.message;

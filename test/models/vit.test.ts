@@ -58,6 +58,19 @@ test('ViT-Ti on CIFAR-10; with mean pooling the class token and its position are
   t.is(count({ variant: 'ti', patch: 4, pool: 'mean' }, cifar, 10), 5_362_762 - 2 * 192);
 });
 
+test('embedInit is how the kernel of the patch embedding starts, and nothing else', (t) => {
+  const starts = (config: object) => {
+    const scope = new Scope();
+    const given = v.parse(vitSchema, { kind: 'vit', variant: 'micro', patch: 4, ...config });
+    vit(scope, input('images', [1, 3, 32, 32]), 10, given);
+    return Object.fromEntries(scope.parameters.map(({ path, init }) => [path, init.kind]));
+  };
+  const usual = starts({});
+  t.is(usual['embed/kernel'], 'xavier-uniform');
+  t.deepEqual(starts({ embedInit: 'xavier-uniform' }), usual);
+  t.deepEqual(starts({ embedInit: 'lecun-normal' }), { ...usual, 'embed/kernel': 'lecun-normal' });
+});
+
 test('every committed spec builds all its graphs', (t) => {
   const names = readdirSync('graphs');
   t.true(names.length >= 28);

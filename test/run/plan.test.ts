@@ -48,6 +48,23 @@ const TABLE: readonly { readonly options: Record<string, unknown>; readonly rows
   },
 ];
 
+test('the normalized mixture is no plain gradient where λ is 0, but where zero-warmup leaves it out', (t) => {
+  const active = (grWarmup: string, mix: string) => {
+    const config = configFor({
+      ...{ gr: 'fd', r: 0.1, alpha: 0.5, mix, grWarmup },
+      ...{ epochs: 10, warmupEpochs: 2 },
+    });
+    return STEPS.map((step) => planRun(config, 10).regularizer(step));
+  };
+  for (const warmup of ['lambda', 'r', 'zero'] as const) {
+    const [plain, normalized] = [active(warmup, 'plain'), active(warmup, 'normalized')];
+    t.false(plain[0]?.active);
+    t.is(normalized[0]?.active, warmup !== 'zero');
+    for (const [i, { active: _, ...numbers }] of plain.entries()) t.like(normalized[i], numbers);
+    t.deepEqual(normalized.slice(1), plain.slice(1));
+  }
+});
+
 for (const { options, rows } of TABLE) {
   test(`over warmup and after: ${JSON.stringify(options)}`, (t) => {
     const config = configFor({ ...options, epochs: 10, warmupEpochs: 2, learningRate: 0.008 });

@@ -89,6 +89,18 @@ for (const { options, rows } of TABLE) {
   });
 }
 
+test('asam and gsam ramp r or wait for warmup to end; gsam keeps its alpha', (t) => {
+  const at = (kind: 'asam' | 'gsam', warmup: 'r' | 'zero', step: number) =>
+    grSchedule({ kind, warmup, warmupSteps: 10, r: 0.2, ...(kind === 'gsam' && { alpha: 0.4 }) })(step);
+  t.like(at('asam', 'r', 5), { active: true, r: 0.1 });
+  t.like(at('gsam', 'r', 5), { active: true, r: 0.1, alpha: 0.4 });
+  for (const kind of ['asam', 'gsam'] as const) {
+    t.false(at(kind, 'r', 0).active);
+    t.false(at(kind, 'zero', 9).active);
+    t.like(at(kind, 'zero', 10), { active: true, r: 0.2 });
+  }
+});
+
 const REFUSED: readonly [Omit<GrOptions, 'warmupSteps'> & { warmupSteps?: number }, RegExp][] = [
   [
     { kind: 'exact', warmup: 'r', lambda: 0.1 },
@@ -98,6 +110,12 @@ const REFUSED: readonly [Omit<GrOptions, 'warmupSteps'> & { warmupSteps?: number
   [{ kind: 'exact', warmup: 'none' }, /^--gr exact: expected --lambda/],
   [{ kind: 'sam', warmup: 'none' }, /^--gr sam: expected --r/],
   [{ kind: 'sam', warmup: 'none', r: 0.1, alpha: 0.5 }, /^--alpha 0.5: SAM is .* with alpha 1/],
+  [
+    { kind: 'asam', warmup: 'lambda', r: 0.5 },
+    /^--gr-warmup lambda: asam has no lambda to ramp; use r or zero/,
+  ],
+  [{ kind: 'asam', warmup: 'none' }, /^--gr asam: expected --r, the radius/],
+  [{ kind: 'gsam', warmup: 'none', r: 0.1 }, /^--gr gsam: expected --alpha, the weight/],
   [{ kind: 'fd', warmup: 'none', r: 0.1 }, /^--gr fd: expected two of --lambda, --r and --alpha/],
   [
     { kind: 'fd', warmup: 'none', r: 0.1, alpha: 0.5, lambda: 0.2 },

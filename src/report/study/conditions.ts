@@ -29,6 +29,8 @@ const KIND_NAMES: Readonly<Record<TrainConfig['gr'], string>> = {
   fd: 'GR',
   exact: 'exact GR',
   sam: 'SAM',
+  asam: 'ASAM',
+  gsam: 'GSAM',
 };
 
 const KIND_MEANINGS: Readonly<Record<TrainConfig['gr'], string>> = {
@@ -36,6 +38,8 @@ const KIND_MEANINGS: Readonly<Record<TrainConfig['gr'], string>> = {
   fd: 'regularization by finite differences',
   exact: 'exact regularization by double backward',
   sam: 'SAM',
+  asam: 'ASAM',
+  gsam: 'GSAM',
 };
 
 export const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const satisfies readonly TrainConfig['grWarmup'][];
@@ -171,6 +175,7 @@ function strengths({ gr, lambda, r, alpha }: TrainConfig): { name: string; value
   const rounded = (value: number) => Number(value.toPrecision(4));
   if (gr === 'none') return [];
   if (gr === 'exact') return [{ name: 'λ', value: rounded(lambda ?? Number.NaN) }];
+  if (gr === 'asam') return [{ name: 'r', value: rounded(r ?? Number.NaN) }];
   const share = gr === 'sam' ? 1 : (alpha ?? (lambda ?? Number.NaN) / (r ?? Number.NaN));
   const radius = r ?? (lambda ?? Number.NaN) / share;
   return [

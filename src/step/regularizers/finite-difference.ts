@@ -15,7 +15,7 @@ import {
 } from '../program.ts';
 
 /** ∇L(θ + r·g/‖g‖). */
-function perturbedGradient(d: Derivatives, r: Num): Vec {
+export function perturbedGradient(d: Derivatives, r: Num): Vec {
   const g = d.gradient();
   return d.gradient(add(d.theta, mul(over(r, norm(g)), g)));
 }
@@ -26,6 +26,25 @@ export const finiteDifference: Regularizer<'r' | 'alpha'> = {
   scalars: ['r', 'alpha'],
   gradient: (d, { r, alpha }) => add(mul(alpha, perturbedGradient(d, r)), mul(sub(1, alpha), d.gradient())),
 };
+
+/**
+ * α·∇L(θ + r·g/‖g‖) + (1 − α)·g/‖g‖: the second gradient is mixed with the direction of the first, as the authors' code
+ * does unless it is told otherwise (`norm_perturbations` in github.com/zhaoyang-0204/gnp, training_core.py). With α = 1 it
+ * is `finiteDifference`; otherwise it is no gradient of L + λ‖∇L‖, and stays of length 1 − α where g vanishes. Where g
+ * is 0 so is g/‖g‖.
+ */
+export const normalizedDifference: Regularizer<'r' | 'alpha'> = {
+  name: 'fd-normalized',
+  scalars: ['r', 'alpha'],
+  gradient(d, { r, alpha }) {
+    const g = d.gradient();
+    return add(mul(alpha, perturbedGradient(d, r)), mul(over(sub(1, alpha), norm(g)), g));
+  },
+};
+
+/** What the second gradient is mixed with: the first, or its direction. */
+export const MIXES = ['plain', 'normalized'] as const;
+export type Mix = (typeof MIXES)[number];
 
 /** ∇L(θ + r·g/‖g‖). */
 export const sam: Regularizer<'r'> = {

@@ -19,6 +19,8 @@ export const LABELS = {
       exact: 'exact: penalizes the gradient’s norm',
       fd: 'finite difference: nearly the same',
       sam: 'SAM: sharpness-aware minimization',
+      asam: 'ASAM: SAM scaled by the weights',
+      gsam: 'GSAM: SAM without the orthogonal part',
     },
   } satisfies Label<TrainConfig['gr']>,
   grWarmup: {

@@ -2,7 +2,7 @@
 
 import { parseConfig, type TrainConfig } from '../../config/config.ts';
 import { UserError } from '../../errors.ts';
-import { type GrKind, type GrWarmup, grSchedule } from '../../step/gr-warmup.ts';
+import { type GrKind, type GrWarmup, grSchedule, KINDS } from '../../step/gr-warmup.ts';
 import { OPTIMIZER_NAMES } from '../../step/optimizer.ts';
 import { element } from '../dom.ts';
 import { PAGE_NAMES } from './labels.ts';
@@ -41,7 +41,7 @@ export function createSettings(graph: string, fraction: () => number): Settings 
   /** Disables the fields that do not apply. */
   const fit = (): void => {
     const kind = chosen(gr, KINDS);
-    lambda.disabled = kind === 'none' || kind === 'sam';
+    lambda.disabled = kind !== 'exact' && kind !== 'fd';
     r.disabled = kind === 'none' || kind === 'exact';
     for (const option of warmup.options) {
       option.title = refusal(kind, chosen(option, WARMUPS), Number(warmupEpochs.value)) ?? '';
@@ -108,7 +108,6 @@ export function createSettings(graph: string, fraction: () => number): Settings 
   };
 }
 
-const KINDS = ['none', 'exact', 'fd', 'sam'] as const satisfies readonly GrKind[];
 const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const satisfies readonly GrWarmup[];
 
 /** Why a warmup does not go with a regularizer, in the trainer's own words; undefined where it does. */

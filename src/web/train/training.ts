@@ -4,6 +4,7 @@
  */
 import { type GraphName, TaskGraphs } from '../../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
+import { withDecay } from '../../artifacts/roles.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import { IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
 import { type Batches, batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../../data/batches.ts';
@@ -170,7 +171,8 @@ class PageTraining implements Training {
     this.#dataset = dataset;
     this.#trained = saved?.dataset ?? describeImages(dataset, task.fields);
     this.#task = task;
-    this.#manifest = describeTask(task, graphs, { name: graph.name, hash: saved?.graph.hash ?? '' });
+    const described = describeTask(task, graphs, { name: graph.name, hash: saved?.graph.hash ?? '' });
+    this.#manifest = withDecay(described, { all: config.decayAll });
     this.parameters = this.#manifest.variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     // The number of images where the run began, not that of this page: so the schedules stay as they were.
     const began = trainingImages(dataset, config.trainFraction);
