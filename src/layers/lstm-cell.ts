@@ -57,11 +57,12 @@ const STEP: Composite = {
 function parts(gates: Value, memory: Value) {
   const s = sigmoid(gates);
   const [i, forget, half, o] = quarters(s);
-  const candidate = sub(mul(half, 2), 1);
-  const next = add(mul(forget, memory), mul(i, candidate));
+  const twice = mul(mul(i, half), 2);
+  const [added, kept] = [sub(twice, i), mul(forget, memory)];
+  const next = add(kept, added);
   const t = tanh(next);
   const state = mul(o, t);
-  const factors = mul(concat([candidate, memory, mul(i, 2), t], 1), sub(s, mul(s, s)));
+  const factors = mul(concat([added, kept, twice, state], 1), sub(1, s));
   return { state, next, forget, factors, output: sub(o, mul(state, t)) };
 }
 
