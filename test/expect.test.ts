@@ -103,7 +103,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     serialize(graph),
     { device: 'cpu' },
   ],
-  'createOptimizer: optimizer: expected one of adamw, adam, sgd, rmsprop, got "adamW"; did you mean adamw?': [
+  'createOptimizer: optimizer: expected one of adamw, adam, radam, adabelief, lion, sgd, rmsprop, got "adamW"; did you mean adamw?': [
     createOptimizer,
     { optimizer: 'adamW' },
   ],
@@ -152,7 +152,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
   ],
   'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, erase, mix, got "dropout"':
     [(seed: number, stream: 'init') => new Random(seed, stream), 0, 'dropout'],
-  'prepare: without: expected one of slice-up, shared-input, norm-into-linear, scale-into-linear, common-subexpressions, early-factors, scalars-into-products, transposed-products, execution-order, recompute, got "slices-up"; did you mean slice-up?':
+  'prepare: without: expected one of slice-up, shared-input, norm-into-linear, lookup-last, scale-into-linear, common-subexpressions, early-factors, scalars-into-products, lookup-pieces, sums, transposed-products, sums-into-products, execution-order, recompute, got "slices-up"; did you mean slice-up?':
     [prepare, [y], ['slices-up']],
   'finish: target: expected one of cpu, webgpu, got "gpu"; did you mean cpu?': [
     finish,
