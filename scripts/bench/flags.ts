@@ -40,7 +40,7 @@ export const OUTPUT_FLAGS = {
 export const TABLE = {
   graphs: text({
     group: what,
-    help: 'Graphs, each with its number of examples a step, separated by commas. With --growth and --dropout, Vision Transformers.',
+    help: 'Graphs by name or by the path of their folder, each with its number of examples a step, separated by commas. With --growth and --dropout, Vision Transformers.',
     placeholder: 'NAME[:BATCH],…',
     default: undefined,
     unset: `${ALL_GRAPHS}; with --profile, --ablate, --growth or --dropout ${ONE_GRAPH}`,

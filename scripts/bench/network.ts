@@ -7,6 +7,7 @@ import { openGraph } from '../../src/artifacts/store.node.ts';
 import { UserError } from '../../src/errors.ts';
 import { initialize, Scope } from '../../src/layers/scope.ts';
 import { crossEntropy } from '../../src/losses/cross-entropy.ts';
+import { PADDING } from '../../src/models/encoder.ts';
 import { buildModel } from '../../src/models/index.ts';
 import { type Graph, inlineCalls } from '../../src/onnx/graph.ts';
 import { input, reduceMean } from '../../src/onnx/ops.ts';
@@ -18,7 +19,7 @@ import { encodeSafetensors } from '../../src/storage/safetensors.ts';
 import { taskOf } from '../../src/tasks/own.ts';
 import { expectImageSpec, type ImageSpec, isModuleSpec, type OwnSpec } from '../../src/tasks/spec.ts';
 import { tracePrediction } from '../../src/tasks/trace.ts';
-import { madeUpBatch } from './made-up.ts';
+import { madeUpBatch, type Range } from './made-up.ts';
 import { peerNetwork, type VitModel } from './peer-network.ts';
 import type { Job } from './protocol.ts';
 
@@ -90,7 +91,7 @@ export function writeInputs(
     initialize(data, name, shape, name === 'head/kernel' ? { kind: 'normal', std: 0.02 } : init, 0);
     return { name, shape, data };
   });
-  const { fields } = madeUpBatch(manifest.fields, batch, countsOf(spec));
+  const { fields } = madeUpBatch(manifest.fields, batch, rangesOf(spec));
   const masks = manifest.masks.map((mask) => ({
     name: mask.name,
     ...drawMask(mask, { seed: 0, step: 0, first: 0, count: batch }),
@@ -113,11 +114,11 @@ export function writeInputs(
   };
 }
 
-/** How many different integers a field has. */
-function countsOf(spec: OwnSpec): Readonly<Record<string, number>> {
+/** The integers of each field. Texts are without padding, so that all sides have all of the work. */
+function rangesOf(spec: OwnSpec): Readonly<Record<string, Range>> {
   return {
-    ...(spec.classes !== undefined && { labels: spec.classes }),
-    ...(spec.task === 'text' && { tokens: spec.model.vocabulary }),
+    ...(spec.classes !== undefined && { labels: { first: 0, end: spec.classes } }),
+    ...(spec.task === 'text' && { tokens: { first: PADDING + 1, end: spec.model.vocabulary } }),
   };
 }
 

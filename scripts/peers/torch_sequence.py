@@ -3,10 +3,6 @@ src/models/ft-transformer.ts, in PyTorch. As a script it writes the golden numbe
 
     python scripts/peers/torch_sequence.py golden > test/goldens/sequence.json        # torch 2.14
 
-or times the gradient and exact GR (scripts/bench-sequence.ts starts it so, and sends a line for each run that it wants):
-
-    python scripts/peers/torch_sequence.py time job.json
-
 or compares FT-Transformer with that of the authors' package, at the same weights:
 
     python scripts/peers/torch_sequence.py authors          # rtdl_revisiting_models 0.0.2
@@ -14,9 +10,7 @@ or compares FT-Transformer with that of the authors' package, at the same weight
 
 import json
 import math
-import resource
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
@@ -212,34 +206,6 @@ def compare_with_authors():
         print(f"{layers} blocks: {count} parameters, predictions up to {y.abs().max():.2f} differ by {gap:.1e} at most")
 
 
-# ---- times ---------------------------------------------------------------------------------------------------
-
-
-def answer(job):
-    """For every line of stdin, `grad` or `exact`: one run: milliseconds by the clock and of the processor, and the peak memory of the process."""
-    torch.set_num_threads(job["threads"])
-    torch.manual_seed(0)
-    model, batch = job["model"], job["batch"]
-    start = lambda path, shape: (0.1 * torch.randn(shape)).requires_grad_()
-    network = Network(model, job["outputs"], start)
-    if model["kind"] == "ft-transformer":
-        x, y = torch.randn(batch, sum(model["columns"])), torch.randn(batch)
-        loss = lambda: F.mse_loss(network(x)[:, 0], y)
-    else:
-        x, y = torch.randint(1, model["vocabulary"], (batch, job["length"])), torch.randint(job["outputs"], (batch,))
-        loss = lambda: F.cross_entropy(network(x), y)
-    loss()
-    for line in sys.stdin:
-        work = line.strip()
-        # The fused LSTM of oneDNN, which gradients run with, is slower than the others when differentiated twice.
-        torch.backends.mkldnn.enabled = work == "grad"
-        begin, before = time.perf_counter(), time.process_time()
-        gradients(loss(), list(network.p.values()), LAMBDA if work == "exact" else 0)
-        ms, cpu = 1000 * (time.perf_counter() - begin), 1000 * (time.process_time() - before)
-        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(json.dumps({"ms": ms, "cpu": cpu, "peak": peak}), flush=True)
-
-
 if __name__ == "__main__":
     if sys.argv[1] == "golden":
         shared = {"batch": BATCH, "length": LENGTH, "classes": CLASSES, "lambda": LAMBDA}
@@ -247,6 +213,4 @@ if __name__ == "__main__":
     elif sys.argv[1] == "authors":
         compare_with_authors()
     else:
-        with open(sys.argv[2]) as file:
-            job = json.load(file)
-        answer(job)
+        sys.exit(f"expected golden or authors, got {sys.argv[1]}")

@@ -9,12 +9,15 @@ import { UserError } from '../errors.ts';
 import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
 import {
   add,
+  cast,
   concat,
   constant,
   gemm,
   mul,
+  reduceSum,
   reshape,
   sigmoid,
+  slice,
   split,
   sub,
   tanh,
@@ -25,6 +28,7 @@ import {
 import { product, sameShape, show, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import { dropout } from './dropout.ts';
+import { lstmStep } from './lstm-cell.ts';
 import type { Scope } from './scope.ts';
 
 /** How many recurrent layers, over which steps, and what they give. */
@@ -37,6 +41,11 @@ export interface RecurrentOptions {
   readonly dropout?: number;
   /** bool [batch, steps]: false for padding. Such a step keeps the state that it finds. */
   readonly mask?: Value | undefined;
+  /**
+   * Whether in every example padding only follows the real steps; false by default. Steps forwards then need not keep
+   * their state, which is faster: the states of padding are not defined, and the last state is picked from all.
+   */
+  readonly paddingLast?: boolean;
   /** What comes out: the state behind the last step, the default, or the states of all steps. */
   readonly output?: 'last' | 'all';
   /**
@@ -62,18 +71,9 @@ interface Cell {
   step(fromInput: Value, carried: Carried, kernel: Value, bias: Value | undefined): Carried;
 }
 
-/**
- * c' = σ(f)∘c + σ(i)∘tanh(g) and h' = σ(o)∘tanh(c'), with the gates in PyTorch's order i, f, g, o. With tanh(g) =
- * 2σ(2g) − 1 all four go through one sigmoid, whose derivative is then one too; the weights of g are doubled beforehand.
- */
 const LSTM: Cell = {
   ...{ name: 'lstm', scales: [1, 1, 2, 1], hasRecurrentBias: false },
-  step(fromInput, carried, kernel) {
-    const gate = cut(sigmoid(gemm(carried.state, kernel, fromInput)), [1, 1, 1, 1]);
-    const candidate = sub(mul(gate(2), 2), 1);
-    const memory = add(mul(gate(1), carried.memory), mul(gate(0), candidate));
-    return { state: mul(gate(3), tanh(memory)), memory };
-  },
+  step: (fromInput, carried, kernel) => lstmStep(gemm(carried.state, kernel, fromInput), carried.memory),
 };
 
 /** h' = n + σ(z)∘(h − n) with n = tanh(x_n + σ(r)∘(h_n + bias)), with the gates in PyTorch's order r, z, n. */
@@ -130,22 +130,26 @@ export function gru(scope: Scope, x: Value, width: number, options: RecurrentOpt
 
 function recurrent(cell: Cell, scope: Scope, given: Value, width: number, options: RecurrentOptions): Value {
   const { layers = 1, bidirectional = false, output = 'last', stepsFirst = false } = options;
-  const { dropout: rate = 0, mask } = options;
+  const { dropout: rate = 0, mask, paddingLast = false } = options;
   const { name } = cell;
   expectNumber(`${name}: width`, width, { min: 1, isInteger: true });
   expectNumber(`${name}: layers`, layers, { min: 1, isInteger: true });
   expectOneOf(`${name}: output`, output, ['last', 'all']);
   expectSteps(name, given, mask, stepsFirst);
   const turned = (value: Value): Value => (stepsFirst ? value : swapAxes(value));
-  const isReal = mask && unstacked(reshape(turned(mask), [...turned(mask).shape, 1]));
+  const real = mask && reshape(turned(mask), [...turned(mask).shape, 1]);
+  const isReal = real && unstacked(real);
   const directions = bidirectional ? (['forward', 'backward'] as const) : (['forward'] as const);
   let x = turned(given);
   for (let layer = 0; ; layer++) {
     const own = scope.sub(`layer${layer}`);
-    const states = directions.map((direction) =>
-      unrolled(cell, own.sub(direction), { x, width, isReal, fromLast: direction === 'backward' }),
-    );
-    if (layer === layers - 1 && output === 'last') return concatenated(states.map(({ last }) => last));
+    const states = directions.map((direction) => {
+      const fromLast = direction === 'backward';
+      const keeps = paddingLast && !fromLast ? undefined : isReal;
+      const { all, last } = unrolled(cell, own.sub(direction), { x, width, isReal: keeps, fromLast });
+      return { all, last: () => (real && !keeps ? lastReal(stacked(all), real) : last) };
+    });
+    if (layer === layers - 1 && output === 'last') return concatenated(states.map(({ last }) => last()));
     x = concatenated(states.map(({ all }) => stacked(all)));
     if (layer === layers - 1) return turned(x);
     x = dropout(own.sub('drop'), x, rate);
@@ -199,6 +203,14 @@ function unrolled(
     all[at] = carried.state;
   }
   return { all, last: carried.state };
+}
+
+/** The states of each example's last real step, [batch, n] of [steps, batch, n]; 0 where it has none. */
+function lastReal(states: Value, isReal: Value): Value {
+  const real = cast(isReal, 'float32');
+  const steps = staticDim(real.shape[0], 'recurrent: mask', real.shape);
+  const next = concat([slice(real, 0, 1, steps), mul(slice(real, 0, 0, 1), 0)], 0);
+  return reduceSum(mul(states, sub(real, next)), { axes: [0] });
 }
 
 /** A function that multiplies the columns of each gate. */

@@ -42,7 +42,7 @@ const LAYERS = { lstm, gru } as const;
 export type RecurrentConfig = v.InferInput<typeof lstmSchema> | v.InferInput<typeof gruSchema>;
 
 /**
- * Ids int32 or int64 [batch, length], below the vocabulary, 0 for padding → float32 [batch, outputs]: logits before
+ * Ids int32 or int64 [batch, length], below the vocabulary, 0 for padding, which follows the text → float32 [batch, outputs]: logits before
  * softmax, or predictions. They do not depend on how much padding there is; an example of nothing but padding gives the
  * head zeros. Throws UserError for a config that is none, and for ids of another rank or dtype.
  */
@@ -61,7 +61,7 @@ export function recurrentText(scope: Scope, ids: Value, outputs: number, given: 
   const tokens = scope.sub('tokens');
   const x = dropout(tokens.sub('drop'), embedding(tokens, steps, vocabulary, embedded), dropped);
   const states = LAYERS[kind](scope.sub(kind), x, width, {
-    ...{ layers, bidirectional, dropout: dropped, mask: isReal, stepsFirst: true },
+    ...{ layers, bidirectional, dropout: dropped, mask: isReal, paddingLast: true, stepsFirst: true },
     output: pool === 'mean' ? 'all' : 'last',
   });
   const head = scope.sub('head');

@@ -19,6 +19,7 @@ import { foldScaleIntoLinear } from './scale-into-linear.ts';
 import { mergeSharedInputs } from './shared-input.ts';
 import { pushSlicesUp } from './slice-up.ts';
 import { sumAtOnce } from './sums.ts';
+import { foldSumsIntoProducts } from './sums-into-products.ts';
 import { transposeProducts } from './transposed-products.ts';
 
 export const TARGETS = ['cpu', 'webgpu'] as const;
@@ -43,6 +44,7 @@ const AFTER = {
   'lookup-pieces': lookUpInPieces,
   sums: (outputs) => mergeCommonSubexpressions(sumAtOnce(outputs)),
   'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),
+  'sums-into-products': foldSumsIntoProducts,
 } satisfies Record<string, Pass>;
 
 export const PASS_NAMES = [...names(BEFORE), ...names(AFTER), 'execution-order', 'recompute'] as const;
