@@ -11,9 +11,9 @@ import type { Composite, Value } from '../onnx/value.ts';
  * c [batch, width].
  *
  * With tanh(g) = 2σ(2g) − 1 all four go through one sigmoid s; so the gates must hold 2g in place of g. Its derivative is
- * then one too: with t = tanh(c') and q = (σ(i)∘tanh(g), σ(f)∘c, 2σ(i)∘σ(2g), h')∘(1 − s), a cotangent of the memory in front of the step is
- * d∘σ(f) and that of the gates (d, d, d, dh')∘q, where d = dc' + dh'∘(σ(o) − h'∘t). All but d are values of the forward
- * pass: few small operations wait for the cotangents, step after step.
+ * then one too: with t = tanh(c') and q = (σ(i)∘tanh(g), σ(f)∘c, 2σ(i)∘σ(2g), h')∘(1 − s), a cotangent of the memory in
+ * front of the step is d∘σ(f) and that of the gates (d, d, d, dh')∘q, where d = dc' + dh'∘(σ(o) − h'∘t). All but d are
+ * values of the forward pass: few small operations wait for the cotangents, step after step.
  */
 export function lstmStep(gates: Value, memory: Value): { readonly state: Value; readonly memory: Value } {
   const [state = gates, next = memory] = call(STEP, [gates, memory]);
