@@ -7,13 +7,13 @@ import type { Composite, Value } from '../onnx/value.ts';
 
 /**
  * c' = σ(f)∘c + σ(i)∘tanh(g) and h' = σ(o)∘tanh(c') (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al.
- * 2000), from the gates before their activations in PyTorch's order i, f, g/2, o: float32 [batch, 4·width], and the
- * memory c [batch, width].
+ * 2000), from the gates before their activations in PyTorch's order i, f, g, o: float32 [batch, 4·width], and the memory
+ * c [batch, width].
  *
- * With tanh(g) = 2σ(2g) − 1 all four go through one sigmoid s; so the gates hold 2g in place of g. Its derivative is then
- * one too: with t = tanh(c') and q = (tanh(g), c, 2σ(i), t)∘(s − s²), a cotangent of the memory in front of the step is
- * d∘σ(f) and that of the gates (d, d, d, dh')∘q, where d = dc' + dh'∘(σ(o) − h'∘t). All but d are values of the forward
- * pass: few small operations wait for the cotangents, step after step.
+ * With tanh(g) = 2σ(2g) − 1 all four go through one sigmoid s; so the gates must hold 2g in place of g. Its derivative is
+ * then one too: with t = tanh(c') and q = (σ(i)∘tanh(g), σ(f)∘c, 2σ(i)∘σ(2g), h')∘(1 − s), a cotangent of the memory in
+ * front of the step is d∘σ(f) and that of the gates (d, d, d, dh')∘q, where d = dc' + dh'∘(σ(o) − h'∘t). All but d are
+ * values of the forward pass: few small operations wait for the cotangents, step after step.
  */
 export function lstmStep(gates: Value, memory: Value): { readonly state: Value; readonly memory: Value } {
   const [state = gates, next = memory] = call(STEP, [gates, memory]);

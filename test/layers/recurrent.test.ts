@@ -18,6 +18,8 @@ const bools = (shape: readonly number[], ...values: number[]): Value =>
   ops.constant(Uint8Array.from(values), shape, 'bool');
 /** Also in the middle, and an example that is nothing but padding. */
 const mask = bools([3, 3], 1, 0, 1, 1, 1, 0, 0, 0, 0);
+/** Only behind the real steps. */
+const behind = bools([3, 3], 1, 1, 1, 1, 0, 0, 0, 0, 0);
 
 for (const kind of ['lstm', 'gru'] as const) {
   const layer = (options: RecurrentOptions) => (scope: Scope, at: Value) =>
@@ -28,6 +30,7 @@ for (const kind of ['lstm', 'gru'] as const) {
       layerCase(layer({}), [2, 3, 2]),
       layerCase(layer({ mask }), [3, 3, 2]),
       layerCase(layer({ mask, bidirectional: true, output: 'all' }), [3, 3, 2]),
+      layerCase(layer({ mask: behind, paddingLast: true }), [3, 3, 2]),
       layerCase(
         layer({ layers: 2, dropout: 0.25, output: 'all', stepsFirst: true }),
         [2, 2, 3],
@@ -60,6 +63,26 @@ for (const kind of ['lstm', 'gru'] as const) {
     data.fill(1e3, 2, 4);
     const again = await run({ y }, { x: data, ...weights });
     t.deepEqual(again.y, out.y);
+  });
+
+  test(`${kind}: where padding is last, the last states are those of masked steps`, async (t) => {
+    const options = { mask: behind, layers: 2, bidirectional: true };
+    const [masked, picked] = [options, { ...options, paddingLast: true }].map((each) =>
+      called(layer(each), x([3, 3, 2])),
+    );
+    const weights = Object.fromEntries(
+      (masked?.scope.parameters ?? []).map(({ path, shape }, k) => [
+        path,
+        Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(1.3 * i + k)),
+      ]),
+    );
+    const data = { x: Float32Array.from({ length: 18 }, (_, i) => Math.sin(i)), ...weights };
+    const [one, two] = [
+      await run({ y: masked?.y ?? x([1]) }, data),
+      await run({ y: picked?.y ?? x([1]) }, data),
+    ];
+    t.is(one.y?.length, 12);
+    t.deepEqual(two.y, one.y);
   });
 
   test(`${kind}: steps first is the same, transposed`, async (t) => {
