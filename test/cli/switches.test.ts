@@ -135,6 +135,17 @@ test.serial('--gr asam and gsam train, resume, and write a report that names the
   }
 });
 
+test.serial('--perturbation-groups: another step for fd, and each group fits a micro-batch', async (t) => {
+  const fd = [...STEP, '--gr', 'fd', '--gr-warmup', 'none', '--clip', '0', '--r', '0.5', '--alpha', '1'];
+  await own('whole', ...fd);
+  await own('groups', ...fd, '--perturbation-groups', '4');
+  const apart = Math.max(...moved(flatOf('whole'), flatOf('groups')).map(Math.abs));
+  t.true(apart > 1e-6 && apart < 0.1, String(apart));
+  t.is(JSON.parse(readFileSync('groups/config.json', 'utf8')).microBatch, 4);
+  await own('groups-cut', ...fd, '--perturbation-groups', '4', '--micro-batch', '2');
+  t.true(Math.max(...moved(flatOf('groups'), flatOf('groups-cut')).map(Math.abs)) < 1e-6);
+});
+
 test.serial('--recipe sets its options, which the run keeps; flags beside it win', async (t) => {
   await own('recipe', '--recipe', 'gnp-cnn', '--augment', 'none', '--epochs', '2', '--lr', '0.01');
   const config = JSON.parse(readFileSync('recipe/config.json', 'utf8'));
