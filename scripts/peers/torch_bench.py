@@ -14,18 +14,13 @@ import sys
 import time
 
 import torch
-from torch_tasks import choose_kernels, predict
+import torch_tasks
 from torch_vit import draws, given
 
 
 def loss_of(p, job, fields, drop=draws(0), training=True):
     """(loss, outputs); job: network (scripts/bench/peer-network.ts) and labelSmoothing."""
-    network = job["network"]
-    outputs = predict(p, fields, network, training, drop)
-    if "y" in fields:
-        return torch.nn.functional.mse_loss(outputs, fields["y"]), outputs
-    labels, smoothing = fields["labels"], job["labelSmoothing"]
-    return torch.nn.functional.cross_entropy(outputs, labels, label_smoothing=smoothing), outputs
+    return torch_tasks.loss_of(p, fields, job["network"], training, drop, job["labelSmoothing"])
 
 
 def global_norm(tensors):
@@ -40,7 +35,7 @@ def compute(what, p, job, fields, drop=draws(0)):
         return loss, torch.zeros(()), outputs, {}
     trained = {path: t for path, t in p.items() if t.requires_grad}
     leaves = list(trained.values())
-    choose_kernels(job["network"]["model"], what == "exact")
+    torch_tasks.choose_kernels(job["network"]["model"], what == "exact")
     loss, outputs = loss_of(p, job, fields, drop)
     gradient = torch.autograd.grad(loss, leaves, create_graph=what == "exact")
     norm = global_norm(gradient)

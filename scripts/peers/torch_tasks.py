@@ -145,11 +145,12 @@ def predict(p, fields, network, training, drop=None):
     raise ValueError(f"no model {m['kind']} in PyTorch here")
 
 
-def loss_of(p, fields, job):
-    outputs = predict(p, fields, job, True)
+def loss_of(p, fields, network, training=True, drop=None, smoothing=0.0):
+    """(loss, outputs)."""
+    outputs = predict(p, fields, network, training, drop)
     if "y" in fields:
-        return torch.nn.functional.mse_loss(outputs, fields["y"])
-    return torch.nn.functional.cross_entropy(outputs, fields["labels"])
+        return torch.nn.functional.mse_loss(outputs, fields["y"]), outputs
+    return torch.nn.functional.cross_entropy(outputs, fields["labels"], label_smoothing=smoothing), outputs
 
 
 def measured(p, fields, job):
@@ -181,7 +182,7 @@ def gradients(p, fields, job, penalty):
     """(loss, gradient of loss + penalty·‖∇loss‖)."""
     leaves = list(p.values())
     choose_kernels(job["model"], penalty > 0)
-    loss = loss_of(p, fields, job)
+    loss, _ = loss_of(p, fields, job)
     g = torch.autograd.grad(loss, leaves, create_graph=penalty > 0)
     if penalty > 0:
         g = torch.autograd.grad(loss + penalty * torch.sqrt(sum((t * t).sum() for t in g)), leaves)

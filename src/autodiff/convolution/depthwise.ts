@@ -8,15 +8,13 @@ import {
   cut,
   cutBoth,
   type Geometry,
+  LEAST_ROWS,
   type Products,
   partsFor,
   pixelsOf,
   together,
   windowsIn,
 } from './geometry.ts';
-
-/** The fewest windows of a part. */
-const LEAST_ROWS = 512;
 
 export function depthwise({ windows, outputs: channels, batch }: Geometry): Products {
   const [rows, count] = [windowsIn(windows), pixelsOf(windows)];

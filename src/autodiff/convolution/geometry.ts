@@ -37,6 +37,9 @@ export const windowsIn = ({ to }: Windows): number => to[0] * to[1];
 /** The most numbers that the windows of a part of the batch hold: 5 MB, about what a core's caches hold. */
 const MOST_IN_PART = 1.25e6;
 
+/** The fewest windows that a part of the batch lays out. */
+export const LEAST_ROWS = 512;
+
 /**
  * In how many equal parts a batch goes through a product, one after the other, so that what is laid out for it, several
  * times as large as the images, stays in the caches and is not kept. An image lays out `numbers` in `rows` rows of a

@@ -10,15 +10,13 @@ import {
   cut,
   cutBoth,
   type Geometry,
+  LEAST_ROWS,
   type Products,
   partsFor,
   pixelsOf,
   together,
   windowsIn,
 } from './geometry.ts';
-
-/** The fewest rows of a part's product. */
-const LEAST_ROWS = 512;
 
 export function im2col(g: Geometry): Products {
   return {
