@@ -2,19 +2,7 @@
 import test from 'ava';
 import { importModel } from '../../src/import/import-model.ts';
 import type { AttributeProto, FunctionProto, NodeProto } from '../../src/onnx/proto.ts';
-import {
-  type Attribute,
-  cnn,
-  ELEMENTS,
-  file,
-  floats,
-  graphProto,
-  info,
-  ints,
-  node,
-  tensor,
-  weight,
-} from './_files.ts';
+import { type Attribute, cnn, ELEMENTS, file, floats, info, ints, node, tensor, weight } from './_files.ts';
 
 /** What importing says, and what it cost. */
 function refused(bytes: Uint8Array, options: Parameters<typeof importModel>[1] = {}) {
