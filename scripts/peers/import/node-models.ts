@@ -10,8 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf, UserError } from '../../../src/errors.ts';
 import type { FileTensor } from '../../../src/import/decode-tensor.ts';
-import { interpret } from '../../../src/import/interpret.ts';
-import { lowering } from '../../../src/import/interpret.ts';
+import { interpret, lowering } from '../../../src/import/interpret.ts';
 import { readModel } from '../../../src/import/onnx-model.ts';
 import { type TensorSource, tensorSources } from '../../../src/import/tensor-source.ts';
 import { Scope } from '../../../src/layers/scope.ts';
@@ -94,7 +93,9 @@ async function attempt({ folder, inputs, outputs }: Case, isKnown: Knowing): Pro
       return [`out/${name}`, entry.value];
     }),
   );
-  const data = Object.fromEntries([...fed].map(([name, tensor]) => [name, tensor.data]));
+  const data = Object.fromEntries(
+    [...fed].flatMap(([name, tensor]) => (tensor.data instanceof Uint16Array ? [] : [[name, tensor.data]])),
+  );
   const results = await runs(values, data);
   for (const [i, wanted] of outputs.entries()) {
     const name = `out/${model.outputs[i]}`;
