@@ -90,7 +90,7 @@ function weightedTerms(call: Call, mode: string, from: number, scale: number): (
   const a = call.attributes.float('cubic_coeff_a', -0.75);
   const weight = mode === 'linear' ? triangle : (distance: number) => cubic(distance, a);
   const isAntialiased = call.attributes.int('antialias', 0) !== 0;
-  const leavesOutside = call.attributes.int('exclude_outside', 0) !== 0 || isAntialiased;
+  const leavesOutside = call.attributes.int('exclude_outside', 0) !== 0;
   const narrowed = isAntialiased ? Math.min(scale, 1) : 1;
   const radius = (mode === 'linear' ? 1 : 2) / narrowed;
   return (at) => {
