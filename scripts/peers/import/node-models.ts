@@ -14,6 +14,7 @@ import { typeName } from '../../../src/import/element-types.ts';
 import { interpret, lowering } from '../../../src/import/interpret.ts';
 import { readModel } from '../../../src/import/onnx-model.ts';
 import { type TensorSource, tensorSources } from '../../../src/import/tensor-source.ts';
+import { inNewestForm } from '../../../src/import/versions.ts';
 import { Scope } from '../../../src/layers/scope.ts';
 import { input } from '../../../src/onnx/ops.ts';
 import { sameShape, show } from '../../../src/onnx/shapes.ts';
@@ -71,7 +72,8 @@ interface Case {
 /** Lowers a case with some inputs known, and runs it. Throws UserError where that cannot be. */
 async function attempt({ folder, inputs, outputs }: Case, isKnown: Knowing): Promise<string | undefined> {
   const model = readModel(readFileSync(join(folder, 'model.onnx')));
-  const tensors = new Map<string, TensorSource>(tensorSources(model));
+  const { nodes, constants } = inNewestForm(model.nodes);
+  const tensors = new Map<string, TensorSource>(tensorSources(model, constants));
   const fed = new Map<string, FileTensor>();
   model.inputs.forEach(({ name }, i) => {
     const tensor = inputs[i];
@@ -82,7 +84,7 @@ async function attempt({ folder, inputs, outputs }: Case, isKnown: Knowing): Pro
     else fed.set(name, tensor);
   });
   const walk = {
-    ...{ nodes: model.nodes, tensors, fed, variables: new Map(), trunk: new Set<string>() },
+    ...{ nodes, tensors, fed, variables: new Map(), trunk: new Set<string>() },
     ...{ fixedBatch: undefined, generalised: new Set<string>(), dropout: false },
   };
   const { entries, problems } = interpret(walk, {
@@ -155,10 +157,17 @@ async function outcomeOf(folder: string): Promise<Outcome> {
     if (!set) return { kind: 'refused', reason: 'no data' };
     const [inputs, outputs] = [tensorsIn(join(folder, set), 'input'), tensorsIn(join(folder, set), 'output')];
     const there = (all: readonly (FileTensor | undefined)[]): FileTensor[] => all.filter((x) => x !== undefined);
-    const { inputs: declared } = readModel(readFileSync(join(folder, 'model.onnx')));
+    const model = readModel(readFileSync(join(folder, 'model.onnx')));
     const foreign = [...there(inputs), ...there(outputs)].find(({ stored }) => !OURS.has(stored));
     if (foreign) return { kind: 'refused', reason: `data of type ${foreign.stored}` };
-    const other = declared.find(({ dataType }, i) => inputs[i] && typeName(dataType) !== inputs[i]?.stored);
+    const empty = [...there(inputs), ...there(outputs)].find(({ data }) => data.length === 0);
+    if (empty) return { kind: 'refused', reason: 'a tensor without numbers' };
+    const other = model.inputs.find(({ dataType }, i) => inputs[i] && typeName(dataType) !== inputs[i]?.stored);
+    const produced = model.outputs.find((name, i) => {
+      const type = model.types.get(name);
+      return type && outputs[i] && typeName(type.dataType) !== outputs[i].stored;
+    });
+    if (produced) return { kind: 'refused', reason: `the data of ${produced} are of another type than it says` };
     if (other) return { kind: 'refused', reason: `the data of ${other.name} are of another type than it says` };
     found = { folder, inputs: there(inputs), outputs: there(outputs) };
     if (there(inputs).length < inputs.length) return { kind: 'refused', reason: 'a sequence or an optional' };
@@ -184,7 +193,7 @@ async function outcomeOf(folder: string): Promise<Outcome> {
 /** The operators of a case: those that no lowering has come first. */
 function opsOf(folder: string): string {
   try {
-    const { nodes } = readModel(readFileSync(join(folder, 'model.onnx')));
+    const { nodes } = inNewestForm(readModel(readFileSync(join(folder, 'model.onnx'))).nodes);
     const unknown = nodes.filter((node) => node.op !== 'Constant' && !lowering(node));
     return [...new Set((unknown.length > 0 ? unknown : nodes).map(({ op }) => op))].join(' ');
   } catch {
