@@ -249,7 +249,7 @@ const root = protobuf.Root.fromJSON({
         name: one('string', 1),
         f: present('float', 2),
         i: present('int64', 3),
-        s: one('bytes', 4),
+        s: present('bytes', 4),
         t: one('TensorProto', 5),
         g: one('GraphProto', 6),
         floats: many('float', 7),
@@ -330,7 +330,20 @@ export function decodeModel(bytes: Uint8Array, call = 'read'): ModelProto {
     objects: true,
   });
   if (!isModel(model)) throw new Error(`${call}: expected an ONNX model with a graph, got other bytes`);
+  for (const { node } of [model.graph, ...(model.functions ?? [])]) node.forEach(withoutDefaults);
   return model;
+}
+
+/** Leaves an attribute the one value that it has: written again, a 0 beside it would be another. */
+function withoutDefaults({ attribute }: NodeProto): void {
+  for (const each of attribute) {
+    const { float, int, string } = ATTRIBUTE_TYPES;
+    // The first versions of ONNX give no type: there a value is what is not 0.
+    if (each.type === 0 ? !each.f : each.type !== float) delete each.f;
+    if (each.type === 0 ? !each.i : each.type !== int) delete each.i;
+    if (each.type === 0 ? !each.s?.length : each.type !== string) delete each.s;
+    for (const graph of [each.g, ...(each.graphs ?? [])]) graph?.node.forEach(withoutDefaults);
+  }
 }
 
 function decode(bytes: Uint8Array, call: string): protobuf.Message {
