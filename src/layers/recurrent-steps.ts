@@ -12,6 +12,7 @@ import {
   mul,
   reshape,
   sigmoid,
+  slice,
   split,
   sub,
   tanh,
@@ -140,7 +141,7 @@ function zerosFor(like: Value, width: number): Value {
   const [batch = 0] = like.shape;
   if (typeof batch === 'number') return zeros([batch, width]);
   const never = constant(Uint8Array.of(0), [1, 1], 'bool');
-  return where(never, cut(like, [width, Number(like.shape[1]) - width])(0), 0);
+  return where(never, slice(like, 1, 0, width), 0);
 }
 
 /** The steps [batch, n] of x [steps, batch, n]. */

@@ -216,6 +216,10 @@ def main():
             continue
         torch.manual_seed(0)
         network = make().eval()
+        # Exporters store equal tensors once, and then norms that start alike would share their weights.
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.02 * torch.randn_like(parameter))
         g = torch.Generator().manual_seed(1)
         inputs = draw(g)
         targets = torch.randint(0, 10, (inputs[0].shape[0],), generator=g)

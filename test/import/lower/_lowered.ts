@@ -115,6 +115,7 @@ export async function expectLowered(t: ExecutionContext, nodes: readonly Given[]
     if (given.isSmooth === false) continue;
     const { range } = given;
     const one: Case = { shapes, ...(range && { range }), f: (...xs) => lowered(given, xs) };
+    t.log(what);
     await expectDerivatives(t, [one]);
   }
 }
