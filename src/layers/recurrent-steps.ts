@@ -19,7 +19,7 @@ import {
   where,
   zeros,
 } from '../onnx/ops.ts';
-import { product, staticDim } from '../onnx/shapes.ts';
+import { product, sameShape, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import { lstmStep } from './lstm-cell.ts';
 
@@ -107,7 +107,10 @@ export function unrolled(
   const inputs = unstacked(linear(x, scaled(inputKernel), scaled(inputBias)));
   const kernel = scaled(recurrentKernel);
   const nothing = zerosFor(expectAt(inputs, 0), width);
-  let carried: Carried = { state: nothing, memory: nothing, ...start };
+  // A state for one example is that of all.
+  const begun = (given: Value | undefined): Value =>
+    given && !sameShape(given.shape, nothing.shape) ? add(nothing, given) : (given ?? nothing);
+  let carried: Carried = { state: begun(start.state), memory: begun(start.memory) };
   const order = inputs.map((_, i) => (fromLast ? inputs.length - 1 - i : i));
   const all: Value[] = [];
   for (const at of order) {
@@ -161,4 +164,3 @@ export function stacked(values: readonly Value[]): Value {
   const all = concat(isStatic ? values : values.map((each) => reshape(each, [1, batch, n])), 0);
   return reshape(all, [values.length, batch, n]);
 }
-

@@ -3,7 +3,7 @@
  * it in ONNX Runtime, and compares what comes out with what the case expects. Prints what passed, what was refused and
  * why, and what failed.
  *
- *     npm run peers:import -- node-models FOLDER [--only REGEXP] [--ops] [--verbose]
+ *     npm run peers:import -- FOLDER [--only REGEXP] [--verbose]
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -2,7 +2,7 @@
  * Compares networks that PyTorch exported (torch_exports.py) with what PyTorch computes: the outputs, the gradient of a
  * loss, and the gradient of the gradient's squared norm, which exact gradient regularization takes.
  *
- *     npm run peers:import -- torch FOLDER [--only REGEXP]
+ *     npm run peers:import-torch -- FOLDER [--only REGEXP]
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 """Networks of PyTorch, exported by both exporters, with what PyTorch computes of them: outputs, a loss, its gradient, and
-the gradient of the squared norm of that gradient (double backward). `npm run peers:import -- torch FOLDER` compares.
+the gradient of the squared norm of that gradient (double backward). `npm run peers:import-torch -- FOLDER` compares.
 
     python scripts/peers/import/torch_exports.py FOLDER [names…]
 

@@ -16,7 +16,10 @@ function beside(call: Call, x: Value, of: Value): Value {
     return gather(factor, constant(blocks, [length]), axis);
   }
   if (factor.shape.length !== 1) throw call.error('expected scales of one axis, or a block_size');
-  return reshape(factor, x.shape.map((dim, i) => (i === axis ? (factor.shape[0] ?? dim) : 1)));
+  return reshape(
+    factor,
+    x.shape.map((dim, i) => (i === axis ? (factor.shape[0] ?? dim) : 1)),
+  );
 }
 
 const dequantizeLinear: Lowering = (call) => {
