@@ -93,8 +93,6 @@ export function sparseRows(x: Value, axis: number, matrix: SparseMatrix): Value 
     if (indices.shape.length === 1) return mul(rows, reshape(weights, [length, ...behind]));
     return reduceSum(mul(rows, reshape(weights, [length, most, ...behind])), { axes: [at + 1] });
   };
-  const composite = linearPair('sparse-rows', body, (d) =>
-    sparseRows(d, at, tablesOf(matrix).transposed),
-  );
+  const composite = linearPair('sparse-rows', body, (d) => sparseRows(d, at, tablesOf(matrix).transposed));
   return expectAt(call(composite, [x]), 0);
 }

@@ -59,7 +59,11 @@ export function normalizeBatch(
   scope: Scope,
   x: Value,
   { scale, bias, mean, variance }: BatchNormVariables,
-  { momentum, epsilon, training = scope.training }: Required<Pick<BatchNormOptions, 'momentum' | 'epsilon'>> & { readonly training?: boolean },
+  {
+    momentum,
+    epsilon,
+    training = scope.training,
+  }: Required<Pick<BatchNormOptions, 'momentum' | 'epsilon'>> & { readonly training?: boolean },
 ): Value {
   const width = staticDim(x.shape.at(-1), 'batchNorm: x', x.shape);
   if (!training) {

@@ -12,13 +12,14 @@ import {
   mul,
   reshape,
   sigmoid,
+  slice,
   split,
   sub,
   tanh,
   where,
   zeros,
 } from '../onnx/ops.ts';
-import { product, staticDim } from '../onnx/shapes.ts';
+import { product, sameShape, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import { lstmStep } from './lstm-cell.ts';
 
@@ -106,7 +107,10 @@ export function unrolled(
   const inputs = unstacked(linear(x, scaled(inputKernel), scaled(inputBias)));
   const kernel = scaled(recurrentKernel);
   const nothing = zerosFor(expectAt(inputs, 0), width);
-  let carried: Carried = { state: nothing, memory: nothing, ...start };
+  // A state for one example is that of all.
+  const begun = (given: Value | undefined): Value =>
+    given && !sameShape(given.shape, nothing.shape) ? add(nothing, given) : (given ?? nothing);
+  let carried: Carried = { state: begun(start.state), memory: begun(start.memory) };
   const order = inputs.map((_, i) => (fromLast ? inputs.length - 1 - i : i));
   const all: Value[] = [];
   for (const at of order) {
@@ -140,7 +144,7 @@ function zerosFor(like: Value, width: number): Value {
   const [batch = 0] = like.shape;
   if (typeof batch === 'number') return zeros([batch, width]);
   const never = constant(Uint8Array.of(0), [1, 1], 'bool');
-  return where(never, cut(like, [width, Number(like.shape[1]) - width])(0), 0);
+  return where(never, slice(like, 1, 0, width), 0);
 }
 
 /** The steps [batch, n] of x [steps, batch, n]. */
@@ -160,4 +164,3 @@ export function stacked(values: readonly Value[]): Value {
   const all = concat(isStatic ? values : values.map((each) => reshape(each, [1, batch, n])), 0);
   return reshape(all, [values.length, batch, n]);
 }
-

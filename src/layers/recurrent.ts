@@ -103,7 +103,12 @@ function recurrent(
 }
 
 /** The parameters of one direction of one layer. */
-function weightsOf({ scales, hasRecurrentBias }: Cell, scope: Scope, inputs: number, width: number): CellWeights {
+function weightsOf(
+  { scales, hasRecurrentBias }: Cell,
+  scope: Scope,
+  inputs: number,
+  width: number,
+): CellWeights {
   const columns = scales.length * width;
   const [input, recurrent] = [scope.sub('input'), scope.sub('recurrent')];
   const xavier = { kind: 'xavier-uniform' } as const;

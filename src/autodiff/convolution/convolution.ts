@@ -82,7 +82,11 @@ export function transposedConvolution(
   }
   const to: Pair = [height, width];
   const sizeOf = (at: 0 | 1): number =>
-    (to[at] - 1) * moves.stride[at] + moves.dilation[at] * (moves.size[at] - 1) + 1 - 2 * moves.padding[at] + more[at];
+    (to[at] - 1) * moves.stride[at] +
+    moves.dilation[at] * (moves.size[at] - 1) +
+    1 -
+    2 * moves.padding[at] +
+    more[at];
   const from: Pair = [sizeOf(0), sizeOf(1)];
   if (from.some((size) => size < 1) || more.some((size, at) => size >= expectAt(moves.stride, at))) {
     throw new UserError(

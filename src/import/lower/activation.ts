@@ -65,7 +65,12 @@ const pRelu: Lowering = (call) => {
   if (isByChannel && call.isChannelsLast(0)) {
     return [{ channelsLast: leakyRelu(call.channelsLast(0), reshape(slope, [channels])) }];
   }
-  return [leakyRelu(call.value(0), slope)];
+  // Files of the first opsets have a row of slopes for channels that are not the last axis.
+  const x = call.value(0);
+  const isRow = rank > 2 && slope.shape.length === 1 && channels !== 1 && channels === x.shape[1];
+  const isLast = channels === x.shape[rank - 1];
+  const beside = isRow && !isLast ? reshape(slope, [channels, ...x.shape.slice(2).map(() => 1)]) : slope;
+  return [leakyRelu(x, beside)];
 };
 
 /** A function along one axis. */

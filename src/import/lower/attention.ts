@@ -91,7 +91,8 @@ export function attend(
   const isShared = groups !== all;
   const each = all / groups;
   const q5 = isShared ? reshape(q, [batch, groups, each, queries, size]) : q;
-  const wide = (x: Value): Value => (isShared ? reshape(x, [batch, groups, 1, ...x.shape.slice(2)]) : x);
+  const wide = (x: Value): Value =>
+    isShared ? reshape(x, [...x.shape.slice(0, 2), 1, ...x.shape.slice(2)]) : x;
   const flat = (x: Value): Value => (isShared ? reshape(x, [batch, all, ...x.shape.slice(3)]) : x);
   const products = flat(matmul(q5, wide(k), { transB: true, alpha: scale }));
   const capped = softcap > 0 ? mul(tanh(mul(products, 1 / softcap)), softcap) : products;

@@ -11,6 +11,7 @@ import { MATMUL } from './matmul.ts';
 import { MICROSOFT } from './microsoft.ts';
 import { NORMALIZATION } from './normalization.ts';
 import { POOL } from './pool.ts';
+import { QUANTIZED } from './quantized.ts';
 import { REARRANGE } from './rearrange.ts';
 import { RECURRENT } from './recurrent.ts';
 import { REDUCTIONS } from './reductions.ts';
@@ -27,6 +28,7 @@ export const LOWERINGS: Lowerings = {
   ...MICROSOFT,
   ...NORMALIZATION,
   ...POOL,
+  ...QUANTIZED,
   ...REARRANGE,
   ...RECURRENT,
   ...REDUCTIONS,

@@ -67,13 +67,14 @@ const gatherND: Lowering = (call) => {
   const size = sizeOf(over);
   const flat = flatIndices(call, indices, over);
   if (batches === 0) return [gather(reshape(data, [size, ...rest]), flat)];
-  // The slices of all batches lie one after the other: those of a batch begin behind those of the one before.
-  const groups = staticDim(product(data.shape.slice(0, batches)), call.op, data.shape);
-  const rows = reshape(data, [groups * size, ...rest]);
+  // Each batch takes its own slices: by element, with the slices' elements as the last axis.
+  const groups = product(data.shape.slice(0, batches));
+  const width = staticDim(product(rest), call.op, data.shape);
   const each = product(indices.shape.slice(batches, -1));
-  const offsets = reshape(mul(cast(range(groups), indices.dtype), size), [groups, 1]);
-  const at = reshape(add(reshape(flat, [groups, each]), offsets), indices.shape.slice(0, -1));
-  return [gather(rows, at)];
+  const elements = cast(constant(new Int32Array(width), [width]), indices.dtype);
+  const at = add(reshape(flat, [groups, each, 1]), elements);
+  const made = gatherElements(reshape(data, [groups, size, width]), at, 1);
+  return [reshape(made, [...indices.shape.slice(0, -1), ...rest])];
 };
 
 interface Updates {

@@ -5,6 +5,7 @@ import { dropout } from '../../layers/dropout.ts';
 import {
   abs,
   add,
+  cast,
   constant,
   div,
   full,
@@ -18,6 +19,7 @@ import {
   reshape,
   sqrt,
   sub,
+  where,
 } from '../../onnx/ops.ts';
 import { normalizeAxis, product, staticDim } from '../../onnx/shapes.ts';
 import type { Shape, Value } from '../../onnx/value.ts';
@@ -209,13 +211,16 @@ const dropoutOf: Lowering = (call) => {
   const { x, result } = asItLies(call);
   const ratio = call.has(1) ? call.known(1)?.data[0] : call.attributes.float('ratio', 0.5);
   if (call.training && typeof ratio !== 'number') throw call.error('expected a ratio that is a constant');
-  if (call.outputs > 1) throw call.error('expected one output: the mask is not among what can be read');
-  if (call.training && typeof ratio === 'number') return [result(dropout(call.scope, x, ratio))];
+  if (call.training && typeof ratio === 'number') {
+    if (call.outputs > 1) throw call.error('expected one output: while training the mask is not among them');
+    return [result(dropout(call.scope, x, ratio))];
+  }
   const isOn = call.has(2) && call.known(2)?.data[0] !== 0;
   if (isOn && ratio !== 0) {
     throw call.error('expected training_mode to be off in a file: its mask is random');
   }
-  return [result(x)];
+  const everywhere = where(constant(Uint8Array.of(0), [], 'bool'), x, 1);
+  return [result(x), ...(call.outputs > 1 ? [result(cast(everywhere, 'bool'))] : [])];
 };
 
 export const NORMALIZATION: Lowerings = {

@@ -90,7 +90,7 @@ function weightedTerms(call: Call, mode: string, from: number, scale: number): (
   const a = call.attributes.float('cubic_coeff_a', -0.75);
   const weight = mode === 'linear' ? triangle : (distance: number) => cubic(distance, a);
   const isAntialiased = call.attributes.int('antialias', 0) !== 0;
-  const leavesOutside = call.attributes.int('exclude_outside', 0) !== 0 || isAntialiased;
+  const leavesOutside = call.attributes.int('exclude_outside', 0) !== 0;
   const narrowed = isAntialiased ? Math.min(scale, 1) : 1;
   const radius = (mode === 'linear' ? 1 : 2) / narrowed;
   return (at) => {
@@ -108,8 +108,12 @@ function weightedTerms(call: Call, mode: string, from: number, scale: number): (
   };
 }
 
-/** The length of each resized axis, and its scale. */
-function sizesOf(call: Call, lengths: readonly number[]): readonly { to: number; scale: number }[] {
+/** The length of each resized axis, and its scale. `all` are the axes. */
+function sizesOf(
+  call: Call,
+  all: readonly number[],
+  lengths: readonly number[],
+): readonly { to: number; scale: number }[] {
   const scales = call.numbers(2, 'scales');
   if (scales && scales.length > 0) {
     expectCount(call, 'scales', scales, lengths);
@@ -118,7 +122,12 @@ function sizesOf(call: Call, lengths: readonly number[]): readonly { to: number;
       return { to: Math.floor(from * scale + 1e-6), scale };
     });
   }
-  const sizes = call.numbers(3, 'sizes') ?? [];
+  const sizes = (call.list(3, 'sizes') ?? []).map((size, i) => {
+    // Of the batch, files may say the size that they were exported with.
+    if (all[i] === 0) return expectAt(lengths, i);
+    if (typeof size === 'number') return size;
+    throw call.error(`expected sizes that do not depend on the size of the batch, got ${size}`);
+  });
   expectCount(call, 'sizes', sizes, lengths);
   const policy = call.attributes.text('keep_aspect_ratio_policy', 'stretch');
   const ratios = lengths.map((from, i) => expectAt(sizes, i) / from);
@@ -143,7 +152,7 @@ const resize: Lowering = (call) => {
   const lengths = all.map((each) =>
     known.includes(each) ? staticDim(x.shape[axis(each)], call.op, x.shape) : 1,
   );
-  const sizes = sizesOf(call, lengths);
+  const sizes = sizesOf(call, all, lengths);
   const y = all.reduce<Value>((image, each, i) => {
     const [{ to, scale }, from] = [expectAt(sizes, i), expectAt(lengths, i)];
     if (to === from && scale === 1 && roi.length === 0) return image;
