@@ -7,7 +7,7 @@ const LAYERS = [
   ['autodiff'],
   ['passes', 'step', 'losses', 'layers'],
   ['models'],
-  ['metrics', 'tasks'],
+  ['metrics', 'tasks', 'import'],
   ['data'],
   ['artifacts'],
   ['runtime'],
