@@ -20,14 +20,22 @@ function isMade(name: string): name is MadeOfTokens {
   return MADE_OF_TOKENS.some((each) => each === name);
 }
 
-/** The fields that the data give for the inputs of a file. Throws UserError where two inputs want one in two shapes. */
-export function dataOfInputs(
-  { inputs, trunk }: { readonly inputs: Fields; readonly trunk?: { readonly inputs: Fields; readonly features: Fields } },
-  options: InputOptions,
-): Fields {
+/** An imported model's inputs; some of what is lowered reads what the trunk makes. */
+interface HasInputs {
+  readonly inputs: Fields;
+  readonly trunk?: { readonly inputs: Fields; readonly features: Fields };
+}
+
+/** The inputs of the whole file that are used. */
+export function dataInputs({ inputs, trunk }: HasInputs): Fields {
   const all = Object.entries({ ...inputs, ...trunk?.inputs }).filter(([name]) => !trunk?.features[name]);
+  return Object.fromEntries(all);
+}
+
+/** The fields that the data give for the inputs of a file. Throws UserError where two inputs want one in two shapes. */
+export function dataOfInputs(model: HasInputs, options: InputOptions): Fields {
   const fields: Record<string, Field> = {};
-  for (const [name, field] of all) {
+  for (const [name, field] of Object.entries(dataInputs(model))) {
     const asked = options.inputs?.[name] ?? name;
     const from = isMade(asked) ? 'tokens' : asked;
     const wanted = fieldFor(from, field, options);
