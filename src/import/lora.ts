@@ -30,6 +30,8 @@ export interface Adapter {
   readonly module: string;
   /** The operator that it is of. */
   readonly op: 'MatMul' | 'Gemm' | 'Conv';
+  /** Of W, as the file keeps it. */
+  readonly weightShape: readonly number[];
   /** Of A and B. */
   readonly shapes: { readonly a: readonly number[]; readonly b: readonly number[] };
   /** Whether the file keeps W as [in, out], so that A and B change places when they are merged. */
@@ -140,10 +142,10 @@ function adapterOf(
       );
     }
     const [out = 1, ...rest] = shape;
-    return { ...found, op, scale, shapes: { a: [rank, ...rest], b: [out, rank, 1, 1] } };
+    return { ...found, weightShape: shape, op, scale, shapes: { a: [rank, ...rest], b: [out, rank, 1, 1] } };
   }
   const [out = 1, inputs = 1] = found.isTransposed ? [...shape].reverse() : shape;
-  return { ...found, op, scale, shapes: { a: [rank, inputs], b: [out, rank] } };
+  return { ...found, weightShape: shape, op, scale, shapes: { a: [rank, inputs], b: [out, rank] } };
 }
 
 /**

@@ -1,0 +1,117 @@
+/**
+ * Adapters in PEFT's layout (https://github.com/huggingface/peft): `adapter_config.json`, and tensors named
+ * `base_model.model.<module>.lora_A.weight` and `.lora_B.weight`, of the same shapes as here. Pure: also for browsers.
+ */
+import * as v from 'valibot';
+import { mismatch, show as quote, UserError } from '../errors.ts';
+import { sameShape, show } from '../onnx/shapes.ts';
+import type { NamedTensor } from '../storage/safetensors.ts';
+import { type Adapter, adapterPaths } from './lora.ts';
+
+export const ADAPTER_CONFIG = 'adapter_config.json';
+export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
+const PREFIX = 'base_model.model.';
+
+/** The contents of the two files. `values` are the variables by path; `rank` and `alpha` those of all adapters. */
+export function peftFiles(
+  adapters: readonly Adapter[],
+  values: ReadonlyMap<string, Float32Array>,
+  { rank, alpha }: { readonly rank: number; readonly alpha: number },
+): { readonly config: Record<string, unknown>; readonly tensors: readonly NamedTensor[] } {
+  const tensors = adapters.flatMap((adapter) => {
+    const paths = adapterPaths(adapter);
+    return (['a', 'b'] as const).map((part): NamedTensor => {
+      const data = values.get(paths[part]);
+      if (!data) throw new UserError(`${paths[part]}: expected the numbers of an adapter, got none`);
+      return { name: nameOf(adapter, part), shape: adapter.shapes[part], data };
+    });
+  });
+  const config = {
+    peft_type: 'LORA',
+    task_type: null,
+    base_model_name_or_path: null,
+    inference_mode: true,
+    r: rank,
+    lora_alpha: alpha,
+    lora_dropout: 0,
+    target_modules: adapters.map(({ module }) => module),
+    bias: 'none',
+    fan_in_fan_out: false,
+    use_rslora: false,
+    use_dora: false,
+  };
+  return { config, tensors };
+}
+
+function nameOf({ module }: Pick<Adapter, 'module'>, part: 'a' | 'b'): string {
+  return `${PREFIX}${module}.lora_${part.toUpperCase()}.weight`;
+}
+
+const Config = v.object({
+  peft_type: v.literal('LORA'),
+  r: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  lora_alpha: v.pipe(v.number(), v.gtValue(0)),
+  /** A list of the ends of modules' names, or a regular expression. */
+  target_modules: v.union([v.array(v.string()), v.string()]),
+  bias: v.optional(v.literal('none')),
+  use_rslora: v.optional(v.boolean(), false),
+  use_dora: v.optional(v.literal(false)),
+  rank_pattern: v.optional(v.pipe(v.record(v.string(), v.unknown()), v.maxEntries(0))),
+  alpha_pattern: v.optional(v.pipe(v.record(v.string(), v.unknown()), v.maxEntries(0))),
+});
+
+/** What a config says of adapters. */
+export interface PeftConfig {
+  readonly rank: number;
+  /** As it multiplies alpha / rank: with `use_rslora`, which divides by the root of the rank, alpha·√rank. */
+  readonly alpha: number;
+}
+
+/** Throws UserError for a config of something else than LoRA with one rank and without biases. */
+export function parsePeftConfig(json: unknown, origin: string): PeftConfig {
+  const result = v.safeParse(Config, json);
+  if (!result.success) {
+    const [issue] = result.issues;
+    throw new UserError(`${origin}: ${v.getDotPath(issue) ?? 'file'}: ${mismatch(issue)}`);
+  }
+  const { r, lora_alpha: alpha, use_rslora: isRootScaled } = result.output;
+  return { rank: r, alpha: isRootScaled ? alpha * Math.sqrt(r) : alpha };
+}
+
+/** The modules that a file of adapters has, by their names in it. */
+export function peftModules(tensors: readonly NamedTensor[]): string[] {
+  return tensors.flatMap(({ name }) => {
+    const [, module] = /^(?:base_model\.model\.)?(.+)\.lora_A\.weight$/.exec(name) ?? [];
+    return module === undefined ? [] : [module];
+  });
+}
+
+/**
+ * The variables of adapters, by path, from a file's tensors. Throws UserError for adapters that are missing or of another
+ * shape, and for tensors that are of none.
+ */
+export function adapterWeights(
+  adapters: readonly Adapter[],
+  tensors: readonly NamedTensor[],
+  origin: string,
+): Map<string, Float32Array> {
+  const left = new Map(tensors.map((tensor) => [tensor.name.replace(PREFIX, ''), tensor]));
+  const values = new Map<string, Float32Array>();
+  for (const adapter of adapters) {
+    for (const part of ['a', 'b'] as const) {
+      const name = nameOf(adapter, part).replace(PREFIX, '');
+      const tensor = left.get(name);
+      const wanted = adapter.shapes[part];
+      if (!tensor || !sameShape(tensor.shape, wanted) || !(tensor.data instanceof Float32Array)) {
+        throw new UserError(
+          `${origin}: ${name}: expected float32 ${show(wanted)}, got ${tensor ? show(tensor.shape) : 'none'}`,
+        );
+      }
+      left.delete(name);
+      values.set(adapterPaths(adapter)[part], tensor.data);
+    }
+  }
+  const [other] = left.keys();
+  if (other === undefined) return values;
+  throw new UserError(`${origin}: ${quote(other)} is of no adapter of this file; choose the file that it was trained on`);
+}
