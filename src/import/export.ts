@@ -107,8 +107,8 @@ function expectAllPut(left: ReadonlyMap<string, Float32Array>): void {
   );
 }
 
-/** The tensor with other numbers, of the type that it had. */
-function withValues(
+/** The tensor with other numbers: of the type that it had, where that is float16, else float32. */
+export function withValues(
   { name, dims, dataType, docString, metadataProps }: TensorProto,
   values: Float32Array,
 ): TensorProto {
