@@ -12,20 +12,28 @@ export const ADAPTER_CONFIG = 'adapter_config.json';
 export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 const PREFIX = 'base_model.model.';
 
-/** The contents of the two files. `values` are the variables by path; `rank` and `alpha` those of all adapters. */
+/** What the files say beside the adapters' numbers. */
+export interface PeftOptions extends PeftConfig {
+  /** What trained besides: parameters of modules that PEFT saves whole, such as a new head. */
+  readonly others?: readonly { readonly path: string; readonly shape: readonly number[] }[];
+}
+
+/**
+ * The contents of the two files. `values` are the variables by path. Throws UserError where something trained that has no
+ * name of PyTorch's, `module.weight` or `module.bias`.
+ */
 export function peftFiles(
   adapters: readonly Adapter[],
   values: ReadonlyMap<string, Float32Array>,
-  { rank, alpha }: { readonly rank: number; readonly alpha: number },
+  { rank, alpha, others = [] }: PeftOptions,
 ): { readonly config: Record<string, unknown>; readonly tensors: readonly NamedTensor[] } {
   const tensors = adapters.flatMap((adapter) => {
     const paths = adapterPaths(adapter);
     return (['a', 'b'] as const).map((part): NamedTensor => {
-      const data = values.get(paths[part]);
-      if (!data) throw new UserError(`${paths[part]}: expected the numbers of an adapter, got none`);
-      return { name: nameOf(adapter, part), shape: adapter.shapes[part], data };
+      return { name: nameOf(adapter, part), shape: adapter.shapes[part], data: valueOf(values, paths[part]) };
     });
   });
+  const whole = others.map(({ path, shape }) => ({ name: `${PREFIX}${path}`, shape, data: valueOf(values, path) }));
   const config = {
     peft_type: 'LORA',
     task_type: null,
@@ -35,12 +43,27 @@ export function peftFiles(
     lora_alpha: alpha,
     lora_dropout: 0,
     target_modules: adapters.map(({ module }) => module),
+    modules_to_save: whole.length > 0 ? [...new Set(others.map(({ path }) => moduleIn(path)))] : null,
     bias: 'none',
     fan_in_fan_out: false,
     use_rslora: false,
     use_dora: false,
   };
-  return { config, tensors };
+  return { config, tensors: [...tensors, ...whole] };
+}
+
+function valueOf(values: ReadonlyMap<string, Float32Array>, path: string): Float32Array {
+  const data = values.get(path);
+  if (data) return data;
+  throw new UserError(`${path}: expected its numbers among those that trained, got none`);
+}
+
+function moduleIn(path: string): string {
+  const [, module] = /^(.+)\.(?:weight|bias)$/.exec(path) ?? [];
+  if (module !== undefined) return module;
+  throw new UserError(
+    `--adapters: ${path} trained too, and has no name that PEFT knows, module.weight or module.bias; write the merged file instead (--merge)`,
+  );
 }
 
 function nameOf({ module }: Pick<Adapter, 'module'>, part: 'a' | 'b'): string {
@@ -87,11 +110,12 @@ export function peftModules(tensors: readonly NamedTensor[]): string[] {
 }
 
 /**
- * The variables of adapters, by path, from a file's tensors. Throws UserError for adapters that are missing or of another
- * shape, and for tensors that are of none.
+ * The variables of adapters, by path, from a file's tensors, and those of modules that were saved whole. Throws UserError
+ * for adapters that are missing or of another shape, and for tensors that are of none.
  */
 export function adapterWeights(
   adapters: readonly Adapter[],
+  others: ReadonlyMap<string, readonly number[]>,
   tensors: readonly NamedTensor[],
   origin: string,
 ): Map<string, Float32Array> {
@@ -110,6 +134,12 @@ export function adapterWeights(
       left.delete(name);
       values.set(adapterPaths(adapter)[part], tensor.data);
     }
+  }
+  for (const [name, { shape, data }] of left) {
+    const wanted = others.get(name);
+    if (!wanted || !sameShape(shape, wanted) || !(data instanceof Float32Array)) continue;
+    left.delete(name);
+    values.set(name, data);
   }
   const [other] = left.keys();
   if (other === undefined) return values;

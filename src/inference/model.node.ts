@@ -25,6 +25,8 @@ export interface TrainedModel {
   readonly task: Task;
   /** All variables by path, as inputs of a session. */
   readonly weights: Readonly<Record<string, Tensor>>;
+  /** Of an imported model, the ONNX file that it was read from. */
+  readonly onnxFile?: string;
   /** Its dataset: in the folder `data` if one is given, otherwise where it was in training. */
   readonly source: DatasetSource;
 }
@@ -53,14 +55,17 @@ export async function openModel(
   const file = await documentFile(folder);
   const spec = parseSpec(checkpoint.graph.spec, `${file}: graph`);
   const config = parseConfig(checkpoint.config, `${file}: config`);
-  const task = await taskIn(spec, { file, model, graph: config.graph });
+  const onnxFile = isOnnxSpec(spec)
+    ? (model ?? path.join(findGraph(config.graph) ?? config.graph, spec.file))
+    : undefined;
+  const task = await taskIn(spec, { file, model, onnxFile });
   const weights = withStart(task, checkpoint.parameters).map(({ name, shape, data: values }): [string, Tensor] => [
     name,
     { dtype: 'float32', shape, data: values },
   ]);
   const source = datasetSource({ ...config, data: data ?? config.data }, { spec, task });
   return {
-    ...{ checkpoint, spec, task },
+    ...{ checkpoint, spec, task, ...(onnxFile !== undefined && { onnxFile }) },
     weights: Object.fromEntries(weights),
     source: { ...source, trainFraction: undefined, holdOut: undefined },
   };
@@ -84,12 +89,11 @@ interface Place {
   readonly file: string;
   /** What `--model` names. */
   readonly model: string | undefined;
-  /** The graph that the run was begun with. */
-  readonly graph: string;
+  readonly onnxFile: string | undefined;
 }
 
-async function taskIn(spec: Spec, { file, model, graph }: Place): Promise<Task> {
-  if (isOnnxSpec(spec)) return readTask(spec, model ?? path.join(findGraph(graph) ?? graph, spec.file));
+async function taskIn(spec: Spec, { file, model, onnxFile }: Place): Promise<Task> {
+  if (isOnnxSpec(spec)) return readTask(spec, onnxFile ?? spec.file);
   if (!isModuleSpec(spec)) {
     if (model === undefined) return taskOf(spec);
     throw new UserError(`--model ${model}: ${file} holds a model of ortgrad's own; leave --model out`);
