@@ -39,7 +39,7 @@ export interface VitNetwork extends Network {
 export async function openNetwork(name: string, batch: number | undefined): Promise<Network> {
   const { spec } = await openGraph(name);
   if (!isOwnSpec(spec))
-    throw new UserError(`--graphs ${name}: expected a graph of ours, got the module ${spec.task.module}`);
+    throw new UserError(`--graphs ${name}: expected a graph of ours, got one of another model`);
   const size = batch ?? spec.microBatch;
   return { label: `${name} ×${size}`, spec, batch: size };
 }
