@@ -31,7 +31,7 @@ export function guessInputs(inputs: Fields, { dataset, inputs: said = {} }: Said
     throw new UserError(`--inputs ${name}: the file has no such input; it has ${names.join(', ')}`);
   }
   // The fields of a user's own dataset have the inputs' names.
-  const isOwn = dataset?.includes('.') ?? false;
+  const isOwn = dataset !== undefined && /[./\\]/.test(dataset);
   const fields = names.map((name): [string, string] => {
     const field = inputs[name];
     return [name, said[name] ?? (isOwn || !field ? name : (fieldOf(name, field) ?? name))];
