@@ -5,13 +5,13 @@ import { GRAPH_NAMES } from '../artifacts/graphs.ts';
 import { ensureArtifact, openGraph } from '../artifacts/store.node.ts';
 import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
-import { type ImportedModel, importModel } from '../import/import-model.ts';
+import type { ImportedModel } from '../import/import-model.ts';
 import type { Role } from '../layers/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { graphsToRun } from '../run/plan.ts';
+import { importFor } from '../tasks/import-for.ts';
 import { naming, readOnnx } from '../tasks/imported.node.ts';
 import { importedTask } from '../tasks/imported.ts';
-import { importOptions } from '../tasks/imported-options.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
 import { isOnnxSpec } from '../tasks/spec.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
@@ -56,7 +56,7 @@ export async function artifacts(argv: readonly string[]): Promise<void> {
 async function writeSpec(file: string, folder: string, values: Values): Promise<void> {
   const { bytes, sha256, external } = await readOnnx(file);
   const how = howRead(values);
-  const model = naming(file, () => importModel(bytes, { ...importOptions(how), external }));
+  const model = naming(file, () => importFor(bytes, how, external));
   const spec = naming(file, () => specOf(values, how, model, sha256));
   const checked = parseSpec(spec, path.join(folder, 'spec.json'));
   if (!isOnnxSpec(checked)) throw new Error('internal: a spec of another kind');

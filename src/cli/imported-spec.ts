@@ -3,6 +3,7 @@ import { choice, integer, number, type OptionTable, type OptionValues, text } fr
 import { show, UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import { guessInputs } from '../tasks/guess-inputs.ts';
+import type { HowRead } from '../tasks/import-for.ts';
 import { dataInputs } from '../tasks/imported-inputs.ts';
 import { IMPORTED_LOSSES, type OnnxSpec } from '../tasks/spec.ts';
 import { COMMON_FLAGS } from './flags.ts';
@@ -133,12 +134,10 @@ export const TABLE = {
 
 export type Values = OptionValues<typeof TABLE>;
 
-/** The part of the spec that says how the file is read. */
-export type HowRead = Pick<OnnxSpec, 'trainable' | 'dims' | 'lora' | 'output'>;
-
 /** Throws UserError for a pattern that is none, and a dimension without a size. */
-export function howRead({ trainable, lora, rank, loraAlpha, output, dim }: Values): HowRead {
+export function howRead({ loss, trainable, lora, rank, loraAlpha, output, dim }: Values): HowRead {
   return {
+    loss,
     ...(trainable !== undefined && { trainable: expectPattern('--trainable', trainable) }),
     ...(lora !== undefined && {
       lora: { target: expectPattern('--lora', lora), rank, alpha: loraAlpha ?? 2 * rank },
@@ -157,7 +156,7 @@ export function specOf(values: Values, how: HowRead, model: ImportedModel, sha25
   });
   const reads = new Set(Object.keys(inputs).map((name) => guessed.inputs[name] ?? name));
   return {
-    ...{ task: 'onnx', dataset: guessed.dataset, file: 'model.onnx', sha256, loss: values.loss, ...how },
+    ...{ task: 'onnx', dataset: guessed.dataset, file: 'model.onnx', sha256, ...how },
     ...(Object.keys(guessed.inputs).length > 0 && { inputs: guessed.inputs }),
     ...(reads.has('images') && imageOf(values, guessed.layout)),
     ...(reads.has('tokens') && tokensOf(values, guessed.dataset, model)),

@@ -4,10 +4,10 @@ import { closeSync, openSync, readSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, UserError } from '../errors.ts';
-import { type ImportedModel, importModel } from '../import/import-model.ts';
+import type { ImportedModel } from '../import/import-model.ts';
 import { fileError } from '../system-error.ts';
+import { importFor } from './import-for.ts';
 import { importedTask } from './imported.ts';
-import { importOptions } from './imported-options.ts';
 import type { OnnxSpec } from './spec.ts';
 import type { Task } from './task.ts';
 
@@ -76,7 +76,7 @@ export async function openOnnx(spec: OnnxSpec, file: string): Promise<OpenedOnnx
     );
   }
   const { external } = read;
-  return { file: read, model: naming(file, () => importModel(read.bytes, { ...importOptions(spec), external })) };
+  return { file: read, model: naming(file, () => importFor(read.bytes, spec, external)) };
 }
 
 /** The task of a spec, from `file`. Throws UserError as `openOnnx` does, and where the output does not fit the loss. */

@@ -19,8 +19,6 @@ import { type Fields, ONLY_OUTPUT, type Task, type Trunk, type Values } from './
 /** What a file does not say of the task. */
 export interface ImportedTaskOptions extends InputOptions {
   readonly loss: ImportedLoss;
-  /** The output that the loss is of; the only one by default. */
-  readonly output?: string | undefined;
   /** sha-256 of what the model was read from. */
   readonly sha256: string;
 }
@@ -51,7 +49,7 @@ export function importedTask(model: ImportedModel, options: ImportedTaskOptions)
         ]),
       ),
     );
-  const predict = (scope: Scope, given: Values): Value => chosen(outputsOf(scope, given), options.output);
+  const predict = (scope: Scope, given: Values): Value => chosen(outputsOf(scope, given));
   const task = LOSSES[loss]({ fields, predict, shape: shapeOf(fields, predict) });
   const targets = without(task.fields, fields);
   return {
@@ -120,16 +118,11 @@ function flat(value: Value, shape: readonly number[]): Value {
   return reshape(value, [...value.shape.slice(0, 1), ...shape]);
 }
 
-function chosen(outputs: Values, name: string | undefined): Value {
-  const [only, ...others] = Object.entries(outputs);
-  const value = name === undefined ? (others.length === 0 ? only?.[1] : undefined) : outputs[name];
-  if (value) return cast(value, 'float32');
-  const names = Object.keys(outputs).join(', ');
-  throw new UserError(
-    name === undefined
-      ? `the file has the outputs ${names}: name the one that the loss is of with --output`
-      : `--output ${name}: the file has no such output; it has ${names}`,
-  );
+/** The output that the file was imported for. */
+function chosen(outputs: Values): Value {
+  const [only] = Object.values(outputs);
+  if (!only) throw new Error('internal: an imported model without an output');
+  return cast(only, 'float32');
 }
 
 function shapeOf(fields: Fields, predict: Predicting['predict']): readonly number[] {
