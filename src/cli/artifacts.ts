@@ -1,4 +1,5 @@
 /** `ortgrad artifacts`: an ONNX file of somebody else's as a graph that `ortgrad train` trains. */
+import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { GRAPH_NAMES } from '../artifacts/graphs.ts';
@@ -6,11 +7,14 @@ import { ensureArtifact, openGraph } from '../artifacts/store.node.ts';
 import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
+import { withNewHead } from '../import/new-head.ts';
+import { readModel } from '../import/onnx-model.ts';
+import { ADAPTER_WEIGHTS } from '../import/peft.ts';
 import type { Role } from '../layers/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { graphsToRun } from '../run/plan.ts';
 import { importFor } from '../tasks/import-for.ts';
-import { naming, readOnnx } from '../tasks/imported.node.ts';
+import { naming, type OnnxBytes, readAdapters, readOnnx } from '../tasks/imported.node.ts';
 import { importedTask } from '../tasks/imported.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
 import { isOnnxSpec } from '../tasks/spec.ts';
@@ -54,8 +58,11 @@ export async function artifacts(argv: readonly string[]): Promise<void> {
 
 /** Writes spec.json and the file beside it, and tells what trains. */
 async function writeSpec(file: string, folder: string, values: Values): Promise<void> {
-  const { bytes, sha256, external } = await readOnnx(file);
-  const how = howRead(values);
+  const read = await readOnnx(file);
+  const { external } = read;
+  const { bytes, sha256 } = values.classes === undefined ? read : withClasses(file, read, values.classes, values.output);
+  const adapters = values.adapters === undefined ? undefined : await readAdapters(values.adapters);
+  const how = howRead(values, adapters);
   const model = naming(file, () => importFor(bytes, how, external));
   const spec = naming(file, () => specOf(values, how, model, sha256));
   const checked = parseSpec(spec, path.join(folder, 'spec.json'));
@@ -68,7 +75,13 @@ async function writeSpec(file: string, folder: string, values: Values): Promise<
   print(`data: ${checked.dataset}, ${data.join(', ')}`);
   await mkdir(folder, { recursive: true });
   await writeWhole(path.join(folder, checked.file), bytes);
+  if (adapters) await writeWhole(path.join(folder, ADAPTER_WEIGHTS), adapters.bytes);
   await writeJson(path.join(folder, 'spec.json'), spec);
+}
+
+function withClasses(file: string, { bytes, external }: OnnxBytes, classes: number, output: string | undefined) {
+  const changed = naming(file, () => withNewHead(readModel(bytes, external), classes, output));
+  return { bytes: changed, sha256: createHash('sha256').update(changed).digest('hex') };
 }
 
 /** What trains, what does not, and what the file's reader has to say. */

@@ -2,8 +2,10 @@
 import { choice, integer, number, type OptionTable, type OptionValues, text } from '../config/options.ts';
 import { show, UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
+import { ADAPTER_WEIGHTS } from '../import/peft.ts';
 import { guessInputs } from '../tasks/guess-inputs.ts';
 import type { HowRead } from '../tasks/import-for.ts';
+import type { ReadAdapters } from '../tasks/imported.node.ts';
 import { dataInputs } from '../tasks/imported-inputs.ts';
 import { IMPORTED_LOSSES, type OnnxSpec } from '../tasks/spec.ts';
 import { COMMON_FLAGS } from './flags.ts';
@@ -134,13 +136,26 @@ export const TABLE = {
 
 export type Values = OptionValues<typeof TABLE>;
 
-/** Throws UserError for a pattern that is none, and a dimension without a size. */
-export function howRead({ loss, trainable, lora, rank, loraAlpha, output, dim }: Values): HowRead {
+/** Throws UserError for a pattern that is none, and a dimension without a size. `adapters`: those that it begins with. */
+export function howRead(
+  { loss, trainable, lora, rank, loraAlpha, output, dim }: Values,
+  adapters: ReadAdapters | undefined,
+): HowRead {
+  if (adapters && lora !== undefined)
+    throw new UserError('--lora: expected --adapters or --lora, got both: the adapters say what they are of');
+  const whole = adapters?.others.length ? `^(${adapters.others.map(escaped).join('|')})$` : undefined;
+  const trained = trainable === undefined ? whole : expectPattern('--trainable', trainable);
   return {
     loss,
-    ...(trainable !== undefined && { trainable: expectPattern('--trainable', trainable) }),
+    ...(trained !== undefined && { trainable: trained }),
     ...(lora !== undefined && {
       lora: { target: expectPattern('--lora', lora), rank, alpha: loraAlpha ?? 2 * rank },
+    }),
+    ...(adapters && {
+      lora: {
+        target: `^(${adapters.modules.map(escaped).join('|')})$`,
+        ...{ rank: adapters.rank, alpha: adapters.alpha },
+      },
     }),
     ...(output !== undefined && { output }),
     ...(dim !== undefined && { dims: sizesOf(dim) }),
@@ -158,6 +173,7 @@ export function specOf(values: Values, how: HowRead, model: ImportedModel, sha25
   return {
     ...{ task: 'onnx', dataset: guessed.dataset, file: 'model.onnx', sha256, ...how },
     ...(Object.keys(guessed.inputs).length > 0 && { inputs: guessed.inputs }),
+    ...(values.adapters !== undefined && { adapters: ADAPTER_WEIGHTS }),
     ...(reads.has('images') && imageOf(values, guessed.layout)),
     ...(reads.has('tokens') && tokensOf(values, guessed.dataset, model)),
     microBatch: values.microBatch,
@@ -202,6 +218,10 @@ function vocabularyOf({ source: { nodes, initializers, inputs } }: ImportedModel
     if (rows !== undefined) return rows;
   }
   return undefined;
+}
+
+function escaped(name: string): string {
+  return name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }
 
 function expectPattern(flag: string, pattern: string): string {

@@ -101,12 +101,15 @@ export function parsePeftConfig(json: unknown, origin: string): PeftConfig {
   return { rank: r, alpha: isRootScaled ? alpha * Math.sqrt(r) : alpha };
 }
 
-/** The modules that a file of adapters has, by their names in it. */
-export function peftModules(tensors: readonly NamedTensor[]): string[] {
-  return tensors.flatMap(({ name }) => {
-    const [, module] = /^(?:base_model\.model\.)?(.+)\.lora_A\.weight$/.exec(name) ?? [];
-    return module === undefined ? [] : [module];
-  });
+/** What a file of adapters is of: modules with adapters, and parameters of modules that were saved whole. */
+export function peftNames(
+  tensors: readonly NamedTensor[],
+  origin: string,
+): { readonly modules: readonly string[]; readonly others: readonly string[] } {
+  const names = tensors.map(({ name }) => name.replace(PREFIX, ''));
+  const modules = names.flatMap((name) => /^(.+)\.lora_A\.weight$/.exec(name)?.[1] ?? []);
+  if (modules.length === 0) throw new UserError(`${origin}: expected adapters, module.lora_A.weight, got none`);
+  return { modules, others: names.filter((name) => !/\.lora_[AB]\.weight$/.test(name)) };
 }
 
 /**

@@ -21,6 +21,8 @@ export interface ImportedTaskOptions extends InputOptions {
   readonly loss: ImportedLoss;
   /** sha-256 of what the model was read from. */
   readonly sha256: string;
+  /** Numbers to start from in place of the file's, by path. */
+  readonly start?: ReadonlyMap<string, Float32Array>;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface ImportedTaskOptions extends InputOptions {
  * trained comes first, what that part makes of them. Throws UserError where the output does not fit the loss.
  */
 export function importedTask(model: ImportedModel, options: ImportedTaskOptions): Task {
-  const { loss, sha256 } = options;
+  const { loss, sha256, start = new Map() } = options;
   const data = dataOfInputs(model, options);
   const lowered = Object.keys(model.inputs);
   const features = Object.fromEntries(
@@ -54,7 +56,7 @@ export function importedTask(model: ImportedModel, options: ImportedTaskOptions)
   const targets = without(task.fields, fields);
   return {
     ...task,
-    start: { sha256, values: () => model.weights() },
+    start: { sha256, values: () => new Map([...model.weights(), ...start]) },
     ...(model.trunk && { trunk: trunkOf(model.trunk, { ...data, ...targets }, options) }),
   };
 }
