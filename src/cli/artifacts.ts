@@ -1,11 +1,11 @@
 /** `ortgrad artifacts`: an ONNX file of somebody else's as a graph that `ortgrad train` trains. */
-import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { GRAPH_NAMES } from '../artifacts/graphs.ts';
 import { ensureArtifact, openGraph } from '../artifacts/store.node.ts';
 import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
+import { exportTrained } from '../import/export.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import { withNewHead } from '../import/new-head.ts';
 import { readModel } from '../import/onnx-model.ts';
@@ -14,7 +14,7 @@ import type { Role } from '../layers/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { graphsToRun } from '../run/plan.ts';
 import { importFor } from '../tasks/import-for.ts';
-import { naming, type OnnxBytes, readAdapters, readOnnx } from '../tasks/imported.node.ts';
+import { naming, type OnnxBytes, readAdapters, readOnnx, sha256Of } from '../tasks/imported.node.ts';
 import { importedTask } from '../tasks/imported.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
 import { isOnnxSpec } from '../tasks/spec.ts';
@@ -59,12 +59,11 @@ export async function artifacts(argv: readonly string[]): Promise<void> {
 /** Writes spec.json and the file beside it, and tells what trains. */
 async function writeSpec(file: string, folder: string, values: Values): Promise<void> {
   const read = await readOnnx(file);
-  const { external } = read;
-  const { bytes, sha256 } = values.classes === undefined ? read : withClasses(file, read, values.classes, values.output);
+  const bytes = naming(file, () => bytesToWrite(read, values));
   const adapters = values.adapters === undefined ? undefined : await readAdapters(values.adapters);
   const how = howRead(values, adapters);
-  const model = naming(file, () => importFor(bytes, how, external));
-  const spec = naming(file, () => specOf(values, how, model, sha256));
+  const model = naming(file, () => importFor(bytes, how));
+  const spec = naming(file, () => specOf(values, how, model, sha256Of(bytes)));
   const checked = parseSpec(spec, path.join(folder, 'spec.json'));
   if (!isOnnxSpec(checked)) throw new Error('internal: a spec of another kind');
   const { trunk, fields } = naming(file, () => importedTask(model, checked));
@@ -79,9 +78,12 @@ async function writeSpec(file: string, folder: string, values: Values): Promise<
   await writeJson(path.join(folder, 'spec.json'), spec);
 }
 
-function withClasses(file: string, { bytes, external }: OnnxBytes, classes: number, output: string | undefined) {
-  const changed = naming(file, () => withNewHead(readModel(bytes, external), classes, output));
-  return { bytes: changed, sha256: createHash('sha256').update(changed).digest('hex') };
+/** The file with a new head where that is asked for, and with what it keeps in other files inside. */
+function bytesToWrite({ bytes, external }: OnnxBytes, { classes, output }: Values): Uint8Array {
+  const model = readModel(bytes, external);
+  const isElsewhere = model.proto.graph.initializer.some(({ dataLocation }) => dataLocation === 1);
+  const whole = isElsewhere ? exportTrained(model, { values: new Map(), adapters: [] }) : bytes;
+  return classes === undefined ? whole : withNewHead(readModel(whole), classes, output);
 }
 
 /** What trains, what does not, and what the file's reader has to say. */

@@ -28,9 +28,13 @@ export async function readOnnx(file: string): Promise<OnnxBytes> {
   const folder = path.dirname(path.resolve(file));
   return {
     bytes,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sha256: sha256Of(bytes),
     external: (location, offset, length) => readExternal(folder, location, offset, length),
   };
+}
+
+export function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function readExternal(folder: string, location: string, offset: number, length: number): Uint8Array {
