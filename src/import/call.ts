@@ -19,6 +19,8 @@ export interface CallContext {
   readonly training: boolean;
   /** The value of a name. */
   readonly entry: (name: string) => Entry;
+  /** float32 zeros [batch]. */
+  readonly examples: () => Value;
   /** Where the file was written for this many examples: its lists that begin with them mean the batch. */
   readonly fixedBatch: number | undefined;
   /** Called with the node's name where a list of it was read so. */
@@ -105,6 +107,10 @@ export class NodeCall implements Call {
       if (typeof dim === 'number') return dim;
       throw this.error(`expected ${what} that do not depend on the size of the batch, got ${dim}`);
     });
+  }
+
+  examples(): Value {
+    return this.#context.examples();
   }
 
   error(problem: string): Error {

@@ -42,7 +42,9 @@ function sizeOfDims(dims: readonly number[], what: string): number {
   let size = 1;
   for (const dim of dims) {
     if (!Number.isSafeInteger(dim) || dim < 0)
-      throw new UserError(`${what}: expected dimensions of 0 or more, got ${show(dims)}; the file is damaged`);
+      throw new UserError(
+        `${what}: expected dimensions of 0 or more, got ${show(dims)}; the file is damaged`,
+      );
     size *= dim;
   }
   if (size <= MOST_ELEMENTS) return size;
@@ -85,7 +87,8 @@ function numbersOf(
 
 function fromRaw(bytes: Uint8Array, type: ElementType, size: number): ConstantData {
   const isAligned = bytes.byteOffset % Math.max(1, type.bits / 8) === 0;
-  if (isAligned && bytes.buffer instanceof ArrayBuffer) return type.read(bytes.buffer, bytes.byteOffset, size);
+  if (isAligned && bytes.buffer instanceof ArrayBuffer)
+    return type.read(bytes.buffer, bytes.byteOffset, size);
   return type.read(new Uint8Array(bytes).buffer, 0, size);
 }
 
@@ -169,7 +172,9 @@ function externalBytes(
   const isInside =
     location !== '' && !/^[/\\]|^[a-z]+:|\0/i.test(location) && !location.split(/[/\\]/).includes('..');
   if (!isInside) {
-    throw new UserError(`${what}: expected its numbers in a file beside the model, got ${JSON.stringify(location)}`);
+    throw new UserError(
+      `${what}: expected its numbers in a file beside the model, got ${JSON.stringify(location)}`,
+    );
   }
   const offset = Number(given.get('offset') ?? 0);
   const length = Number(given.get('length') ?? expected);
@@ -194,7 +199,9 @@ export function denseTensor(sparse: SparseTensorProto, what: string, external?: 
   const places = decodeTensor(indices, `${what}: indices`, external);
   const size = sizeOfDims(dims, what);
   if (size > MOST_DENSE) {
-    throw new UserError(`${what}: expected a sparse tensor of at most ${MOST_DENSE} elements, got ${show(dims)}`);
+    throw new UserError(
+      `${what}: expected a sparse tensor of at most ${MOST_DENSE} elements, got ${show(dims)}`,
+    );
   }
   const data = zerosLike(numbers.data, size);
   const rank = places.shape.length === 2 ? dims.length : 1;
@@ -204,7 +211,8 @@ export function denseTensor(sparse: SparseTensorProto, what: string, external?: 
       const index = Number(places.data[i * rank + axis]);
       at = rank === 1 ? index : at * (dims[axis] ?? 1) + index;
     }
-    if (!(at >= 0 && at < size)) throw new UserError(`${what}: expected indices within ${show(dims)}, got ${at}`);
+    if (!(at >= 0 && at < size))
+      throw new UserError(`${what}: expected indices within ${show(dims)}, got ${at}`);
     copyElement(numbers.data, i, data, at);
   }
   return { ...numbers, shape: dims, data };

@@ -79,11 +79,14 @@ const bfloats: ElementType['read'] = (bytes, at, count) => {
 
 const bytewise = (type: MiniFloat): ElementType['read'] => {
   const table = tableOnce(type);
-  return (bytes, at, count) => Float32Array.from(new Uint8Array(bytes, at, count), (bits) => table()[bits] ?? 0);
+  return (bytes, at, count) =>
+    Float32Array.from(new Uint8Array(bytes, at, count), (bits) => table()[bits] ?? 0);
 };
 
+type ReadIntegers = (bytes: ArrayBuffer, at: number, count: number) => Int32Array;
+
 /** Several elements in a byte, the first in its lowest bits. */
-const inPieces = (bits: number, number: (piece: number) => number): ElementType['read'] => {
+const inPieces = (bits: number, number: (piece: number) => number): ReadIntegers => {
   const each = 8 / bits;
   return (bytes, at, count) => {
     const packed = new Uint8Array(bytes, at, Math.ceil(count / each));
@@ -97,8 +100,8 @@ const inPieces = (bits: number, number: (piece: number) => number): ElementType[
 const signed = (bits: number) => (piece: number) => (piece < 2 ** (bits - 1) ? piece : piece - 2 ** bits);
 
 const FLOAT4 = tableOnce({ exponent: 2, mantissa: 1, bias: 1 });
-const NAN_7F = { 0x7f: Number.NaN };
-const INFINITIES = { 0x7c: Number.POSITIVE_INFINITY, 0x7d: Number.NaN, 0x7e: Number.NaN, 0x7f: Number.NaN };
+const NAN_7F = { 127: Number.NaN };
+const INFINITIES = { 124: Number.POSITIVE_INFINITY, 125: Number.NaN, 126: Number.NaN, 127: Number.NaN };
 
 const type = (
   name: string,
@@ -125,16 +128,52 @@ export const ELEMENT_TYPES: Readonly<Record<number, ElementType>> = {
   ),
   13: type('uint64', 64, 'int64', 'uint64Data', (b, at, n) => new BigInt64Array(b, at, n)),
   16: type('bfloat16', 16, 'float32', 'int32Data', bfloats),
-  17: type('float8e4m3fn', 8, 'float32', 'int32Data', bytewise({ exponent: 4, mantissa: 3, bias: 7, special: NAN_7F })),
-  18: type('float8e4m3fnuz', 8, 'float32', 'int32Data', bytewise({ exponent: 4, mantissa: 3, bias: 8, negativeZeroIsNan: true })),
-  19: type('float8e5m2', 8, 'float32', 'int32Data', bytewise({ exponent: 5, mantissa: 2, bias: 15, special: INFINITIES })),
-  20: type('float8e5m2fnuz', 8, 'float32', 'int32Data', bytewise({ exponent: 5, mantissa: 2, bias: 16, negativeZeroIsNan: true })),
-  21: type('uint4', 4, 'int32', 'int32Data', inPieces(4, (piece) => piece)),
+  17: type(
+    'float8e4m3fn',
+    8,
+    'float32',
+    'int32Data',
+    bytewise({ exponent: 4, mantissa: 3, bias: 7, special: NAN_7F }),
+  ),
+  18: type(
+    'float8e4m3fnuz',
+    8,
+    'float32',
+    'int32Data',
+    bytewise({ exponent: 4, mantissa: 3, bias: 8, negativeZeroIsNan: true }),
+  ),
+  19: type(
+    'float8e5m2',
+    8,
+    'float32',
+    'int32Data',
+    bytewise({ exponent: 5, mantissa: 2, bias: 15, special: INFINITIES }),
+  ),
+  20: type(
+    'float8e5m2fnuz',
+    8,
+    'float32',
+    'int32Data',
+    bytewise({ exponent: 5, mantissa: 2, bias: 16, negativeZeroIsNan: true }),
+  ),
+  21: type(
+    'uint4',
+    4,
+    'int32',
+    'int32Data',
+    inPieces(4, (piece) => piece),
+  ),
   22: type('int4', 4, 'int32', 'int32Data', inPieces(4, signed(4))),
   23: type('float4e2m1', 4, 'float32', 'int32Data', (b, at, n) =>
-    float32(Array.from(inPieces(4, (piece) => piece)(b, at, n), (bits) => FLOAT4()[Number(bits)] ?? 0)),
+    float32(Array.from(inPieces(4, (piece) => piece)(b, at, n), (bits) => FLOAT4()[bits] ?? 0)),
   ),
-  25: type('uint2', 2, 'int32', 'int32Data', inPieces(2, (piece) => piece)),
+  25: type(
+    'uint2',
+    2,
+    'int32',
+    'int32Data',
+    inPieces(2, (piece) => piece),
+  ),
   26: type('int2', 2, 'int32', 'int32Data', inPieces(2, signed(2))),
 };
 

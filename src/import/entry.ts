@@ -97,7 +97,13 @@ function toChannelsFirst(x: Value): Value {
 }
 
 /** Where there is one channel, or one place, nothing moves in memory. */
-function moved(x: Value, perm: readonly number[], to: Shape, channels: Dim | undefined, places: Shape): Value {
+function moved(
+  x: Value,
+  perm: readonly number[],
+  to: Shape,
+  channels: Dim | undefined,
+  places: Shape,
+): Value {
   const isStill = channels === 1 || places.every((dim) => dim === 1);
   return isStill ? reshape(x, to) : transpose(x, perm);
 }

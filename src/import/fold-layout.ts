@@ -69,7 +69,10 @@ const unsqueeze: Fold = (call) => {
   const rank = x.shape.length + axes.length;
   const at = new Set(axes.map((axis) => normalizeAxis('Unsqueeze', axis, rank)));
   const rest = [...x.shape];
-  return sized(x, Array.from({ length: rank }, (_, i) => (at.has(i) ? 1 : (rest.shift() ?? 1))));
+  return sized(
+    x,
+    Array.from({ length: rank }, (_, i) => (at.has(i) ? 1 : (rest.shift() ?? 1))),
+  );
 };
 
 const squeeze: Fold = (call) => {
@@ -77,7 +80,13 @@ const squeeze: Fold = (call) => {
   if (!x) return undefined;
   const axes = call.has(1) ? plain(call, 1) : x.shape.flatMap((dim, i) => (dim === 1 ? [i] : []));
   const at = axes && new Set(axes.map((axis) => normalizeAxis('Squeeze', axis, x.shape.length)));
-  return at && sized(x, x.shape.filter((_, i) => !at.has(i)));
+  return (
+    at &&
+    sized(
+      x,
+      x.shape.filter((_, i) => !at.has(i)),
+    )
+  );
 };
 
 const reshape: Fold = (call) => {
@@ -134,7 +143,13 @@ const slice: Fold = (call) => {
       const { start = 0, step = 1 } = all[i] ?? {};
       return sum + (start + index * step) * (strides[i] ?? 0);
     }, 0);
-  return [gathered(x, all.map(({ count }) => count), place)];
+  return [
+    gathered(
+      x,
+      all.map(({ count }) => count),
+      place,
+    ),
+  ];
 };
 
 /** The value of a ConstantOfShape. */
@@ -177,8 +192,10 @@ const split: Fold = (call) => {
   return sizes.map((size) => {
     const offset = from * (strides[axis] ?? 1);
     from += size;
-    return gathered(x, x.shape.map((dim, i) => (i === axis ? size : dim)), (at) =>
-      at.reduce((sum, index, i) => sum + index * (strides[i] ?? 0), offset),
+    return gathered(
+      x,
+      x.shape.map((dim, i) => (i === axis ? size : dim)),
+      (at) => at.reduce((sum, index, i) => sum + index * (strides[i] ?? 0), offset),
     );
   });
 };

@@ -5,9 +5,18 @@
 import { normalizeAxis } from '../onnx/shapes.ts';
 import type { Dim, DType } from '../onnx/value.ts';
 import { ELEMENT_TYPES } from './element-types.ts';
-import { batchMultiple, countOf, knownList, knownScalar, MOST_KNOWN, multiply, plus, timesBatch } from './known.ts';
-import { broadcastOperands, stridesOf } from './known-layout.ts';
 import { LAYOUT_FOLDS } from './fold-layout.ts';
+import {
+  batchMultiple,
+  countOf,
+  knownList,
+  knownScalar,
+  MOST_KNOWN,
+  multiply,
+  plus,
+  timesBatch,
+} from './known.ts';
+import { broadcastOperands, stridesOf } from './known-layout.ts';
 import type { Call } from './lower/lowering.ts';
 import type { Known } from './tensor.ts';
 
@@ -144,7 +153,8 @@ const shapeFold: Fold = (call) => {
 function range(call: Call): readonly Known[] | undefined {
   const [start, limit, delta] = [call.known(0), call.known(1), call.known(2)];
   const [first, last, by] = [start?.data[0], limit?.data[0], delta?.data[0]];
-  if (!start || typeof first !== 'number' || typeof last !== 'number' || typeof by !== 'number') return undefined;
+  if (!start || typeof first !== 'number' || typeof last !== 'number' || typeof by !== 'number')
+    return undefined;
   const count = Math.max(0, Math.ceil((last - first) / by));
   if (!(count <= MOST_KNOWN)) return undefined;
   const data = Array.from({ length: count }, (_, i) => first + i * by);
@@ -159,11 +169,15 @@ function reduced(f: Numeric, count: 'mean' | 'all' = 'all'): Fold {
     const rank = x.shape.length;
     const none = axes === undefined || axes.data.length === 0;
     if (none && call.attributes.int('noop_with_empty_axes', 0) === 1) return [x];
-    const at = new Set(none ? x.shape.map((_, i) => i) : axes.data.map((axis) => normalizeAxis(call.op, Number(axis), rank)));
+    const at = new Set(
+      none ? x.shape.map((_, i) => i) : axes.data.map((axis) => normalizeAxis(call.op, Number(axis), rank)),
+    );
     const groups = new Map<string, Dim[]>();
     const strides = stridesOf(x.shape);
     x.data.forEach((value, i) => {
-      const key = x.shape.flatMap((dim, axis) => (at.has(axis) ? [] : [Math.floor(i / (strides[axis] ?? 1)) % dim])).join();
+      const key = x.shape
+        .flatMap((dim, axis) => (at.has(axis) ? [] : [Math.floor(i / (strides[axis] ?? 1)) % dim]))
+        .join();
       const group = groups.get(key);
       if (group) group.push(value);
       else groups.set(key, [value]);
@@ -185,15 +199,32 @@ const COMPUTED: Readonly<Record<string, Fold>> = {
   Mul: binary((a, b) => multiply(a, b)),
   Div: binary(divide),
   Mod: (call) =>
-    binary(numeric((a, b) => (call.attributes.int('fmod', 0) === 1 ? a % b : a - b * Math.floor(a / b))))(call),
+    binary(numeric((a, b) => (call.attributes.int('fmod', 0) === 1 ? a % b : a - b * Math.floor(a / b))))(
+      call,
+    ),
   Pow: binary(numeric((a, b) => a ** b)),
   Min: many((a, b) => (a === b ? a : numeric(Math.min)(a, b, false))),
   Max: many((a, b) => (a === b ? a : numeric(Math.max)(a, b, false))),
-  Equal: binary(compare((a, b) => a === b), 'bool'),
-  Greater: binary(compare((a, b) => a > b), 'bool'),
-  GreaterOrEqual: binary(compare((a, b) => a >= b), 'bool'),
-  Less: binary(compare((a, b) => a < b), 'bool'),
-  LessOrEqual: binary(compare((a, b) => a <= b), 'bool'),
+  Equal: binary(
+    compare((a, b) => a === b),
+    'bool',
+  ),
+  Greater: binary(
+    compare((a, b) => a > b),
+    'bool',
+  ),
+  GreaterOrEqual: binary(
+    compare((a, b) => a >= b),
+    'bool',
+  ),
+  Less: binary(
+    compare((a, b) => a < b),
+    'bool',
+  ),
+  LessOrEqual: binary(
+    compare((a, b) => a <= b),
+    'bool',
+  ),
   And: binary(numeric((a, b) => a & b)),
   Or: binary(numeric((a, b) => a | b)),
   Xor: binary(numeric((a, b) => a ^ b)),
@@ -214,7 +245,12 @@ const COMPUTED: Readonly<Record<string, Fold>> = {
   CastLike: (call) => {
     const x = call.known(0);
     const dtype = call.dtype(1);
-    return x && wholly(dtype, x.shape, x.data, (v) => (typeof v === 'number' && dtype !== 'float32' ? Math.trunc(v) : v));
+    return (
+      x &&
+      wholly(dtype, x.shape, x.data, (v) =>
+        typeof v === 'number' && dtype !== 'float32' ? Math.trunc(v) : v,
+      )
+    );
   },
   Where: where,
   Range: range,

@@ -106,7 +106,9 @@ function bodyOf(called: FunctionProto, node: NodeProto, prefix: string): NodePro
     [...called.attributeProto, ...node.attribute].map((attribute) => [attribute.name, attribute]),
   );
   const call: Call = { rename, attributes };
-  const nodes = called.node.map((inner) => rewritten({ ...inner, name: prefix + (inner.name || inner.opType) }, call));
+  const nodes = called.node.map((inner) =>
+    rewritten({ ...inner, name: prefix + (inner.name || inner.opType) }, call),
+  );
   return [...nodes, ...bridged(called, node, rename)];
 }
 

@@ -1,7 +1,7 @@
 /** The walk over a file's nodes: each is computed where its numbers are known, or else lowered to ops of ours. */
 import { UserError } from '../errors.ts';
 import type { Scope } from '../layers/scope.ts';
-import { constant } from '../onnx/ops.ts';
+import { cast, constant, notEqual, reshape, slice, zeros } from '../onnx/ops.ts';
 import { show, sizePerExample } from '../onnx/shapes.ts';
 import type { Dim, Value } from '../onnx/value.ts';
 import { NodeCall, where } from './call.ts';
@@ -111,6 +111,7 @@ function step(
     scope: tracing.scope,
     training: tracing.scope.training && trainsItself(node, walk),
     entry,
+    examples: () => examplesOf(walk, tracing),
     fixedBatch: walk.fixedBatch,
     generalised: { names: walk.generalised, batch: tracing.batch },
   });
@@ -118,7 +119,9 @@ function step(
   // What the trunk computes is fed, but for what is known of it.
   const isKept = results === undefined && node.outputs.some((name) => walk.trunk.has(name));
   if (isKept) return [];
-  return (results ?? lower(node, call)).map((result, i) => result && new Entry(node.outputs[i] ?? '', result));
+  return (results ?? lower(node, call)).map(
+    (result, i) => result && new Entry(node.outputs[i] ?? '', result),
+  );
 }
 
 function lower(node: OnnxNode, call: Call): readonly Lowered[] {
@@ -144,6 +147,26 @@ function trainsItself({ op, inputs }: OnnxNode, { variables, dropout }: Walk): b
   return dropout;
 }
 
+/** Zeros of the batch. A symbolic one comes from something that is fed: nothing else knows it. */
+function examplesOf({ fed, trunk }: Walk, { batch, source }: Tracing): Value {
+  if (typeof batch === 'number') return zeros([batch]);
+  for (const [name, type] of fed) {
+    if (type.shape[0] !== 'batch' || trunk.has(name)) continue;
+    const x = source(name, typeIn(type, batch));
+    const first = x.shape.reduce<Value>((part, dim, axis) => {
+      return axis === 0 || dim === 1 ? part : slice(part, axis, 0, 1);
+    }, x);
+    const column = reshape(first, [batch]);
+    return cast(notEqual(column, column), 'float32');
+  }
+  throw new UserError('import: expected an input whose first axis is the batch, got none');
+}
+
+const typeIn = ({ dtype, shape }: ValueType, batch: Dim): ValueType => ({
+  dtype,
+  shape: shape.map((dim) => dimIn(dim, batch)),
+});
+
 /** Says which node an error is of. */
 function asked<T>(node: OnnxNode, give: () => T): T {
   try {
@@ -163,7 +186,7 @@ function sourceEntry(name: string, { variables, tensors, fed }: Walk, tracing: T
   if (tensor) return tensorEntry(tensor);
   const type = fed.get(name);
   if (!type) return undefined;
-  const now: ValueType = { dtype: type.dtype, shape: type.shape.map((dim) => dimIn(dim, batch)) };
+  const now = typeIn(type, batch);
   return new Entry(name, { type: () => now, value: () => source(name, now) });
 }
 

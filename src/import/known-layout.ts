@@ -56,11 +56,7 @@ export function broadcastOperands(
 }
 
 /** Known numbers of another shape, each from the place that `from` gives for its indices. */
-export function gathered(
-  x: Known,
-  shape: readonly number[],
-  from: (at: readonly number[]) => number,
-): Known {
+export function gathered(x: Known, shape: readonly number[], from: (at: readonly number[]) => number): Known {
   const data: Dim[] = [];
   for (const at of indicesOf(shape)) data.push(x.data[from(at)] ?? 0);
   return { dtype: x.dtype, shape, data };

@@ -9,7 +9,8 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from '../onnx/proto.ts';
-import { type ExternalData, typeName } from './decode-tensor.ts';
+import type { ExternalData } from './decode-tensor.ts';
+import { typeName } from './element-types.ts';
 import { inlineFunctions } from './inline-functions.ts';
 import { ordered } from './node-order.ts';
 
@@ -71,9 +72,7 @@ export function readModel(bytes: Uint8Array, external?: ExternalData): OnnxModel
   const sparse = new Map(
     (graph.sparseInitializer ?? []).map((tensor) => [tensor.values?.name ?? '', tensor]),
   );
-  const inputs = graph.input
-    .filter(({ name }) => !initializers.has(name) && !sparse.has(name))
-    .map(declared);
+  const inputs = graph.input.filter(({ name }) => !initializers.has(name) && !sparse.has(name)).map(declared);
   const given = new Set([...inputs.map(({ name }) => name), ...initializers.keys(), ...sparse.keys()]);
   const nodes = ordered(inlineFunctions(proto), given);
   for (const name of nodes.flatMap((node) => node.outputs)) given.add(name);

@@ -24,13 +24,16 @@ export function tensorSources(model: OnnxModel): Map<string, TensorSource> {
   for (const [name, tensor] of model.initializers) {
     const what = `import: ${show(name)}`;
     const info = tensorInfo(tensor, what);
-    add(info && { ...info, name, isInitializer: true, read: once(() => decodeTensor(tensor, what, external)) });
+    add(
+      info && { ...info, name, isInitializer: true, read: once(() => decodeTensor(tensor, what, external)) },
+    );
   }
   for (const [name, tensor] of model.sparse) {
     const what = `import: ${show(name)}`;
     add(lazily(name, true, () => denseTensor(tensor, what, external)));
   }
-  for (const node of model.nodes) if (node.op === 'Constant' && node.domain === '') add(constantSource(node, model));
+  for (const node of model.nodes)
+    if (node.op === 'Constant' && node.domain === '') add(constantSource(node, model));
   return sources;
 }
 
@@ -49,7 +52,10 @@ function once(read: () => FileTensor): () => FileTensor {
 }
 
 /** The tensor of a Constant node; undefined for one of texts. */
-function constantSource({ name: node, outputs, attributes }: OnnxNode, { external }: OnnxModel): TensorSource | undefined {
+function constantSource(
+  { name: node, outputs, attributes }: OnnxNode,
+  { external }: OnnxModel,
+): TensorSource | undefined {
   const name = outputs[0] ?? '';
   const what = `import: node ${node} (Constant)`;
   const [attribute] = attributes.values();
@@ -64,7 +70,8 @@ function constantSource({ name: node, outputs, attributes }: OnnxNode, { externa
   const list = (dataType: 1 | 7, shape: readonly number[], numbers: readonly number[]) =>
     lazily(name, false, () => {
       const { dtype, name: stored } = ELEMENT_TYPES[dataType] ?? { dtype: 'float32', name: 'float' };
-      const data = dataType === 1 ? Float32Array.from(numbers) : BigInt64Array.from(numbers, (x) => BigInt(x));
+      const data =
+        dataType === 1 ? Float32Array.from(numbers) : BigInt64Array.from(numbers, (x) => BigInt(x));
       return { dtype, stored, shape, data };
     });
   if (type === ATTRIBUTE_TYPES.float) return list(1, [], [f]);

@@ -64,7 +64,8 @@ export function findVariables(
   for (const source of tensors.values()) {
     if (!smooth.has(source.name)) continue;
     const isTrained = trains(source.name);
-    if (source.isInitializer || (isTrained && source.size > 1)) add(source, isTrained ? 'trainable' : 'frozen');
+    if (source.isInitializer || (isTrained && source.size > 1))
+      add(source, isTrained ? 'trainable' : 'frozen');
   }
   for (const { op, domain, inputs } of nodes) {
     if (op !== 'BatchNormalization' || domain !== '') continue;
@@ -80,7 +81,8 @@ export function findVariables(
 const pattern = (given: RegExp | string | undefined): RegExp | undefined =>
   given === undefined ? undefined : new RegExp(given);
 
-const isFrozen = (name: string, { frozen }: TrainableOptions): boolean => pattern(frozen)?.test(name) ?? false;
+const isFrozen = (name: string, { frozen }: TrainableOptions): boolean =>
+  pattern(frozen)?.test(name) ?? false;
 
 function matcher({ trainable, frozen }: TrainableOptions): (name: string) => boolean {
   const [yes, no] = [pattern(trainable), pattern(frozen)];

@@ -338,7 +338,9 @@ function decode(bytes: Uint8Array, call: string): protobuf.Message {
     return Model.decode(bytes);
   } catch (cause) {
     if (messageOf(cause) === 'max depth exceeded') {
-      throw new Error(`${call}: expected graphs nested at most ${DEEPEST} messages deep, got more`, { cause });
+      throw new Error(`${call}: expected graphs nested at most ${DEEPEST} messages deep, got more`, {
+        cause,
+      });
     }
     throw new Error(`${call}: expected an ONNX model, got other bytes or a part of one`, { cause });
   }

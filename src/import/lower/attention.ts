@@ -77,7 +77,11 @@ interface Attended {
  * softmax(QKᵀ·scale + mask)·V in each head: q float32 [batch, heads, queries, size], k and v [batch, heads/n, keys, size];
  * n heads of q share one of k and v (Ainslie et al., *GQA*, 2023).
  */
-export function attend(call: Call, [q, k, v]: readonly [Value, Value, Value], options: AttendOptions): Attended {
+export function attend(
+  call: Call,
+  [q, k, v]: readonly [Value, Value, Value],
+  options: AttendOptions,
+): Attended {
   const { scale, mask, bias, causal = false, softcap = 0 } = options;
   const [batch = 0, heads, queries = 0, size = 0] = q.shape;
   const all = staticDim(heads, call.op, q.shape);
@@ -87,17 +91,14 @@ export function attend(call: Call, [q, k, v]: readonly [Value, Value, Value], op
   const isShared = groups !== all;
   const each = all / groups;
   const q5 = isShared ? reshape(q, [batch, groups, each, queries, size]) : q;
-  const wide = (x: Value): Value =>
-    isShared ? reshape(x, [batch, groups, 1, ...x.shape.slice(2)]) : x;
+  const wide = (x: Value): Value => (isShared ? reshape(x, [batch, groups, 1, ...x.shape.slice(2)]) : x);
   const flat = (x: Value): Value => (isShared ? reshape(x, [batch, all, ...x.shape.slice(3)]) : x);
   const products = flat(matmul(q5, wide(k), { transB: true, alpha: scale }));
   const capped = softcap > 0 ? mul(tanh(mul(products, 1 / softcap)), softcap) : products;
   const biased = bias ? add(capped, bias) : capped;
   const [rows, columns] = [queries, keys].map((dim) => (causal ? staticDim(dim, call.op, q.shape) : 0));
   const seen =
-    causal && rows && columns
-      ? where(upTo(rows, columns, columns - rows), biased, MASKED)
-      : biased;
+    causal && rows && columns ? where(upTo(rows, columns, columns - rows), biased, MASKED) : biased;
   const scores = masked(seen, mask);
   const weights = softmax(scores);
   const mixing = isShared ? reshape(weights, [batch, groups, each, queries, keys]) : weights;
@@ -115,7 +116,10 @@ function notFilling(call: Call, k: Value): Value | undefined {
   if (!counts) return undefined;
   const keys = staticDim(k.shape[2], call.op, k.shape);
   const [batch = 0] = counts.shape;
-  const places = constant(Int32Array.from({ length: keys }, (_, i) => i), [1, 1, 1, keys]);
+  const places = constant(
+    Int32Array.from({ length: keys }, (_, i) => i),
+    [1, 1, 1, keys],
+  );
   return less(places, cast(reshape(counts, [batch, 1, 1, 1]), 'int32'));
 }
 

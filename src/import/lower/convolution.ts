@@ -47,7 +47,10 @@ function overSlices(x: Value, kernel: Value, moves: Moves, groups: number): Valu
   const rest = behindFirst(moves);
   let sum: Value | undefined;
   for (let at = 0; at < first('kernel'); at++) {
-    const places = Int32Array.from({ length: results }, (_, i) => i * first('stride') + at * first('dilation'));
+    const places = Int32Array.from(
+      { length: results },
+      (_, i) => i * first('stride') + at * first('dilation'),
+    );
     const slices = gather(image, constant(places, [results]), 1);
     const rows = reshape(slices, [product([batch, results]), ...slices.shape.slice(2)]);
     const part = convolved(rows, at0(kernel, at), rest, groups);

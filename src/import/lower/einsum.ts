@@ -14,7 +14,10 @@ interface Term {
 /** Letters for the axes of `...`, none of which the equation has. */
 function freshLetters(equation: string, count: number): string {
   const all = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-  return [...all].filter((letter) => !equation.includes(letter)).slice(0, count).join('');
+  return [...all]
+    .filter((letter) => !equation.includes(letter))
+    .slice(0, count)
+    .join('');
 }
 
 /** The letters of operands and result, with those of `...` put in. */
@@ -53,7 +56,10 @@ function withoutRepeats(call: Call, term: Term): Term {
   const shape = value.shape.map((_, i) => (i === first || i === again ? length : 1));
   const eye = Float32Array.from({ length: length * length }, (_, i) => Number(i % (length + 1) === 0));
   const diagonal = reduceSum(mul(value, constant(eye, shape)), { axes: [again] });
-  return withoutRepeats(call, { letters: letters.slice(0, again) + letters.slice(again + 1), value: diagonal });
+  return withoutRepeats(call, {
+    letters: letters.slice(0, again) + letters.slice(again + 1),
+    value: diagonal,
+  });
 }
 
 /** An operand without axes of length 1 that are longer in another: they broadcast. */
@@ -63,7 +69,10 @@ function withoutOnes({ letters, value }: Term, terms: readonly Term[]): Term {
   const stays = [...letters].map((letter, i) => value.shape[i] !== 1 || !isLonger(letter));
   return {
     letters: [...letters].filter((_, i) => stays[i]).join(''),
-    value: reshape(value, value.shape.filter((_, i) => stays[i])),
+    value: reshape(
+      value,
+      value.shape.filter((_, i) => stays[i]),
+    ),
   };
 }
 
@@ -83,10 +92,17 @@ const einsumOf: Lowering = (call) => {
   if (!first) throw call.error('expected an operand');
   const whole = rest.reduce((term, next, i): Term => {
     // What neither a later operand nor the result has is summed over now.
-    const later = rest.slice(i + 1).map(({ letters }) => letters).join('') + result;
+    const later =
+      rest
+        .slice(i + 1)
+        .map(({ letters }) => letters)
+        .join('') + result;
     const union = [...new Set(term.letters + next.letters)];
     const kept = i === rest.length - 1 ? result : union.filter((letter) => later.includes(letter)).join('');
-    return { letters: kept, value: einsum(`${term.letters},${next.letters}->${kept}`, term.value, next.value) };
+    return {
+      letters: kept,
+      value: einsum(`${term.letters},${next.letters}->${kept}`, term.value, next.value),
+    };
   }, first);
   return [cast(ordered(whole, result), call.dtype(0))];
 };

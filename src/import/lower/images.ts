@@ -110,12 +110,7 @@ export function padAxis(
 }
 
 /** The image [batch, …, channels] with `value` around it. */
-export function padImage(
-  x: Value,
-  before: readonly number[],
-  after: readonly number[],
-  value = 0,
-): Value {
+export function padImage(x: Value, before: readonly number[], after: readonly number[], value = 0): Value {
   return before.reduce((image, count, at) => padAxis(image, at + 1, [count, expectAt(after, at)], value), x);
 }
 

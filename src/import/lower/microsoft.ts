@@ -57,7 +57,8 @@ function activated(call: Call, x: Value): Value {
   const f = FUSED[name];
   if (!f) throw call.error(`expected an activation of ${Object.keys(FUSED).join(', ')}, got ${name}`);
   const alone = ['activation_alpha', 'activation_beta'].filter((each) => call.attributes.has(each));
-  const parameters = call.attributes.floats('activation_params') ?? alone.map((each) => call.attributes.float(each, 0));
+  const parameters =
+    call.attributes.floats('activation_params') ?? alone.map((each) => call.attributes.float(each, 0));
   return f(x, parameters);
 }
 
@@ -120,7 +121,9 @@ const embedNormalization: Lowering = (call) => {
   if (!mask && call.outputs === 2) return [y, constant(new Int32Array(1), [1])];
   const width = tokens;
   const count = mask && matmul(cast(mask, 'float32'), full([width, 1], 1));
-  const index = count ? reshape(cast(count, 'int32'), [mask.shape[0] ?? 1]) : constant(new Int32Array(1), [1]);
+  const index = count
+    ? reshape(cast(count, 'int32'), [mask.shape[0] ?? 1])
+    : constant(new Int32Array(1), [1]);
   return [y, index, sum].slice(0, call.outputs);
 };
 
@@ -134,7 +137,10 @@ function maskOf(mask: Value | undefined, keys: number): Value | undefined {
   if (!mask) return undefined;
   const [batch = 0, ...rest] = mask.shape;
   if (rest.length === 0) {
-    const places = constant(Int32Array.from({ length: keys }, (_, i) => i), [1, 1, 1, keys]);
+    const places = constant(
+      Int32Array.from({ length: keys }, (_, i) => i),
+      [1, 1, 1, keys],
+    );
     return less(places, cast(reshape(mask, [batch, 1, 1, 1]), 'int32'));
   }
   const isReal = mask.dtype === 'bool' ? mask : greater(mask, 0);

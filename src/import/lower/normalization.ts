@@ -42,9 +42,15 @@ const batchNormalization: Lowering = (call) => {
   const weights = { scale: call.value(1), bias: call.value(2) };
   const statistics = { mean: call.value(3), variance: call.value(4) };
   if (call.attributes.int('training_mode', 0) !== 0 && !call.training) {
-    return inTrainingForm(call, x, { ...weights, ...statistics }, options).map((y, i) => (i === 0 ? result(y) : y));
+    return inTrainingForm(call, x, { ...weights, ...statistics }, options).map((y, i) =>
+      i === 0 ? result(y) : y,
+    );
   }
-  return [result(normalizeBatch(call.scope, x, { ...weights, ...statistics }, { ...options, training: call.training }))];
+  return [
+    result(
+      normalizeBatch(call.scope, x, { ...weights, ...statistics }, { ...options, training: call.training }),
+    ),
+  ];
 };
 
 /** What a file itself asks for with training_mode: the batch's statistics, and the running ones that ONNX defines of them. */

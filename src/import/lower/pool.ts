@@ -48,7 +48,11 @@ function overAxes(
   if (axes.length === 2) return pool(padded, ...options(0, 2));
   return axes.reduce((image, { count }, at) => {
     // The axis is the rows; what lies behind it are the columns, which stay.
-    const [lead, length = 0, rest] = [image.shape.slice(0, at + 1), image.shape[at + 1], image.shape.slice(at + 2)];
+    const [lead, length = 0, rest] = [
+      image.shape.slice(0, at + 1),
+      image.shape[at + 1],
+      image.shape.slice(at + 2),
+    ];
     const rows = reshape(image, [product(lead), length, 1, product(rest)]);
     return reshape(pool(rows, ...options(at, at + 1)), [...lead, count, ...rest]);
   }, padded);
@@ -77,7 +81,10 @@ function shares(call: Call, moves: Moves, withPads: boolean): Value {
       return pixels.filter((pixel) => pixel >= least && pixel < end).length;
     });
   });
-  const all = counts.reduce<number[]>((rows, next) => rows.flatMap((row) => next.map((each) => row * each)), [1]);
+  const all = counts.reduce<number[]>(
+    (rows, next) => rows.flatMap((row) => next.map((each) => row * each)),
+    [1],
+  );
   const data = Float32Array.from(all, (count) => 1 / Math.max(count, 1));
   return constant(data, [...counts.map((each) => each.length), 1]);
 }
@@ -89,7 +96,10 @@ const averages: Lowering = (call) => {
   const moves = movesOfPool(call, x);
   const means = overAxes(call, x, moves, [0, averagePool]);
   const isWhole = moves.from.every(
-    (_, at) => moves.before[at] === 0 && axisOf(call, moves, at).after <= expectAt(moves.after, at) && moves.after[at] === 0,
+    (_, at) =>
+      moves.before[at] === 0 &&
+      axisOf(call, moves, at).after <= expectAt(moves.after, at) &&
+      moves.after[at] === 0,
   );
   if (isWhole) return [{ channelsLast: means }];
   const share = shares(call, moves, call.attributes.int('count_include_pad', 0) !== 0);
@@ -99,14 +109,15 @@ const averages: Lowering = (call) => {
 const maxima: Lowering = (call) => {
   const x = call.channelsLast(0);
   if (call.outputs > 1) {
-    throw call.error('expected one output: the indices of the maxima are not among what training graphs compute');
+    throw call.error(
+      'expected one output: the indices of the maxima are not among what training graphs compute',
+    );
   }
   return [{ channelsLast: overAxes(call, x, movesOfPool(call, x), [LEAST, maxPool]) }];
 };
 
 /** (Σ |x|ᵖ)^(1/p) */
-const norm = (x: Value, p: number, sum: (x: Value) => Value): Value =>
-  pow(sum(pow(abs(x), p)), 1 / p);
+const norm = (x: Value, p: number, sum: (x: Value) => Value): Value => pow(sum(pow(abs(x), p)), 1 / p);
 
 const norms: Lowering = (call) => {
   const x = call.channelsLast(0);

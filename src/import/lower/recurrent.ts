@@ -3,7 +3,16 @@
  * layers; others are written with elementary ops.
  */
 import { expectAt } from '../../expect.ts';
-import { type Carried, type Cell, cut, GRU, LSTM, stacked, unrolled, unstacked } from '../../layers/recurrent-steps.ts';
+import {
+  type Carried,
+  type Cell,
+  cut,
+  GRU,
+  LSTM,
+  stacked,
+  unrolled,
+  unstacked,
+} from '../../layers/recurrent-steps.ts';
 import {
   add,
   cast,
@@ -120,7 +129,9 @@ function settingsOf(call: Call, kind: Kind, direction: number): Settings {
     activations,
     bound: limit > 0 ? (x) => clip(x, -limit, limit) : (x) => x,
     isStandard,
-    peepholes: all && split(directionOf(all, direction), 0, [width, width, width]).map((each) => reshape(each, [1, width])),
+    peepholes:
+      all &&
+      split(directionOf(all, direction), 0, [width, width, width]).map((each) => reshape(each, [1, width])),
   };
 }
 
@@ -168,7 +179,8 @@ function weightsOf(call: Call, cell: Cell, { gates }: Kind, direction: number) {
     recurrentKernel: transpose(of(call.value(2))),
   };
   if (!input || !recurrent) return { ...kernels, inputBias: nothing, recurrentBias: undefined };
-  if (!cell.hasRecurrentBias) return { ...kernels, inputBias: add(input, recurrent), recurrentBias: undefined };
+  if (!cell.hasRecurrentBias)
+    return { ...kernels, inputBias: add(input, recurrent), recurrentBias: undefined };
   // What the state adds to the last gate has a bias of its own.
   const last = (gates - 1) * width;
   const others = add(slice(input, 0, 0, last), slice(recurrent, 0, 0, last));

@@ -66,13 +66,22 @@ const reduced =
     const rank = x.shape.length;
     const given = call.attributes.ints('axes') ?? call.numbers(1, 'axes') ?? [];
     const isNothing = given.length === 0 && call.attributes.int('noop_with_empty_axes', 0) !== 0;
-    const all = given.length > 0 ? given.map((each) => normalizeAxis(call.op, each, rank)) : x.shape.map((_, i) => i);
+    const all =
+      given.length > 0 ? given.map((each) => normalizeAxis(call.op, each, rank)) : x.shape.map((_, i) => i);
     const axes = isNothing ? [] : all.map(axis);
     const y = reduction(x, axes);
     if (call.attributes.int('keepdims', 1) !== 0 || isNothing) return [result(y)];
     // The axes that stay are put into ONNX's order, all of them: without the others there is no channel's place.
     const stays = x.shape.map((_, i) => i).filter((each) => !all.includes(each));
-    return [reshape(transpose(y, x.shape.map((_, i) => axis(i))), stays.map((each) => x.shape[axis(each)] ?? 1))];
+    return [
+      reshape(
+        transpose(
+          y,
+          x.shape.map((_, i) => axis(i)),
+        ),
+        stays.map((each) => x.shape[axis(each)] ?? 1),
+      ),
+    ];
   };
 
 export const REDUCTIONS: Lowerings = {

@@ -63,7 +63,8 @@ function matrixOf(call: Call, axis: Axis): SparseMatrix {
   const { from, to, scale } = axis;
   const place = named(call, 'coordinate_transformation_mode', PLACES, 'half_pixel');
   const mode = call.attributes.text('mode', 'nearest');
-  const isCrop = call.attributes.text('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize';
+  const isCrop =
+    call.attributes.text('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize';
   const termsAt = mode === 'nearest' ? nearestTerms(call, from) : weightedTerms(call, mode, from, scale);
   const rows = Array.from({ length: to }, (_, i) => {
     const at = place(i, axis);
