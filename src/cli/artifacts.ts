@@ -5,16 +5,16 @@ import { GRAPH_NAMES } from '../artifacts/graphs.ts';
 import { ensureArtifact, openGraph } from '../artifacts/store.node.ts';
 import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
-import { exportTrained } from '../import/export.ts';
+import { exportTrained, withStart } from '../import/export.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import { withNewHead } from '../import/new-head.ts';
 import { readModel } from '../import/onnx-model.ts';
-import { ADAPTER_WEIGHTS } from '../import/peft.ts';
+import { adapterWeights } from '../import/peft.ts';
 import type { Role } from '../layers/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { graphsToRun } from '../run/plan.ts';
-import { importFor } from '../tasks/import-for.ts';
-import { naming, type OnnxBytes, readAdapters, readOnnx, sha256Of } from '../tasks/imported.node.ts';
+import { type HowRead, importFor } from '../tasks/import-for.ts';
+import { naming, type OnnxBytes, readOnnx, sha256Of } from '../tasks/imported.node.ts';
 import { importedTask } from '../tasks/imported.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
 import { isOnnxSpec } from '../tasks/spec.ts';
@@ -22,6 +22,7 @@ import { writeJson, writeWhole } from '../whole-file.node.ts';
 import { helpText, parseFlags } from './flags.ts';
 import { howRead, specOf, TABLE, type Values } from './imported-spec.ts';
 import { print } from './print.ts';
+import { type ReadAdapters, readAdapters } from './read-adapters.ts';
 import { typed } from './typed.ts';
 
 export async function artifacts(argv: readonly string[]): Promise<void> {
@@ -59,10 +60,10 @@ export async function artifacts(argv: readonly string[]): Promise<void> {
 /** Writes spec.json and the file beside it, and tells what trains. */
 async function writeSpec(file: string, folder: string, values: Values): Promise<void> {
   const read = await readOnnx(file);
-  const bytes = naming(file, () => bytesToWrite(read, values));
+  const plain = naming(file, () => bytesToWrite(read, values));
   const adapters = values.adapters === undefined ? undefined : await readAdapters(values.adapters);
   const how = howRead(values, adapters);
-  const model = naming(file, () => importFor(bytes, how));
+  const { bytes, model } = naming(file, () => opened(plain, how, adapters));
   const spec = naming(file, () => specOf(values, how, model, sha256Of(bytes)));
   const checked = parseSpec(spec, path.join(folder, 'spec.json'));
   if (!isOnnxSpec(checked)) throw new Error('internal: a spec of another kind');
@@ -74,7 +75,6 @@ async function writeSpec(file: string, folder: string, values: Values): Promise<
   print(`data: ${checked.dataset}, ${data.join(', ')}`);
   await mkdir(folder, { recursive: true });
   await writeWhole(path.join(folder, checked.file), bytes);
-  if (adapters) await writeWhole(path.join(folder, ADAPTER_WEIGHTS), adapters.bytes);
   await writeJson(path.join(folder, 'spec.json'), spec);
 }
 
@@ -84,6 +84,21 @@ function bytesToWrite({ bytes, external }: OnnxBytes, { classes, output }: Value
   const isElsewhere = model.proto.graph.initializer.some(({ dataLocation }) => dataLocation === 1);
   const whole = isElsewhere ? exportTrained(model, { values: new Map(), adapters: [] }) : bytes;
   return classes === undefined ? whole : withNewHead(readModel(whole), classes, output);
+}
+
+/** The model, and where it begins with adapters the file that holds them. */
+function opened(
+  bytes: Uint8Array,
+  how: HowRead,
+  adapters: ReadAdapters | undefined,
+): { readonly bytes: Uint8Array; readonly model: ImportedModel } {
+  const model = importFor(bytes, how);
+  if (!adapters) return { bytes, model };
+  const trained = model.variables.filter(({ role }) => role === 'trainable');
+  const others = new Map(trained.map(({ path: name, shape }) => [name, shape]));
+  const start = adapterWeights(model.adapters, others, adapters.tensors, adapters.file);
+  const held = withStart(model.source, model.adapters, start);
+  return { bytes: held, model: importFor(held, how) };
 }
 
 /** What trains, what does not, and what the file's reader has to say. */

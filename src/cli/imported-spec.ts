@@ -2,13 +2,12 @@
 import { choice, integer, number, type OptionTable, type OptionValues, text } from '../config/options.ts';
 import { show, UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
-import { ADAPTER_WEIGHTS } from '../import/peft.ts';
 import { guessInputs } from '../tasks/guess-inputs.ts';
 import type { HowRead } from '../tasks/import-for.ts';
-import type { ReadAdapters } from '../tasks/imported.node.ts';
 import { dataInputs } from '../tasks/imported-inputs.ts';
 import { IMPORTED_LOSSES, type OnnxSpec } from '../tasks/spec.ts';
 import { COMMON_FLAGS } from './flags.ts';
+import type { ReadAdapters } from './read-adapters.ts';
 
 const WHAT = 'What trains';
 const DATA = 'Data';
@@ -173,7 +172,6 @@ export function specOf(values: Values, how: HowRead, model: ImportedModel, sha25
   return {
     ...{ task: 'onnx', dataset: guessed.dataset, file: 'model.onnx', sha256, ...how },
     ...(Object.keys(guessed.inputs).length > 0 && { inputs: guessed.inputs }),
-    ...(values.adapters !== undefined && { adapters: ADAPTER_WEIGHTS }),
     ...(reads.has('images') && imageOf(values, guessed.layout)),
     ...(reads.has('tokens') && tokensOf(values, guessed.dataset, model)),
     microBatch: values.microBatch,

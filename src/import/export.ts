@@ -44,9 +44,38 @@ export function exportTrained(source: OnnxModel, { values, adapters }: TrainedNu
     }
   }
   const { proto, external } = source;
-  const graph = withNumbers(proto.graph, replaced, external);
+  const graph = withNumbers(withoutStart(proto.graph, adapters), replaced, external);
   expectAllPut(replaced);
   return encoded({ ...proto, graph: withDequantized(graph, source, adapters, added) });
+}
+
+/**
+ * The file with what adapters start from among its initializers, under the paths of their variables, which no node uses,
+ * and with `values` in place of the numbers of others.
+ */
+export function withStart(
+  { proto, external }: OnnxModel,
+  adapters: readonly Adapter[],
+  values: ReadonlyMap<string, Float32Array>,
+): Uint8Array {
+  const replaced = new Map(values);
+  const held = adapters.flatMap((adapter) => {
+    const paths = adapterPaths(adapter);
+    return (['a', 'b'] as const).flatMap((part): TensorProto[] => {
+      const data = replaced.get(paths[part]);
+      replaced.delete(paths[part]);
+      const dims = [...adapter.shapes[part]];
+      return data ? [{ name: paths[part], dims, dataType: FLOAT, rawData: bytesOf(data) }] : [];
+    });
+  });
+  const graph = withNumbers(withoutStart(proto.graph, adapters), replaced, external);
+  expectAllPut(replaced);
+  return encoded({ ...proto, graph: { ...graph, initializer: [...graph.initializer, ...held] } });
+}
+
+function withoutStart(graph: GraphProto, adapters: readonly Adapter[]): GraphProto {
+  const names = new Set(adapters.flatMap((adapter) => Object.values(adapterPaths(adapter))));
+  return { ...graph, initializer: graph.initializer.filter(({ name }) => !names.has(name)) };
 }
 
 function productOf(

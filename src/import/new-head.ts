@@ -102,7 +102,7 @@ function expectOwn({ nodes, initializers }: OnnxModel, name: string, layer: Onnx
 /** The sizes of a Reshape with another number of classes. */
 function withSize(tensor: TensorProto, old: number, classes: number): TensorProto {
   const { data } = decodeTensor(tensor, tensor.name);
-  const sizes = BigInt64Array.from(data, (size) => (Number(size) === old ? BigInt(classes) : BigInt(size)));
+  const sizes = BigInt64Array.from(Array.from(data, Number), (size) => BigInt(size === old ? classes : size));
   return { name: tensor.name, dims: tensor.dims, dataType: tensor.dataType, rawData: new Uint8Array(sizes.buffer) };
 }
 

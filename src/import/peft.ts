@@ -5,12 +5,18 @@
 import * as v from 'valibot';
 import { mismatch, show as quote, UserError } from '../errors.ts';
 import { sameShape, show } from '../onnx/shapes.ts';
-import type { NamedTensor } from '../storage/safetensors.ts';
 import { type Adapter, adapterPaths } from './lora.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 const PREFIX = 'base_model.model.';
+
+/** A tensor of a file. */
+interface PeftTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: object;
+}
 
 /** What the files say beside the adapters' numbers. */
 export interface PeftOptions extends PeftConfig {
@@ -26,10 +32,10 @@ export function peftFiles(
   adapters: readonly Adapter[],
   values: ReadonlyMap<string, Float32Array>,
   { rank, alpha, others = [] }: PeftOptions,
-): { readonly config: Record<string, unknown>; readonly tensors: readonly NamedTensor[] } {
+): { readonly config: Record<string, unknown>; readonly tensors: readonly (PeftTensor & { readonly data: Float32Array })[] } {
   const tensors = adapters.flatMap((adapter) => {
     const paths = adapterPaths(adapter);
-    return (['a', 'b'] as const).map((part): NamedTensor => {
+    return (['a', 'b'] as const).map((part) => {
       return { name: nameOf(adapter, part), shape: adapter.shapes[part], data: valueOf(values, paths[part]) };
     });
   });
@@ -103,7 +109,7 @@ export function parsePeftConfig(json: unknown, origin: string): PeftConfig {
 
 /** What a file of adapters is of: modules with adapters, and parameters of modules that were saved whole. */
 export function peftNames(
-  tensors: readonly NamedTensor[],
+  tensors: readonly PeftTensor[],
   origin: string,
 ): { readonly modules: readonly string[]; readonly others: readonly string[] } {
   const names = tensors.map(({ name }) => name.replace(PREFIX, ''));
@@ -119,7 +125,7 @@ export function peftNames(
 export function adapterWeights(
   adapters: readonly Adapter[],
   others: ReadonlyMap<string, readonly number[]>,
-  tensors: readonly NamedTensor[],
+  tensors: readonly PeftTensor[],
   origin: string,
 ): Map<string, Float32Array> {
   const left = new Map(tensors.map((tensor) => [tensor.name.replace(PREFIX, ''), tensor]));

@@ -5,9 +5,6 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterWeights, parsePeftConfig, peftNames } from '../import/peft.ts';
-import { readJsonFile } from '../json-file.node.ts';
-import { decodeSafetensors } from '../storage/safetensors.ts';
 import { fileError } from '../system-error.ts';
 import { importFor } from './import-for.ts';
 import { importedTask } from './imported.ts';
@@ -87,38 +84,11 @@ export async function openOnnx(spec: OnnxSpec, file: string): Promise<OpenedOnnx
 /** The task of a spec, from `file`. Throws UserError as `openOnnx` does, and where the output does not fit the loss. */
 export async function readTask(spec: OnnxSpec, file: string): Promise<Task> {
   const { model } = await openOnnx(spec, file);
-  const { adapters, ...rest } = spec;
-  const start = adapters === undefined ? undefined : await startOf(path.join(path.dirname(file), adapters), model);
-  return naming(file, () => importedTask(model, { ...rest, ...(start && { start }) }));
+  return naming(file, () => importedTask(model, spec));
 }
 
-async function startOf(file: string, { adapters, variables }: ImportedModel): Promise<Map<string, Float32Array>> {
-  const others = variables.filter(({ role }) => role === 'trainable').map(({ path: name, shape }) => [name, shape] as const);
-  return adapterWeights(adapters, new Map(others), decodeSafetensors(await readBytes(file), file).tensors, file);
-}
-
-/** Adapters that PEFT, or `ortgrad export --adapters`, has written. */
-export interface ReadAdapters {
-  readonly rank: number;
-  readonly alpha: number;
-  /** The modules that have them. */
-  readonly modules: readonly string[];
-  /** The parameters of modules that were trained whole. */
-  readonly others: readonly string[];
-  /** Of the file with the numbers. */
-  readonly bytes: Uint8Array;
-}
-
-/** Reads `adapter_config.json` and `adapter_model.safetensors` of a folder. Throws UserError that names the file. */
-export async function readAdapters(folder: string): Promise<ReadAdapters> {
-  const file = path.join(folder, ADAPTER_WEIGHTS);
-  const config = path.join(folder, ADAPTER_CONFIG);
-  const about = parsePeftConfig(await readJsonFile(config), config);
-  const bytes = await readBytes(file);
-  return { ...about, ...peftNames(decodeSafetensors(bytes, file).tensors, file), bytes };
-}
-
-function readBytes(file: string): Promise<Uint8Array> {
+/** The bytes of a file. Throws UserError where it cannot be read. */
+export function readBytes(file: string): Promise<Uint8Array> {
   return readFile(file).catch((error: unknown) => {
     throw fileError(error, file);
   });

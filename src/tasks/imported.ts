@@ -14,15 +14,13 @@ import { dataOfInputs, type InputOptions, inputValue } from './imported-inputs.t
 import { languageModel } from './language-model.ts';
 import { regression } from './regression.ts';
 import type { ImportedLoss } from './spec.ts';
-import { type Fields, ONLY_OUTPUT, type Task, type Trunk, type Values } from './task.ts';
+import type { Fields, Task, Trunk, Values } from './task.ts';
 
 /** What a file does not say of the task. */
 export interface ImportedTaskOptions extends InputOptions {
   readonly loss: ImportedLoss;
   /** sha-256 of what the model was read from. */
   readonly sha256: string;
-  /** Numbers to start from in place of the file's, by path. */
-  readonly start?: ReadonlyMap<string, Float32Array>;
 }
 
 /**
@@ -30,7 +28,7 @@ export interface ImportedTaskOptions extends InputOptions {
  * trained comes first, what that part makes of them. Throws UserError where the output does not fit the loss.
  */
 export function importedTask(model: ImportedModel, options: ImportedTaskOptions): Task {
-  const { loss, sha256, start = new Map() } = options;
+  const { loss, sha256 } = options;
   const data = dataOfInputs(model, options);
   const lowered = Object.keys(model.inputs);
   const features = Object.fromEntries(
@@ -56,7 +54,7 @@ export function importedTask(model: ImportedModel, options: ImportedTaskOptions)
   const targets = without(task.fields, fields);
   return {
     ...task,
-    start: { sha256, values: () => new Map([...model.weights(), ...start]) },
+    start: { sha256, values: () => model.weights() },
     ...(model.trunk && { trunk: trunkOf(model.trunk, { ...data, ...targets }, options) }),
   };
 }

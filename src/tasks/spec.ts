@@ -113,8 +113,6 @@ export const onnxSpec = v.strictObject({
       alpha: v.pipe(v.number(), v.finite(), v.gtValue(0)),
     }),
   ),
-  /** A file beside spec.json with the numbers that adapters start from, as PEFT writes it. */
-  adapters: v.optional(v.pipe(v.string(), v.nonEmpty())),
   /**
    * By input, the field of the data that it gets: `images`, `tokens`, `x` or one of a dataset of the user's own; or what
    * is made of the tokens: their `mask`, `zeros`, `ones` or `positions`. By default the field of the input's name.
