@@ -240,7 +240,7 @@ function withOperands(
   const value = (input: number): Value => of(input, () => first.value(0), weight);
   return {
     ...{ op, domain: '', attributes, inputs: 2, outputs: 1, training: call.training, scope: call.scope },
-    examples: call.examples,
+    examples: () => call.examples(),
     has: (input) => input < 2,
     value,
     optional: (input) => (input < 2 ? value(input) : undefined),
