@@ -1,8 +1,29 @@
 /** Quantized weights as numbers: what DequantizeLinear makes of an initializer. */
 import { UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
-import { decodeTensor } from './decode-tensor.ts';
-import type { OnnxModel } from './onnx-model.ts';
+import { decodeTensor, type FileTensor } from './decode-tensor.ts';
+import type { OnnxModel, OnnxNode } from './onnx-model.ts';
+import type { TensorSource } from './tensor-source.ts';
+
+/** The weights that nodes dequantize from initializers, as tensors of the file by the name that the node gives them. */
+export function dequantizedSources(model: OnnxModel, nodes: readonly OnnxNode[]): TensorSource[] {
+  const { initializers } = model;
+  return nodes.flatMap(({ op, domain, inputs, outputs }): TensorSource[] => {
+    const [x = '', ...others] = inputs;
+    const [name = ''] = outputs;
+    const tensor = initializers.get(x);
+    const areHere = others.every((other) => other === '' || initializers.has(other));
+    if (op !== 'DequantizeLinear' || domain !== '' || !tensor || !areHere) return [];
+    const shape = tensor.dims;
+    const about = { dtype: 'float32', stored: 'float', shape, size: sizeOf(shape) } as const;
+    let known: Float32Array | undefined;
+    const read = (): FileTensor => {
+      known ??= dequantizedNumbers(model, name);
+      return { ...about, data: known };
+    };
+    return [{ ...about, name, isInitializer: true, read }];
+  });
+}
 
 /**
  * (x − zero point)·scale, with one scale, one for each index along `axis`, or one for each block of `block_size` along it

@@ -168,14 +168,15 @@ export interface AdapterValues {
 }
 
 /**
- * A node with its adapter: `lower` lowers the node itself, `matmul` products. For Gemm, with its own factor `alpha`; where
+ * A node with its adapter: `lower` lowers the node itself, `product` MatMul. For Gemm, with its own factor `alpha`; where
  * that transposes its first operand, it has no adapter, which throws UserError.
  */
 export function lowerAdapted(
   call: Call,
   { scale, op }: Adapter,
   { a, b }: AdapterValues,
-  { lower, matmul: product }: { readonly lower: Lowering; readonly matmul: Lowering },
+  lower: Lowering,
+  product: Lowering | undefined,
 ): readonly Lowered[] {
   const [base, ...others] = lower(call);
   if (!base || 'data' in base) throw call.error('expected a product that is computed from the data');
@@ -188,6 +189,7 @@ export function lowerAdapted(
   }
   if (call.attributes.int('transA', 0) !== 0)
     throw call.error('has a first operand that is transposed: it can have no adapter; leave it out of --lora');
+  if (!product) throw new Error('internal: no lowering of MatMul');
   const factor = op === 'Gemm' ? scale * call.attributes.float('alpha', 1) : scale;
   const x = call.value(0);
   const [low] = product(multiplying(call, x, transpose(a, [1, 0])));

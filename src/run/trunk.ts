@@ -1,6 +1,6 @@
 /** Batches as a task reads them, where its data go through a part that only runs first (`Trunk`). Also for browsers. */
 import { createSession } from '#runtime';
-import type { Batch, FieldData } from '../data/batch.ts';
+import { type Batch, emptyField, type FieldData } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { Session, SessionOptions, Tensor } from '../runtime/session.ts';
@@ -44,9 +44,11 @@ export async function openTrunk(
     async fields(batch) {
       let known = tensorsOf(trunk.fields, batch);
       for (const [at, session] of loaded.entries()) {
-        const { inputs = {}, outputs = {} } = trunk.graphs[at] ?? {};
+        const { inputs = {}, outputs = {}, batch: size = batch.examples } = trunk.graphs[at] ?? {};
         const feeds = Object.entries(inputs).map(([name, from]) => [name, tensorNamed(known, from)]);
-        const given = await session.run(Object.fromEntries(feeds), Object.keys(outputs));
+        const given = await runInParts(session, Object.fromEntries(feeds), Object.keys(outputs), {
+          ...{ size, examples: batch.examples },
+        });
         const named = Object.entries(outputs).map(([output, name]) => [
           name,
           tensorNamed(given, output),
@@ -68,6 +70,45 @@ export function throughTrunk<S extends BatchSource>(source: S, trunk: TrunkRunne
       for await (const batch of source.batches(from)) yield trunk.fields(batch);
     },
   };
+}
+
+/** Runs a graph on `size` examples at a time. The last are filled up with zeros where they are fewer. */
+async function runInParts(
+  session: Session,
+  feeds: Tensors,
+  outputs: readonly string[],
+  { size, examples }: { readonly size: number; readonly examples: number },
+): Promise<Tensors> {
+  if (size === examples) return session.run(feeds, outputs);
+  const parts: Tensors[] = [];
+  for (let first = 0; first < examples; first += size) {
+    const part = Object.entries(feeds).map(([name, { dtype, shape, data }]): [string, Tensor] => {
+      const each = data.length / examples;
+      const out = emptyField(dtype, size * each);
+      copyInto(out, data.subarray(first * each, Math.min(first + size, examples) * each), 0);
+      return [name, { dtype, shape: [size, ...shape.slice(1)], data: out }];
+    });
+    parts.push(await session.run(Object.fromEntries(part), outputs));
+  }
+  return Object.fromEntries(
+    outputs.map((name): [string, Tensor] => {
+      const { dtype, shape, data } = tensorNamed(parts[0] ?? {}, name);
+      const each = data.length / size;
+      const out = emptyField(dtype, examples * each);
+      parts.forEach((part, i) => {
+        const count = Math.min(size, examples - i * size);
+        copyInto(out, tensorNamed(part, name).data.subarray(0, count * each), i * size * each);
+      });
+      return [name, { dtype, shape: [examples, ...shape.slice(1)], data: out }];
+    }),
+  );
+}
+
+/** Copies numbers of one type to a place of an array of the same. */
+function copyInto(out: FieldData, from: FieldData, at: number): void {
+  if (out instanceof BigInt64Array && from instanceof BigInt64Array) out.set(from, at);
+  else if (!(out instanceof BigInt64Array) && !(from instanceof BigInt64Array)) out.set(from, at);
+  else throw new Error('internal: numbers of two types');
 }
 
 type Tensors = Readonly<Record<string, Tensor>>;

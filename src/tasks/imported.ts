@@ -141,7 +141,7 @@ function shapeOf(fields: Fields, predict: Predicting['predict']): readonly numbe
 
 /** The trunk of a file, with what brings the data to the form of its inputs in front. */
 function trunkOf(
-  { inputs, features, bytes }: NonNullable<ImportedModel['trunk']>,
+  { inputs, features, batch, bytes }: NonNullable<ImportedModel['trunk']>,
   fields: Fields,
   options: InputOptions,
 ): Trunk {
@@ -166,7 +166,8 @@ function trunkOf(
         outputs: same(Object.keys(brought)),
       },
       {
-        bytes: () => bytes,
+        bytes,
+        ...(batch !== undefined && { batch }),
         inputs: Object.fromEntries(Object.keys(inputs).map((name) => [name, `input/${name}`])),
         outputs: same(Object.keys(features)),
       },

@@ -70,6 +70,8 @@ export interface Trunk {
 /** One graph of a trunk. */
 export interface TrunkGraph {
   bytes(): Uint8Array;
+  /** The only number of examples that it takes, where it does not take any. */
+  readonly batch?: number;
   /** By the graph's input, the name of what it is fed. */
   readonly inputs: Readonly<Record<string, string>>;
   /** By the graph's output, the name that it has from then on. */
