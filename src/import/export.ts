@@ -4,7 +4,7 @@
  */
 import { UserError } from '../errors.ts';
 import { toFloat16 } from '../onnx/float16.ts';
-import { encodeModel, type GraphProto, type ModelProto, type TensorProto } from '../onnx/proto.ts';
+import { encodeAgain, type GraphProto, type ModelProto, type TensorProto } from '../onnx/proto.ts';
 import { show, sizeOf } from '../onnx/shapes.ts';
 import { type ExternalData, decodeTensor } from './decode-tensor.ts';
 import { dequantizedNumbers } from './dequantized.ts';
@@ -195,5 +195,5 @@ function encoded(model: ModelProto): Uint8Array {
       `the file would have ${(bytes / 1e9).toFixed(1)} GB, expected at most 2.1: save the adapters or the checkpoint alone`,
     );
   }
-  return encodeModel(model);
+  return encodeAgain(model);
 }

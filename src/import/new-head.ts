@@ -1,6 +1,6 @@
 /** A classifier with another number of classes: its last layer anew, from random numbers. Pure: also for browsers. */
 import { UserError } from '../errors.ts';
-import { encodeModel, type TensorProto, type ValueInfoProto } from '../onnx/proto.ts';
+import { encodeAgain, type TensorProto, type ValueInfoProto } from '../onnx/proto.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { Random } from '../random.ts';
 import { decodeTensor } from './decode-tensor.ts';
@@ -44,7 +44,7 @@ export function withNewHead(model: OnnxModel, classes: number, output = model.ou
   }
   const { graph } = model.proto;
   const computed = new Set([layer, ...after].flatMap(({ outputs }) => outputs));
-  return encodeModel({
+  return encodeAgain({
     ...model.proto,
     graph: {
       ...graph,
