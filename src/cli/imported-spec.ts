@@ -168,7 +168,14 @@ export function specOf(values: Values, how: HowRead, model: ImportedModel, sha25
     dataset: values.dataset,
     inputs: pairs('--inputs', values.inputs ?? ''),
   });
+  for (const flag of ['mean', 'std'] as const) {
+    if (values[flag] === undefined) continue;
+    if (values[flag === 'mean' ? 'std' : 'mean'] === undefined)
+      throw new UserError(`--${flag}: expected --mean and --std together, got one`);
+  }
   const reads = new Set(Object.keys(inputs).map((name) => guessed.inputs[name] ?? name));
+  if (values.mean !== undefined && !reads.has('images'))
+    throw new UserError('--mean: the file takes no pictures; leave it out');
   return {
     ...{ task: 'onnx', dataset: guessed.dataset, file: 'model.onnx', sha256, ...how },
     ...(Object.keys(guessed.inputs).length > 0 && { inputs: guessed.inputs }),
@@ -182,9 +189,6 @@ function imageOf(
   { mean, std, order, layout }: Values,
   guessed: Values['layout'],
 ): { readonly image?: NonNullable<OnnxSpec['image']> } {
-  if ((mean === undefined) !== (std === undefined)) {
-    throw new UserError(`${mean === undefined ? '--std' : '--mean'}: expected --mean and --std together, got one`);
-  }
   const image = {
     ...(mean !== undefined && std !== undefined && { mean: listOf('--mean', mean), std: listOf('--std', std) }),
     order,

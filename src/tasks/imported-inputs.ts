@@ -23,7 +23,7 @@ function isMade(name: string): name is MadeOfTokens {
 /** An imported model's inputs; some of what is lowered reads what the trunk makes. */
 interface HasInputs {
   readonly inputs: Fields;
-  readonly trunk?: { readonly inputs: Fields; readonly features: Fields };
+  readonly trunk?: { readonly inputs: Fields; readonly features: Fields } | undefined;
 }
 
 /** The inputs of the whole file that are used. */

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { openGraph } from '../../src/artifacts/store.node.ts';
 import { artifacts } from '../../src/cli/artifacts.ts';
 import { evaluate, measureOnTest } from '../../src/cli/evaluate.ts';
 import { exportModel } from '../../src/cli/export.ts';
@@ -13,7 +14,7 @@ import { createSession } from '../../src/runtime/ort.node.ts';
 import type { Tensor } from '../../src/runtime/session.ts';
 import { decodeSafetensors } from '../../src/storage/safetensors.ts';
 import { type FileNode, grid, onnxFile } from '../import/_onnx-file.ts';
-import { lastOf, ownProject, refusal, said } from './_own.ts';
+import { lastOf, ownModule, ownProject, refusal, said } from './_own.ts';
 
 const project = ownProject();
 test.after.always(() => project.close());
@@ -149,12 +150,13 @@ test.serial('adapters are written for PEFT, and are what another run begins with
   t.deepEqual(readdirSync('peft').sort(), ['adapter_config.json', 'adapter_model.safetensors']);
   const again = ['--adapters', 'peft', '--dataset', './data.mjs', '--out', 'graphs/again'];
   await said(artifacts, 'model.onnx', ...again);
-  await said(train, '--graph', 'graphs/again', ...FLAGS, '--lr', '0', '--max-steps', '1', '--out', 'runs/again');
-  const adapters = decodeSafetensors(readFileSync('peft/adapter_model.safetensors'), 'peft').tensors;
-  const saved = lastOf('runs/again');
-  for (const { name, data } of adapters) {
+  const { task } = await openGraph('graphs/again');
+  const saved = lastOf('runs/adapters');
+  const start = task.start?.values();
+  for (const { name } of decodeSafetensors(readFileSync('peft/adapter_model.safetensors'), 'peft').tensors) {
     const [, module, part] = /model\.(\w+)\.lora_([AB])/.exec(name) ?? [];
-    t.deepEqual(saved[`model: ${module}.weight/lora_${part}`], data);
+    const variable = `${module}.weight/lora_${part}`;
+    t.deepEqual(start?.get(variable), saved[`model: ${variable}`]);
   }
 });
 
@@ -189,7 +191,7 @@ const REFUSED: Readonly<Record<string, readonly [argv: readonly string[], messag
   'adapters that find nothing': [['model.onnx', '--lora', 'query'], /--lora query: finds none of the 2 products/],
   'another output': [['model.onnx', '--output', 'features'], /--output features: the file has no such output; it has probabilities$/],
   'a loss that does not fit': [['model.onnx', '--loss', 'next-token'], /--loss next-token: expected an output/],
-  'mean without std': [['model.onnx', '--mean', '0.5'], /--mean/],
+  'mean without std': [['model.onnx', '--mean', '0.5'], /^model.onnx: --mean: expected --mean and --std together/],
   'another input': [['model.onnx', '--inputs', 'y=x'], /--inputs y: the file has no such input; it has x$/],
   'a dimension without a size': [['model.onnx', '--dim', 'sequence'], /--dim: expected NAME=VALUE pairs/],
 };
@@ -211,6 +213,11 @@ test.serial('a file that was changed, or is gone, is named', async (t) => {
 });
 
 test.serial('--merge is for imported models', async (t) => {
-  project.write('own.mjs', `export { task } from './own-task.mjs';`);
-  t.regex(await refusal(t, exportModel, 'runs/none', '--merge'), /runs\/none: no such folder/);
+  project.write('own.mjs', ownModule());
+  await said(train, '--model', 'own.mjs', ...FLAGS, '--max-steps', '1', '--out', 'runs/own');
+  const asked = ['runs/own', '--model', 'own.mjs'];
+  t.regex(
+    await refusal(t, exportModel, ...asked, '--merge'),
+    /^--merge: expected a model that ortgrad artifacts imported from an ONNX file/,
+  );
 });
