@@ -73,7 +73,15 @@ await runMain(async ([data, out, epochs = '4', examples = '1000']) => {
   const steps = [...SETTINGS, '--epochs', epochs];
   await train(['--graph', at('base'), ...steps, '--lr', '3e-3', '--out', at('runs/base')]);
   await exportModel([at('runs/base/last'), '--out', at('base.onnx')]);
-  await artifacts([at('base.onnx'), '--trainable', '^head', '--dataset', at('last.mjs'), '--out', at('head')]);
+  await artifacts([
+    at('base.onnx'),
+    '--trainable',
+    '^head',
+    '--dataset',
+    at('last.mjs'),
+    '--out',
+    at('head'),
+  ]);
   await train([
     ...['--graph', at('head'), ...steps, '--lr', String(HEAD.rate), '--schedule', 'constant', '--clip', '0'],
     ...['--warmup-epochs', '0', '--weight-decay', String(HEAD.decay), '--out', at('runs/head')],

@@ -107,7 +107,12 @@ export const TABLE = {
   }),
   vocabulary: integer(
     { min: 3, max: 2 ** 24 },
-    { group: DATA, help: 'How many tokens the file knows.', default: undefined, unset: 'as its embedding says' },
+    {
+      group: DATA,
+      help: 'How many tokens the file knows.',
+      default: undefined,
+      unset: 'as its embedding says',
+    },
   ),
   mean: text({
     group: DATA,
@@ -162,7 +167,12 @@ export function howRead(
 }
 
 /** The whole spec. Throws UserError where the data that the inputs want cannot be told. */
-export function specOf(values: Values, how: HowRead, model: ImportedModel, sha256: string): Partial<OnnxSpec> {
+export function specOf(
+  values: Values,
+  how: HowRead,
+  model: ImportedModel,
+  sha256: string,
+): Partial<OnnxSpec> {
   const inputs = dataInputs(model);
   const guessed = guessInputs(inputs, {
     dataset: values.dataset,
@@ -190,7 +200,8 @@ function imageOf(
   guessed: Values['layout'],
 ): { readonly image?: NonNullable<OnnxSpec['image']> } {
   const image = {
-    ...(mean !== undefined && std !== undefined && { mean: listOf('--mean', mean), std: listOf('--std', std) }),
+    ...(mean !== undefined &&
+      std !== undefined && { mean: listOf('--mean', mean), std: listOf('--std', std) }),
     order,
     layout: layout ?? guessed ?? 'channels-first',
   };
@@ -206,7 +217,9 @@ function tokensOf(
   const kind = tokens ?? (dataset === 'text' ? 'given' : 'bytes');
   const known = vocabulary ?? vocabularyOf(model);
   if (known === undefined && kind !== 'bytes')
-    throw new UserError('--vocabulary: expected how many tokens the file knows, which it does not say itself');
+    throw new UserError(
+      '--vocabulary: expected how many tokens the file knows, which it does not say itself',
+    );
   return { tokens: kind, ...(known !== undefined && { vocabulary: known }) };
 }
 
@@ -246,7 +259,7 @@ function pairs(flag: string, list: string): Record<string, string> {
   );
 }
 
-function sizesOf(list: string): Record<string, number> {
+export function sizesOf(list: string): Record<string, number> {
   return Object.fromEntries(
     Object.entries(pairs('--dim', list)).map(([name, value]) => {
       const size = Number(value);

@@ -148,7 +148,9 @@ function notesOf(
     const nodes = generalised.size === 0 ? '' : `; ${generalised.size} reshapes that name it mean any batch`;
     notes.push(`the file is for batches of ${fixedBatch}, and is read as for any${nodes}`);
   }
-  const others = variables.flatMap(({ source }) => (source && source.stored !== 'float' ? [source.stored] : []));
+  const others = variables.flatMap(({ source }) =>
+    source && source.stored !== 'float' ? [source.stored] : [],
+  );
   const types = [...new Set(others)].join(', ');
   if (others.length > 0) notes.push(`${others.length} weights of type ${types} are trained as float32`);
   return notes;

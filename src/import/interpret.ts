@@ -8,9 +8,9 @@ import { NodeCall, where } from './call.ts';
 import { Entry, type ValueType } from './entry.ts';
 import { fold } from './fold.ts';
 import { dimIn, knownOf, MOST_KNOWN } from './known.ts';
+import { type Adapter, type AdapterValues, adapterVariables, lowerAdapted } from './lora.ts';
 import { LOWERINGS } from './lower/index.ts';
 import type { Call, Lowering } from './lower/lowering.ts';
-import { type Adapter, type AdapterValues, adapterVariables, lowerAdapted } from './lora.ts';
 import type { OnnxNode } from './onnx-model.ts';
 import type { Known, Lowered } from './tensor.ts';
 import type { TensorSource } from './tensor-source.ts';
@@ -157,7 +157,11 @@ function lowerer({ adapters }: Walk, { scope }: Tracing): typeof lower {
     if (!adapter) return lower(node, call);
     const values = made.get(adapter) ?? adapterVariables(scope, adapter);
     made.set(adapter, values);
-    return lower(node, call, (lowered) => (each) => lowerAdapted(each, adapter, values, lowered, LOWERINGS.MatMul));
+    return lower(
+      node,
+      call,
+      (lowered) => (each) => lowerAdapted(each, adapter, values, lowered, LOWERINGS.MatMul),
+    );
   };
 }
 

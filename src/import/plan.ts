@@ -45,7 +45,9 @@ export function planOf(source: OnnxModel, options: ImportOptions): Plan {
   const outputs = wantedOutputs(source, options.outputs);
   const { nodes: all, constants } = inNewestForm(neededNodes(source.nodes, outputs));
   const tensors = tensorSources(source, constants);
-  const adapters = options.lora ? adaptersOf({ ...source, nodes: all }, options.lora) : new Map<string, Adapter>();
+  const adapters = options.lora
+    ? adaptersOf({ ...source, nodes: all }, options.lora)
+    : new Map<string, Adapter>();
   const quantized = dequantizedSources(source, all);
   for (const each of quantized) tensors.set(each.name, each);
   const nodes = all.filter(({ outputs: names }) => !quantized.some(({ name }) => names.includes(name)));

@@ -33,7 +33,8 @@ export function importFor(
 function expectTrained({ variables, source }: ImportedModel, trainable: string | undefined): void {
   if (variables.some(({ role }) => role === 'trainable')) return;
   const names = [...source.initializers].flatMap(([name, { dims }]) => (dims.length > 0 ? [name] : []));
-  const shown = names.length > 6 ? `${names.slice(0, 3).join(', ')}, … ${names.slice(-3).join(', ')}` : names.join(', ');
+  const shown =
+    names.length > 6 ? `${names.slice(0, 3).join(', ')}, … ${names.slice(-3).join(', ')}` : names.join(', ');
   throw new UserError(
     `--trainable ${trainable ?? '.*'}: finds none of the parameters that the loss depends on; the file's tensors are ${shown}`,
   );
