@@ -39,13 +39,13 @@ export function peftFiles(
   const tensors = adapters.flatMap((adapter) => {
     const paths = adapterPaths(adapter);
     return (['a', 'b'] as const).map((part) => {
-      return { name: nameOf(adapter, part), shape: adapter.shapes[part], data: valueOf(values, paths[part]) };
+      return { name: nameOf(adapter, part), shape: adapter.shapes[part], data: numbersOf(values, paths[part]) };
     });
   });
   const whole = others.map(({ path, shape }) => ({
     name: `${PREFIX}${path}`,
     shape,
-    data: valueOf(values, path),
+    data: numbersOf(values, path),
   }));
   const config = {
     peft_type: 'LORA',
@@ -65,7 +65,7 @@ export function peftFiles(
   return { config, tensors: [...tensors, ...whole] };
 }
 
-function valueOf(values: ReadonlyMap<string, Float32Array>, path: string): Float32Array {
+function numbersOf(values: ReadonlyMap<string, Float32Array>, path: string): Float32Array {
   const data = values.get(path);
   if (data) return data;
   throw new UserError(`${path}: expected its numbers among those that trained, got none`);
