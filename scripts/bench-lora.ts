@@ -46,7 +46,7 @@ export async function open(source) {
 
 const WAYS: Readonly<Record<string, readonly string[]>> = {
   head: ['--trainable', '^head'],
-  adapters: ['--trainable', '^head', '--lora', 'query|value|key|attention', '--rank', '4', '--lora-alpha', '8'],
+  adapters: ['--trainable', '^head', '--lora', 'attn', '--rank', '4', '--lora-alpha', '8'],
 };
 
 await runMain(async ([out, epochs = '4']) => {

@@ -39,7 +39,11 @@ export function peftFiles(
   const tensors = adapters.flatMap((adapter) => {
     const paths = adapterPaths(adapter);
     return (['a', 'b'] as const).map((part) => {
-      return { name: nameOf(adapter, part), shape: adapter.shapes[part], data: numbersOf(values, paths[part]) };
+      return {
+        name: nameOf(adapter, part),
+        shape: adapter.shapes[part],
+        data: numbersOf(values, paths[part]),
+      };
     });
   });
   const whole = others.map(({ path, shape }) => ({
