@@ -2,7 +2,7 @@
 import test from 'ava';
 import { UserError } from '../../src/errors.ts';
 import { importModel } from '../../src/import/import-model.ts';
-import { input } from '../../src/onnx/ops.ts';
+import { identity, input } from '../../src/onnx/ops.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import type { Value } from '../../src/onnx/value.ts';
 import { openTrunk } from '../../src/run/trunk.ts';
@@ -106,7 +106,7 @@ test('the next token: the mean over all tokens of the batch but the first of eac
   const task = languageModel({
     fields: {},
     length: 3,
-    model: (scope) => scope.param('table', [2, 3, 4], { kind: 'zeros' }),
+    model: (scope) => identity(scope.param('table', [2, 3, 4], { kind: 'zeros' })),
   });
   const { fields, outputs, terms, variables } = traceTask(task, { batch: 2, training: false });
   const [term] = terms;
