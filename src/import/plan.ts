@@ -117,7 +117,9 @@ function trunkOf(
   const { fed, generalised } = whole;
   if (kept.length === 0 || trained.size === 0) return { trunk: new Set(), fed, generalised };
   const { types, isWhole } = lowered(whole, kept);
-  const hasWeights = kept.some(({ inputs }) => inputs.some((name) => whole.variables.has(name)));
+  // A weight may go through a node of its own first, a Transpose, say.
+  const weighted = downstreamOf(whole.nodes, whole.variables.keys());
+  const hasWeights = kept.some(({ inputs }) => inputs.some((name) => weighted.has(name)));
   if (isWhole && !hasWeights) return { trunk: new Set(), fed, generalised };
   const trunk = new Set(kept.flatMap((node) => node.outputs.filter(isKept)));
   const known = new Map(fed);
