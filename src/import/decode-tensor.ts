@@ -5,7 +5,7 @@ import { show } from '../onnx/shapes.ts';
 import type { ConstantData, DType } from '../onnx/value.ts';
 import { ELEMENT_TYPES, type ElementType, typeName } from './element-types.ts';
 
-/** Bytes of another file beside the model. `length` is undefined where the rest of that file is meant. */
+/** Reads bytes of another file beside the model; `location` is relative to it. */
 export type ExternalData = (location: string, offset: number, length: number) => Uint8Array;
 
 /** The numbers of a tensor. */
@@ -30,11 +30,16 @@ const MOST_ELEMENTS = 2 ** 31 - 1;
 
 /**
  * What a tensor holds, without reading it. Undefined for texts and complex numbers, which only verbatim nodes may use.
- * Throws UserError where the dimensions are no sizes, or too many.
+ * Throws UserError where the dimensions are no sizes, or too many, and where the numbers cannot be there.
  */
-export function tensorInfo(tensor: TensorProto, what: string): TensorInfo | undefined {
+export function tensorInfo(
+  tensor: TensorProto,
+  what: string,
+  external?: ExternalData,
+): TensorInfo | undefined {
   const type = ELEMENT_TYPES[tensor.dataType];
   const size = sizeOfDims(tensor.dims, what);
+  if (type) expectRoom(tensor, type, size, what, external);
   return type && { dtype: type.dtype, stored: type.name, shape: tensor.dims, size };
 }
 
@@ -63,6 +68,43 @@ export function decodeTensor(tensor: TensorProto, what: string, external?: Exter
   return { dtype, stored, shape: tensor.dims, data: numbersOf(tensor, type, size, what, external) };
 }
 
+const bytesFor = (size: number, bits: number): number => Math.ceil((size * bits) / 8);
+
+/** Throws UserError where a tensor has no place for its numbers. */
+function expectRoom(
+  tensor: TensorProto,
+  type: ElementType,
+  size: number,
+  what: string,
+  external: ExternalData | undefined,
+): void {
+  const { dims, rawData, dataLocation, externalData = [] } = tensor;
+  const expected = bytesFor(size, type.bits);
+  if (dataLocation === 1) {
+    const { location } = placeOf(externalData, expected, what);
+    if (external) return;
+    throw new UserError(`${what}: its numbers are in ${location}; give \`external\`, which reads that file`);
+  }
+  if (rawData.length === expected) return;
+  if (rawData.length > 0) {
+    throw new UserError(
+      `${what}: expected ${expected} bytes for ${type.name} ${show(dims)}, got ${rawData.length}; the file is damaged`,
+    );
+  }
+  // A number of a list has its own width, or a byte at least.
+  const found = (tensor[type.list] ?? []).reduce((sum, piece) => sum + piece.length, 0);
+  const least = isFixed(type) ? expected : Math.min(expected, size);
+  if (found < least) throw tooFew(type, size, what);
+}
+
+const isFixed = ({ list }: ElementType): boolean => list === 'floatData' || list === 'doubleData';
+
+function tooFew({ name }: ElementType, size: number, what: string): UserError {
+  return new UserError(
+    `${what}: expected ${size} numbers of type ${name}, got more or fewer; the file is damaged`,
+  );
+}
+
 function numbersOf(
   tensor: TensorProto,
   type: ElementType,
@@ -70,19 +112,13 @@ function numbersOf(
   what: string,
   external: ExternalData | undefined,
 ): ConstantData {
-  const expected = Math.ceil((size * type.bits) / 8);
-  if (tensor.dataLocation === 1) {
-    const bytes = externalBytes(tensor.externalData ?? [], expected, what, external);
-    return fromRaw(bytes, type, size);
+  expectRoom(tensor, type, size, what, external);
+  const { dataLocation, externalData = [], rawData } = tensor;
+  if (dataLocation === 1 && external) {
+    return fromRaw(externalBytes(externalData, bytesFor(size, type.bits), what, external), type, size);
   }
-  if (tensor.rawData.length > 0) {
-    if (tensor.rawData.length === expected) return fromRaw(tensor.rawData, type, size);
-    throw new UserError(
-      `${what}: expected ${expected} bytes for ${type.name} ${show(tensor.dims)}, got ${tensor.rawData.length}; the file is damaged`,
-    );
-  }
-  const pieces = tensor[type.list] ?? [];
-  return fromRaw(packedBytes(pieces, type, size, what), type, size);
+  if (rawData.length > 0 || size === 0) return fromRaw(rawData, type, size);
+  return fromRaw(packedBytes(tensor[type.list] ?? [], type, size, what), type, size);
 }
 
 function fromRaw(bytes: Uint8Array, type: ElementType, size: number): ConstantData {
@@ -95,17 +131,13 @@ function fromRaw(bytes: Uint8Array, type: ElementType, size: number): ConstantDa
 /** The numbers of a list, as raw data would have them. */
 function packedBytes(
   pieces: readonly Uint8Array[],
-  { bits, list, name }: ElementType,
+  type: ElementType,
   size: number,
   what: string,
 ): Uint8Array {
-  const isFixed = list === 'floatData' || list === 'doubleData';
-  const found = isFixed ? fixedBytes(pieces) : varintBytes(pieces, bits, size);
-  const expected = Math.ceil((size * bits) / 8);
-  if (found?.length === expected) return found;
-  throw new UserError(
-    `${what}: expected ${size} numbers of type ${name}, got ${found ? 'fewer' : 'more or fewer'}; the file is damaged`,
-  );
+  const found = isFixed(type) ? fixedBytes(pieces) : varintBytes(pieces, type.bits, size);
+  if (found?.length === bytesFor(size, type.bits)) return found;
+  throw tooFew(type, size, what);
 }
 
 function fixedBytes(pieces: readonly Uint8Array[]): Uint8Array {
@@ -160,13 +192,12 @@ function putInteger(out: DataView, at: number, width: number, low: number, high:
   }
 }
 
-/** The bytes that a tensor has in another file. Throws UserError where that is not in the folder of the model. */
-function externalBytes(
+/** Where a tensor's bytes are in another file. Throws UserError where that is not in the folder of the model. */
+function placeOf(
   entries: readonly KeyValue[],
   expected: number,
   what: string,
-  external: ExternalData | undefined,
-): Uint8Array {
+): { readonly location: string; readonly offset: number } {
   const given = new Map(entries.map(({ key, value }) => [key, value]));
   const location = given.get('location') ?? '';
   const isInside =
@@ -178,15 +209,20 @@ function externalBytes(
   }
   const offset = Number(given.get('offset') ?? 0);
   const length = Number(given.get('length') ?? expected);
-  if (!Number.isSafeInteger(offset) || offset < 0 || length !== expected) {
-    throw new UserError(
-      `${what}: expected ${expected} bytes at a place in ${location}, got ${given.get('length') ?? expected} at ${given.get('offset') ?? 0}`,
-    );
-  }
-  if (!external) {
-    throw new UserError(`${what}: its numbers are in ${location}; give \`external\`, which reads that file`);
-  }
-  const bytes = external(location, offset, length);
+  if (Number.isSafeInteger(offset) && offset >= 0 && length === expected) return { location, offset };
+  throw new UserError(
+    `${what}: expected ${expected} bytes at a place in ${location}, got ${given.get('length') ?? expected} at ${given.get('offset') ?? 0}`,
+  );
+}
+
+function externalBytes(
+  entries: readonly KeyValue[],
+  expected: number,
+  what: string,
+  external: ExternalData,
+): Uint8Array {
+  const { location, offset } = placeOf(entries, expected, what);
+  const bytes = external(location, offset, expected);
   if (bytes.length === expected) return bytes;
   throw new UserError(`${what}: expected ${expected} bytes at ${offset} of ${location}, got ${bytes.length}`);
 }

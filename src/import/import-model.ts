@@ -46,7 +46,8 @@ export function importModel(bytes: Uint8Array, options: ImportOptions = {}): Imp
   return modelOf(planOf(readModel(bytes, options.external), options));
 }
 
-function modelOf(plan: Plan): ImportedModel {
+/** The model that a plan makes. Throws UserError where nodes cannot be lowered. */
+export function modelOf(plan: Plan): ImportedModel {
   const { scope, used } = trial(plan);
   const asked = new Set(scope.variables.map(({ path }) => path));
   const adapters = [...new Set(plan.adapters.values())];

@@ -2,7 +2,6 @@
 import { UserError } from '../errors.ts';
 import type { Scope } from '../layers/scope.ts';
 import { cast, constant, notEqual, reshape, slice, zeros } from '../onnx/ops.ts';
-import { show, sizePerExample } from '../onnx/shapes.ts';
 import type { Dim, Value } from '../onnx/value.ts';
 import { NodeCall, where } from './call.ts';
 import { Entry, type ValueType } from './entry.ts';
@@ -12,6 +11,7 @@ import { type Adapter, type AdapterValues, adapterVariables, lowerAdapted } from
 import { LOWERINGS } from './lower/index.ts';
 import type { Call, Lowering } from './lower/lowering.ts';
 import type { OnnxNode } from './onnx-model.ts';
+import { expectSize, expectSmallResult } from './size-limit.ts';
 import type { Known, Lowered } from './tensor.ts';
 import type { TensorSource } from './tensor-source.ts';
 import type { ImportedVariable } from './variables.ts';
@@ -61,9 +61,6 @@ export interface Walked {
   readonly missing: ReadonlySet<string>;
   readonly problems: readonly Problem[];
 }
-
-/** More numbers for an example than any layer has: a file that asks for them is damaged, or means harm. */
-const MOST_NUMBERS = 2 ** 28;
 
 /** An input of a node that an earlier problem left without a value. */
 class Missing extends Error {
@@ -173,11 +170,12 @@ function lower(
   const plain = lowering(node);
   const found = plain && changed(plain);
   if (!found) throw call.error('it has no derivative here');
-  const results = asked(node, () => found(call));
+  const results = asked(node, () => {
+    expectSmallResult(call);
+    return found(call);
+  });
   for (const result of results) {
-    const { shape } = 'channelsLast' in result ? result.channelsLast : result;
-    if (sizePerExample(shape) <= MOST_NUMBERS) continue;
-    throw call.error(`expected at most ${MOST_NUMBERS} numbers for an example, got ${show(shape)}`);
+    expectSize(call, ('channelsLast' in result ? result.channelsLast : result).shape);
   }
   return results;
 }

@@ -58,7 +58,7 @@ export interface OnnxModel {
 }
 
 /** More than any network has. Functions that call functions could be written out to any number. */
-export const MOST_NODES = 200_000;
+export const MOST_NODES = 50_000;
 
 /**
  * Reads an ONNX file. Numbers stay where they are until they are asked for; `external` reads those in other files. Throws

@@ -30,7 +30,7 @@ export function tensorSources(
   const addTensor = (tensor: TensorProto, isInitializer: boolean): void => {
     const { name } = tensor;
     const what = `import: ${show(name)}`;
-    const info = tensorInfo(tensor, what);
+    const info = tensorInfo(tensor, what, external);
     add(info && { ...info, name, isInitializer, read: once(() => decodeTensor(tensor, what, external)) });
   };
   for (const tensor of model.initializers.values()) addTensor(tensor, true);
@@ -70,7 +70,7 @@ function constantSource(
     throw new UserError(`${what}: expected one attribute, got ${attributes.size}; the file is damaged`);
   const { type, t, sparseTensor, f = 0, i = 0, floats = [], ints = [] } = attribute;
   if (t) {
-    const info = tensorInfo(t, what);
+    const info = tensorInfo(t, what, external);
     return info && { ...info, name, isInitializer: false, read: once(() => decodeTensor(t, what, external)) };
   }
   if (sparseTensor) return lazily(name, false, () => denseTensor(sparseTensor, what, external));

@@ -4,6 +4,7 @@ import {
   cast,
   concat,
   constant,
+  cumSum,
   expand,
   gather,
   or,
@@ -230,7 +231,15 @@ const filled: Lowering = (call) => {
 const LONGEST_RANGE = 2 ** 24;
 
 const ranged: Lowering = (call) => {
-  const [start = 0, limit = 0, delta = 1] = [0, 1, 2].map((i) => call.numbers(i, 'bounds')?.[0] ?? 0);
+  const [start = 0, limit = 0, delta = 1] = [0, 1, 2].map((i) => call.list(i, 'bounds')?.[0] ?? 0);
+  if (start === 0 && limit === 'batch' && delta === 1) {
+    // The examples, counted from 0.
+    const count = cumSum(add(call.examples(), 1), 0, { exclusive: true });
+    return [cast(count, call.dtype(0))];
+  }
+  if (typeof start !== 'number' || typeof limit !== 'number' || typeof delta !== 'number') {
+    throw call.error(`expected numbers, or the examples from 0, got ${start} to ${limit} by ${delta}`);
+  }
   const count = Math.ceil((limit - start) / delta);
   if (!(count > 0 && count <= LONGEST_RANGE))
     throw call.error(`expected 1 to ${LONGEST_RANGE} numbers, got ${start} to ${limit} by ${delta}`);
