@@ -1,11 +1,10 @@
 /** `ortgrad inspect`: what an ONNX file is, what of it can be trained, and what stands in the way. */
 import { type OptionTable, text } from '../config/options.ts';
 import { counted, grouped } from '../counted.ts';
-import { messageOf, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { tensorInfo } from '../import/decode-tensor.ts';
-import { type ImportedModel, importModel } from '../import/import-model.ts';
-import { lowering } from '../import/interpret.ts';
-import { type OnnxModel, readModel, showType } from '../import/onnx-model.ts';
+import { type Inspection, inspectModel } from '../import/inspect.ts';
+import { type OnnxModel, readModel } from '../import/onnx-model.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { naming, readOnnx } from '../tasks/imported.node.ts';
 import { COMMON_FLAGS, helpText, parseFlags, WIDTH, wrap } from './flags.ts';
@@ -53,16 +52,19 @@ export async function inspect(argv: readonly string[]): Promise<void> {
   const [file] = rest;
   if (file === undefined) throw new UserError('expected an ONNX file, for example model.onnx');
   const { bytes, external } = await readOnnx(file);
-  const model = naming(file, () => readModel(bytes, external));
-  say(`${file}: ${(bytes.length / 1e6).toFixed(1)} MB, ${origin(model)}`);
-  for (const input of model.inputs) say(`input ${input.name}: ${showType(input)}`);
-  for (const name of model.outputs) {
-    const type = model.types.get(name);
-    say(`output ${name}${type ? `: ${showType(type)}` : ''}`);
-  }
-  say(`operators: ${operators(model)}`);
-  for (const line of parameters(model)) say(line);
-  say(verdict(() => importModel(bytes, { ...optionsOf(values), external })));
+  const inspected = naming(file, () => inspectModel(bytes, { ...optionsOf(values), external }));
+  const { producer, opsets, nodes, inputs, outputs, openSizes } = inspected;
+  const sets = Object.entries(opsets).map(([domain, version]) => `${domain} ${version}`);
+  const made = producer === '' ? [] : [`from ${producer}`];
+  say(
+    `${file}: ${[`${(bytes.length / 1e6).toFixed(1)} MB`, ...made, ...sets, counted(nodes, 'node')].join(', ')}`,
+  );
+  for (const [name, type] of Object.entries(inputs)) say(`input ${name}: ${type}`);
+  for (const [name, type] of Object.entries(outputs)) say(`output ${name}: ${type}`);
+  if (openSizes.length > 0) say(`sizes to be given with --dim: ${openSizes.join(', ')}`);
+  say(`operators: ${operators(inspected)}`);
+  for (const line of parameters(readModel(bytes, external))) say(line);
+  say(verdict(inspected));
 }
 
 /** Prints a text in lines of 100 columns. */
@@ -80,29 +82,14 @@ function optionsOf({ trainable, output, dim }: { trainable?: string; output?: st
   };
 }
 
-function origin({ proto, nodes }: OnnxModel): string {
-  const made = [proto.producerName, proto.producerVersion].filter((part) => part !== '').join(' ');
-  const sets = proto.opsetImport.map(
-    ({ domain, version }) => `${domain === '' ? 'opset' : domain} ${version}`,
-  );
-  return [...(made === '' ? [] : [`from ${made}`]), ...sets, counted(nodes.length, 'node')].join(', ');
+/** `Conv 53, Relu 49`: those that training cannot pass through are marked. */
+function operators({ operators: all }: Inspection): string {
+  const told = all
+    .map(({ name, count, differentiable }) => `${name}${differentiable ? '' : '*'} ${count}`)
+    .join(', ');
+  const isMarked = all.some(({ differentiable }) => !differentiable);
+  return isMarked ? `${told} (*: runs, but is not trained through)` : told;
 }
-
-/** `Conv 53, Relu 49`: the most frequent first; those that training cannot pass through are marked. */
-function operators({ nodes }: OnnxModel): string {
-  const counts = new Map<string, { count: number; known: boolean }>();
-  for (const node of nodes) {
-    const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
-    const known = lowering(node) !== undefined || (node.domain === '' && ALWAYS_KNOWN.has(node.op));
-    counts.set(name, { count: (counts.get(name)?.count ?? 0) + 1, known });
-  }
-  const all = [...counts].sort(([, a], [, b]) => b.count - a.count);
-  const told = all.map(([name, { count, known }]) => `${name}${known ? '' : '*'} ${count}`).join(', ');
-  return all.some(([, { known }]) => !known) ? `${told} (*: runs, but is not trained through)` : told;
-}
-
-/** What the reader itself does with, without a lowering. */
-const ALWAYS_KNOWN = new Set(['Constant', 'Identity', 'Shape', 'Size', 'ConstantOfShape', 'Range']);
 
 const MOST_GROUPS = 16;
 
@@ -140,17 +127,15 @@ function parameters({ initializers }: OnnxModel): string[] {
 }
 
 /** What can be trained, or the line that says what stands in the way. */
-function verdict(imported: () => ImportedModel): string {
-  try {
-    const { variables, trunk, notes } = imported();
-    const trained = variables.filter(({ role }) => role === 'trainable');
-    if (trained.length === 0) return 'nothing trains: the pattern finds none of the parameters';
-    const numbers = trained.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-    const before = trunk ? `; ${counted(trunk.nodes, 'node')} before them run as they are` : '';
-    const said = notes.map((note) => `; note: ${note}`).join('');
-    return `can be trained: ${grouped(numbers)} numbers in ${counted(trained.length, 'tensor')}${before}${said}`;
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return `cannot be trained so: ${messageOf(error).replace(/^import: /, '')}`;
-  }
+function verdict({ training, problem = '' }: Inspection): string {
+  if (!training) return `cannot be trained so: ${problem.replace(/^import: /, '')}`;
+  const { variables, trainable, frozen, trunk, notes } = training;
+  const trained = variables.filter(({ role }) => role === 'trainable');
+  if (trained.length === 0) return 'nothing trains: the pattern finds none of the parameters';
+  const before = trunk
+    ? `; ${counted(trunk.nodes, 'node')} before them run as they are, up to ${trunk.features.join(', ')}`
+    : '';
+  const stays = frozen > 0 ? `; ${grouped(frozen)} numbers stay` : '';
+  const said = notes.map((note) => `; note: ${note}`).join('');
+  return `can be trained: ${grouped(trainable)} numbers in ${counted(trained.length, 'tensor')}${stays}${before}${said}`;
 }
