@@ -1,33 +1,41 @@
 /** A file imported as a spec says: for a loss, which wants logits. Pure: also for browsers. */
 import { UserError } from '../errors.ts';
 import type { ExternalData } from '../import/decode-tensor.ts';
-import { type ImportedModel, importModel } from '../import/import-model.ts';
+import { type ImportedModel, type ImportOptions, importModel } from '../import/import-model.ts';
 import { type OnnxModel, readModel } from '../import/onnx-model.ts';
 import type { ImportedLoss, OnnxSpec } from './spec.ts';
 
 /** What a spec says of how its file is read. */
-export type HowRead = Pick<OnnxSpec, 'loss' | 'trainable' | 'dims' | 'lora' | 'output'>;
+export type HowRead = Pick<OnnxSpec, 'loss' | 'trainable' | 'dims' | 'lora' | 'output' | 'features'>;
 
 /**
  * What trains is what the spec's pattern finds, all without one or, with adapters, these alone. Where the output is a
  * Softmax or a Sigmoid and the loss wants logits, it is what goes into that. Throws UserError where the file cannot be
  * read so, and where it has several outputs and none is named.
  */
-export function importFor(
+export function importFor(bytes: Uint8Array, how: HowRead, external?: ExternalData): ImportedModel {
+  const { options, note } = optionsFor(bytes, how, external);
+  const model = importModel(bytes, options);
+  expectTrained(model, how.trainable);
+  return note === undefined ? model : { ...model, notes: [...model.notes, note] };
+}
+
+/** The importer's options for a spec, and what a user should know of them. Throws UserError as `importFor` does. */
+export function optionsFor(
   bytes: Uint8Array,
-  { loss, trainable, dims, lora, output }: HowRead,
+  { loss, trainable, dims, lora, output, features }: HowRead,
   external?: ExternalData,
-): ImportedModel {
+): { readonly options: ImportOptions; readonly note?: string } {
   const { name, note } = lossOutput(readModel(bytes, external), loss, output);
-  const model = importModel(bytes, {
+  const options: ImportOptions = {
     ...(trainable !== undefined && { trainable: new RegExp(trainable) }),
     ...(dims && { dims }),
     ...(lora && { lora: { ...lora, target: new RegExp(lora.target) } }),
+    ...(features && { features }),
     ...(external && { external }),
     outputs: [name],
-  });
-  expectTrained(model, trainable);
-  return note === undefined ? model : { ...model, notes: [...model.notes, note] };
+  };
+  return { options, ...(note !== undefined && { note }) };
 }
 
 function expectTrained({ variables, source }: ImportedModel, trainable: string | undefined): void {

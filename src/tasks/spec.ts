@@ -3,8 +3,10 @@ import * as v from 'valibot';
 import { show, UserError } from '../errors.ts';
 import { modelSchema, tableModelSchema, textModelSchema } from '../models/index.ts';
 import { size } from '../models/schema.ts';
+import type { Dim } from '../onnx/value.ts';
 import { TARGETS } from '../passes/finish.ts';
 import type { Augmentation } from './augmentation.ts';
+import { FIELD_TYPES } from './task.ts';
 
 /** What every spec says. */
 const shared = {
@@ -91,6 +93,12 @@ function isPattern(text: string): boolean {
   }
 }
 
+const dim = v.custom<Dim>(
+  (given) =>
+    (typeof given === 'number' && Number.isSafeInteger(given) && given > 0) ||
+    (typeof given === 'string' && /^(\d+·)?batch$/.test(given)),
+);
+
 export const onnxSpec = v.strictObject({
   ...shared,
   task: v.literal('onnx'),
@@ -105,6 +113,11 @@ export const onnxSpec = v.strictObject({
   trainable: v.optional(pattern),
   /** Sizes of the file's named dimensions, but for the batch. */
   dims: v.optional(v.record(v.string(), size(2 ** 24))),
+  /**
+   * The types of what the part that only runs gives, where neither the file nor its operators say them: the batch is
+   * 'batch', or a multiple of it, on one axis.
+   */
+  features: v.optional(v.record(v.string(), v.object({ dtype: v.picklist(FIELD_TYPES), shape: v.array(dim) }))),
   lora: v.optional(
     v.strictObject({
       /** What gets an adapter: modules, nodes or initializers whose name it finds. */
