@@ -226,7 +226,7 @@ const REFUSED: Readonly<Record<string, readonly [argv: readonly string[], messag
   ],
   'a pattern that finds nothing': [
     ['model.onnx', '--trainable', 'layer9'],
-    /layer9.*finds none.*hidden.weight/,
+    /^model.onnx: trainable: none of the 8 weights matches \/layer9\/; they are hidden.weight/,
   ],
   'adapters that find nothing': [
     ['model.onnx', '--lora', 'query'],
