@@ -7,6 +7,7 @@ import { dequantizedSources } from './dequantized.ts';
 import type { ValueType } from './entry.ts';
 import { type BoundInputs, bindInputs, boundDeclared, type Sizes } from './inputs.ts';
 import { interpret, type Walk } from './interpret.ts';
+import { withKnownBranches } from './known-branches.ts';
 import { type Adapter, adaptersOf, type LoraOptions } from './lora.ts';
 import type { OnnxModel, OnnxNode } from './onnx-model.ts';
 import { tensorSources } from './tensor-source.ts';
@@ -41,7 +42,9 @@ export interface Plan extends Walk {
 }
 
 /** Reads the options and the file's graph. Throws UserError where they do not fit together. */
-export function planOf(source: OnnxModel, options: ImportOptions): Plan {
+export function planOf(given: OnnxModel, options: ImportOptions): Plan {
+  const bound = bindInputs(given, options.dims ?? {});
+  const source = withKnownBranches(given, bound);
   const outputs = wantedOutputs(source, options.outputs);
   const { nodes: all, constants } = inNewestForm(neededNodes(source.nodes, outputs));
   const tensors = tensorSources(source, constants);
@@ -62,7 +65,6 @@ export function planOf(source: OnnxModel, options: ImportOptions): Plan {
   const trainable = [...variables.values()].filter(({ role }) => role !== 'frozen').map(({ path }) => path);
   if (options.trainable !== undefined && trainable.length === 0)
     throw nothingMatches(options, variables.keys());
-  const bound = bindInputs(source, options.dims ?? {});
   const adapted = nodes.filter(({ name }) => adapters.has(name)).flatMap(({ outputs: names }) => names);
   const trained = downstreamOf(nodes, [...trainable, ...adapted]);
   const whole: Walk = {

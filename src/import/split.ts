@@ -84,7 +84,7 @@ export function trunkFile(source: OnnxModel, outputs: readonly string[], isOfAny
         ...nodes.map((node) => ({ ...renamedNode(node.proto, casts.rename), name: node.name })),
         ...casts.behind,
       ],
-      initializer: proto.graph.initializer.filter(({ name }) => used.has(name)),
+      initializer: [...source.initializers.values()].filter(({ name }) => used.has(name)),
       sparseInitializer: (proto.graph.sparseInitializer ?? []).filter(({ values }) =>
         used.has(values?.name ?? ''),
       ),

@@ -263,8 +263,8 @@ function expectLine(
   }
 }
 
-test('twenty thousand nodes in a row are no depth', (t) => {
-  const count = 20_000;
+test('five thousand nodes in a row are no depth', (t) => {
+  const count = 5000;
   const nodes = Array.from({ length: count }, (_, i) =>
     node('Neg', [i === 0 ? 'x' : `v${i}`], i === count - 1 ? 'y' : `v${i + 1}`),
   );
