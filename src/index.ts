@@ -158,5 +158,5 @@ export { type ClassificationOptions, classification } from './tasks/classificati
 export { taskOf } from './tasks/own.ts';
 export { parseSpec } from './tasks/parse-spec.ts';
 export { type RegressionLoss, type RegressionOptions, regression } from './tasks/regression.ts';
-export type { ImageSpec, OwnSpec, Spec, TableSpec, TextSpec } from './tasks/spec.ts';
+export type { ImageSpec, OnnxSpec, OwnSpec, Spec, TableSpec, TextSpec } from './tasks/spec.ts';
 export type { Field, Fields, Metric, Outputs, Task, Term, Terms, Values } from './tasks/task.ts';

@@ -321,6 +321,39 @@ export function encodeModel(model: ModelProto): Uint8Array {
   return Model.encode(model).finish();
 }
 
+/**
+ * The bytes of a model that was decoded, and perhaps changed since. Decoding fills in what a file leaves out, and readers
+ * must not find that: an int attribute with a float, a tensor with numbers in a list and raw data of no bytes.
+ */
+export function encodeAgain(model: ModelProto): Uint8Array {
+  return Model.encode(said(model)).finish();
+}
+
+/** The fields that say something. The one value of an attribute stays, which may be 0 or an empty text. */
+function said(message: object): Record<string, unknown> {
+  const type: unknown = Reflect.get(message, 'type');
+  const value = VALUES.find(([name]) => ATTRIBUTE_TYPES[name] === type)?.[1];
+  const kept = Object.entries(message).flatMap(([key, field]: [string, unknown]): [string, unknown][] => {
+    if (key === value) return [[key, field]];
+    if (field instanceof Uint8Array) return field.length > 0 ? [[key, field]] : [];
+    if (Array.isArray(field)) return field.length > 0 ? [[key, field.map(saidInList)]] : [];
+    if (typeof field === 'object' && field !== null) return [[key, said(field)]];
+    return field === 0 || field === '' || field === null || field === undefined ? [] : [[key, field]];
+  });
+  return Object.fromEntries(kept);
+}
+
+const VALUES = [
+  ['float', 'f'],
+  ['int', 'i'],
+  ['string', 's'],
+] as const;
+
+/** An entry of a list: its numbers and texts say something whatever they are. */
+function saidInList(entry: unknown): unknown {
+  return typeof entry === 'object' && entry !== null && !(entry instanceof Uint8Array) ? said(entry) : entry;
+}
+
 /** Throws where the bytes are no ONNX model. `call` begins the message. Bytes of tensors are views of `bytes`. */
 export function decodeModel(bytes: Uint8Array, call = 'read'): ModelProto {
   const model = Model.toObject(decode(bytes, call), {

@@ -1,0 +1,83 @@
+/** A file imported as a spec says: for a loss, which wants logits. Pure: also for browsers. */
+import { UserError } from '../errors.ts';
+import type { ExternalData } from '../import/decode-tensor.ts';
+import { type ImportedModel, type ImportOptions, importModel } from '../import/import-model.ts';
+import { type OnnxModel, readModel } from '../import/onnx-model.ts';
+import type { ImportedLoss, OnnxSpec } from './spec.ts';
+
+/** What a spec says of how its file is read. */
+export type HowRead = Pick<OnnxSpec, 'loss' | 'trainable' | 'dims' | 'lora' | 'output' | 'features'>;
+
+/**
+ * What trains is what the spec's pattern finds, all without one or, with adapters, these alone. Where the output is a
+ * Softmax or a Sigmoid and the loss wants logits, it is what goes into that. Throws UserError where the file cannot be
+ * read so, and where it has several outputs and none is named.
+ */
+export function importFor(bytes: Uint8Array, how: HowRead, external?: ExternalData): ImportedModel {
+  const { options, note } = optionsFor(bytes, how, external);
+  const model = importModel(bytes, options);
+  expectTrained(model, how.trainable);
+  return note === undefined ? model : { ...model, notes: [...model.notes, note] };
+}
+
+/** The importer's options for a spec, and what a user should know of them. Throws UserError as `importFor` does. */
+export function optionsFor(
+  bytes: Uint8Array,
+  { loss, trainable, dims, lora, output, features }: HowRead,
+  external?: ExternalData,
+): { readonly options: ImportOptions; readonly note?: string } {
+  const { name, note } = lossOutput(readModel(bytes, external), loss, output);
+  const options: ImportOptions = {
+    ...(trainable !== undefined && { trainable: new RegExp(trainable) }),
+    ...(dims && { dims }),
+    ...(lora && { lora: { ...lora, target: new RegExp(lora.target) } }),
+    ...(features && { features }),
+    ...(external && { external }),
+    outputs: [name],
+  };
+  return { options, ...(note !== undefined && { note }) };
+}
+
+function expectTrained({ variables, source }: ImportedModel, trainable: string | undefined): void {
+  if (variables.some(({ role }) => role === 'trainable')) return;
+  const names = [...source.initializers].flatMap(([name, { dims }]) => (dims.length > 0 ? [name] : []));
+  const shown =
+    names.length > 6 ? `${names.slice(0, 3).join(', ')}, … ${names.slice(-3).join(', ')}` : names.join(', ');
+  throw new UserError(
+    `--trainable ${trainable ?? '.*'}: finds none of the parameters that the loss depends on; the file's tensors are ${shown}`,
+  );
+}
+
+/** What turns logits into what a loss does not want. */
+const AFTER_LOGITS: Readonly<Partial<Record<ImportedLoss, string>>> = {
+  'cross-entropy': 'Softmax',
+  'next-token': 'Softmax',
+  bce: 'Sigmoid',
+};
+
+function lossOutput(
+  { outputs, nodes }: OnnxModel,
+  loss: ImportedLoss,
+  asked: string | undefined,
+): { readonly name: string; readonly note?: string } {
+  const [only, ...others] = outputs;
+  const output = asked ?? (others.length === 0 ? only : undefined);
+  if (output === undefined || !outputs.includes(output)) {
+    const names = outputs.join(', ');
+    throw new UserError(
+      asked === undefined
+        ? `the file has the outputs ${names}: name the one that the loss is of with --output`
+        : `--output ${asked}: the file has no such output; it has ${names}`,
+    );
+  }
+  let name = output;
+  for (;;) {
+    const node = nodes.find(({ outputs: given }) => given.includes(name));
+    const from = node?.inputs[0];
+    if (node?.domain !== '' || from === undefined) return { name: output };
+    if (node.op === AFTER_LOGITS[loss])
+      return { name: from, note: `${output} comes of ${node.op}: the loss takes its logits, ${from}` };
+    if (node.op !== 'Identity') return { name: output };
+    name = from;
+  }
+}
