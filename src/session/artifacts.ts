@@ -1,0 +1,223 @@
+/**
+ * Task → the files that a training session is created from, under the names that onnxruntime-training gave them. They are
+ * plain bytes: they can be saved, sent and cloned. Also for browsers.
+ */
+import {
+  evaluationGraph,
+  type GraphName,
+  MEMORY_LEVELS,
+  type MemoryLevel,
+} from '../artifacts/graphs.ts';
+import { describeEvaluation, type Manifest } from '../artifacts/manifest.ts';
+import { joined } from '../bytes.ts';
+import { show, UserError } from '../errors.ts';
+import { expectNumber, expectOneOf } from '../expect.ts';
+import { adamw, type NamedRegularizer } from '../fit/optimizers.ts';
+import { expectPattern, finds, ratesOf } from '../fit/plan.ts';
+import type { RateGroup } from '../fit/types.ts';
+import { expectWeights, type Weights } from '../fit/weights.ts';
+import type { Role, Variable } from '../layers/scope.ts';
+import { initialize } from '../layers/scope.ts';
+import { serialize } from '../onnx/serialize.ts';
+import { sizeOf, staticShape } from '../onnx/shapes.ts';
+import { TARGETS, type Target } from '../passes/finish.ts';
+import { encodeSafetensors, type NamedTensor } from '../storage/safetensors.ts';
+import type { Task } from '../tasks/task.ts';
+import { tracePrediction } from '../tasks/trace.ts';
+import { graphAsText, graphKey, metadataOf, type TrainingDocument } from './document.ts';
+import { remember } from './live.ts';
+import { optimizerGraph } from './optimizer-graph.ts';
+import { type GrChoice, namedGr, type OptimizerOption, optimizerOf, planGr, regularizerOf } from './rules.ts';
+import { TaskSource } from './source.ts';
+
+/** What `TrainingSession.create` takes: all of it plain bytes. */
+export interface TrainingArtifacts {
+  /** A safetensors file: the weights to begin with, by path. */
+  readonly checkpointState: Uint8Array;
+  /** An ONNX file: the loss and its gradient, and in its metadata what a session must know. */
+  readonly trainModel: Uint8Array;
+  /** An ONNX file: loss and outputs without dropout and the like, for any number of examples. */
+  readonly evalModel: Uint8Array;
+  /** An ONNX file: the update rule over flat vectors. */
+  readonly optimizerModel: Uint8Array;
+}
+
+/** How artifacts are written; all has a default. */
+export interface ArtifactOptions {
+  /** Variables whose paths it finds are trained, and no others; all where it is left out. */
+  readonly trainable?: RegExp;
+  /** Variables whose paths it finds stay as they are. */
+  readonly frozen?: RegExp;
+  /** `adamw` where it is left out. */
+  readonly optimizer?: OptimizerOption;
+  /** The largest norm of a gradient; 0, where it is left out, does not clip. */
+  readonly clip?: number;
+  /** Gradient regularization; none where it is left out. */
+  readonly gr?: GrChoice;
+  /** Factors of the rates by path; the first group that matches counts. */
+  readonly groups?: readonly RateGroup[];
+  /** Examples that the graphs in the file take at once, 32 where it is left out; several, for batches of several sizes. */
+  readonly batchSize?: number | readonly number[];
+  /** What runs them: `webgpu` keeps to what WebGPU has. `cpu` where it is left out. */
+  readonly target?: Target;
+  /** Memory for time; `fast` where it is left out. */
+  readonly memory?: MemoryLevel;
+  /** The output that is the loss; `loss` where it is left out. */
+  readonly lossName?: string;
+  /** Outputs of the model that a training step gives besides its loss; none where it is left out. */
+  readonly additionalOutputs?: readonly string[];
+  readonly name?: string;
+}
+
+/** What the task of artifacts begins with, and what is known of its fields. */
+export interface TaskStart {
+  /** By path; the task's own random ones, from seed 0, where it is left out. */
+  readonly weights?: Weights;
+  readonly seed?: number;
+  readonly labels?: TrainingDocument['labels'];
+}
+
+/**
+ * The artifacts of a task. Throws UserError for options that are none, patterns that find nothing, and weights of another
+ * model.
+ */
+export function artifactsOf(task: Task, options: ArtifactOptions = {}, start: TaskStart = {}): TrainingArtifacts {
+  const { clip = 0, lossName = 'loss', additionalOutputs = [], name = 'model', memory = 'fast' } = options;
+  const { target = 'cpu' } = options;
+  expectNumber('clip', clip, { min: 0 });
+  expectOneOf('memory', memory, MEMORY_LEVELS);
+  expectOneOf('target', target, TARGETS);
+  const sizes = sizesOf(options.batchSize);
+  const optimizer = optimizerOf(options.optimizer ?? adamw());
+  const gr = namedGr(regularizerOf(options.gr ?? 'none'));
+  // Checked here; its warmup is that of the session.
+  if (gr) planGr(gr, 1);
+  const { variables, outputs } = tracePrediction(task, 1);
+  for (const output of additionalOutputs) {
+    if (!Object.hasOwn(outputs, output)) {
+      throw new UserError(
+        `additionalOutputs: expected outputs of the model, ${Object.keys(outputs).join(', ')}, got ${show(output)}`,
+      );
+    }
+  }
+  const roles = rolesOf(options, variables);
+  const rates = ratesOf(
+    options.groups,
+    variables.filter((variable) => roles(variable) === 'trainable'),
+  );
+  const shared = { name, memory, roles, rates, predicts: additionalOutputs };
+  const source = new TaskSource(task, { ...shared, target });
+  const [size = 1] = sizes;
+  const manifest = source.manifestFor(size);
+  const document: TrainingDocument = {
+    ...{ format: 'training', version: 1, lossName, outputs: [...additionalOutputs], sizes: [...sizes] },
+    ...{ target, memory, gr: gr && plain(gr), labels: start.labels ?? {}, manifest },
+  };
+  const trainModel = trainingFile(source, document);
+  remember(trainModel, (wanted) => new TaskSource(task, { ...shared, ...wanted }));
+  const { named, rule, learningRate, weightDecay = 0, weightDecayIn = 'update' } = optimizer;
+  if (!named) {
+    throw new UserError(
+      'optimizer: an update rule of your own cannot be written into a file; give it to TrainingSession.create as its optimizer',
+    );
+  }
+  const parameters = source.graphs(size).parameters;
+  return {
+    checkpointState: joined(encodeSafetensors(weightsOf(manifest, start))),
+    trainModel,
+    evalModel: evaluationFile(task, manifest, lossName),
+    optimizerModel: serialize(optimizerGraph({ parameters, rates, rule, weightDecayIn, target }), {
+      metadata: metadataOf({
+        ...{ format: 'optimizer', version: 1, named: { ...named }, learningRate, weightDecay },
+        ...{ weightDecayIn, clip },
+      }),
+    }),
+  };
+}
+
+function sizesOf(batchSize: ArtifactOptions['batchSize'] = 32): readonly number[] {
+  const sizes = typeof batchSize === 'number' ? [batchSize] : [...batchSize];
+  if (sizes.length === 0) throw new UserError('batchSize: expected at least one, got none');
+  for (const size of sizes) expectNumber('batchSize', size, { min: 1, isInteger: true });
+  return sizes;
+}
+
+/** Without what is undefined, which JSON does not keep. */
+function plain({ kind, warmup, lambda, r, alpha, mix }: NamedRegularizer): NonNullable<TrainingDocument['gr']> {
+  return {
+    kind,
+    ...(warmup !== undefined && { warmup }),
+    ...(lambda !== undefined && { lambda }),
+    ...(r !== undefined && { r }),
+    ...(alpha !== undefined && { alpha }),
+    ...(mix !== undefined && { mix }),
+  };
+}
+
+/** The roles of variables. Throws UserError where a pattern finds none, or nothing is left to train. */
+function rolesOf(
+  { trainable, frozen }: Pick<ArtifactOptions, 'trainable' | 'frozen'>,
+  variables: readonly Variable[],
+): (variable: Variable) => Role {
+  const paths = variables.filter(({ role }) => role === 'trainable').map(({ path }) => path);
+  for (const [what, pattern] of Object.entries({ trainable, frozen })) {
+    if (pattern === undefined) continue;
+    expectPattern(what, pattern);
+    if (paths.some((path) => finds(pattern, path))) continue;
+    throw new UserError(`${what}: ${pattern} finds none of the ${paths.length} parameters: ${few(paths)}`);
+  }
+  const isTrained = (path: string): boolean =>
+    (trainable === undefined || finds(trainable, path)) && !(frozen !== undefined && finds(frozen, path));
+  if (paths.length > 0 && !paths.some(isTrained))
+    throw new UserError(`frozen: ${frozen} finds all parameters that are to be trained: none is left`);
+  return ({ path, role }) => (role === 'trainable' && !isTrained(path) ? 'frozen' : role);
+}
+
+function few(names: readonly string[]): string {
+  return names.length > 6 ? `${names.slice(0, 6).join(', ')}, …` : names.join(', ');
+}
+
+/** The graphs that a session needs for every batch size, the first of them as the file itself. */
+function trainingFile(source: TaskSource, document: TrainingDocument): Uint8Array {
+  const { gr, manifest, sizes } = document;
+  // Exact regularization is one graph's work where that sees the whole batch, and two graphs' where it does not.
+  const names: GraphName[] = gr?.kind === 'exact' ? ['gr-exact', 'loss-grad', 'hvp'] : ['loss-grad'];
+  const [own = 'loss-grad'] = names;
+  const [first = 1] = sizes;
+  const graphs = sizes.flatMap((size) =>
+    names.map((name) => [graphKey(name, size), graphAsText(source.model(name, size))] as const),
+  );
+  const weights = manifest.terms.some(({ weighted }) => weighted)
+    ? [[graphKey('weights'), graphAsText(source.model('weights', first))] as const]
+    : [];
+  return serialize(source.graphs(first).graph(own), {
+    metadata: {
+      ...metadataOf(document),
+      ...Object.fromEntries([...graphs, ...weights]),
+      [graphKey('infer')]: graphAsText(serialize(source.inference())),
+    },
+    doc: 'Training artifacts of ortgrad: og.TrainingSession.create({ checkpointState, trainModel, evalModel, optimizerModel }).',
+  });
+}
+
+function evaluationFile(task: Task, manifest: Manifest, lossName: string): Uint8Array {
+  return serialize(evaluationGraph(task, { predicts: true }), {
+    metadata: metadataOf({
+      ...{ format: 'evaluation', version: 1, lossName },
+      terms: describeEvaluation(task).terms,
+      outputs: Object.fromEntries(
+        Object.entries(manifest.outputs).map(([name, { dtype, shape }]) => [name, { dtype, shape }]),
+      ),
+    }),
+  });
+}
+
+/** Every variable with what it begins with. */
+function weightsOf({ variables }: Manifest, { weights, seed = 0 }: TaskStart): NamedTensor[] {
+  if (weights !== undefined) return expectWeights('weights', weights, variables);
+  return variables.map(({ path, shape, init }) => {
+    const data = new Float32Array(sizeOf(staticShape(shape)));
+    initialize(data, path, shape, init, seed);
+    return { name: path, shape, data };
+  });
+}
