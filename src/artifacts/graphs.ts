@@ -342,7 +342,10 @@ export class TaskGraphs {
     const names = Object.keys(traced.sums);
     const wanted = this.#options.predicts ?? [];
     const predicted = wanted.map((name) => fieldOf(traced.outputs, name));
-    const parts = prepare(substitute([...totals, ...sums, ...states, ...predicted], known), [...this.#without, ...without]);
+    const parts = prepare(substitute([...totals, ...sums, ...states, ...predicted], known), [
+      ...this.#without,
+      ...without,
+    ]);
     const results = Array.from({ length: slices }, (_, k) => {
       const cut = (value: Value): Value => slice(value, 0, k * size, (k + 1) * size);
       const places = new Map<Value, Value>();

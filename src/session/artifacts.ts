@@ -2,12 +2,7 @@
  * Task → the files that a training session is created from, under the names that onnxruntime-training gave them. They are
  * plain bytes: they can be saved, sent and cloned. Also for browsers.
  */
-import {
-  evaluationGraph,
-  type GraphName,
-  MEMORY_LEVELS,
-  type MemoryLevel,
-} from '../artifacts/graphs.ts';
+import { evaluationGraph, type GraphName, MEMORY_LEVELS, type MemoryLevel } from '../artifacts/graphs.ts';
 import { describeEvaluation, type Manifest } from '../artifacts/manifest.ts';
 import { joined } from '../bytes.ts';
 import { show, UserError } from '../errors.ts';
@@ -81,7 +76,11 @@ export interface TaskStart {
  * The artifacts of a task. Throws UserError for options that are none, patterns that find nothing, and weights of another
  * model.
  */
-export function artifactsOf(task: Task, options: ArtifactOptions = {}, start: TaskStart = {}): TrainingArtifacts {
+export function artifactsOf(
+  task: Task,
+  options: ArtifactOptions = {},
+  start: TaskStart = {},
+): TrainingArtifacts {
   const { clip = 0, lossName = 'loss', additionalOutputs = [], name = 'model', memory = 'fast' } = options;
   const { target = 'cpu' } = options;
   expectNumber('clip', clip, { min: 0 });
@@ -143,7 +142,14 @@ function sizesOf(batchSize: ArtifactOptions['batchSize'] = 32): readonly number[
 }
 
 /** Without what is undefined, which JSON does not keep. */
-function plain({ kind, warmup, lambda, r, alpha, mix }: NamedRegularizer): NonNullable<TrainingDocument['gr']> {
+function plain({
+  kind,
+  warmup,
+  lambda,
+  r,
+  alpha,
+  mix,
+}: NamedRegularizer): NonNullable<TrainingDocument['gr']> {
   return {
     kind,
     ...(warmup !== undefined && { warmup }),

@@ -58,7 +58,8 @@ export function regularizerOf(given: GrChoice): RegularizerChoice | undefined {
     expectOneOf('gr', given, KINDS);
     return given === 'none' ? undefined : REGULARIZERS[given]();
   }
-  if (typeof given === 'object' && given !== null && ('kind' in given || 'regularizer' in given)) return given;
+  if (typeof given === 'object' && given !== null && ('kind' in given || 'regularizer' in given))
+    return given;
   throw new UserError(
     `gr: expected one of ${KINDS.join(', ')}, exactGr(…) or another of these, or {regularizer, strength}, got ${show(given)}`,
   );

@@ -1,0 +1,299 @@
+/**
+ * `TrainingSession`, with the signatures that onnxruntime-common had up to 1.19.2, on stock ONNX Runtime. Also for browsers.
+ */
+import { createSession } from '#runtime';
+import { show, UserError } from '../errors.ts';
+import { expectNumber } from '../expect.ts';
+import { exportModel } from '../fit/export.ts';
+import type { ExportOptions } from '../fit/types.ts';
+import { type Weights, weightsOf } from '../fit/weights.ts';
+import { fieldFeeds } from '../run/engine.ts';
+import type { OrtTensor, Session, Tensor } from '../runtime/session.ts';
+import type { Schedule } from '../step/schedule.ts';
+import { encodeCheckpoint, restoreCheckpoint } from './checkpoint.ts';
+import { type Feeds, type Fetches, type RunOptions, readFeeds, readFetches } from './feeds.ts';
+import { bytesOf, openCheckpoint, type UriOrBuffer } from './files.ts';
+import { type Opened, openSession, type TrainingSessionCreateOptions } from './open.ts';
+import type { TrainingSessionOptions } from './options.ts';
+import { lossIn, parametersOf, resultsOf, scalar, sizeOf, weightsIn } from './results.ts';
+
+/** Outputs by name. */
+export type TrainingResults = Readonly<Record<string, OrtTensor>>;
+
+/**
+ * Trains a model by calls, one batch at a time. Gradients add up over `runTrainStep` until `lazyResetGrad`;
+ * `runOptimizerStep` goes along their sum. Calls are taken one after the other, in their order. Every call throws a
+ * UserError of one line for what it does not take, and after `release`.
+ */
+export class TrainingSession {
+  readonly #opened: Opened;
+  #evaluation: Promise<Session> | undefined;
+  #learningRate: number;
+  #schedule: Schedule | undefined;
+  #weightDecay: number;
+  #last: Promise<unknown> = Promise.resolve();
+  #isReleased = false;
+
+  private constructor(opened: Opened) {
+    this.#opened = opened;
+    this.#learningRate = opened.learningRate;
+    this.#schedule = opened.schedule;
+    this.#weightDecay = opened.weightDecay;
+  }
+
+  /**
+   * A session of what `generateArtifacts` gave, or of its files. Throws UserError for files of Python's
+   * onnxruntime.training, for files that do not belong together, and for options that are none.
+   */
+  static async create(
+    files: TrainingSessionCreateOptions,
+    sessionOptions: TrainingSessionOptions = {},
+  ): Promise<TrainingSession> {
+    return new TrainingSession(await openSession(files, sessionOptions));
+  }
+
+  /** Names of what `runTrainStep` is fed, in order. */
+  get trainingInputNames(): readonly string[] {
+    return Object.keys(this.#opened.training.manifest.fields);
+  }
+
+  /** Names of what `runTrainStep` gives: the loss first. */
+  get trainingOutputNames(): readonly string[] {
+    const { lossName, outputs } = this.#opened.training;
+    return [lossName, ...outputs];
+  }
+
+  /** Names of what `runEvalStep` is fed. Throws UserError in a session without evalModel. */
+  get evalInputNames(): readonly string[] {
+    this.#evaluated();
+    return this.trainingInputNames;
+  }
+
+  /** Names of what `runEvalStep` gives: the loss first, then the model's outputs. Throws as `evalInputNames` does. */
+  get evalOutputNames(): readonly string[] {
+    const { lossName, outputs } = this.#evaluated().document;
+    return [lossName, ...Object.keys(outputs)];
+  }
+
+  /** Training steps taken, and optimizer steps. */
+  get trainSteps(): number {
+    return this.#opened.core.trainSteps;
+  }
+
+  get optimizerSteps(): number {
+    return this.#opened.core.optimizerSteps;
+  }
+
+  /** The rate of the next optimizer step. To set it ends a schedule. */
+  get learningRate(): number {
+    return this.#schedule?.(this.optimizerSteps) ?? this.#learningRate;
+  }
+
+  set learningRate(rate: number) {
+    expectNumber('learningRate', rate, { min: 0 });
+    this.#learningRate = rate;
+    this.#schedule = undefined;
+  }
+
+  /** A rate for every optimizer step, counted from 0: `og.learningRateSchedule(…)`; undefined for the constant rate. */
+  set schedule(schedule: Schedule | undefined) {
+    if (schedule !== undefined && typeof schedule !== 'function')
+      throw new UserError(`schedule: expected a function of the step, got ${show(schedule)}`);
+    this.#schedule = schedule;
+  }
+
+  /** The weight decay of the next optimizer step. */
+  get weightDecay(): number {
+    return this.#weightDecay;
+  }
+
+  set weightDecay(decay: number) {
+    expectNumber('weightDecay', decay, { min: 0 });
+    this.#weightDecay = decay;
+  }
+
+  /** Begins the sum of the gradients anew at the next training step. */
+  lazyResetGrad(): Promise<void> {
+    return this.#inOrder('lazyResetGrad', async ({ core }) => core.resetGradient());
+  }
+
+  /**
+   * Loss and gradient of a batch, which is added to the sum. `feeds`: a tensor for every name of `trainingInputNames`, its
+   * first axis the batch. `fetches`: names of outputs, or an object of them; all where it is left out. Running statistics
+   * of batch normalization move. Throws DivergedError, before anything is changed, where a number is not finite.
+   */
+  runTrainStep(feeds: Feeds, options?: RunOptions): Promise<TrainingResults>;
+  runTrainStep(feeds: Feeds, fetches: Fetches, options?: RunOptions): Promise<TrainingResults>;
+  runTrainStep(feeds: Feeds, second?: Fetches | RunOptions, options?: RunOptions): Promise<TrainingResults> {
+    return this.#inOrder('runTrainStep', async (opened) => {
+      const { core, training } = opened;
+      const { manifest, labels, lossName } = training;
+      const wanted = readFetches('runTrainStep', this.trainingOutputNames, second, options);
+      const fed = readFeeds('runTrainStep', feeds, manifest.fields, labels);
+      const { loss, outputs } = await core.train(fed);
+      return resultsOf(opened, wanted, { ...outputs, [lossName]: scalar(loss) });
+    });
+  }
+
+  /** Moves the parameters along the sum of the gradients, which stays until `lazyResetGrad`. */
+  runOptimizerStep(_options?: RunOptions): Promise<void> {
+    return this.#inOrder('runOptimizerStep', async ({ core, hasOptimizer }) => {
+      if (!hasOptimizer) {
+        throw new UserError(
+          'runOptimizerStep: this session has no optimizer; create it with optimizerModel, or with the option optimizer',
+        );
+      }
+      if (core.added === 0) {
+        throw new UserError(
+          'runOptimizerStep: there is no gradient since the last lazyResetGrad; call runTrainStep first',
+        );
+      }
+      const rate = this.learningRate;
+      expectNumber(`schedule: step ${core.optimizerSteps}`, rate, { min: 0 });
+      await core.update({ learningRate: () => rate, weightDecay: this.#weightDecay });
+    });
+  }
+
+  /** Loss and outputs of a batch as inference computes them; nothing is changed. Arguments are those of `runTrainStep`. */
+  runEvalStep(feeds: Feeds, options?: RunOptions): Promise<TrainingResults>;
+  runEvalStep(feeds: Feeds, fetches: Fetches, options?: RunOptions): Promise<TrainingResults>;
+  runEvalStep(feeds: Feeds, second?: Fetches | RunOptions, options?: RunOptions): Promise<TrainingResults> {
+    return this.#inOrder('runEvalStep', async (opened) => {
+      const { core, training, session } = opened;
+      const { document, model } = this.#evaluated();
+      const { manifest, labels } = training;
+      const wanted = readFetches('runEvalStep', this.evalOutputNames, second, options);
+      const { examples, fields } = readFeeds('runEvalStep', feeds, manifest.fields, labels);
+      // Its memory is given back after a run: evaluations are few, and their batches large.
+      this.#evaluation ??= createSession(model, { ...session, keepsMemory: false });
+      const run = await this.#evaluation;
+      const given = { ...core.variables.feeds, ...fieldFeeds(manifest, fields, examples) };
+      const out = await run.run(
+        Object.fromEntries(Object.entries(given).filter(([name]) => run.inputs.includes(name))),
+        run.outputs.filter((name) => !name.startsWith('sums/')),
+      );
+      const outputs = Object.keys(document.outputs).flatMap((name): [string, Tensor][] => {
+        const tensor = out[`output/${name}`];
+        return tensor ? [[name, tensor]] : [];
+      });
+      const loss = scalar(lossIn(document, out, examples));
+      return resultsOf(opened, wanted, { ...Object.fromEntries(outputs), [document.lossName]: loss });
+    });
+  }
+
+  /** How many numbers the trained parameters have; with `trainableOnly` false, all variables. */
+  getParametersSize(trainableOnly = true): Promise<number> {
+    return this.#inOrder('getParametersSize', async (opened) => sizeOf(parametersOf(opened, trainableOnly)));
+  }
+
+  /** Puts float32 numbers into the parameters, in the order of `getContiguousParameters`. */
+  loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
+    return this.#inOrder('loadParametersBuffer', async (opened) => {
+      const arrays = parametersOf(opened, trainableOnly);
+      const size = sizeOf(arrays);
+      if (!(buffer instanceof Uint8Array) || buffer.length !== 4 * size) {
+        const got = buffer instanceof Uint8Array ? `${buffer.length} bytes` : show(buffer);
+        throw new UserError(
+          `loadParametersBuffer: expected a Uint8Array of ${4 * size} bytes, ${size} float32 numbers as getParametersSize(${trainableOnly}) says, got ${got}`,
+        );
+      }
+      const numbers = new Float32Array(new Uint8Array(buffer).buffer);
+      let end = 0;
+      for (const array of arrays) {
+        array.set(numbers.subarray(end, end + array.length));
+        end += array.length;
+      }
+    });
+  }
+
+  /** The parameters in one float32 tensor, copied; with `trainableOnly` false, all variables. */
+  getContiguousParameters(trainableOnly = true): Promise<OrtTensor> {
+    return this.#inOrder('getContiguousParameters', async (opened) => {
+      const arrays = parametersOf(opened, trainableOnly);
+      const flat = new Float32Array(sizeOf(arrays));
+      let end = 0;
+      for (const array of arrays) {
+        flat.set(array, end);
+        end += array.length;
+      }
+      return new opened.Constructor('float32', flat, [flat.length]);
+    });
+  }
+
+  /** The sum of the gradients since `lazyResetGrad`, copied, by path. Throws UserError where there is none. */
+  getGradients(): Promise<Weights> {
+    return this.#inOrder('getGradients', async ({ core }) => {
+      if (core.added === 0)
+        throw new UserError(
+          'getGradients: there is no gradient since the last lazyResetGrad; call runTrainStep first',
+        );
+      return weightsOf(core.variables.named(core.gradient));
+    });
+  }
+
+  /** Every variable by path, copied: what `og.saveWeights` takes. */
+  getWeights(): Promise<Weights> {
+    return this.#inOrder('getWeights', async ({ core }) => weightsIn(core));
+  }
+
+  /** The session as bytes: weights, what the optimizer keeps, the sum of the gradients, the rates. */
+  toCheckpoint(): Promise<Uint8Array> {
+    return this.#inOrder('toCheckpoint', async ({ core, hasOptimizer }) =>
+      encodeCheckpoint(
+        core,
+        { learningRate: this.#learningRate, weightDecay: this.#weightDecay },
+        hasOptimizer,
+      ),
+    );
+  }
+
+  /** Goes on from what `toCheckpoint` gave, or begins anew with weights by path. Throws UserError before any change. */
+  load(checkpoint: UriOrBuffer): Promise<void> {
+    return this.#inOrder('load', async ({ core }) => {
+      const file = openCheckpoint(await bytesOf('load', checkpoint), 'load');
+      const rates = restoreCheckpoint(core, file, 'load');
+      if (!rates) return;
+      this.#learningRate = rates.learningRate;
+      this.#weightDecay = rates.weightDecay;
+    });
+  }
+
+  /** The trained model as a plain ONNX file, for any number of examples. */
+  export({ precision, metadata }: Pick<ExportOptions, 'precision' | 'metadata'> = {}): Promise<Uint8Array> {
+    return this.#inOrder('export', async ({ core, source, training }) =>
+      exportModel({
+        graph: source.inference(),
+        weights: new Map(Object.entries(weightsIn(core)).map(([path, { data }]) => [path, data])),
+        ...{ manifest: training.manifest, name: training.manifest.name, step: core.optimizerSteps },
+        ...(precision !== undefined && { precision }),
+        ...(metadata !== undefined && { metadata }),
+      }),
+    );
+  }
+
+  /** Gives back what the session has loaded. After it nothing else can be called. */
+  release(): Promise<void> {
+    return this.#inOrder('release', async ({ core }) => {
+      this.#isReleased = true;
+      await core.release();
+      await (await this.#evaluation)?.release();
+    });
+  }
+
+  #evaluated(): NonNullable<Opened['evaluation']> {
+    const { evaluation } = this.#opened;
+    if (evaluation) return evaluation;
+    throw new UserError('TrainingSession: this session has no evalModel; create it with one');
+  }
+
+  /** Does what a call asks for when all earlier ones are done. */
+  #inOrder<T>(call: string, give: (opened: Opened) => Promise<T>): Promise<T> {
+    const done = this.#last.then(() => {
+      if (this.#isReleased)
+        throw new UserError(`${call}: the session was released; create another with TrainingSession.create`);
+      return give(this.#opened);
+    });
+    this.#last = done.catch(() => {});
+    return done;
+  }
+}
