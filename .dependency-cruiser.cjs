@@ -6,7 +6,7 @@ const LAYERS = [
   ['onnx'],
   ['autodiff'],
   ['passes', 'step', 'losses', 'layers'],
-  ['models'],
+  ['models', 'import'],
   ['metrics', 'tasks'],
   ['data'],
   ['artifacts'],

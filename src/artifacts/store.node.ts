@@ -277,6 +277,7 @@ function generatorSource(): string {
     'losses',
     'metrics',
     'models',
+    'import',
     'tasks',
     'step',
     'artifacts',

@@ -12,6 +12,7 @@ import {
   log,
   mul,
   neg,
+  type Operand,
   reduceSum,
   relu,
   reshape,
@@ -54,8 +55,11 @@ export const softplus = elementwiseComposite(
 /** x·sigmoid(x), also called swish. float32, any shape. */
 export const silu = (x: Value): Value => mul(x, sigmoid(x));
 
-/** x where it is positive, else slope·x. float32, any shape. Its derivative at 0 is `slope`. */
-export const leakyRelu = (x: Value, slope = 0.01): Value => where(greater(x, 0), x, mul(x, slope));
+/**
+ * x where it is positive, else slope·x. float32, any shape; the slope is a number, or a value that broadcasts to x (He et
+ * al. 2015, PReLU). Its derivative at 0 is `slope`.
+ */
+export const leakyRelu = (x: Value, slope: Operand = 0.01): Value => where(greater(x, 0), x, mul(x, slope));
 
 const stop: Composite = {
   name: 'stop-gradient',

@@ -21,6 +21,15 @@ export interface BatchNormOptions {
   readonly scaleInit?: Init;
 }
 
+/** What batch normalization works with: each [n], for the n columns of the last axis. */
+export interface BatchNormVariables {
+  readonly scale: Value;
+  readonly bias: Value;
+  /** The running statistics: states of the scope, where it trains. */
+  readonly mean: Value;
+  readonly variance: Value;
+}
+
 /**
  * (x − mean)/√(variance + epsilon)·scale + bias for each column of the last axis: float32 [..., n], and so is the result.
  * While training, the mean and the variance are those over all other axes, the batch included, and are differentiated
@@ -39,7 +48,21 @@ export function batchNorm(scope: Scope, x: Value, options: BatchNormOptions = {}
   const bias = scope.param('bias', [width], { kind: 'zeros' });
   const mean = scope.state('mean', [width], { kind: 'zeros' });
   const variance = scope.state('variance', [width], { kind: 'ones' });
-  if (!scope.training) {
+  return normalizeBatch(scope, x, { scale, bias, mean, variance }, { momentum, epsilon });
+}
+
+/**
+ * `batchNorm` with variables that the caller has. `training` is that of the scope by default; a model may leave a layer as
+ * in evaluation while it trains others.
+ */
+export function normalizeBatch(
+  scope: Scope,
+  x: Value,
+  { scale, bias, mean, variance }: BatchNormVariables,
+  { momentum, epsilon, training = scope.training }: Required<Pick<BatchNormOptions, 'momentum' | 'epsilon'>> & { readonly training?: boolean },
+): Value {
+  const width = staticDim(x.shape.at(-1), 'batchNorm: x', x.shape);
+  if (!training) {
     const factor = mul(scale, reciprocal(sqrt(add(variance, epsilon))));
     return add(mul(x, factor), sub(bias, mul(mean, factor)));
   }

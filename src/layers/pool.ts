@@ -9,7 +9,7 @@ import type { Value } from '../onnx/value.ts';
 export type PoolOptions = WindowOptions;
 
 /** A number below all others: float32's least, so that a zero derivative beside it stays one. */
-const LEAST = -3.4028234e38;
+export const LEAST = -3.4028234e38;
 
 /**
  * The largest number in each window, channel by channel: x float32 [batch, height, width, channels] → [batch, height',

@@ -4,31 +4,13 @@
  * to the gates is one product; each step adds one product of its state. The steps' parts of a weight's gradient become
  * one product again by passes/sums.ts.
  */
-import { linear } from '../autodiff/functions.ts';
 import { UserError } from '../errors.ts';
 import { expectAt, expectNumber, expectOneOf } from '../expect.ts';
-import {
-  add,
-  cast,
-  concat,
-  constant,
-  gemm,
-  mul,
-  reduceSum,
-  reshape,
-  sigmoid,
-  slice,
-  split,
-  sub,
-  tanh,
-  transpose,
-  where,
-  zeros,
-} from '../onnx/ops.ts';
-import { product, sameShape, show, staticDim } from '../onnx/shapes.ts';
+import { cast, concat, mul, reduceSum, reshape, slice, sub, transpose } from '../onnx/ops.ts';
+import { sameShape, show, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import { dropout } from './dropout.ts';
-import { lstmStep } from './lstm-cell.ts';
+import { type Cell, type CellWeights, GRU, LSTM, stacked, unrolled, unstacked } from './recurrent-steps.ts';
 import type { Scope } from './scope.ts';
 
 /** How many recurrent layers, over which steps, and what they give. */
@@ -55,50 +37,6 @@ export interface RecurrentOptions {
   readonly stepsFirst?: boolean;
 }
 
-/** What goes from step to step, each [batch, width]: the state, which others see, and the LSTM's memory. */
-interface Carried {
-  readonly state: Value;
-  readonly memory: Value;
-}
-
-interface Cell {
-  readonly name: string;
-  /** For each gate, what the contributions of the input and of the state to it are multiplied by. */
-  readonly scales: readonly number[];
-  /** Whether what the state contributes to the last gate has a bias of its own. */
-  readonly hasRecurrentBias: boolean;
-  /** What is carried on, from what the input contributes [batch, gates·width], and the weights of the state. */
-  step(fromInput: Value, carried: Carried, kernel: Value, bias: Value | undefined): Carried;
-}
-
-const LSTM: Cell = {
-  ...{ name: 'lstm', scales: [1, 1, 2, 1], hasRecurrentBias: false },
-  step: (fromInput, carried, kernel) => lstmStep(gemm(carried.state, kernel, fromInput), carried.memory),
-};
-
-/** h' = n + σ(z)∘(h − n) with n = tanh(x_n + σ(r)∘(h_n + bias)), with the gates in PyTorch's order r, z, n. */
-const GRU: Cell = {
-  ...{ name: 'gru', scales: [1, 1, 1], hasRecurrentBias: true },
-  step(fromInput, { state: before, memory }, kernel, bias) {
-    const [input, recurrent] = [cut(fromInput, [2, 1]), cut(gemm(before, kernel), [2, 1])];
-    const gate = cut(sigmoid(add(input(0), recurrent(0))), [1, 1]);
-    const contributed = bias ? add(recurrent(1), bias) : recurrent(1);
-    const candidate = tanh(add(input(1), mul(gate(0), contributed)));
-    return { state: add(candidate, mul(gate(1), sub(before, candidate))), memory };
-  },
-};
-
-/** The columns of a matrix in pieces of these shares, by their number. */
-function cut(x: Value, shares: readonly number[]): (piece: number) => Value {
-  const unit = staticDim(x.shape[1], 'recurrent', x.shape) / shares.reduce((sum, share) => sum + share, 0);
-  const pieces = split(
-    x,
-    1,
-    shares.map((share) => share * unit),
-  );
-  return (piece) => expectAt(pieces, piece);
-}
-
 /**
  * LSTM layers over the steps of x: float32 [batch, steps, in] → the state behind the last step [batch, width], or with
  * `output: 'all'` all states [batch, steps, width]; the width is doubled where it is bidirectional, the states of both
@@ -111,7 +49,7 @@ function cut(x: Value, shares: readonly number[]): (piece: number) => Value {
  * Throws UserError where x, the mask or an option is of another shape, dtype or range.
  */
 export function lstm(scope: Scope, x: Value, width: number, options: RecurrentOptions = {}): Value {
-  return recurrent(LSTM, scope, x, width, options);
+  return recurrent('lstm', LSTM, scope, x, width, options);
 }
 
 /**
@@ -125,13 +63,19 @@ export function lstm(scope: Scope, x: Value, width: number, options: RecurrentOp
  * Throws UserError where x, the mask or an option is of another shape, dtype or range.
  */
 export function gru(scope: Scope, x: Value, width: number, options: RecurrentOptions = {}): Value {
-  return recurrent(GRU, scope, x, width, options);
+  return recurrent('gru', GRU, scope, x, width, options);
 }
 
-function recurrent(cell: Cell, scope: Scope, given: Value, width: number, options: RecurrentOptions): Value {
+function recurrent(
+  name: string,
+  cell: Cell,
+  scope: Scope,
+  given: Value,
+  width: number,
+  options: RecurrentOptions,
+): Value {
   const { layers = 1, bidirectional = false, output = 'last', stepsFirst = false } = options;
   const { dropout: rate = 0, mask, paddingLast = false } = options;
-  const { name } = cell;
   expectNumber(`${name}: width`, width, { min: 1, isInteger: true });
   expectNumber(`${name}: layers`, layers, { min: 1, isInteger: true });
   expectOneOf(`${name}: output`, output, ['last', 'all']);
@@ -146,7 +90,9 @@ function recurrent(cell: Cell, scope: Scope, given: Value, width: number, option
     const states = directions.map((direction) => {
       const fromLast = direction === 'backward';
       const keeps = paddingLast && !fromLast ? undefined : isReal;
-      const { all, last } = unrolled(cell, own.sub(direction), { x, width, isReal: keeps, fromLast });
+      const inputs = staticDim(x.shape[2], 'recurrent: x', x.shape);
+      const weights = weightsOf(cell, own.sub(direction), inputs, width);
+      const { all, last } = unrolled(cell, weights, x, { isReal: keeps, fromLast });
       return { all, last: () => (real && !keeps ? lastReal(stacked(all), real) : last) };
     });
     if (layer === layers - 1 && output === 'last') return concatenated(states.map(({ last }) => last()));
@@ -156,53 +102,17 @@ function recurrent(cell: Cell, scope: Scope, given: Value, width: number, option
   }
 }
 
-interface Unrolled {
-  /** The states of the steps in the order of time. */
-  readonly all: readonly Value[];
-  readonly last: Value;
-}
-
-/** One direction of one layer. `isReal` is bool [batch, 1] for each step. */
-function unrolled(
-  { scales, hasRecurrentBias, step }: Cell,
-  scope: Scope,
-  {
-    x,
-    width,
-    isReal,
-    fromLast,
-  }: {
-    readonly x: Value;
-    readonly width: number;
-    readonly isReal: readonly Value[] | undefined;
-    readonly fromLast: boolean;
-  },
-): Unrolled {
+/** The parameters of one direction of one layer. */
+function weightsOf({ scales, hasRecurrentBias }: Cell, scope: Scope, inputs: number, width: number): CellWeights {
   const columns = scales.length * width;
   const [input, recurrent] = [scope.sub('input'), scope.sub('recurrent')];
   const xavier = { kind: 'xavier-uniform' } as const;
-  const inputKernel = input.param(
-    'kernel',
-    [staticDim(x.shape[2], 'recurrent: x', x.shape), columns],
-    xavier,
-  );
-  const inputBias = input.param('bias', [columns], { kind: 'zeros' });
-  const recurrentKernel = recurrent.param('kernel', [width, columns], xavier);
-  const bias = hasRecurrentBias ? recurrent.param('bias', [width], { kind: 'zeros' }) : undefined;
-  const scaled = scaledColumns(scales, width);
-  const inputs = unstacked(linear(x, scaled(inputKernel), scaled(inputBias)));
-  const kernel = scaled(recurrentKernel);
-  const start = zerosFor(expectAt(inputs, 0), width);
-  let carried: Carried = { state: start, memory: start };
-  const order = inputs.map((_, i) => (fromLast ? inputs.length - 1 - i : i));
-  const all: Value[] = [];
-  for (const at of order) {
-    const before = carried;
-    carried = step(expectAt(inputs, at), before, kernel, bias);
-    if (isReal) carried = kept(expectAt(isReal, at), carried, before);
-    all[at] = carried.state;
-  }
-  return { all, last: carried.state };
+  return {
+    inputKernel: input.param('kernel', [inputs, columns], xavier),
+    inputBias: input.param('bias', [columns], { kind: 'zeros' }),
+    recurrentKernel: recurrent.param('kernel', [width, columns], xavier),
+    recurrentBias: hasRecurrentBias ? recurrent.param('bias', [width], { kind: 'zeros' }) : undefined,
+  };
 }
 
 /** The states of each example's last real step, [batch, n] of [steps, batch, n]; 0 where it has none. */
@@ -211,49 +121,6 @@ function lastReal(states: Value, isReal: Value): Value {
   const steps = staticDim(real.shape[0], 'recurrent: mask', real.shape);
   const next = concat([slice(real, 0, 1, steps), mul(slice(real, 0, 0, 1), 0)], 0);
   return reduceSum(mul(states, sub(real, next)), { axes: [0] });
-}
-
-/** A function that multiplies the columns of each gate. */
-function scaledColumns(scales: readonly number[], width: number): (x: Value) => Value {
-  if (scales.every((scale) => scale === 1)) return (x) => x;
-  const factors = scales.flatMap((scale) => Array.from({ length: width }, () => scale));
-  const row = constant(Float32Array.from(factors), [factors.length]);
-  return (x) => mul(x, row);
-}
-
-/** What is carried on: where a step is padding, what it found. */
-function kept(isReal: Value, next: Carried, before: Carried): Carried {
-  const choose = (a: Value, b: Value): Value => (a === b ? a : where(isReal, a, b));
-  return { state: choose(next.state, before.state), memory: choose(next.memory, before.memory) };
-}
-
-/**
- * [batch, width]. The product with it is left in: a weight's gradient then has a part from every step, and these parts
- * lie in memory as those of the inputs do.
- */
-function zerosFor(like: Value, width: number): Value {
-  const [batch = 0] = like.shape;
-  if (typeof batch === 'number') return zeros([batch, width]);
-  const never = constant(Uint8Array.of(0), [1, 1], 'bool');
-  return where(never, cut(like, [width, Number(like.shape[1]) - width])(0), 0);
-}
-
-/** The steps [batch, n] of x [steps, batch, n]. */
-function unstacked(x: Value): readonly Value[] {
-  const [steps, batch = 0, n = 0] = x.shape;
-  const count = staticDim(steps, 'recurrent: x', x.shape);
-  const isStatic = typeof batch === 'number';
-  const rows = isStatic ? reshape(x, [product([count, batch]), n]) : x;
-  const sizes = Array.from({ length: count }, () => (isStatic ? batch : 1));
-  return split(rows, 0, sizes).map((each) => reshape(each, [batch, n]));
-}
-
-/** The inverse of `unstacked`. */
-function stacked(values: readonly Value[]): Value {
-  const [batch = 0, n = 0] = expectAt(values, 0).shape;
-  const isStatic = typeof batch === 'number';
-  const all = concat(isStatic ? values : values.map((each) => reshape(each, [1, batch, n])), 0);
-  return reshape(all, [values.length, batch, n]);
 }
 
 /** The directions side by side. */

@@ -130,6 +130,11 @@ export class Scope {
     return this.#variable(name, shape, init, 'state');
   }
 
+  /** A float32 variable that nothing changes. Throws when the path is taken. */
+  frozen(name: string, shape: readonly number[], init: Init): Value {
+    return this.#variable(name, shape, init, 'frozen');
+  }
+
   /**
    * What a state variable of this model becomes when a training step is taken. Once for each; of the variable's shape.
    * While not training it does nothing.

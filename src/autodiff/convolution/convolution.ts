@@ -8,7 +8,7 @@ import { call } from '../../onnx/ops.ts';
 import { show, staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Composite, Value } from '../../onnx/value.ts';
 import { lift, sum } from '../linear.ts';
-import { type WindowOptions, windowsOf } from '../windows.ts';
+import { type Pair, pairOf, type WindowOptions, windowsOf } from '../windows.ts';
 import { formOf } from './forms.ts';
 import type { Product } from './geometry.ts';
 
@@ -43,6 +43,55 @@ export function convolution(x: Value, kernel: Value, options: ConvolutionOptions
   }
   const { result, image, kernel: toKernel } = formOf({ windows, groups, inputs, outputs, batch });
   return bilinear([result, image, toKernel], x, kernel);
+}
+
+/** How a transposed convolution moves, and how large its result is. */
+export interface TransposedConvolutionOptions extends ConvolutionOptions {
+  /** Pixels that the result has below and at the right, besides those that windows reach; 0 by default. */
+  readonly outputPadding?: number | Pair;
+}
+
+/**
+ * The transposed convolution: the adjoint of `convolution` with respect to its image. y float32 [batch, height', width',
+ * out], kernel [rows, columns, in/groups, out] → [batch, height, width, in], with height = (height' − 1)·stride + dilation·(rows
+ * − 1) + 1 − 2·padding + outputPadding. outputPadding is below the stride. The batch may be symbolic. Throws UserError where
+ * shapes do not fit or an option is out of range.
+ */
+export function transposedConvolution(
+  y: Value,
+  kernel: Value,
+  options: TransposedConvolutionOptions = {},
+): Value {
+  const op = 'transposedConvolution';
+  const { groups = 1, stride = 1, padding = 0, dilation = 1, outputPadding = 0 } = options;
+  const [rows = 1, columns = 1, each = 1, outputs = 1] = staticShape(kernel.shape, `${op}: kernel`);
+  const moves = {
+    size: [rows, columns] as const,
+    stride: pairOf(`${op}: stride`, stride, 1),
+    padding: pairOf(`${op}: padding`, padding, 0),
+    dilation: pairOf(`${op}: dilation`, dilation, 1),
+  };
+  const more = pairOf(`${op}: outputPadding`, outputPadding, 0);
+  expectNumber(`${op}: groups`, groups, { min: 1, isInteger: true });
+  const [batch = 0, ...image] = y.shape;
+  const [height = 0, width = 0, got] = staticShape(image, `${op}: y`);
+  if (y.shape.length !== 4 || kernel.shape.length !== 4 || got !== outputs || outputs % groups !== 0) {
+    throw new UserError(
+      `${op}: expected y [batch, height, width, out] and a kernel [rows, columns, in/groups, out], out divided by ${groups} groups, got ${show(y.shape)} and ${show(kernel.shape)}`,
+    );
+  }
+  const to: Pair = [height, width];
+  const sizeOf = (at: 0 | 1): number =>
+    (to[at] - 1) * moves.stride[at] + moves.dilation[at] * (moves.size[at] - 1) + 1 - 2 * moves.padding[at] + more[at];
+  const from: Pair = [sizeOf(0), sizeOf(1)];
+  if (from.some((size) => size < 1) || more.some((size, at) => size >= expectAt(moves.stride, at))) {
+    throw new UserError(
+      `${op}: expected an outputPadding below the stride and a result of a pixel or more, got ${show(more)} and ${show(from)}`,
+    );
+  }
+  const windows = { ...moves, from, to };
+  const form = formOf({ windows, groups, inputs: each * groups, outputs, batch });
+  return bilinear([form.image, form.kernel, form.result], kernel, y);
 }
 
 /** A product, and the two that its operands' cotangents are: the next of b and ct, the one after of ct and a. */

@@ -46,6 +46,8 @@ export interface Call {
   list(input: number, what: string): readonly Dim[] | undefined;
   /** The same without symbolic ones. */
   numbers(input: number, what: string): readonly number[] | undefined;
+  /** float32 zeros, one for each example: [batch]. What is spread over the batch gets that axis from them. */
+  examples(): Value;
   /** A UserError about the node: its name and operator, then `problem`. */
   error(problem: string): Error;
 }
