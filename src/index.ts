@@ -153,6 +153,9 @@ export {
   type TrainingArtifacts,
 } from './session/artifacts.ts';
 export type { FedTensor, Feeds, Fetches, RunOptions } from './session/feeds.ts';
+export type { UriOrBuffer } from './session/files.ts';
+export { type GenerateOptions, generateArtifacts } from './session/generate.ts';
+export type { LossChoice, LossFunction, LossName, NamedLoss } from './session/losses.ts';
 export type { TrainingSessionCreateOptions } from './session/open.ts';
 export type { TrainingSessionOptions } from './session/options.ts';
 export type { GrChoice, OptimizerOption } from './session/rules.ts';
