@@ -71,6 +71,9 @@ export function taskOfModel(
 function weightsOf(model: ImportedModel): Weights {
   const weights = model.weights();
   return Object.fromEntries(
-    model.variables.map(({ path, shape }) => [path, { shape, data: weights.get(path) ?? new Float32Array() }]),
+    model.variables.map(({ path, shape }) => [
+      path,
+      { shape, data: weights.get(path) ?? new Float32Array() },
+    ]),
   );
 }

@@ -64,7 +64,10 @@ const TORCH_EXACT = {
 };
 
 const far = (got: ArrayLike<number>, wanted: readonly number[]): number =>
-  Math.max(Math.abs(got.length - wanted.length), ...wanted.map((x, i) => Math.abs(x - (got[i] ?? Number.NaN))));
+  Math.max(
+    Math.abs(got.length - wanted.length),
+    ...wanted.map((x, i) => Math.abs(x - (got[i] ?? Number.NaN))),
+  );
 const lossOf = (results: og.TrainingResults): number => Number(results.loss?.data[0]);
 const normOf = (weights: og.Weights): number =>
   Math.hypot(...Object.values(weights).flatMap(({ data }) => [...data]));
@@ -136,12 +139,18 @@ test('parameters go out in one buffer and come back, trained ones alone or all',
   t.is(before.type, 'float32');
   t.deepEqual(before.dims, [43]);
   const first = await session.getWeights();
-  t.deepEqual([...Object.values(first).flatMap(({ data }) => [...data])], [...Array.from(before.data, Number)]);
+  t.deepEqual(
+    [...Object.values(first).flatMap(({ data }) => [...data])],
+    [...Array.from(before.data, Number)],
+  );
   const doubled = Float32Array.from(await numbersIn(session, true), (x) => 2 * x);
   await session.loadParametersBuffer(new Uint8Array(doubled.buffer), true);
   const after = await session.getWeights();
   t.deepEqual(after['fc1.weight'], first['fc1.weight']);
-  t.deepEqual(after['fc2.bias']?.data, first['fc2.bias']?.data.map((x) => 2 * x));
+  t.deepEqual(
+    after['fc2.bias']?.data,
+    first['fc2.bias']?.data.map((x) => 2 * x),
+  );
   await session.loadParametersBuffer(new Uint8Array(Float32Array.from(before.data, Number).buffer), false);
   t.deepEqual(await session.getWeights(), first);
   await session.release();
@@ -186,7 +195,9 @@ test('the exported file is the original with trained weights: what evaluation gi
   t.deepEqual(plain.inputs, ['input']);
   t.deepEqual(plain.outputs, ['output']);
   const { output: again } = await plain.run({ input });
-  t.true(far(again?.data instanceof Float32Array ? again.data : [], Array.from(output?.data ?? [], Number)) < 1e-6);
+  t.true(
+    far(again?.data instanceof Float32Array ? again.data : [], Array.from(output?.data ?? [], Number)) < 1e-6,
+  );
   // What was exported trains on.
   const next = og.generateArtifacts(exported, { loss: 'cross-entropy', batchSize: 6 });
   t.true(next.trainModel.length > 0);
@@ -194,7 +205,9 @@ test('the exported file is the original with trained weights: what evaluation gi
 });
 
 test('rates are set between steps, or come from a schedule', async (t) => {
-  const session = await og.TrainingSession.create(artifacts(), { optimizer: og.sgd({ learningRate: 1, momentum: 0 }) });
+  const session = await og.TrainingSession.create(artifacts(), {
+    optimizer: og.sgd({ learningRate: 1, momentum: 0 }),
+  });
   t.is(session.learningRate, 1);
   const moved = async (): Promise<number> => {
     const before = await numbersIn(session, true);
@@ -227,7 +240,8 @@ test('batches of any size train, and a batch in parts is the batch', async (t) =
   const b = lossOf(await parts.runTrainStep(batch(1)));
   t.true(Math.abs(a - b) < 1e-6);
   const [g, h] = [await whole.getGradients(), await parts.getGradients()];
-  for (const path of Object.keys(g)) t.true(far(h[path]?.data ?? [], [...(g[path]?.data ?? [])]) < 1e-6, path);
+  for (const path of Object.keys(g))
+    t.true(far(h[path]?.data ?? [], [...(g[path]?.data ?? [])]) < 1e-6, path);
   const { input, labels } = batch(0);
   const five = {
     input: { ...input, shape: [5, 4], data: input.data.subarray(0, 20) },
@@ -239,16 +253,23 @@ test('batches of any size train, and a batch in parts is the batch', async (t) =
 });
 
 test('outputs that are asked for come with the training step, and fetches choose among them', async (t) => {
-  const session = await og.TrainingSession.create(artifacts({ additionalOutputs: ['output'], lossName: 'onnx::loss::8' }));
+  const session = await og.TrainingSession.create(
+    artifacts({ additionalOutputs: ['output'], lossName: 'onnx::loss::8' }),
+  );
   t.deepEqual(session.trainingOutputNames, ['onnx::loss::8', 'output']);
   const all = await session.runTrainStep(batch(0));
   const evaluated = await session.runEvalStep(batch(0));
   t.deepEqual(Object.keys(all), ['onnx::loss::8', 'output']);
   t.deepEqual(all.output?.dims, [6, 3]);
-  t.true(far(Array.from(all.output?.data ?? [], Number), Array.from(evaluated.output?.data ?? [], Number)) < 1e-6);
+  t.true(
+    far(Array.from(all.output?.data ?? [], Number), Array.from(evaluated.output?.data ?? [], Number)) < 1e-6,
+  );
   t.deepEqual(Object.keys(await session.runTrainStep(batch(0), ['output'])), ['output']);
   t.deepEqual(Object.keys(await session.runEvalStep(batch(0), { 'onnx::loss::8': null })), ['onnx::loss::8']);
-  t.deepEqual(Object.keys(await session.runEvalStep(batch(0), { tag: 'a run' })), ['onnx::loss::8', 'output']);
+  t.deepEqual(Object.keys(await session.runEvalStep(batch(0), { tag: 'a run' })), [
+    'onnx::loss::8',
+    'output',
+  ]);
   await session.release();
 });
 
