@@ -122,6 +122,11 @@ function bridged(called: FunctionProto, node: NodeProto, rename: Call['rename'])
   });
 }
 
+/** A node with other names, in the graphs within it too. */
+export function renamedNode(node: NodeProto, rename: (name: string) => string): NodeProto {
+  return rewritten(node, { rename, attributes: new Map() });
+}
+
 function rewritten(node: NodeProto, call: Call): NodeProto {
   return {
     ...node,

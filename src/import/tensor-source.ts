@@ -1,6 +1,6 @@
 /** The tensors that a file holds, as initializers or in Constant nodes, read when they are first asked for. */
 import { show, UserError } from '../errors.ts';
-import { ATTRIBUTE_TYPES } from '../onnx/proto.ts';
+import { ATTRIBUTE_TYPES, type TensorProto } from '../onnx/proto.ts';
 import { decodeTensor, denseTensor, type FileTensor, type TensorInfo, tensorInfo } from './decode-tensor.ts';
 import { ELEMENT_TYPES } from './element-types.ts';
 import type { OnnxModel, OnnxNode } from './onnx-model.ts';
@@ -14,8 +14,14 @@ export interface TensorSource extends TensorInfo {
   read(): FileTensor;
 }
 
-/** All tensors of a file of which we have numbers, by name. Throws UserError where one is not what its shape says. */
-export function tensorSources(model: OnnxModel): Map<string, TensorSource> {
+/**
+ * All tensors of a file of which we have numbers, by name, with `constants` that stood in attributes. Throws UserError
+ * where one is not what its shape says.
+ */
+export function tensorSources(
+  model: OnnxModel,
+  constants: readonly TensorProto[] = [],
+): Map<string, TensorSource> {
   const sources = new Map<string, TensorSource>();
   const { external } = model;
   const add = (source: TensorSource | undefined): void => {

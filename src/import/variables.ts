@@ -2,7 +2,7 @@
 import type { Role } from '../layers/scope.ts';
 import { differentiableInputs } from './differentiable.ts';
 import { needs } from './node-order.ts';
-import type { OnnxModel, OnnxNode } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-model.ts';
 import type { TensorSource } from './tensor-source.ts';
 
 /** A tensor of the file that graphs take as an input. Its path is its name in the file. */
@@ -26,13 +26,14 @@ export interface TrainableOptions {
 /** The running mean and variance. */
 const STATISTICS = [3, 4];
 
-/** The nodes that the outputs need, in order. */
-export function neededNodes(model: OnnxModel, outputs: readonly string[]): OnnxNode[] {
+/** The nodes that the outputs need, in order. Outputs at the end of a node's list that nobody needs are left out of it. */
+export function neededNodes(all: readonly OnnxNode[], outputs: Iterable<string>): OnnxNode[] {
   const needed = new Set(outputs);
   const nodes: OnnxNode[] = [];
-  for (const node of model.nodes.toReversed()) {
-    if (!node.outputs.some((name) => needed.has(name))) continue;
-    nodes.push(node);
+  for (const node of all.toReversed()) {
+    const last = node.outputs.findLastIndex((name) => needed.has(name));
+    if (last < 0) continue;
+    nodes.push({ ...node, outputs: node.outputs.slice(0, last + 1) });
     for (const name of needs(node)) needed.add(name);
   }
   return nodes.reverse();

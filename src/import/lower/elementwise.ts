@@ -27,6 +27,7 @@ import {
   pow,
   reciprocal,
   relu,
+  reshape,
   scalar,
   sigmoid,
   sign,
@@ -46,11 +47,21 @@ import { alike } from './operands.ts';
 const binary =
   (f: (a: Value, b: Value, call: Call) => Value): Lowering =>
   (call) => {
+    if (call.attributes.has('broadcast')) return [f(...olderPair(call), call)];
     const { values, result } = alike(call);
     const [a, b] = values;
     if (!a || !b) throw call.error(`expected 2 inputs, got ${call.inputs}`);
     return [result(f(a, b, call))];
   };
+
+/** The operands as they broadcast before opset 7: the second's axes stand at `axis` of the first, or at its end. */
+function olderPair(call: Call): [Value, Value] {
+  const [a, b] = [call.value(0), call.value(1)];
+  const rank = a.shape.length;
+  const axis = call.attributes.int('axis', rank - b.shape.length);
+  const behind = rank - (axis < 0 ? axis + rank : axis) - b.shape.length;
+  return [a, behind > 0 ? reshape(b, [...b.shape, ...new Array<number>(behind).fill(1)]) : b];
+}
 
 /** An operator of any number of operands. */
 const many =

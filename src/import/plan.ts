@@ -1,0 +1,115 @@
+/** What is to be made of a file: its nodes in the newest form, its variables, and which nodes are kept as they are. */
+import { UserError } from '../errors.ts';
+import { Scope } from '../layers/scope.ts';
+import { input } from '../onnx/ops.ts';
+import type { ExternalData } from './decode-tensor.ts';
+import type { ValueType } from './entry.ts';
+import { type BoundInputs, bindInputs, boundDeclared, type Sizes } from './inputs.ts';
+import { interpret, type Walk } from './interpret.ts';
+import type { OnnxModel, OnnxNode } from './onnx-model.ts';
+import { tensorSources } from './tensor-source.ts';
+import { downstreamOf, findVariables, neededNodes, type TrainableOptions } from './variables.ts';
+import { inNewestForm } from './versions.ts';
+
+export interface ImportOptions extends TrainableOptions {
+  /** Sizes that the file leaves open, by their names in it: `{ sequence: 128 }`. */
+  readonly dims?: Sizes | undefined;
+  /** The outputs that are wanted; all by default. */
+  readonly outputs?: readonly string[] | undefined;
+  /** Reads what the file keeps in other files beside it. */
+  readonly external?: ExternalData | undefined;
+  /** Whether the file's Dropout nodes drop while training; by default they do nothing, as in inference. */
+  readonly dropout?: boolean | undefined;
+  /**
+   * The types of values that the trunk gives, by name, where neither the file says them nor its operators are known; the
+   * batch is the first axis of their shapes, 'batch'. `findTypes` finds them.
+   */
+  readonly features?: Readonly<Record<string, ValueType>> | undefined;
+}
+
+export interface Plan extends Walk {
+  readonly source: OnnxModel;
+  readonly outputs: readonly string[];
+  readonly bound: BoundInputs;
+  /** The names of all that depends on something that trains. */
+  readonly trained: ReadonlySet<string>;
+}
+
+/** Reads the options and the file's graph. Throws UserError where they do not fit together. */
+export function planOf(source: OnnxModel, options: ImportOptions): Plan {
+  const outputs = wantedOutputs(source, options.outputs);
+  const { nodes, constants } = inNewestForm(neededNodes(source.nodes, outputs));
+  const tensors = tensorSources(source, constants);
+  const variables = findVariables(nodes, outputs, tensors, options);
+  const trainable = [...variables.values()].filter(({ role }) => role !== 'frozen').map(({ path }) => path);
+  const bound = bindInputs(source, options.dims ?? {});
+  const trained = downstreamOf(nodes, trainable);
+  const whole: Walk = {
+    ...{ nodes, tensors, variables },
+    fed: bound.types,
+    trunk: new Set(),
+    fixedBatch: bound.fixedBatch,
+    generalised: new Set(),
+    dropout: options.dropout ?? false,
+  };
+  return {
+    ...whole,
+    ...trunkOf(source, whole, bound, trained, options),
+    ...{ source, outputs, bound, trained },
+  };
+}
+
+function wantedOutputs(source: OnnxModel, given: readonly string[] | undefined): readonly string[] {
+  const unknown = given?.find((name) => !source.outputs.includes(name));
+  if (unknown === undefined && given?.length !== 0) return given ?? source.outputs;
+  throw new UserError(
+    `import: outputs: expected some of ${source.outputs.join(', ')}, got ${unknown ?? 'none'}`,
+  );
+}
+
+/**
+ * The names that the trunk computes: what depends on the data, and on nothing that trains. Where that has no weights and
+ * can be lowered, it is: a session of its own would save nothing.
+ */
+function trunkOf(
+  source: OnnxModel,
+  whole: Walk,
+  bound: BoundInputs,
+  trained: ReadonlySet<string>,
+  options: ImportOptions,
+): Pick<Walk, 'trunk' | 'fed' | 'generalised'> {
+  const data = downstreamOf(whole.nodes, bound.types.keys());
+  const isKept = (name: string): boolean => data.has(name) && !trained.has(name);
+  const kept = whole.nodes.filter(({ outputs }) => outputs.some(isKept));
+  const { fed, generalised } = whole;
+  if (kept.length === 0 || trained.size === 0) return { trunk: new Set(), fed, generalised };
+  const { types, isWhole } = lowered(whole, kept);
+  const hasWeights = kept.some(({ inputs }) => inputs.some((name) => whole.variables.has(name)));
+  if (isWhole && !hasWeights) return { trunk: new Set(), fed, generalised };
+  const trunk = new Set(kept.flatMap((node) => node.outputs.filter(isKept)));
+  const known = new Map(fed);
+  for (const name of trunk) {
+    const declared = boundDeclared(source.types.get(name), bound, options.dims ?? {});
+    const type = options.features?.[name] ?? types.get(name) ?? declared;
+    if (type) known.set(name, type);
+  }
+  return { trunk, fed: known, generalised };
+}
+
+/** The types of what some nodes give, as far as they can be lowered, and whether they all can. */
+function lowered(
+  whole: Walk,
+  nodes: readonly OnnxNode[],
+): { readonly types: ReadonlyMap<string, ValueType>; readonly isWhole: boolean } {
+  const names = new Set(nodes.flatMap(({ outputs }) => outputs));
+  const upstream = neededNodes(whole.nodes, names);
+  const walk: Walk = { ...whole, nodes: upstream, generalised: new Set() };
+  const { entries, problems, missing } = interpret(walk, {
+    scope: new Scope({ training: false }),
+    batch: 'batch',
+    source: (name, { shape, dtype }) => input(name, shape, dtype),
+  });
+  const types = new Map<string, ValueType>();
+  for (const [name, { dtype, shape }] of entries) types.set(name, { dtype, shape });
+  return { types, isWhole: problems.length === 0 && missing.size === 0 };
+}
