@@ -9,7 +9,7 @@ import { median } from '../../src/median.ts';
 import { serialize } from '../../src/onnx/serialize.ts';
 import { taskOf } from '../../src/tasks/own.ts';
 import { parseSpec } from '../../src/tasks/parse-spec.ts';
-import { isModuleSpec } from '../../src/tasks/spec.ts';
+import { isOwnSpec } from '../../src/tasks/spec.ts';
 import type { GenerateRequest } from './generate.ts';
 import { lossGraph } from './network.ts';
 
@@ -19,7 +19,7 @@ const WARM_MS = 6000;
 
 const request: GenerateRequest = JSON.parse(process.argv[2] ?? '{}');
 const spec = parseSpec(request.spec, 'benchmark');
-if (isModuleSpec(spec)) throw new Error('internal: the benchmark of a module');
+if (!isOwnSpec(spec)) throw new Error('internal: the benchmark of a module');
 const { batch, name, options } = request;
 const generate = (): Uint8Array =>
   serialize(

@@ -17,7 +17,7 @@ import { matmulFlops } from '../../src/passes/flops.ts';
 import { drawMask } from '../../src/run/masks.ts';
 import { encodeSafetensors } from '../../src/storage/safetensors.ts';
 import { taskOf } from '../../src/tasks/own.ts';
-import { expectImageSpec, type ImageSpec, isModuleSpec, type OwnSpec } from '../../src/tasks/spec.ts';
+import { expectImageSpec, type ImageSpec, isOwnSpec, type OwnSpec } from '../../src/tasks/spec.ts';
 import { tracePrediction } from '../../src/tasks/trace.ts';
 import { madeUpBatch, type Range } from './made-up.ts';
 import { peerNetwork, type VitModel } from './peer-network.ts';
@@ -38,8 +38,8 @@ export interface VitNetwork extends Network {
 /** Throws UserError where the graph's task is a user's module. */
 export async function openNetwork(name: string, batch: number | undefined): Promise<Network> {
   const { spec } = await openGraph(name);
-  if (isModuleSpec(spec))
-    throw new UserError(`--graphs ${name}: expected a graph of ours, got the module ${spec.task.module}`);
+  if (!isOwnSpec(spec))
+    throw new UserError(`--graphs ${name}: expected a graph of ours, got one of another model`);
   const size = batch ?? spec.microBatch;
   return { label: `${name} ×${size}`, spec, batch: size };
 }

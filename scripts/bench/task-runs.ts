@@ -14,7 +14,7 @@ import { datasetSource } from '../../src/inference/source.ts';
 import { initialize } from '../../src/layers/scope.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { encodeSafetensors, type NamedTensor } from '../../src/storage/safetensors.ts';
-import { isModuleSpec } from '../../src/tasks/spec.ts';
+import { isOwnSpec } from '../../src/tasks/spec.ts';
 import { type PeerNetwork, peerNetwork } from './peer-network.ts';
 
 /** What a run tells, on either side. */
@@ -108,7 +108,7 @@ export function runPeer(
 }
 
 function ownNetwork({ name, spec }: GraphFolder): PeerNetwork {
-  if (isModuleSpec(spec)) throw new UserError(`${name}: expected a graph of ours, got a user's module`);
+  if (!isOwnSpec(spec)) throw new UserError(`${name}: expected a graph of ours, got a user's module`);
   return peerNetwork(spec);
 }
 

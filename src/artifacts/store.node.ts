@@ -12,10 +12,11 @@ import { print } from '../onnx/print.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { isOp } from '../onnx/value.ts';
 import { fileError } from '../system-error.ts';
+import { readTask } from '../tasks/imported.node.ts';
 import { importTask } from '../tasks/module.node.ts';
 import { taskOf } from '../tasks/own.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
-import { isImageSpec, isModuleSpec, type ModuleSpec, type Spec } from '../tasks/spec.ts';
+import { isImageSpec, isModuleSpec, isOwnSpec, type ModuleSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 import { traceTask } from '../tasks/trace.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
@@ -66,8 +67,7 @@ export function listGraphs(): string[] {
 
 /** Finds a graph by its name under graphs/, or by the path of a folder that holds a spec.json. Throws UserError. */
 export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
-  const candidates = [...roots().map((root) => path.join(root, nameOrPath)), path.resolve(nameOrPath)];
-  const folder = candidates.find((candidate) => existsSync(path.join(candidate, 'spec.json')));
+  const folder = findGraph(nameOrPath);
   if (folder === undefined) {
     const names = listGraphs();
     const nearest = nearestName(nameOrPath, names);
@@ -84,9 +84,15 @@ export async function openGraph(nameOrPath: string): Promise<GraphFolder> {
   return { name, folder, output, spec, task: await openTask(spec, folder) };
 }
 
+/** The folder of a graph, by its name or path; undefined where there is none. */
+export function findGraph(nameOrPath: string): string | undefined {
+  const candidates = [...roots().map((root) => path.join(root, nameOrPath)), path.resolve(nameOrPath)];
+  return candidates.find((candidate) => existsSync(path.join(candidate, 'spec.json')));
+}
+
 /** A graph of one of our tasks whose spec a run has changed: with the task that the other spec describes. */
 export function withSpec(graph: GraphFolder, spec: Spec): GraphFolder {
-  return spec === graph.spec || isModuleSpec(spec) ? graph : { ...graph, spec, task: taskOf(spec) };
+  return spec === graph.spec || !isOwnSpec(spec) ? graph : { ...graph, spec, task: taskOf(spec) };
 }
 
 /**
@@ -104,7 +110,8 @@ export async function openModule(
 }
 
 function openTask(spec: Spec, folder: string): Promise<Task> {
-  return isModuleSpec(spec) ? importTask(spec, folder) : Promise.resolve(taskOf(spec));
+  if (isOwnSpec(spec)) return Promise.resolve(taskOf(spec));
+  return isModuleSpec(spec) ? importTask(spec, folder) : readTask(spec, path.join(folder, spec.file));
 }
 
 /**

@@ -80,12 +80,13 @@ export async function evaluate(argv: readonly string[]): Promise<void> {
 
 /** Measures a model on the test examples of its dataset. Throws UserError where they are missing. */
 export async function measureOnTest(
-  { task, weights, source }: TrainedModel,
+  model: TrainedModel,
   device: Parameters<typeof openEvaluation>[1],
 ): Promise<Measured> {
+  const { task, weights, source } = model;
   expectDataFolder(source);
   const session = await openEvaluation(task, device);
-  const batches = await openTestLoader(source, print).catch(async (error: unknown) => {
+  const batches = await openTestLoader(model, device, print).catch(async (error: unknown) => {
     await session.release();
     throw error;
   });

@@ -21,10 +21,11 @@ import type { Measured } from '../run/measure.ts';
 import type { Tensor } from '../runtime/session.ts';
 import { createFolder } from '../storage/run-folder.node.ts';
 import { infosOf } from '../tasks/infos.ts';
-import { expectImageSpec, type ImageSpec, isImageSpec } from '../tasks/spec.ts';
+import { expectImageSpec, type ImageSpec, isImageSpec, isOnnxSpec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 import { writeWhole } from '../whole-file.node.ts';
 import { checkpointOf, measureOnTest } from './evaluate.ts';
+import { exportImported } from './export-imported.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from './flags.ts';
 import { print } from './print.ts';
 import { typed } from './typed.ts';
@@ -66,6 +67,17 @@ const TABLE = {
     placeholder: 'FILE.js',
     default: undefined,
   }),
+  merge: toggle({
+    group: 'Export',
+    help: 'Of a model that ortgrad artifacts imported: the original file with the trained weights in place of its own, and adapters merged into theirs.',
+    default: false,
+  }),
+  adapters: text({
+    group: 'Export',
+    help: 'Folder to write the adapters of a run with --lora to, as PEFT reads them.',
+    placeholder: 'FOLDER',
+    default: undefined,
+  }),
   ema: toggle({
     group: 'Export',
     help: 'Write the averaged weights of a run with --ema, in place of the raw ones.',
@@ -76,7 +88,7 @@ const TABLE = {
 
 /** `page` returns the script of the web page. */
 export async function exportModel(argv: readonly string[], page = packagedPage): Promise<void> {
-  const { values, rest } = parseFlags(argv, TABLE, 1);
+  const { values, given, rest } = parseFlags(argv, TABLE, 1);
   if (values.help) {
     console.log(
       helpText(TABLE, {
@@ -100,6 +112,21 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
   if (folder !== undefined) expectImageSpec(spec, '--web');
   if (rawPixels) expectImageSpec(spec, '--raw-pixels');
   const weights = weightsOf(trained, from);
+  if (isOnnxSpec(spec)) {
+    if (precision === 'fp16') {
+      throw new UserError('--precision fp16: an imported file keeps the types that its weights have; leave it out');
+    }
+    const isMerged = values.merge || given.out !== undefined || values.adapters === undefined;
+    const out = isMerged ? values.out : undefined;
+    await exportImported(trained, spec, weights, { out, adapters: values.adapters });
+    await sayScore(trained, precision);
+    return;
+  }
+  if (values.merge || values.adapters !== undefined) {
+    throw new UserError(
+      `${values.merge ? '--merge' : '--adapters'}: expected a model that ortgrad artifacts imported from an ONNX file, got one of ortgrad's own; leave it out`,
+    );
+  }
   const bytes = isImageSpec(spec)
     ? imageModel({ ...pictures(trained, spec), weights, precision, rawPixels })
     : inferenceModel({ task: trained.task, weights, precision, metadata: metadataOf(trained) });

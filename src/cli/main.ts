@@ -3,10 +3,12 @@ import { suggestion } from '../config/options.ts';
 /** The `ortgrad` command of the package. It does the same as the project's npm scripts. */
 import { show, UserError } from '../errors.ts';
 import { VERSION } from '../version.ts';
+import { artifacts } from './artifacts.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export.ts';
 import { runMain } from './fail.ts';
 import { graphs } from './graphs.ts';
+import { inspect } from './inspect.ts';
 import { print } from './print.ts';
 import { report } from './report.ts';
 import { study } from './study.ts';
@@ -18,6 +20,8 @@ const COMMANDS = new Map([
   ['evaluate', evaluate],
   ['export', exportModel],
   ['graphs', graphs],
+  ['artifacts', artifacts],
+  ['inspect', inspect],
   ['report', report],
   ['study', study],
 ]);

@@ -2,6 +2,7 @@
 import { UserError } from '../errors.ts';
 import type { Augmentation } from '../tasks/augmentation.ts';
 import type { Fields } from '../tasks/task.ts';
+import type { Normalization } from './augment.ts';
 import type { FieldData } from './batch.ts';
 
 /** `validation` examples judge a run while it trains, so that the test examples stay unseen until its end. */
@@ -96,6 +97,8 @@ export interface DatasetSource {
   readonly augmentation?: Augmentation | undefined;
   /** What a broken example does: it ends the run, or it is skipped and counted. `fail` by default. */
   readonly onBroken?: 'fail' | 'skip' | undefined;
+  /** What a model expects of images instead of what the dataset says: per channel, for pixels on the scale 0 to 1. */
+  readonly normalization?: Normalization | undefined;
   /** What only this dataset understands: the columns of a table, the tokens of a text. */
   readonly options?: Readonly<Record<string, Json>> | undefined;
 }

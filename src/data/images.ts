@@ -70,10 +70,15 @@ export function describeImages(info: ImageInfo, fields = imageFields(info)): Dat
  * task reads them. Throws UserError for an augmentation that does not fit the images, or the labels that the task reads.
  */
 export function imageDataset(
-  images: ImageDataset,
-  { augmentation = 'auto', fields: read }: Pick<DatasetSource, 'augmentation' | 'fields'>,
+  given: ImageDataset,
+  {
+    augmentation = 'auto',
+    fields: read,
+    normalization,
+  }: Pick<DatasetSource, 'augmentation' | 'fields' | 'normalization'>,
   bytes: number,
 ): Dataset {
+  const images = normalization ? normalizedBy(given, normalization) : given;
   const { train, test, validation, name, classes } = images;
   const steps = stepsFor(augmentation, name);
   const isSoft = read?.labels?.dtype === 'float32';
@@ -90,6 +95,17 @@ export function imageDataset(
     test: part(test),
     ...(validation && { validation: part(validation) }),
   };
+}
+
+/** The images, normalised as a model expects. Throws UserError where the numbers are not one for each channel. */
+function normalizedBy(images: ImageDataset, { mean, std }: Normalization): ImageDataset {
+  for (const [name, { length }] of Object.entries({ mean, std })) {
+    if (length === images.channels) continue;
+    throw new UserError(
+      `${images.name}: ${name}: expected a number for each of the ${images.channels} channels, got ${length}`,
+    );
+  }
+  return { ...images, mean, std };
 }
 
 /**

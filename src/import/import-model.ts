@@ -5,6 +5,7 @@ import { identity, input, reshape } from '../onnx/ops.ts';
 import { isOp, type Value } from '../onnx/value.ts';
 import type { ValueType } from './entry.ts';
 import { interpret } from './interpret.ts';
+import { type Adapter, adapterPaths } from './lora.ts';
 import { type OnnxModel, readModel } from './onnx-model.ts';
 import { type ImportOptions, type Plan, planOf } from './plan.ts';
 import { refusal } from './refusal.ts';
@@ -23,8 +24,9 @@ export interface ImportedModel {
   readonly outputs: readonly string[];
   /** What runs between the data and the model; none where all is lowered. */
   readonly trunk: Trunk | undefined;
-  /** In the file's order. */
+  /** In the file's order, those of adapters last. */
   readonly variables: readonly ImportedVariable[];
+  readonly adapters: readonly Adapter[];
   /** What a user should know: what was read otherwise than the file says it. */
   readonly notes: readonly string[];
   /** The file's numbers by the paths of variables: views of the file where they lie aligned in it. */
@@ -47,17 +49,31 @@ export function importModel(bytes: Uint8Array, options: ImportOptions = {}): Imp
 function modelOf(plan: Plan): ImportedModel {
   const { scope, used } = trial(plan);
   const asked = new Set(scope.variables.map(({ path }) => path));
-  const variables = [...plan.variables.values()].filter(({ path }) => asked.has(path));
+  const adapters = [...new Set(plan.adapters.values())];
+  const variables = [
+    ...[...plan.variables.values()].filter(({ path }) => asked.has(path)),
+    ...adapters.flatMap((adapter) => variablesOf(adapter, plan)),
+  ];
   const features = new Map([...used].filter(([name]) => plan.trunk.has(name)));
   const inputs = fieldsOf(used);
   const { outputs, source } = plan;
   return {
-    ...{ inputs, outputs, variables, source },
+    ...{ inputs, outputs, variables, adapters, source },
     trunk: features.size === 0 ? undefined : trunkOf(plan, features, fieldsOf(features)),
     notes: notesOf(plan, variables),
     weights: () => weightsOf(variables),
     predict: (now, fields) => predict(plan, used, now, fields),
   };
+}
+
+/** A file that `artifacts` wrote may hold what they start from. */
+function variablesOf(adapter: Adapter, { tensors }: Plan): ImportedVariable[] {
+  const { a, b } = adapterPaths(adapter);
+  const variable = (path: string, shape: readonly number[]): ImportedVariable => ({
+    ...{ path, shape, role: 'trainable', decays: true },
+    source: tensors.get(path),
+  });
+  return [variable(a, adapter.shapes.a), variable(b, adapter.shapes.b)];
 }
 
 /** What a trace with a symbolic batch asked for: variables, and what is to be fed. */
@@ -132,18 +148,19 @@ function notesOf(
     const nodes = generalised.size === 0 ? '' : `; ${generalised.size} reshapes that name it mean any batch`;
     notes.push(`the file is for batches of ${fixedBatch}, and is read as for any${nodes}`);
   }
-  const others = variables.filter(({ source }) => source.stored !== 'float');
-  const types = [...new Set(others.map(({ source }) => source.stored))].join(', ');
+  const others = variables.flatMap(({ source }) => (source && source.stored !== 'float' ? [source.stored] : []));
+  const types = [...new Set(others)].join(', ');
   if (others.length > 0) notes.push(`${others.length} weights of type ${types} are trained as float32`);
   return notes;
 }
 
 function weightsOf(variables: readonly ImportedVariable[]): ReadonlyMap<string, Float32Array> {
   return new Map(
-    variables.map(({ path, source }): [string, Float32Array] => {
+    variables.flatMap(({ path, source }): [string, Float32Array][] => {
+      if (!source) return [];
       const { data } = source.read();
       if (!(data instanceof Float32Array)) throw new Error(`internal: ${path} is no float`);
-      return [path, data];
+      return [[path, data]];
     }),
   );
 }

@@ -10,6 +10,7 @@ import { fold } from './fold.ts';
 import { dimIn, knownOf, MOST_KNOWN } from './known.ts';
 import { LOWERINGS } from './lower/index.ts';
 import type { Call, Lowering } from './lower/lowering.ts';
+import { type Adapter, type AdapterValues, adapterVariables, lowerAdapted } from './lora.ts';
 import type { OnnxNode } from './onnx-model.ts';
 import type { Known, Lowered } from './tensor.ts';
 import type { TensorSource } from './tensor-source.ts';
@@ -20,6 +21,8 @@ export interface Walk {
   readonly nodes: readonly OnnxNode[];
   readonly tensors: ReadonlyMap<string, TensorSource>;
   readonly variables: ReadonlyMap<string, ImportedVariable>;
+  /** Of products, by the name of the node. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
   /** The types of values that are fed, with a symbolic batch: the file's inputs, and what a trunk gives. */
   readonly fed: ReadonlyMap<string, ValueType>;
   /** The names that the trunk computes: those that are asked for are fed. */
@@ -72,6 +75,7 @@ export function interpret(walk: Walk, tracing: Tracing): Walked {
   const entries = new Map<string, Entry>();
   const problems: Problem[] = [];
   const missing = new Set<string>();
+  const lowered = lowerer(walk, tracing);
   const entry = (name: string): Entry => {
     const known = entries.get(name) ?? sourceEntry(name, walk, tracing);
     if (!known) throw new Missing(name);
@@ -80,7 +84,7 @@ export function interpret(walk: Walk, tracing: Tracing): Walked {
   };
   for (const node of walk.nodes) {
     try {
-      const results = step(node, walk, tracing, entry);
+      const results = step(node, walk, tracing, entry, lowered);
       node.outputs.forEach((name, i) => {
         const result = results[i];
         if (name !== '' && result) entries.set(name, result);
@@ -103,6 +107,7 @@ function step(
   walk: Walk,
   tracing: Tracing,
   entry: (name: string) => Entry,
+  lowered: typeof lower,
 ): readonly (Entry | undefined)[] {
   const isPlain = node.domain === '';
   if (isPlain && node.op === 'Constant') return [];
@@ -119,13 +124,30 @@ function step(
   // What the trunk computes is fed, but for what is known of it.
   const isKept = results === undefined && node.outputs.some((name) => walk.trunk.has(name));
   if (isKept) return [];
-  return (results ?? lower(node, call)).map(
+  return (results ?? lowered(node, call)).map(
     (result, i) => result && new Entry(node.outputs[i] ?? '', result),
   );
 }
 
-function lower(node: OnnxNode, call: Call): readonly Lowered[] {
-  const found = lowering(node);
+/** Lowers nodes, those with adapters together with these. Nodes that share a weight share its adapter. */
+function lowerer({ adapters }: Walk, { scope }: Tracing): typeof lower {
+  const made = new Map<Adapter, AdapterValues>();
+  return (node, call) => {
+    const adapter = adapters.get(node.name);
+    if (!adapter) return lower(node, call);
+    const values = made.get(adapter) ?? adapterVariables(scope, adapter);
+    made.set(adapter, values);
+    return lower(node, call, (lowered) => (each) => lowerAdapted(each, adapter, values, lowered, LOWERINGS.MatMul));
+  };
+}
+
+function lower(
+  node: OnnxNode,
+  call: Call,
+  changed: (lowered: Lowering) => Lowering = (lowered) => lowered,
+): readonly Lowered[] {
+  const plain = lowering(node);
+  const found = plain && changed(plain);
   if (!found) throw call.error('it has no derivative here');
   const results = asked(node, () => found(call));
   for (const result of results) {

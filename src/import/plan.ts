@@ -3,9 +3,11 @@ import { UserError } from '../errors.ts';
 import { Scope } from '../layers/scope.ts';
 import { input } from '../onnx/ops.ts';
 import type { ExternalData } from './decode-tensor.ts';
+import { dequantizedSources } from './dequantized.ts';
 import type { ValueType } from './entry.ts';
 import { type BoundInputs, bindInputs, boundDeclared, type Sizes } from './inputs.ts';
 import { interpret, type Walk } from './interpret.ts';
+import { type Adapter, adaptersOf, type LoraOptions } from './lora.ts';
 import type { OnnxModel, OnnxNode } from './onnx-model.ts';
 import { tensorSources } from './tensor-source.ts';
 import { downstreamOf, findVariables, neededNodes, type TrainableOptions } from './variables.ts';
@@ -25,7 +27,12 @@ export interface ImportOptions extends TrainableOptions {
    * batch is the first axis of their shapes, 'batch'. `findTypes` finds them.
    */
   readonly features?: Readonly<Record<string, ValueType>> | undefined;
+  /** Which products get low-rank adapters; what `trainable` does not name is then frozen. */
+  readonly lora?: LoraOptions | undefined;
 }
+
+/** Finds no name. */
+const NOTHING = /(?!)/;
 
 export interface Plan extends Walk {
   readonly source: OnnxModel;
@@ -38,14 +45,26 @@ export interface Plan extends Walk {
 /** Reads the options and the file's graph. Throws UserError where they do not fit together. */
 export function planOf(source: OnnxModel, options: ImportOptions): Plan {
   const outputs = wantedOutputs(source, options.outputs);
-  const { nodes, constants } = inNewestForm(neededNodes(source.nodes, outputs));
+  const { nodes: all, constants } = inNewestForm(neededNodes(source.nodes, outputs));
   const tensors = tensorSources(source, constants);
-  const variables = findVariables(nodes, outputs, tensors, options);
+  const adapters = options.lora ? adaptersOf({ ...source, nodes: all }, options.lora) : new Map<string, Adapter>();
+  const quantized = dequantizedSources(source, all);
+  for (const each of quantized) tensors.set(each.name, each);
+  const nodes = all.filter(({ outputs: names }) => !quantized.some(({ name }) => names.includes(name)));
+  const variables = findVariables(nodes, outputs, tensors, {
+    ...options,
+    ...(options.lora && options.trainable === undefined && { trainable: NOTHING }),
+  });
+  for (const { name } of quantized) {
+    const variable = variables.get(name);
+    if (variable) variables.set(name, { ...variable, role: 'frozen' });
+  }
   const trainable = [...variables.values()].filter(({ role }) => role !== 'frozen').map(({ path }) => path);
   const bound = bindInputs(source, options.dims ?? {});
-  const trained = downstreamOf(nodes, trainable);
+  const adapted = nodes.filter(({ name }) => adapters.has(name)).flatMap(({ outputs: names }) => names);
+  const trained = downstreamOf(nodes, [...trainable, ...adapted]);
   const whole: Walk = {
-    ...{ nodes, tensors, variables },
+    ...{ nodes, tensors, variables, adapters },
     fed: bound.types,
     trunk: new Set(),
     fixedBatch: bound.fixedBatch,
@@ -60,7 +79,10 @@ export function planOf(source: OnnxModel, options: ImportOptions): Plan {
 }
 
 function wantedOutputs(source: OnnxModel, given: readonly string[] | undefined): readonly string[] {
-  const unknown = given?.find((name) => !source.outputs.includes(name));
+  // What a loss is of may lie before the end: the logits before a Softmax.
+  const isKnown = (name: string): boolean =>
+    source.outputs.includes(name) || source.nodes.some(({ outputs }) => outputs.includes(name));
+  const unknown = given?.find((name) => !isKnown(name));
   if (unknown === undefined && given?.length !== 0) return given ?? source.outputs;
   throw new UserError(
     `import: outputs: expected some of ${source.outputs.join(', ')}, got ${unknown ?? 'none'}`,

@@ -1,6 +1,6 @@
 /** The trunk: nodes that nothing trained feeds, as an ONNX file of their own, verbatim. */
 import { UserError } from '../errors.ts';
-import { ATTRIBUTE_TYPES, encodeModel, type NodeProto, type ValueInfoProto } from '../onnx/proto.ts';
+import { ATTRIBUTE_TYPES, encodeAgain, type NodeProto, type ValueInfoProto } from '../onnx/proto.ts';
 import type { Dim, DType } from '../onnx/value.ts';
 import { ELEMENT_TYPES } from './element-types.ts';
 import type { ValueType } from './entry.ts';
@@ -75,7 +75,7 @@ export function trunkFile(source: OnnxModel, outputs: readonly string[], isOfAny
   const used = new Set([...nodes.flatMap(needs), ...outputs]);
   const given = proto.graph.input.filter(({ name }) => used.has(name) && !source.initializers.has(name));
   const casts = castsOf(source, given, outputs);
-  return encodeModel({
+  return encodeAgain({
     ...proto,
     graph: {
       ...proto.graph,

@@ -12,7 +12,8 @@ export interface ImportedVariable {
   readonly role: Role;
   /** Whether weight decay applies: to matrices and above. */
   readonly decays: boolean;
-  readonly source: TensorSource;
+  /** Its numbers in the file; undefined where it has none and starts at random, as an adapter does. */
+  readonly source: TensorSource | undefined;
 }
 
 /** Which variables train. A text is a regular expression. */

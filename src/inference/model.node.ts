@@ -1,8 +1,9 @@
 /** A trained model from a checkpoint, ready to be evaluated, exported or shown. */
 
+import path from 'node:path';
 import { createSession } from '#runtime';
 import { evaluationGraph, inferenceGraph } from '../artifacts/graphs.ts';
-import { openModule } from '../artifacts/store.node.ts';
+import { findGraph, openModule } from '../artifacts/store.node.ts';
 import { parseConfig } from '../config/config.ts';
 import type { DatasetSource } from '../data/dataset.ts';
 import { UserError } from '../errors.ts';
@@ -10,11 +11,13 @@ import { serialize } from '../onnx/serialize.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { ModelCheckpoint } from '../storage/checkpoint.ts';
 import { documentFile, loadCheckpoint, loadModel } from '../storage/checkpoint-folder.node.ts';
+import { readTask } from '../tasks/imported.node.ts';
 import { taskOf } from '../tasks/own.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
-import { isModuleSpec, type Spec } from '../tasks/spec.ts';
+import { isModuleSpec, isOnnxSpec, type Spec } from '../tasks/spec.ts';
 import type { Task } from '../tasks/task.ts';
 import { datasetSource } from './source.ts';
+import { withStart } from './start.ts';
 
 export interface TrainedModel {
   readonly checkpoint: ModelCheckpoint;
@@ -22,6 +25,8 @@ export interface TrainedModel {
   readonly task: Task;
   /** All variables by path, as inputs of a session. */
   readonly weights: Readonly<Record<string, Tensor>>;
+  /** Of an imported model, the ONNX file that it was read from. */
+  readonly onnxFile?: string;
   /** Its dataset: in the folder `data` if one is given, otherwise where it was in training. */
   readonly source: DatasetSource;
 }
@@ -29,7 +34,10 @@ export interface TrainedModel {
 export interface OpenModelOptions {
   /** The folder of the dataset. */
   readonly data?: string | undefined;
-  /** The module that the task of a user's own is in: a checkpoint never imports code by itself. */
+  /**
+   * The module that the task of a user's own is in: a checkpoint never imports code by itself. Of an imported ONNX file,
+   * where that is now.
+   */
   readonly model?: string | undefined;
   /** Whether to take the averaged weights of a run with `ema`. */
   readonly ema?: boolean;
@@ -47,14 +55,17 @@ export async function openModel(
   const file = await documentFile(folder);
   const spec = parseSpec(checkpoint.graph.spec, `${file}: graph`);
   const config = parseConfig(checkpoint.config, `${file}: config`);
-  const task = await taskIn(spec, file, model);
-  const weights = checkpoint.parameters.map(({ name, shape, data: values }): [string, Tensor] => [
+  const onnxFile = isOnnxSpec(spec)
+    ? (model ?? path.join(findGraph(config.graph) ?? config.graph, spec.file))
+    : undefined;
+  const task = await taskIn(spec, { file, model, onnxFile });
+  const weights = withStart(task, checkpoint.parameters).map(({ name, shape, data: values }): [string, Tensor] => [
     name,
     { dtype: 'float32', shape, data: values },
   ]);
   const source = datasetSource({ ...config, data: data ?? config.data }, { spec, task });
   return {
-    ...{ checkpoint, spec, task },
+    ...{ checkpoint, spec, task, ...(onnxFile !== undefined && { onnxFile }) },
     weights: Object.fromEntries(weights),
     source: { ...source, trainFraction: undefined, holdOut: undefined },
   };
@@ -73,7 +84,16 @@ async function loadAverage(folder: string): Promise<ModelCheckpoint> {
   return { ...checkpoint, parameters };
 }
 
-async function taskIn(spec: Spec, file: string, model: string | undefined): Promise<Task> {
+/** Where the task of a checkpoint is: `file` holds its spec. */
+interface Place {
+  readonly file: string;
+  /** What `--model` names. */
+  readonly model: string | undefined;
+  readonly onnxFile: string | undefined;
+}
+
+async function taskIn(spec: Spec, { file, model, onnxFile }: Place): Promise<Task> {
+  if (isOnnxSpec(spec)) return readTask(spec, onnxFile ?? spec.file);
   if (!isModuleSpec(spec)) {
     if (model === undefined) return taskOf(spec);
     throw new UserError(`--model ${model}: ${file} holds a model of ortgrad's own; leave --model out`);

@@ -3,8 +3,8 @@ import { holdOutOf, type TrainConfig } from '../config/config.ts';
 import type { DatasetSource } from '../data/dataset.ts';
 import { stepsFor } from '../data/names.ts';
 import { type Augmentation, mixesLabels } from '../tasks/augmentation.ts';
-import { isImageSpec, isModuleSpec, type OwnSpec, type Spec } from '../tasks/spec.ts';
-import type { Task } from '../tasks/task.ts';
+import { isImageSpec, isModuleSpec, isOnnxSpec, type OwnSpec, type OnnxSpec, type Spec } from '../tasks/spec.ts';
+import { dataFields, type Task } from '../tasks/task.ts';
 
 /** Where the examples lie that a run of a config takes, and what its task expects of them. */
 export function datasetSource(
@@ -14,8 +14,8 @@ export function datasetSource(
   return {
     dataset: spec.dataset,
     dir: config.data,
-    fields: task.fields,
-    ...(isModuleSpec(spec) ? {} : expectationsOf(spec)),
+    fields: dataFields(task),
+    ...(isModuleSpec(spec) ? {} : isOnnxSpec(spec) ? expectationsOfFile(spec, task) : expectationsOf(spec)),
     augmentation: augmentationOf(config, spec),
     onBroken: config.onBroken,
     trainFraction: config.trainFraction,
@@ -25,7 +25,7 @@ export function datasetSource(
 
 /** What training images go through: what the config says or, at `auto`, what the spec does. */
 export function augmentationOf({ augment }: Pick<TrainConfig, 'augment'>, spec: Spec): Augmentation {
-  return augment === 'auto' && isImageSpec(spec) ? (spec.augmentation ?? 'auto') : augment;
+  return augment === 'auto' && (isImageSpec(spec) || isOnnxSpec(spec)) ? (spec.augmentation ?? 'auto') : augment;
 }
 
 /** The spec as a run uses it: where images are mixed, its graphs read distributions over the classes as labels. */
@@ -42,4 +42,25 @@ function expectationsOf(spec: OwnSpec): Pick<DatasetSource, 'classes' | 'scale' 
   const { classes, tokens, length, model } = spec;
   const { vocabulary } = model;
   return { classes, vocabulary, options: tokens === 'bytes' ? { length } : { tokens, vocabulary, length } };
+}
+
+/** What the spec of an ONNX file asks of its dataset: as many classes as the file's output tells apart. */
+function expectationsOfFile(
+  { image, tokens, vocabulary }: OnnxSpec,
+  task: Task,
+): Pick<DatasetSource, 'classes' | 'vocabulary' | 'options' | 'normalization'> {
+  const { mean, std } = image ?? {};
+  const length = dataFields(task).tokens?.shape[0];
+  return {
+    ...(task.classes !== undefined && { classes: task.classes }),
+    ...(mean && std && { normalization: { mean, std } }),
+    ...(vocabulary !== undefined && { vocabulary }),
+    ...(tokens !== undefined &&
+      length !== undefined && {
+        options:
+          tokens === 'bytes'
+            ? { length }
+            : { tokens, length, ...(vocabulary !== undefined && { vocabulary }) },
+      }),
+  };
 }

@@ -321,6 +321,35 @@ export function encodeModel(model: ModelProto): Uint8Array {
   return Model.encode(model).finish();
 }
 
+/**
+ * The bytes of a model that was decoded, and perhaps changed since. Decoding fills in what a file leaves out, and readers
+ * must not find that: an int attribute with a float, a tensor with numbers in a list and raw data of no bytes.
+ */
+export function encodeAgain(model: ModelProto): Uint8Array {
+  return Model.encode(withoutDefaults(model)).finish();
+}
+
+/** The fields that say something. Of an attribute its number stays, which may be 0. */
+function withoutDefaults(message: object): Record<string, unknown> {
+  const type: unknown = Reflect.get(message, 'type');
+  const number = type === ATTRIBUTE_TYPES.float ? 'f' : type === ATTRIBUTE_TYPES.int ? 'i' : undefined;
+  const kept = Object.entries(message).flatMap(([key, value]: [string, unknown]): [string, unknown][] => {
+    if (key === number) return [[key, value]];
+    if (value instanceof Uint8Array) return value.length > 0 ? [[key, value]] : [];
+    if (Array.isArray(value)) return value.length > 0 ? [[key, value.map(withoutDefaultsIn)]] : [];
+    if (typeof value === 'object' && value !== null) return [[key, withoutDefaults(value)]];
+    return value === 0 || value === '' || value === null || value === undefined ? [] : [[key, value]];
+  });
+  return Object.fromEntries(kept);
+}
+
+/** An entry of a list: its numbers and texts say something whatever they are. */
+function withoutDefaultsIn(entry: unknown): unknown {
+  return typeof entry === 'object' && entry !== null && !(entry instanceof Uint8Array)
+    ? withoutDefaults(entry)
+    : entry;
+}
+
 /** Throws where the bytes are no ONNX model. `call` begins the message. Bytes of tensors are views of `bytes`. */
 export function decodeModel(bytes: Uint8Array, call = 'read'): ModelProto {
   const model = Model.toObject(decode(bytes, call), {

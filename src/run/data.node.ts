@@ -6,6 +6,9 @@ import { IN_ORDER, TO_TRAIN } from '../data/batches.ts';
 import type { DatasetSource, SplitName } from '../data/dataset.ts';
 import { type Loader, openLoader } from '../data/loader.node.ts';
 import { datasetSource } from '../inference/source.ts';
+import type { SessionOptions } from '../runtime/session.ts';
+import type { Task } from '../tasks/task.ts';
+import { openTrunk, type TrunkRunner, throughTrunk } from './trunk.ts';
 
 /** How many examples one run of the graph `evaluate` holds. */
 export const TEST_BATCH = 100;
@@ -29,14 +32,16 @@ export async function openData(
   const source = datasetSource(config, graph);
   const { batchSize, seed } = config;
   const opened: Loader[] = [];
+  let trunk: TrunkRunner | undefined;
   const close = async (): Promise<void> => {
-    await Promise.all(opened.map((loader) => loader.close()));
+    await Promise.all([...opened.map((loader) => loader.close()), trunk?.release()]);
   };
   const open = async (loader: Promise<Loader>): Promise<Loader> => {
     opened.push(await loader);
-    return loader;
+    return throughTrunk(await loader, trunk);
   };
   try {
+    trunk = await openTrunk(graph.task, config);
     const inUse = { split: 'train', batchSize, seed, shuffle: true, ...TO_TRAIN } as const;
     const train = await open(openLoader({ source, ...inUse, note }));
     const validation = train.hasValidation ? await open(openInOrder(source, 'validation', note)) : undefined;
@@ -47,9 +52,21 @@ export async function openData(
   }
 }
 
-/** The test examples of a dataset, in order, not augmented. `note` as in `openData`. */
-export function openTestLoader(source: DatasetSource, note?: (text: string) => void): Promise<Loader> {
-  return openInOrder(source, 'test', note);
+/** The test examples of a task's dataset, in order, not augmented. `note` as in `openData`. */
+export async function openTestLoader(
+  { task, source }: { readonly task: Task; readonly source: DatasetSource },
+  options: SessionOptions,
+  note?: (text: string) => void,
+): Promise<Loader> {
+  const loader = await openInOrder(source, 'test', note);
+  const trunk = await openTrunk(task, options).catch(async (error: unknown) => {
+    await loader.close();
+    throw error;
+  });
+  const close = async (): Promise<void> => {
+    await Promise.all([loader.close(), trunk?.release()]);
+  };
+  return { ...throughTrunk(loader, trunk), close };
 }
 
 /** A batch of training examples, not augmented. It is the same for every seed, unless the seed holds out examples. */
@@ -66,11 +83,13 @@ export async function openFixedBatch(config: TrainConfig, graph: GraphFolder): P
     },
     prefetch: 0,
   });
+  let trunk: TrunkRunner | undefined;
   try {
-    for await (const batch of loader.batches({ epoch: 0 })) return batch;
+    trunk = await openTrunk(graph.task, config);
+    for await (const batch of throughTrunk(loader, trunk).batches({ epoch: 0 })) return batch;
     throw new Error('internal: a loader without a batch');
   } finally {
-    await loader.close();
+    await Promise.all([loader.close(), trunk?.release()]);
   }
 }
 

@@ -20,16 +20,18 @@ import type { TrainConfig } from '../config/config.ts';
 import { isModulePath } from '../data/registry.node.ts';
 import { UserError } from '../errors.ts';
 import { type InitialWeights, initFrom } from '../inference/init-from.ts';
+import { withStart } from '../inference/start.ts';
 import type { MetricInfos } from '../metrics/info.ts';
 import type { Session } from '../runtime/session.ts';
 import type { Checkpoint } from '../storage/checkpoint.ts';
 import type { EvaluationRecord, TrainRecord } from '../storage/metrics.ts';
 import { createRunFolder, emptyRunFolder, writeConfig } from '../storage/run-folder.node.ts';
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
+import type { NamedTensor } from '../storage/safetensors.ts';
 import { readSafetensors } from '../storage/safetensors.node.ts';
 import { infosOf } from '../tasks/infos.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
-import { isModuleSpec, type ModuleSpec } from '../tasks/spec.ts';
+import { isModuleSpec, isOnnxSpec, type ModuleSpec } from '../tasks/spec.ts';
 import { beginTrainer, restoreTrainer } from './begin.ts';
 import { openData, openFixedBatch, type RunData } from './data.node.ts';
 import { createDeviceTrainer } from './device-trainer.ts';
@@ -199,7 +201,9 @@ async function openRun(
   const lock = await begin();
   const trainer = openTrainer(job, manifest, artifact, plan);
   opens({ trainer });
-  if (resumed) restoreTrainer(trainer, resumed, folder);
+  if (resumed) {
+    restoreTrainer(trainer, { ...resumed, parameters: withStart(graph.task, resumed.parameters) }, folder);
+  }
   else beginTrainer(trainer, config.seed, start);
   const logs = openLogs(folder, config, resumed ? { resumeAtStep: resumed.step } : {});
   opens({ logs });
@@ -222,7 +226,7 @@ async function openRun(
         logs.flush();
       },
     },
-    trainer.variables.variables(['frozen']),
+    frozenToSave(job, trainer),
     resumed !== undefined,
   );
   opens({ storage });
@@ -234,6 +238,12 @@ async function openRun(
     from: { step: at.step, best: at.best, recent: logs.recent },
   });
   return { run, logs, storage };
+}
+
+/** The frozen variables that are in no file yet. Those of a file that the spec names stay there. */
+function frozenToSave({ graph: { spec, task } }: Job, { variables }: Trainer): readonly NamedTensor[] {
+  const kept = isOnnxSpec(spec) ? task.start?.values() : undefined;
+  return variables.variables(['frozen']).filter(({ name }) => !kept?.has(name));
 }
 
 /** Throws UserError for an option whose scalar the task does not have, so that it would be ignored silently. */
@@ -261,15 +271,20 @@ function variantOf({ microBatch, memory = 'fast', freeze }: TrainConfig) {
   return { microBatch, memory, freeze };
 }
 
-/** The weights to begin from, where the config names a file. */
-async function startOf({ config, observer }: Job, manifest: Manifest): Promise<InitialWeights | undefined> {
+/** The weights to begin from: those that the task brings, and in their place those of the file that the config names. */
+async function startOf(
+  { config, graph, observer }: Job,
+  manifest: Manifest,
+): Promise<Pick<InitialWeights, 'values'> | undefined> {
+  const own = graph.task.start?.values();
   const { initFrom: file } = config;
-  if (file === undefined) return undefined;
+  if (file === undefined) return own && { values: own };
   const tensors = await readSafetensors(file);
-  const start = initFrom(tensors, manifest.variables, { origin: `--init-from ${file}` });
+  const wanted = manifest.variables.filter(({ path, role }) => !(role === 'frozen' && own?.has(path)));
+  const start = initFrom(tensors, wanted, { origin: `--init-from ${file}` });
   observer.note(`weights of ${file}, with the names of ${start.naming}`);
   for (const note of start.notes) observer.note(note);
-  return start;
+  return { values: new Map([...(own ?? []), ...start.values]) };
 }
 
 function loaderOf(config: TrainConfig, { file }: Artifact): (name: GraphName) => Promise<Session> {

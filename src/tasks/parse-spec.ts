@@ -4,7 +4,16 @@ import { mismatch, nearestName, show, UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { parseAugmentation } from './augmentation.ts';
 import { taskOf } from './own.ts';
-import { isImageSpec, isModuleSpec, moduleSpec, OWN_SPECS, type OwnSpec, type Spec } from './spec.ts';
+import {
+  isImageSpec,
+  isOnnxSpec,
+  isOwnSpec,
+  moduleSpec,
+  onnxSpec,
+  OWN_SPECS,
+  type OwnSpec,
+  type Spec,
+} from './spec.ts';
 import { tracePrediction } from './trace.ts';
 
 /** An ONNX file has at most 2 GiB, and a model's weights must fit into one. So must a run's images into a tensor. */
@@ -18,7 +27,7 @@ export function parseSpec(json: unknown, origin: string): Spec {
   const result = v.safeParse(schemaOf(json, origin), json, { abortEarly: true });
   if (result.success) {
     const spec = withSteps(result.output, origin);
-    if (!isModuleSpec(spec)) expectSizes(spec, origin);
+    if (isOwnSpec(spec)) expectSizes(spec, origin);
     return spec;
   }
   const [issue] = result.issues;
@@ -32,17 +41,18 @@ export function parseSpec(json: unknown, origin: string): Spec {
 
 /** The spec with its augmentation read. Throws UserError that names the step that is not right. */
 function withSteps(spec: Spec, origin: string): Spec {
-  if (!isImageSpec(spec) || spec.augmentation === undefined) return spec;
+  if (!(isImageSpec(spec) || isOnnxSpec(spec)) || spec.augmentation === undefined) return spec;
   return { ...spec, augmentation: parseAugmentation(spec.augmentation, `${origin}: augmentation`) };
 }
 
 function schemaOf(json: unknown, origin: string): v.GenericSchema<unknown, Spec> {
   const task = typeof json === 'object' && json !== null && 'task' in json ? json.task : 'images';
   if (typeof task === 'object' && task !== null) return moduleSpec;
+  if (task === 'onnx') return onnxSpec;
   const [, schema] = Object.entries(OWN_SPECS).find(([name]) => name === task) ?? [];
   if (schema) return schema;
   throw new UserError(
-    `${origin}: task: expected ${Object.keys(OWN_SPECS).join(', ')} or an object with a module, got ${show(task)}`,
+    `${origin}: task: expected ${[...Object.keys(OWN_SPECS), 'onnx'].join(', ')} or an object with a module, got ${show(task)}`,
   );
 }
 
@@ -77,7 +87,7 @@ function fieldsOf(schema: unknown): string[] {
   return [...entries.flatMap(([name, field]) => [name, ...fieldsOf(field)]), ...parts.flatMap(fieldsOf)];
 }
 
-const FIELDS = [...new Set(Object.values(OWN_SPECS).flatMap(fieldsOf))];
+const FIELDS = [...new Set([...Object.values(OWN_SPECS), onnxSpec].flatMap(fieldsOf))];
 
 function suggestion(path: string): string {
   const nearest = nearestName(path.split('.').at(-1) ?? '', FIELDS);

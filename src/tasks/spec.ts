@@ -71,6 +71,69 @@ export const moduleSpec = v.strictObject({
   dataset,
 });
 
+/** What a loss compares an output of an imported file with. */
+export const IMPORTED_LOSSES = ['cross-entropy', 'bce', 'mse', 'mae', 'huber', 'next-token'] as const;
+export type ImportedLoss = (typeof IMPORTED_LOSSES)[number];
+
+/** A regular expression, as text. */
+const pattern = v.pipe(
+  v.string(),
+  v.check((text) => isPattern(text), 'a regular expression'),
+);
+const numbers = v.array(v.pipe(v.number(), v.finite()));
+
+function isPattern(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const onnxSpec = v.strictObject({
+  ...shared,
+  task: v.literal('onnx'),
+  dataset,
+  /** The file, beside spec.json, and the sha-256 of its bytes: checkpoints hold no copy of what is frozen. */
+  file: v.optional(v.pipe(v.string(), v.nonEmpty()), 'model.onnx'),
+  sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  loss: v.picklist(IMPORTED_LOSSES),
+  /** The output that the loss is of; needed where the file has several. */
+  output: v.optional(v.pipe(v.string(), v.nonEmpty())),
+  /** The initializers that train, by name; all by default, and with `lora` none besides the adapters. */
+  trainable: v.optional(pattern),
+  /** Sizes of the file's named dimensions, but for the batch. */
+  dims: v.optional(v.record(v.string(), size(2 ** 24))),
+  lora: v.optional(
+    v.strictObject({
+      /** What gets an adapter: modules, nodes or initializers whose name it finds. */
+      target: pattern,
+      rank: size(4096),
+      alpha: v.pipe(v.number(), v.finite(), v.gtValue(0)),
+    }),
+  ),
+  /**
+   * By input, the field of the data that it gets: `images`, `tokens`, `x` or one of a dataset of the user's own; or what
+   * is made of the tokens: their `mask`, `zeros`, `ones` or `positions`. By default the field of the input's name.
+   */
+  inputs: v.optional(v.record(v.string(), v.pipe(v.string(), v.nonEmpty()))),
+  /** How pictures are given to the file; ours are RGB, [channels, height, width], normalised as the dataset says. */
+  image: v.optional(
+    v.strictObject({
+      /** Per channel, for pixels on the scale 0 to 1: what the file was trained with. */
+      mean: v.optional(numbers),
+      std: v.optional(numbers),
+      order: v.optional(v.picklist(['rgb', 'bgr']), 'rgb'),
+      layout: v.optional(v.picklist(['channels-first', 'channels-last']), 'channels-first'),
+    }),
+  ),
+  /** What a token is, where the file reads texts, as for our own tasks; and how many tokens it knows. */
+  tokens: v.optional(v.picklist(['bytes', 'words', 'given'])),
+  vocabulary: v.optional(size(2 ** 24)),
+  augmentation: v.optional(v.custom<Augmentation>((given) => given !== null)),
+});
+
 /** By their task. */
 export const OWN_SPECS = { images: imageSpec, table: tableSpec, text: textSpec } as const;
 
@@ -81,14 +144,26 @@ export type TableSpec = v.InferOutput<typeof tableSpec>;
 /** A checked spec of a classifier of texts. */
 export type TextSpec = v.InferOutput<typeof textSpec>;
 export type ModuleSpec = v.InferOutput<typeof moduleSpec>;
+/** A checked spec of an ONNX file of somebody else's. */
+export type OnnxSpec = v.InferOutput<typeof onnxSpec>;
 /** A spec of one of our tasks. */
 export type OwnSpec = ImageSpec | TableSpec | TextSpec;
 /** A checked spec, with its defaults. */
-export type Spec = OwnSpec | ModuleSpec;
+export type Spec = OwnSpec | OnnxSpec | ModuleSpec;
 
 /** Whether the spec names a module of the user's, which has to be imported. */
 export function isModuleSpec(spec: Spec): spec is ModuleSpec {
   return typeof spec.task === 'object';
+}
+
+/** Whether the spec names an ONNX file, which has to be read. */
+export function isOnnxSpec(spec: Spec): spec is OnnxSpec {
+  return spec.task === 'onnx';
+}
+
+/** Whether the spec says all of its task. */
+export function isOwnSpec(spec: Spec): spec is OwnSpec {
+  return !isModuleSpec(spec) && !isOnnxSpec(spec);
 }
 
 export function isImageSpec(spec: Spec): spec is ImageSpec {

@@ -45,6 +45,39 @@ export interface Metric extends DescribedMetric {
   readonly evaluationOnly?: boolean;
 }
 
+/** Weights that a task brings with it. */
+export interface StartingWeights {
+  /**
+   * sha-256 of the file that they are read from: the task's spec names it too, so that checkpoints hold no copy of what
+   * is frozen.
+   */
+  readonly sha256: string;
+  /** What variables start from, by path; those that are not here start as they say themselves. Not to be changed. */
+  values(): ReadonlyMap<string, Float32Array>;
+}
+
+/**
+ * The part of a model that nothing trained comes before: it only runs, as it is, between the data and the task's fields.
+ * Its graphs are run one after the other; each takes what it needs by name out of the batch and of what went before.
+ */
+export interface Trunk {
+  /** What the data give. Those that are fields of the task as well are passed on. */
+  readonly fields: Fields;
+  /** ONNX files. */
+  readonly graphs: readonly TrunkGraph[];
+}
+
+/** One graph of a trunk. */
+export interface TrunkGraph {
+  bytes(): Uint8Array;
+  /** The only number of examples that it takes, where it does not take any. */
+  readonly batch?: number;
+  /** By the graph's input, the name of what it is fed. */
+  readonly inputs: Readonly<Record<string, string>>;
+  /** By the graph's output, the name that it has from then on. */
+  readonly outputs: Readonly<Record<string, string>>;
+}
+
 /** What is learnt from which data. */
 export interface Task {
   readonly fields: Fields;
@@ -55,6 +88,15 @@ export interface Task {
   readonly metrics: Readonly<Record<string, Metric>>;
   /** How the loss is shown, where it has a name of its own. */
   readonly lossInfo?: Pick<DescribedMetric, 'label' | 'short' | 'unit'>;
+  /** How many classes its labels tell apart, where it is not its spec that says so. */
+  readonly classes?: number;
+  readonly start?: StartingWeights;
+  readonly trunk?: Trunk;
+}
+
+/** The fields that a task's data must give. */
+export function dataFields({ fields, trunk }: Pick<Task, 'fields' | 'trunk'>): Fields {
+  return trunk?.fields ?? fields;
 }
 
 /** The name of an output, or of a term, where there is only one and none was given. */

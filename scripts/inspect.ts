@@ -1,0 +1,4 @@
+import { runMain } from '../src/cli/fail.ts';
+import { inspect } from '../src/cli/inspect.ts';
+
+await runMain(inspect);
