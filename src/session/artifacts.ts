@@ -10,11 +10,10 @@ import { expectNumber, expectOneOf } from '../expect.ts';
 import { adamw, type NamedRegularizer } from '../fit/optimizers.ts';
 import { expectPattern, finds, ratesOf } from '../fit/plan.ts';
 import type { RateGroup } from '../fit/types.ts';
-import { expectWeights, type Weights } from '../fit/weights.ts';
 import type { Role, Variable } from '../layers/scope.ts';
 import { initialize } from '../layers/scope.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { sizeOf, staticShape } from '../onnx/shapes.ts';
+import { sizeOf } from '../onnx/shapes.ts';
 import { TARGETS, type Target } from '../passes/finish.ts';
 import { encodeSafetensors, type NamedTensor } from '../storage/safetensors.ts';
 import type { Task } from '../tasks/task.ts';
@@ -35,6 +34,10 @@ export interface TrainingArtifacts {
   readonly evalModel: Uint8Array;
   /** An ONNX file: the update rule over flat vectors. */
   readonly optimizerModel: Uint8Array;
+  /** An ONNX file: what comes before all that is trained, as it was. Missing where everything is lowered. */
+  readonly trunkModel?: Uint8Array;
+  /** The file that all was made from: with it a session takes batches of any size, and exports that file, trained. */
+  readonly forwardModel?: Uint8Array;
 }
 
 /** How artifacts are written; all has a default. */
@@ -66,10 +69,15 @@ export interface ArtifactOptions {
 
 /** What the task of artifacts begins with, and what is known of its fields. */
 export interface TaskStart {
-  /** By path; the task's own random ones, from seed 0, where it is left out. */
-  readonly weights?: Weights;
+  /** By path; what is not here begins as the task says, from the seed. */
+  readonly weights?: ReadonlyMap<string, Float32Array>;
+  /** 0 where it is left out. */
   readonly seed?: number;
   readonly labels?: TrainingDocument['labels'];
+  /** How the task follows from a file. */
+  readonly recipe?: TrainingDocument['recipe'];
+  /** That file with other weights. */
+  readonly exported?: (values: ReadonlyMap<string, Float32Array>) => Uint8Array;
 }
 
 /**
@@ -88,6 +96,12 @@ export function artifactsOf(
   expectOneOf('target', target, TARGETS);
   const sizes = sizesOf(options.batchSize);
   const optimizer = optimizerOf(options.optimizer ?? adamw());
+  const { named, rule, learningRate, weightDecay = 0, weightDecayIn = 'update' } = optimizer;
+  if (!named) {
+    throw new UserError(
+      'optimizer: an update rule of your own cannot be written into a file; give it to TrainingSession.create as its optimizer',
+    );
+  }
   const gr = namedGr(regularizerOf(options.gr ?? 'none'));
   // Checked here; its warmup is that of the session.
   if (gr) planGr(gr, 1);
@@ -104,22 +118,21 @@ export function artifactsOf(
     options.groups,
     variables.filter((variable) => roles(variable) === 'trainable'),
   );
-  const shared = { name, memory, roles, rates, predicts: additionalOutputs };
+  const shared = {
+    ...{ name, memory, roles, rates, predicts: additionalOutputs },
+    ...(start.exported && { exported: start.exported }),
+  };
   const source = new TaskSource(task, { ...shared, target });
   const [size = 1] = sizes;
   const manifest = source.manifestFor(size);
   const document: TrainingDocument = {
     ...{ format: 'training', version: 1, lossName, outputs: [...additionalOutputs], sizes: [...sizes] },
     ...{ target, memory, gr: gr && plain(gr), labels: start.labels ?? {}, manifest },
+    ...{ recipe: start.recipe ?? null, trunk: trunkDocument(task) },
   };
+  const trunkModel = task.trunk?.graphs[0]?.bytes();
   const trainModel = trainingFile(source, document);
   remember(trainModel, (wanted) => new TaskSource(task, { ...shared, ...wanted }));
-  const { named, rule, learningRate, weightDecay = 0, weightDecayIn = 'update' } = optimizer;
-  if (!named) {
-    throw new UserError(
-      'optimizer: an update rule of your own cannot be written into a file; give it to TrainingSession.create as its optimizer',
-    );
-  }
   const parameters = source.graphs(size).parameters;
   return {
     checkpointState: joined(encodeSafetensors(weightsOf(manifest, start))),
@@ -131,6 +144,23 @@ export function artifactsOf(
         ...{ weightDecayIn, clip },
       }),
     }),
+    ...(trunkModel && { trunkModel }),
+  };
+}
+
+function trunkDocument({ trunk }: Task): TrainingDocument['trunk'] {
+  const [graph, ...others] = trunk?.graphs ?? [];
+  if (!trunk || !graph) return null;
+  if (others.length > 0) throw new UserError('task: trunk: expected one graph for a session, got several');
+  const fields = Object.entries(trunk.fields).map(([name, { dtype, shape }]) => [
+    name,
+    { dtype, shape: [...shape] },
+  ]);
+  return {
+    fields: Object.fromEntries(fields),
+    inputs: { ...graph.inputs },
+    outputs: { ...graph.outputs },
+    ...(graph.batch !== undefined && { batch: graph.batch }),
   };
 }
 
@@ -218,12 +248,20 @@ function evaluationFile(task: Task, manifest: Manifest, lossName: string): Uint8
   });
 }
 
-/** Every variable with what it begins with. */
-function weightsOf({ variables }: Manifest, { weights, seed = 0 }: TaskStart): NamedTensor[] {
-  if (weights !== undefined) return expectWeights('weights', weights, variables);
+/** Every variable with what it begins with. Throws UserError for weights of no variable, or of another size. */
+function weightsOf({ variables }: Manifest, { weights = new Map(), seed = 0 }: TaskStart): NamedTensor[] {
+  for (const [path, { length }] of weights) {
+    const variable = variables.find((each) => each.path === path);
+    if (variable && sizeOf(variable.shape) === length) continue;
+    throw new UserError(
+      `weights: ${path}: expected ${variable ? `${sizeOf(variable.shape)} numbers` : 'a variable of the task'}, got ${variable ? length : path}`,
+    );
+  }
   return variables.map(({ path, shape, init }) => {
-    const data = new Float32Array(sizeOf(staticShape(shape)));
-    initialize(data, path, shape, init, seed);
+    const data = new Float32Array(sizeOf(shape));
+    const given = weights.get(path);
+    if (given) data.set(given);
+    else initialize(data, path, shape, init, seed);
     return { name: path, shape, data };
   });
 }

@@ -17,7 +17,6 @@ import { traceGradient, traceStep, type UpdateRule } from '../step/program.ts';
 import { exact } from '../step/regularizers/exact.ts';
 import { none } from '../step/regularizers/none.ts';
 import { combine } from '../step/vectors.ts';
-import type { Fed } from './feeds.ts';
 import type { GraphSource } from './source.ts';
 
 export interface CoreOptions {
@@ -86,13 +85,12 @@ export class SessionCore {
   }
 
   /** Loss and gradient of a batch; the gradient is added to the sum. Throws DivergedError before anything is changed. */
-  async train({ examples, fields }: Fed): Promise<CoreStep> {
+  async train(batch: Batch): Promise<CoreStep> {
+    const { examples } = batch;
     const { source, plan } = this.#options;
     const size = source.sizeFor(examples);
     const { active, scalars } = plan.strength(this.optimizerSteps);
     const whole = active && plan.regularizer === exact && size === examples;
-    const indices = new Uint32Array(examples);
-    const batch: Batch = { fields, examples, indices, epoch: 0, step: this.trainSteps };
     const pass = await this.#engine(size).pass(batch, { step: this.trainSteps });
     let told: CoreStep | undefined;
     await this.#gradientPlan(active, whole).run({

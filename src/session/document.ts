@@ -8,7 +8,9 @@ import { type Manifest, parseManifest } from '../artifacts/manifest.ts';
 import { mismatch, UserError } from '../errors.ts';
 import { TARGETS } from '../passes/finish.ts';
 import { DECAY_PLACES } from '../step/program.ts';
+import { FIELD_TYPES } from '../tasks/task.ts';
 import { fromBase64, toBase64 } from './base64.ts';
+import { recipeSchema } from './recipe.ts';
 
 /** The key of the document in a file's metadata. */
 export const DOCUMENT = 'ortgrad';
@@ -38,6 +40,17 @@ const Training = v.object({
   gr: v.nullable(gr),
   /** Fields that hold classes: how many, and the number that marks what does not count. */
   labels: v.record(v.string(), v.object({ classes: count, ignored: v.number() })),
+  /** How the task follows from `forwardModel`; null where a function says it. */
+  recipe: v.nullable(recipeSchema),
+  /** What of the data `trunkModel` takes, and what it gives; null where there is none. */
+  trunk: v.nullable(
+    v.object({
+      fields: v.record(v.string(), v.object({ dtype: v.picklist(FIELD_TYPES), shape: v.array(count) })),
+      inputs: v.record(v.string(), v.string()),
+      outputs: v.record(v.string(), v.string()),
+      batch: v.exactOptional(count),
+    }),
+  ),
   /** manifest.json's content. */
   manifest: v.unknown(),
 });

@@ -56,11 +56,14 @@ export interface LossPlan {
   readonly fields: Fields;
   readonly loss: Task['loss'];
   readonly labels: TrainingDocument['labels'];
+  /** The fields that it reads. */
+  readonly reads: readonly string[];
 }
 
 /** Throws UserError for a loss that there is not, an output or mask that there is not, and shapes that it does not take. */
 export function lossPlan(choice: LossChoice, model: LossModel, fields: Fields = {}): LossPlan {
-  if (typeof choice === 'function') return { fields, loss: choice, labels: {} };
+  if (typeof choice === 'function')
+    return { fields, loss: choice, labels: {}, reads: Object.keys(model.inputs) };
   const named: NamedLoss = typeof choice === 'string' ? { kind: choice } : choice;
   if (typeof named !== 'object' || named === null) {
     throw new UserError(
@@ -77,6 +80,7 @@ export function lossPlan(choice: LossChoice, model: LossModel, fields: Fields = 
   return {
     fields: addedField(model, target, { dtype: 'float32', shape }),
     labels: {},
+    reads: [target, ...(named.mask === undefined ? [] : [named.mask])],
     loss: (outputs, given) =>
       masked(of(fieldOf(outputs, output), fieldOf(given, target)), maskOf(named.mask, given)),
   };
@@ -126,6 +130,7 @@ function classPlan(named: ClassLoss, model: LossModel, shape: readonly number[])
       ...(mask !== undefined && addedField(model, mask, { dtype: 'int32', shape: others })),
     },
     labels: { [target]: { classes, ignored: IGNORED } },
+    reads: [target, ...(mask === undefined ? [] : [mask])],
     loss(outputs, given) {
       const logits = classesLast(fieldOf(outputs, output), axis);
       const [labels, where] = [fieldOf(given, target), maskOf(mask, given)];

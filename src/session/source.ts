@@ -27,6 +27,8 @@ export interface GraphSource {
   model(name: GraphName, size: number): Uint8Array;
   /** What inference computes, its variables as inputs. */
   inference(): Graph;
+  /** The file that the task was read from, with other weights; none where it was read from none. */
+  readonly exported?: (values: ReadonlyMap<string, Float32Array>) => Uint8Array;
 }
 
 /** How the graphs of a task are written. */
@@ -39,6 +41,7 @@ export interface TaskSourceOptions {
   readonly predicts: readonly string[];
   /** The most examples at once; the batch that is fed where it is left out. */
   readonly microBatch?: number | undefined;
+  readonly exported?: (values: ReadonlyMap<string, Float32Array>) => Uint8Array;
 }
 
 /** Sizes whose graphs are kept as values. */
@@ -46,6 +49,7 @@ const KEPT = 2;
 
 /** Graphs of a task, written for the sizes that are asked for. */
 export class TaskSource implements GraphSource {
+  readonly exported?: (values: ReadonlyMap<string, Float32Array>) => Uint8Array;
   readonly #task: Task;
   readonly #options: TaskSourceOptions;
   readonly #written = new Map<number, TaskGraphs>();
@@ -53,6 +57,7 @@ export class TaskSource implements GraphSource {
   constructor(task: Task, options: TaskSourceOptions) {
     this.#task = task;
     this.#options = options;
+    if (options.exported) this.exported = options.exported;
   }
 
   sizeFor(examples: number): number {

@@ -2,6 +2,7 @@
  * `TrainingSession`, with the signatures that onnxruntime-common had up to 1.19.2, on stock ONNX Runtime. Also for browsers.
  */
 import { createSession } from '#runtime';
+import type { Batch } from '../data/batch.ts';
 import { show, UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
 import { exportModel } from '../fit/export.ts';
@@ -54,7 +55,7 @@ export class TrainingSession {
 
   /** Names of what `runTrainStep` is fed, in order. */
   get trainingInputNames(): readonly string[] {
-    return Object.keys(this.#opened.training.manifest.fields);
+    return Object.keys(this.#opened.fields);
   }
 
   /** Names of what `runTrainStep` gives: the loss first. */
@@ -127,10 +128,9 @@ export class TrainingSession {
   runTrainStep(feeds: Feeds, second?: Fetches | RunOptions, options?: RunOptions): Promise<TrainingResults> {
     return this.#inOrder('runTrainStep', async (opened) => {
       const { core, training } = opened;
-      const { manifest, labels, lossName } = training;
+      const { lossName } = training;
       const wanted = readFetches('runTrainStep', this.trainingOutputNames, second, options);
-      const fed = readFeeds('runTrainStep', feeds, manifest.fields, labels);
-      const { loss, outputs } = await core.train(fed);
+      const { loss, outputs } = await core.train(await this.#batch('runTrainStep', feeds));
       return resultsOf(opened, wanted, { ...outputs, [lossName]: scalar(loss) });
     });
   }
@@ -161,9 +161,9 @@ export class TrainingSession {
     return this.#inOrder('runEvalStep', async (opened) => {
       const { core, training, session } = opened;
       const { document, model } = this.#evaluated();
-      const { manifest, labels } = training;
+      const { manifest } = training;
       const wanted = readFetches('runEvalStep', this.evalOutputNames, second, options);
-      const { examples, fields } = readFeeds('runEvalStep', feeds, manifest.fields, labels);
+      const { examples, fields } = await this.#batch('runEvalStep', feeds);
       // Its memory is given back after a run: evaluations are few, and their batches large.
       this.#evaluation ??= createSession(model, { ...session, keepsMemory: false });
       const run = await this.#evaluation;
@@ -258,26 +258,45 @@ export class TrainingSession {
     });
   }
 
-  /** The trained model as a plain ONNX file, for any number of examples. */
+  /**
+   * The trained model as a plain ONNX file. Where the model that the artifacts were made of is there, that file with
+   * trained weights in place of its own and adapters merged; else, and in float16 or with metadata, what was lowered.
+   */
   export({ precision, metadata }: Pick<ExportOptions, 'precision' | 'metadata'> = {}): Promise<Uint8Array> {
-    return this.#inOrder('export', async ({ core, source, training }) =>
-      exportModel({
+    return this.#inOrder('export', async ({ core, source, training }) => {
+      const weights = new Map(Object.entries(weightsIn(core)).map(([path, { data }]) => [path, data]));
+      if (source.exported && precision !== 'fp16' && metadata === undefined) return source.exported(weights);
+      if (training.trunk) {
+        throw new UserError(
+          'export: the graphs are only the part that trains; create the session with forwardModel, without precision and metadata, and the whole file is exported',
+        );
+      }
+      return exportModel({
         graph: source.inference(),
-        weights: new Map(Object.entries(weightsIn(core)).map(([path, { data }]) => [path, data])),
+        weights,
         ...{ manifest: training.manifest, name: training.manifest.name, step: core.optimizerSteps },
         ...(precision !== undefined && { precision }),
         ...(metadata !== undefined && { metadata }),
-      }),
-    );
+      });
+    });
   }
 
   /** Gives back what the session has loaded. After it nothing else can be called. */
   release(): Promise<void> {
-    return this.#inOrder('release', async ({ core }) => {
+    return this.#inOrder('release', async ({ core, trunk }) => {
       this.#isReleased = true;
       await core.release();
+      await trunk?.release();
       await (await this.#evaluation)?.release();
     });
+  }
+
+  /** The feeds of a call as a batch for the graphs. */
+  async #batch(call: string, feeds: Feeds): Promise<Batch> {
+    const { fields, training, trunk, core } = this.#opened;
+    const fed = readFeeds(call, feeds, fields, training.labels);
+    const batch = { ...fed, indices: new Uint32Array(fed.examples), epoch: 0, step: core.trainSteps };
+    return trunk ? trunk.fields(batch) : batch;
   }
 
   #evaluated(): NonNullable<Opened['evaluation']> {

@@ -80,7 +80,11 @@ test('feeds', async (t) => {
     }),
     'runTrainStep: feeds: expected at least one example, got none',
   );
-  await refused(t, () => session.runEvalStep(loosely({ input }).value), /^runEvalStep: feeds: input 'labels'/);
+  await refused(
+    t,
+    () => session.runEvalStep(loosely({ input }).value),
+    /^runEvalStep: feeds: input 'labels'/,
+  );
   t.is(session.trainSteps, 0);
   await session.release();
 });
@@ -140,7 +144,11 @@ test('files', async (t) => {
     create({ trainModel: small }),
     'trainModel: expected a file of og.generateArtifacts, got another ONNX model; if it computes predictions, og.generateArtifacts(bytes, { loss }) makes artifacts of it',
   );
-  await refused(t, create({ trainModel: evalModel }), /^trainModel: format: expected "training", got "evaluation"/);
+  await refused(
+    t,
+    create({ trainModel: evalModel }),
+    /^trainModel: format: expected "training", got "evaluation"/,
+  );
   await refused(t, create({ trainModel: new Uint8Array([1, 2, 3]) }), /^trainModel: expected an ONNX file/);
   await refused(t, create({ trainModel: 'nowhere.onnx' }), /nowhere\.onnx/);
   await refused(t, create({ trainModel: '' }), /^trainModel: expected bytes, a path or an address, got ""/);
@@ -151,7 +159,11 @@ test('files', async (t) => {
   );
   const alone = await og.TrainingSession.create({ checkpointState, trainModel });
   await alone.runTrainStep(batch(0));
-  await refused(t, () => alone.evalInputNames, 'TrainingSession: this session has no evalModel; create it with one');
+  await refused(
+    t,
+    () => alone.evalInputNames,
+    'TrainingSession: this session has no evalModel; create it with one',
+  );
   await refused(t, () => alone.runEvalStep(batch(0)), /this session has no evalModel/);
   await refused(
     t,
@@ -207,10 +219,18 @@ test("files of Python's onnxruntime.training are told from others", async (t) =>
 
 test('options', async (t) => {
   const create = (options: object) => () => og.TrainingSession.create(artifacts(), options);
-  await refused(t, create({ learningrate: 1 }), /there is no option learningrate; did you mean learningRate\?/);
+  await refused(
+    t,
+    create({ learningrate: 1 }),
+    /there is no option learningrate; did you mean learningRate\?/,
+  );
   await refused(t, create({ learningRate: -1 }), 'learningRate: expected a finite number ≥ 0, got -1');
   await refused(t, create({ device: 'gpu' }), /^device: expected one of cpu, cuda, webgpu, got "gpu"/);
-  await refused(t, create({ executionProviders: ['webnn'] }), /^executionProviders: expected one of wasm, cpu/);
+  await refused(
+    t,
+    create({ executionProviders: ['webnn'] }),
+    /^executionProviders: expected one of wasm, cpu/,
+  );
   await refused(t, create({ gr: 'exakt' }), /^gr: expected one of none, exact.*did you mean exact\?/);
   await refused(t, create({ gr: og.exactGr({ warmup: 'zero' }) }), /give the session's option warmupSteps$/);
   await refused(t, create({ optimizer: 'adamax' }), /^optimizer: expected one of adamw, adam/);
@@ -235,15 +255,27 @@ test('what artifacts are made of', async (t) => {
     make({ loss: { kind: 'cross-entropy', output: 'logits' } }),
     'loss: expected an output of the model, output, got "logits"; name it: { kind, output }',
   );
-  await refused(t, make({ loss: 'next-token' }), /next-token: expected logits \[batch, length, vocabulary\], got output \[batch, 3\]/);
+  await refused(
+    t,
+    make({ loss: 'next-token' }),
+    /next-token: expected logits \[batch, length, vocabulary\], got output \[batch, 3\]/,
+  );
   await refused(t, make({ trainable: /^fc9/ }), /fc9/);
   await refused(t, make({ batchSize: 0 }), 'batchSize: expected an integer ≥ 1, got 0');
   await refused(t, make({ batchSize: [] }), 'batchSize: expected at least one, got none');
-  await refused(t, make({ additionalOutputs: ['h'] }), /^additionalOutputs: expected outputs of the model, output, got "h"/);
+  await refused(
+    t,
+    make({ additionalOutputs: ['h'] }),
+    /^additionalOutputs: expected outputs of the model, output, got "h"/,
+  );
   await refused(
     t,
     make({ optimizer: { rule: og.sgd().rule, learningRate: 1 } }),
     /^optimizer: an update rule of your own cannot be written into a file/,
   );
-  await refused(t, () => og.generateArtifacts(small, Object.assign({ loss: 'mse' as const }, { loss: undefined })), /^generateArtifacts: expected \{ loss \}/);
+  await refused(
+    t,
+    () => og.generateArtifacts(small, Object.assign({ loss: 'mse' as const }, { loss: undefined })),
+    /^generateArtifacts: expected \{ loss \}/,
+  );
 });
