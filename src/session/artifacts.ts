@@ -74,6 +74,8 @@ export interface TaskStart {
   /** 0 where it is left out. */
   readonly seed?: number;
   readonly labels?: TrainingDocument['labels'];
+  /** Paths in the order of parameter buffers; the others come after these. */
+  readonly order?: readonly string[];
   /** How the task follows from a file. */
   readonly recipe?: TrainingDocument['recipe'];
   /** That file with other weights. */
@@ -129,6 +131,10 @@ export function artifactsOf(
     ...{ format: 'training', version: 1, lossName, outputs: [...additionalOutputs], sizes: [...sizes] },
     ...{ target, memory, gr: gr && plain(gr), labels: start.labels ?? {}, manifest },
     ...{ recipe: start.recipe ?? null, trunk: trunkDocument(task) },
+    order: inOrder(
+      manifest.variables.map(({ path }) => path),
+      start.order,
+    ),
   };
   const trunkModel = task.trunk?.graphs[0]?.bytes();
   const trainModel = trainingFile(source, document);
@@ -146,6 +152,11 @@ export function artifactsOf(
     }),
     ...(trunkModel && { trunkModel }),
   };
+}
+
+function inOrder(paths: readonly string[], first: readonly string[] = []): string[] {
+  const known = first.filter((path) => paths.includes(path));
+  return [...known, ...paths.filter((path) => !known.includes(path))];
 }
 
 function trunkDocument({ trunk }: Task): TrainingDocument['trunk'] {

@@ -40,6 +40,8 @@ const Training = v.object({
   gr: v.nullable(gr),
   /** Fields that hold classes: how many, and the number that marks what does not count. */
   labels: v.record(v.string(), v.object({ classes: count, ignored: v.number() })),
+  /** Paths of all variables in the order of parameter buffers: a file's own, where the task was read from one. */
+  order: v.array(v.string()),
   /** How the task follows from `forwardModel`; null where a function says it. */
   recipe: v.nullable(recipeSchema),
   /** What of the data `trunkModel` takes, and what it gives; null where there is none. */

@@ -30,8 +30,8 @@ export function generateArtifacts(bytes: Uint8Array, options: GenerateOptions): 
   const { loss, fields, dims, outputs, external, dropout, lora, features, ...others } = options;
   const { trainable, frozen, ...written } = others;
   const read: ReadOptions = { dims, outputs, external, dropout, lora, features, trainable, frozen };
-  const { task, labels, exported, weights } = taskFrom(bytes, loss, read, fields);
+  const { task, labels, exported, order, weights } = taskFrom(bytes, loss, read, fields);
   const recipe = recipeOf(loss, read);
-  const made = artifactsOf(task, written, { weights: weights(), labels, recipe, exported });
+  const made = artifactsOf(task, written, { weights: weights(), labels, recipe, exported, order });
   return { ...made, forwardModel: bytes };
 }

@@ -84,6 +84,8 @@ export interface ModelTask {
   readonly labels: TrainingDocument['labels'];
   /** The file with other numbers in place of its own, adapters merged. */
   readonly exported: (values: ReadonlyMap<string, Float32Array>) => Uint8Array;
+  /** Paths of the variables in the file's order. */
+  readonly order: readonly string[];
   /** What the file's variables begin with, by path. */
   readonly weights: () => ReadonlyMap<string, Float32Array>;
 }
@@ -117,6 +119,7 @@ export function taskFrom(
     task: { ...task({ ...direct(model, plan), ...plan.fields }, plan.loss), ...trunkOf(model, plan) },
     labels: plan.labels,
     exported: (values) => exportTrained(model.source, { values, adapters: model.adapters }),
+    order: model.variables.map(({ path }) => path),
     weights: () => model.weights(),
   };
 }

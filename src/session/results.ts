@@ -33,12 +33,13 @@ export function sizeOf(arrays: readonly Float32Array[]): number {
   return arrays.reduce((size, array) => size + array.length, 0);
 }
 
-/** The arrays of the trained parameters, or of all variables, in the order of the graphs' inputs. */
+/** The arrays of the trained parameters, or of all variables, in the order of buffers. */
 export function parametersOf({ core, training }: Opened, trainableOnly: boolean): readonly Float32Array[] {
   expectBoolean('trainableOnly', trainableOnly);
-  return training.manifest.variables
-    .filter(({ role }) => !trainableOnly || role === 'trainable')
-    .map(({ path }) => core.variables.array(path));
+  const trained = new Set(core.variables.parameters.map(({ path }) => path));
+  return training.order
+    .filter((path) => !trainableOnly || trained.has(path))
+    .map((path) => core.variables.array(path));
 }
 
 export function weightsIn({ variables }: SessionCore): Weights {

@@ -2,7 +2,7 @@
 import registerTest from 'ava';
 import * as og from '../../src/index.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
-import { artifacts, batch, small } from './_mlp.ts';
+import { artifacts, batch } from './_mlp.ts';
 
 const test = registerTest.serial;
 
@@ -131,25 +131,26 @@ test('a finite difference of a short distance is near exact regularization', asy
 });
 
 test('parameters go out in one buffer and come back, trained ones alone or all', async (t) => {
-  const session = await og.TrainingSession.create(artifacts({ trainable: /^fc2/ }));
-  t.is(await session.getParametersSize(), 18);
-  t.is(await session.getParametersSize(true), 18);
+  const session = await og.TrainingSession.create(artifacts({ trainable: /^fc1/ }));
+  t.is(await session.getParametersSize(), 25);
+  t.is(await session.getParametersSize(true), 25);
   t.is(await session.getParametersSize(false), 43);
   const before = await session.getContiguousParameters(false);
   t.is(before.type, 'float32');
   t.deepEqual(before.dims, [43]);
   const first = await session.getWeights();
+  // In the file's order.
   t.deepEqual(
-    [...Object.values(first).flatMap(({ data }) => [...data])],
-    [...Array.from(before.data, Number)],
+    ['fc1.weight', 'fc1.bias', 'fc2.weight', 'fc2.bias'].flatMap((path) => [...(first[path]?.data ?? [])]),
+    Array.from(before.data, Number),
   );
   const doubled = Float32Array.from(await numbersIn(session, true), (x) => 2 * x);
   await session.loadParametersBuffer(new Uint8Array(doubled.buffer), true);
   const after = await session.getWeights();
-  t.deepEqual(after['fc1.weight'], first['fc1.weight']);
+  t.deepEqual(after['fc2.weight'], first['fc2.weight']);
   t.deepEqual(
-    after['fc2.bias']?.data,
-    first['fc2.bias']?.data.map((x) => 2 * x),
+    after['fc1.bias']?.data,
+    first['fc1.bias']?.data.map((x) => 2 * x),
   );
   await session.loadParametersBuffer(new Uint8Array(Float32Array.from(before.data, Number).buffer), false);
   t.deepEqual(await session.getWeights(), first);
@@ -287,5 +288,4 @@ test('a page or a process that has only the files trains in the same way', async
     },
   );
   await session.release();
-  t.true(small.length > 0);
 });

@@ -3,7 +3,6 @@ import { Tensor } from 'onnxruntime-web/wasm';
 import * as og from '../../src/index.ts';
 import { demo } from '../session/_mnist-demo.ts';
 
-const options = new URLSearchParams(location.search);
 const files = {
   checkpointState: 'checkpoint',
   trainModel: 'training_model.onnx',
@@ -60,10 +59,13 @@ async function steps(device: og.Device): Promise<unknown> {
   return { losses, parameters: Array.from(data, Number), exported: exported.length };
 }
 
-const device = options.get('device');
-try {
-  const done = await (device === 'cpu' || device === 'webgpu' ? steps(device) : digits());
-  document.title = JSON.stringify(done);
-} catch (error) {
-  document.title = String(error);
+/** Does what the page's address asks for; the title says what came of it. */
+export async function start(): Promise<void> {
+  const device = new URLSearchParams(location.search).get('device');
+  try {
+    const done = await (device === 'cpu' || device === 'webgpu' ? steps(device) : digits());
+    document.title = JSON.stringify(done);
+  } catch (error) {
+    document.title = String(error);
+  }
 }

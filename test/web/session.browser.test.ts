@@ -30,7 +30,7 @@ registerTest.before(async (t) => {
   if (!hasBrowser) return;
   t.timeout(3 * 60_000);
   const page = fileURLToPath(new URL('_session-page.ts', import.meta.url));
-  served = await servePage(`import ${JSON.stringify(page)};`);
+  served = await servePage(`import { start } from ${JSON.stringify(page)};\nstart();`);
   const { folder } = served;
   write(folder, mnistArtifacts());
   write(path.join(folder, 'small'), artifacts({ target: 'webgpu' }));
