@@ -8,8 +8,8 @@ import type { ImportedModel } from '../import/import-model.ts';
 import { showType } from '../import/onnx-model.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, peftFiles } from '../import/peft.ts';
 import type { TrainedModel } from '../inference/model.node.ts';
-import { encodeSafetensors } from '../storage/safetensors.ts';
 import { createFolder } from '../storage/run-folder.node.ts';
+import { encodeSafetensors } from '../storage/safetensors.ts';
 import { naming, openOnnx } from '../tasks/imported.node.ts';
 import type { OnnxSpec } from '../tasks/spec.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
@@ -33,8 +33,12 @@ export async function exportImported(
   const { model } = await openOnnx(spec, onnxFile);
   if (adapters !== undefined) await writeAdapters(adapters, model, spec, values);
   if (out === undefined) return;
-  const saved = new Map(checkpoint.parameters.map(({ name }) => [name, values.get(name) ?? new Float32Array()]));
-  const bytes = naming(onnxFile, () => exportTrained(model.source, { values: saved, adapters: model.adapters }));
+  const saved = new Map(
+    checkpoint.parameters.map(({ name }) => [name, values.get(name) ?? new Float32Array()]),
+  );
+  const bytes = naming(onnxFile, () =>
+    exportTrained(model.source, { values: saved, adapters: model.adapters }),
+  );
   await createFolder(path.dirname(out));
   await writeWhole(out, bytes);
   const { inputs, outputs, types } = model.source;
@@ -45,7 +49,9 @@ export async function exportImported(
         return type ? `${name} ${showType(type)}` : name;
       })
       .join(', ');
-  print(`${out}: ${(bytes.length / 1e6).toFixed(1)} MB; ${told(inputs.map(({ name }) => name))} → ${told(outputs)}`);
+  print(
+    `${out}: ${(bytes.length / 1e6).toFixed(1)} MB; ${told(inputs.map(({ name }) => name))} → ${told(outputs)}`,
+  );
 }
 
 async function writeAdapters(
@@ -57,7 +63,9 @@ async function writeAdapters(
   if (!lora) {
     throw new UserError('--adapters: the run trained no adapters (ortgrad artifacts --lora); leave it out');
   }
-  const others = variables.filter(({ role, path: name }) => role === 'trainable' && !/\/lora_[AB]$/.test(name));
+  const others = variables.filter(
+    ({ role, path: name }) => role === 'trainable' && !/\/lora_[AB]$/.test(name),
+  );
   const { config, tensors } = peftFiles(adapters, values, { ...lora, others });
   await createFolder(folder);
   await writeJson(path.join(folder, ADAPTER_CONFIG), config);

@@ -114,7 +114,9 @@ export async function exportModel(argv: readonly string[], page = packagedPage):
   const weights = weightsOf(trained, from);
   if (isOnnxSpec(spec)) {
     if (precision === 'fp16') {
-      throw new UserError('--precision fp16: an imported file keeps the types that its weights have; leave it out');
+      throw new UserError(
+        '--precision fp16: an imported file keeps the types that its weights have; leave it out',
+      );
     }
     const isMerged = values.merge || given.out !== undefined || values.adapters === undefined;
     const out = isMerged ? values.out : undefined;

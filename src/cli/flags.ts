@@ -110,7 +110,8 @@ function unexpected(argument: string): UserError {
   );
 }
 
-const WIDTH = 100;
+/** Columns of what is printed. */
+export const WIDTH = 100;
 const COLUMN = 30;
 
 /** The text of `--help`, at most 100 columns wide. */
@@ -155,7 +156,8 @@ function describe([key, { info }]: [string, Option]): string[] {
   return left.length + 2 > COLUMN ? [left, ...lines] : [left + first.slice(left.length), ...others];
 }
 
-function wrap(text: string, width: number): string[] {
+/** A text in lines of at most so many characters, but for longer words. */
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(' ')) {
     const last = lines.at(-1);

@@ -107,7 +107,12 @@ export const TABLE = {
   }),
   vocabulary: integer(
     { min: 3, max: 2 ** 24 },
-    { group: DATA, help: 'How many tokens the file knows.', default: undefined, unset: 'as its embedding says' },
+    {
+      group: DATA,
+      help: 'How many tokens the file knows.',
+      default: undefined,
+      unset: 'as its embedding says',
+    },
   ),
   mean: text({
     group: DATA,
@@ -162,13 +167,25 @@ export function howRead(
 }
 
 /** The whole spec. Throws UserError where the data that the inputs want cannot be told. */
-export function specOf(values: Values, how: HowRead, model: ImportedModel, sha256: string): Partial<OnnxSpec> {
+export function specOf(
+  values: Values,
+  how: HowRead,
+  model: ImportedModel,
+  sha256: string,
+): Partial<OnnxSpec> {
   const inputs = dataInputs(model);
   const guessed = guessInputs(inputs, {
     dataset: values.dataset,
     inputs: pairs('--inputs', values.inputs ?? ''),
   });
+  for (const flag of ['mean', 'std'] as const) {
+    if (values[flag] === undefined) continue;
+    if (values[flag === 'mean' ? 'std' : 'mean'] === undefined)
+      throw new UserError(`--${flag}: expected --mean and --std together, got one`);
+  }
   const reads = new Set(Object.keys(inputs).map((name) => guessed.inputs[name] ?? name));
+  if (values.mean !== undefined && !reads.has('images'))
+    throw new UserError('--mean: the file takes no pictures; leave it out');
   return {
     ...{ task: 'onnx', dataset: guessed.dataset, file: 'model.onnx', sha256, ...how },
     ...(Object.keys(guessed.inputs).length > 0 && { inputs: guessed.inputs }),
@@ -182,11 +199,9 @@ function imageOf(
   { mean, std, order, layout }: Values,
   guessed: Values['layout'],
 ): { readonly image?: NonNullable<OnnxSpec['image']> } {
-  if ((mean === undefined) !== (std === undefined)) {
-    throw new UserError(`${mean === undefined ? '--std' : '--mean'}: expected --mean and --std together, got one`);
-  }
   const image = {
-    ...(mean !== undefined && std !== undefined && { mean: listOf('--mean', mean), std: listOf('--std', std) }),
+    ...(mean !== undefined &&
+      std !== undefined && { mean: listOf('--mean', mean), std: listOf('--std', std) }),
     order,
     layout: layout ?? guessed ?? 'channels-first',
   };
@@ -202,7 +217,9 @@ function tokensOf(
   const kind = tokens ?? (dataset === 'text' ? 'given' : 'bytes');
   const known = vocabulary ?? vocabularyOf(model);
   if (known === undefined && kind !== 'bytes')
-    throw new UserError('--vocabulary: expected how many tokens the file knows, which it does not say itself');
+    throw new UserError(
+      '--vocabulary: expected how many tokens the file knows, which it does not say itself',
+    );
   return { tokens: kind, ...(known !== undefined && { vocabulary: known }) };
 }
 
@@ -242,7 +259,7 @@ function pairs(flag: string, list: string): Record<string, string> {
   );
 }
 
-function sizesOf(list: string): Record<string, number> {
+export function sizesOf(list: string): Record<string, number> {
   return Object.fromEntries(
     Object.entries(pairs('--dim', list)).map(([name, value]) => {
       const size = Number(value);

@@ -6,7 +6,7 @@ import { UserError } from '../errors.ts';
 import { toFloat16 } from '../onnx/float16.ts';
 import { encodeAgain, type GraphProto, type ModelProto, type TensorProto } from '../onnx/proto.ts';
 import { show, sizeOf } from '../onnx/shapes.ts';
-import { type ExternalData, decodeTensor } from './decode-tensor.ts';
+import { decodeTensor, type ExternalData } from './decode-tensor.ts';
 import { dequantizedNumbers } from './dequantized.ts';
 import { type Adapter, adapterPaths, adapterProduct } from './lora.ts';
 import type { OnnxModel } from './onnx-model.ts';
@@ -37,7 +37,10 @@ export function exportTrained(source: OnnxModel, { values, adapters }: TrainedNu
     replaced.delete(paths.a);
     replaced.delete(paths.b);
     if (adapter.dequantized === undefined) {
-      replaced.set(adapter.weight, sumOf(replaced.get(adapter.weight) ?? numbersOf(source, adapter.weight), product));
+      replaced.set(
+        adapter.weight,
+        sumOf(replaced.get(adapter.weight) ?? numbersOf(source, adapter.weight), product),
+      );
     } else {
       const base = dequantizedNumbers(source, adapter.dequantized);
       added.set(adapter.dequantized, sumOf(base, product));
@@ -85,7 +88,9 @@ function productOf(
 ): Float32Array {
   const [a, b] = [values.get(paths.a), values.get(paths.b)];
   if (a && b) return adapterProduct(adapter, a, b);
-  throw new UserError(`${adapter.weight}: expected the numbers of its adapter, ${paths.a} and ${paths.b}, got none`);
+  throw new UserError(
+    `${adapter.weight}: expected the numbers of its adapter, ${paths.a} and ${paths.b}, got none`,
+  );
 }
 
 function sumOf(base: Float32Array, product: Float32Array): Float32Array {
@@ -173,8 +178,12 @@ function withDequantized(
 ): GraphProto {
   if (added.size === 0) return graph;
   const node = graph.node.filter(({ output }) => !output.some((name) => added.has(name)));
-  const used = new Set(nodes.filter(({ outputs }) => !outputs.some((name) => added.has(name))).flatMap(({ inputs }) => inputs));
-  const gone = new Set(adapters.flatMap(({ weight, dequantized }) => (dequantized && !used.has(weight) ? [weight] : [])));
+  const used = new Set(
+    nodes.filter(({ outputs }) => !outputs.some((name) => added.has(name))).flatMap(({ inputs }) => inputs),
+  );
+  const gone = new Set(
+    adapters.flatMap(({ weight, dequantized }) => (dequantized && !used.has(weight) ? [weight] : [])),
+  );
   const tensors = adapters.flatMap(({ dequantized = '', weightShape }): TensorProto[] => {
     const values = added.get(dequantized);
     return values

@@ -4,7 +4,7 @@ import { Scope } from '../layers/scope.ts';
 import { identity, input, reshape } from '../onnx/ops.ts';
 import { isOp, type Value } from '../onnx/value.ts';
 import type { ValueType } from './entry.ts';
-import { interpret } from './interpret.ts';
+import { interpret, type Walked } from './interpret.ts';
 import { type Adapter, adapterPaths } from './lora.ts';
 import { type OnnxModel, readModel } from './onnx-model.ts';
 import { type ImportOptions, type Plan, planOf } from './plan.ts';
@@ -87,7 +87,7 @@ function trial(plan: Plan): Trial {
   const scope = new Scope({ training: false });
   const used = new Map<string, ValueType>();
   const made = new Map<string, Value>();
-  const { entries, problems, missing } = interpret(plan, {
+  const { find, problems, missing } = interpret(plan, {
     scope,
     batch: 'batch',
     source: (name, type) => {
@@ -100,20 +100,20 @@ function trial(plan: Plan): Trial {
   if (problems.length > 0) throw refusal(plan, problems);
   const untyped = [...missing].filter((name) => plan.trunk.has(name));
   if (untyped.length > 0) throw new UserError(untypedMessage(untyped));
+  const [lost] = missing;
+  if (lost !== undefined) throw new Error(`internal: nothing gives ${lost}`);
   // An output that nothing else needs has not been asked for yet.
-  for (const name of plan.outputs) outputOf(name, entries);
+  for (const name of plan.outputs) outputOf(name, find);
   return { scope, used };
 }
 
 const untypedMessage = (names: readonly string[]): string =>
   `import: nobody says the types of ${names.slice(0, 5).join(', ')}, which the part that is kept as it is gives; give \`features\`, which findTypes() finds by running that part`;
 
-function outputOf(name: string, entries: ReadonlyMap<string, { readonly value: Value }>): Value {
-  const entry = entries.get(name);
+function outputOf(name: string, find: Walked['find']): Value {
+  const entry = find(name);
   if (entry) return entry.value;
-  throw new UserError(
-    `import: the output ${name} is an input or a constant of the file, and nothing is computed for it`,
-  );
+  throw new UserError(untypedMessage([name]));
 }
 
 function predict(plan: Plan, used: ReadonlyMap<string, ValueType>, scope: Scope, fields: Values): Values {
@@ -121,7 +121,7 @@ function predict(plan: Plan, used: ReadonlyMap<string, ValueType>, scope: Scope,
   const batch = first?.shape[0];
   if (batch === undefined)
     throw new UserError('import: expected fields with the batch as their first axis, got none');
-  const { entries, problems } = interpret(plan, {
+  const { find, problems } = interpret(plan, {
     scope,
     batch,
     source: (name, { shape }) => {
@@ -132,7 +132,7 @@ function predict(plan: Plan, used: ReadonlyMap<string, ValueType>, scope: Scope,
   });
   if (problems.length > 0) throw refusal(plan, problems);
   const results = plan.outputs.map((name): [string, Value] => {
-    const value = outputOf(name, entries);
+    const value = outputOf(name, find);
     // A model computes its outputs, also where the file hands an input through.
     return [name, isOp(value.node, 'Input') || isOp(value.node, 'Constant') ? identity(value) : value];
   });
@@ -148,7 +148,9 @@ function notesOf(
     const nodes = generalised.size === 0 ? '' : `; ${generalised.size} reshapes that name it mean any batch`;
     notes.push(`the file is for batches of ${fixedBatch}, and is read as for any${nodes}`);
   }
-  const others = variables.flatMap(({ source }) => (source && source.stored !== 'float' ? [source.stored] : []));
+  const others = variables.flatMap(({ source }) =>
+    source && source.stored !== 'float' ? [source.stored] : [],
+  );
   const types = [...new Set(others)].join(', ');
   if (others.length > 0) notes.push(`${others.length} weights of type ${types} are trained as float32`);
   return notes;

@@ -8,9 +8,9 @@ import { NodeCall, where } from './call.ts';
 import { Entry, type ValueType } from './entry.ts';
 import { fold } from './fold.ts';
 import { dimIn, knownOf, MOST_KNOWN } from './known.ts';
+import { type Adapter, type AdapterValues, adapterVariables, lowerAdapted } from './lora.ts';
 import { LOWERINGS } from './lower/index.ts';
 import type { Call, Lowering } from './lower/lowering.ts';
-import { type Adapter, type AdapterValues, adapterVariables, lowerAdapted } from './lora.ts';
 import type { OnnxNode } from './onnx-model.ts';
 import type { Known, Lowered } from './tensor.ts';
 import type { TensorSource } from './tensor-source.ts';
@@ -25,6 +25,8 @@ export interface Walk {
   readonly adapters: ReadonlyMap<string, Adapter>;
   /** The types of values that are fed, with a symbolic batch: the file's inputs, and what a trunk gives. */
   readonly fed: ReadonlyMap<string, ValueType>;
+  /** The names of all that depends on something that trains. */
+  readonly trained: ReadonlySet<string>;
   /** The names that the trunk computes: those that are asked for are fed. */
   readonly trunk: ReadonlySet<string>;
   readonly fixedBatch: number | undefined;
@@ -51,7 +53,10 @@ export interface Problem {
 }
 
 export interface Walked {
+  /** What the nodes gave, and what was asked for besides. */
   readonly entries: ReadonlyMap<string, Entry>;
+  /** The value of a name; undefined where a problem left it without one. */
+  readonly find: (name: string) => Entry | undefined;
   /** Names whose types nobody knows, and values that nodes with problems would have given. */
   readonly missing: ReadonlySet<string>;
   readonly problems: readonly Problem[];
@@ -76,11 +81,17 @@ export function interpret(walk: Walk, tracing: Tracing): Walked {
   const problems: Problem[] = [];
   const missing = new Set<string>();
   const lowered = lowerer(walk, tracing);
-  const entry = (name: string): Entry => {
+  /** Problems of nodes beside the trained ones, by what they would have given: only what is asked for must be lowered. */
+  const excused = new Map<string, Problem>();
+  const find = (name: string): Entry | undefined => {
     const known = entries.get(name) ?? sourceEntry(name, walk, tracing);
-    if (!known) throw new Missing(name);
-    entries.set(name, known);
+    if (known) entries.set(name, known);
     return known;
+  };
+  const entry = (name: string): Entry => {
+    const known = find(name);
+    if (known) return known;
+    throw new Missing(name);
   };
   for (const node of walk.nodes) {
     try {
@@ -90,16 +101,25 @@ export function interpret(walk: Walk, tracing: Tracing): Walked {
         if (name !== '' && result) entries.set(name, result);
       });
     } catch (error) {
-      if (error instanceof Missing) {
-        missing.add(error.value);
-        continue;
-      }
-      if (!(error instanceof UserError)) throw error;
-      const isUnknown = lowering(node) === undefined;
-      problems.push({ node, isUnknown, message: error.message });
+      const isOptional = walk.trunk.size > 0 && !node.outputs.some((name) => walk.trained.has(name));
+      const problem = problemOf(node, error, excused);
+      if (!problem) missing.add(error instanceof Missing ? error.value : '');
+      else if (isOptional) for (const name of node.outputs) excused.set(name, problem);
+      else if (!problems.includes(problem)) problems.push(problem);
     }
   }
-  return { entries, missing, problems };
+  return { entries, find, missing, problems };
+}
+
+/** What an error says of a node; undefined where an earlier one left it without an input. */
+function problemOf(
+  node: OnnxNode,
+  error: unknown,
+  excused: ReadonlyMap<string, Problem>,
+): Problem | undefined {
+  if (error instanceof Missing) return excused.get(error.value);
+  if (!(error instanceof UserError)) throw error;
+  return { node, isUnknown: lowering(node) === undefined, message: error.message };
 }
 
 function step(
@@ -137,7 +157,11 @@ function lowerer({ adapters }: Walk, { scope }: Tracing): typeof lower {
     if (!adapter) return lower(node, call);
     const values = made.get(adapter) ?? adapterVariables(scope, adapter);
     made.set(adapter, values);
-    return lower(node, call, (lowered) => (each) => lowerAdapted(each, adapter, values, lowered, LOWERINGS.MatMul));
+    return lower(
+      node,
+      call,
+      (lowered) => (each) => lowerAdapted(each, adapter, values, lowered, LOWERINGS.MatMul),
+    );
   };
 }
 

@@ -42,7 +42,10 @@ export interface Adapter {
 }
 
 /** The paths of an adapter's variables. */
-export function adapterPaths({ weight }: Pick<Adapter, 'weight'>): { readonly a: string; readonly b: string } {
+export function adapterPaths({ weight }: Pick<Adapter, 'weight'>): {
+  readonly a: string;
+  readonly b: string;
+} {
   return { a: `${weight}/lora_A`, b: `${weight}/lora_B` };
 }
 
@@ -188,7 +191,9 @@ export function lowerAdapted(
     return [sum(base, up, scale), ...others];
   }
   if (call.attributes.int('transA', 0) !== 0)
-    throw call.error('has a first operand that is transposed: it can have no adapter; leave it out of --lora');
+    throw call.error(
+      'has a first operand that is transposed: it can have no adapter; leave it out of --lora',
+    );
   if (!product) throw new Error('internal: no lowering of MatMul');
   const factor = op === 'Gemm' ? scale * call.attributes.float('alpha', 1) : scale;
   const x = call.value(0);

@@ -9,7 +9,18 @@ import type { OnnxModel, OnnxNode } from './onnx-model.ts';
 
 /** Operators between the last layer and the output that do with any number of classes. */
 const AFTERWARDS = new Set([
-  ...['Softmax', 'LogSoftmax', 'Sigmoid', 'Identity', 'Flatten', 'Squeeze', 'Reshape', 'Cast', 'Dropout', 'Relu'],
+  ...[
+    'Softmax',
+    'LogSoftmax',
+    'Sigmoid',
+    'Identity',
+    'Flatten',
+    'Squeeze',
+    'Reshape',
+    'Cast',
+    'Dropout',
+    'Relu',
+  ],
   ...['GlobalAveragePool', 'AveragePool', 'ReduceMean'],
 ]);
 
@@ -103,7 +114,12 @@ function expectOwn({ nodes, initializers }: OnnxModel, name: string, layer: Onnx
 function withSize(tensor: TensorProto, old: number, classes: number): TensorProto {
   const { data } = decodeTensor(tensor, tensor.name);
   const sizes = BigInt64Array.from(Array.from(data, Number), (size) => BigInt(size === old ? classes : size));
-  return { name: tensor.name, dims: tensor.dims, dataType: tensor.dataType, rawData: new Uint8Array(sizes.buffer) };
+  return {
+    name: tensor.name,
+    dims: tensor.dims,
+    dataType: tensor.dataType,
+    rawData: new Uint8Array(sizes.buffer),
+  };
 }
 
 function withDim(value: ValueInfoProto, old: number, classes: number): ValueInfoProto {

@@ -32,14 +32,21 @@ export function peftFiles(
   adapters: readonly Adapter[],
   values: ReadonlyMap<string, Float32Array>,
   { rank, alpha, others = [] }: PeftOptions,
-): { readonly config: Record<string, unknown>; readonly tensors: readonly (PeftTensor & { readonly data: Float32Array })[] } {
+): {
+  readonly config: Record<string, unknown>;
+  readonly tensors: readonly (PeftTensor & { readonly data: Float32Array })[];
+} {
   const tensors = adapters.flatMap((adapter) => {
     const paths = adapterPaths(adapter);
     return (['a', 'b'] as const).map((part) => {
-      return { name: nameOf(adapter, part), shape: adapter.shapes[part], data: valueOf(values, paths[part]) };
+      return { name: nameOf(adapter, part), shape: adapter.shapes[part], data: numbersOf(values, paths[part]) };
     });
   });
-  const whole = others.map(({ path, shape }) => ({ name: `${PREFIX}${path}`, shape, data: valueOf(values, path) }));
+  const whole = others.map(({ path, shape }) => ({
+    name: `${PREFIX}${path}`,
+    shape,
+    data: numbersOf(values, path),
+  }));
   const config = {
     peft_type: 'LORA',
     task_type: null,
@@ -58,7 +65,7 @@ export function peftFiles(
   return { config, tensors: [...tensors, ...whole] };
 }
 
-function valueOf(values: ReadonlyMap<string, Float32Array>, path: string): Float32Array {
+function numbersOf(values: ReadonlyMap<string, Float32Array>, path: string): Float32Array {
   const data = values.get(path);
   if (data) return data;
   throw new UserError(`${path}: expected its numbers among those that trained, got none`);
@@ -114,7 +121,8 @@ export function peftNames(
 ): { readonly modules: readonly string[]; readonly others: readonly string[] } {
   const names = tensors.map(({ name }) => name.replace(PREFIX, ''));
   const modules = names.flatMap((name) => /^(.+)\.lora_A\.weight$/.exec(name)?.[1] ?? []);
-  if (modules.length === 0) throw new UserError(`${origin}: expected adapters, module.lora_A.weight, got none`);
+  if (modules.length === 0)
+    throw new UserError(`${origin}: expected adapters, module.lora_A.weight, got none`);
   return { modules, others: names.filter((name) => !/\.lora_[AB]\.weight$/.test(name)) };
 }
 
@@ -152,5 +160,7 @@ export function adapterWeights(
   }
   const [other] = left.keys();
   if (other === undefined) return values;
-  throw new UserError(`${origin}: ${quote(other)} is of no adapter of this file; choose the file that it was trained on`);
+  throw new UserError(
+    `${origin}: ${quote(other)} is of no adapter of this file; choose the file that it was trained on`,
+  );
 }

@@ -38,8 +38,6 @@ export interface Plan extends Walk {
   readonly source: OnnxModel;
   readonly outputs: readonly string[];
   readonly bound: BoundInputs;
-  /** The names of all that depends on something that trains. */
-  readonly trained: ReadonlySet<string>;
 }
 
 /** Reads the options and the file's graph. Throws UserError where they do not fit together. */
@@ -47,7 +45,9 @@ export function planOf(source: OnnxModel, options: ImportOptions): Plan {
   const outputs = wantedOutputs(source, options.outputs);
   const { nodes: all, constants } = inNewestForm(neededNodes(source.nodes, outputs));
   const tensors = tensorSources(source, constants);
-  const adapters = options.lora ? adaptersOf({ ...source, nodes: all }, options.lora) : new Map<string, Adapter>();
+  const adapters = options.lora
+    ? adaptersOf({ ...source, nodes: all }, options.lora)
+    : new Map<string, Adapter>();
   const quantized = dequantizedSources(source, all);
   for (const each of quantized) tensors.set(each.name, each);
   const nodes = all.filter(({ outputs: names }) => !quantized.some(({ name }) => names.includes(name)));
@@ -60,13 +60,15 @@ export function planOf(source: OnnxModel, options: ImportOptions): Plan {
     if (variable) variables.set(name, { ...variable, role: 'frozen' });
   }
   const trainable = [...variables.values()].filter(({ role }) => role !== 'frozen').map(({ path }) => path);
+  if (options.trainable !== undefined && trainable.length === 0)
+    throw nothingMatches(options, variables.keys());
   const bound = bindInputs(source, options.dims ?? {});
   const adapted = nodes.filter(({ name }) => adapters.has(name)).flatMap(({ outputs: names }) => names);
   const trained = downstreamOf(nodes, [...trainable, ...adapted]);
   const whole: Walk = {
     ...{ nodes, tensors, variables, adapters },
     fed: bound.types,
-    trunk: new Set(),
+    ...{ trained, trunk: new Set() },
     fixedBatch: bound.fixedBatch,
     generalised: new Set(),
     dropout: options.dropout ?? false,
@@ -76,6 +78,15 @@ export function planOf(source: OnnxModel, options: ImportOptions): Plan {
     ...trunkOf(source, whole, bound, trained, options),
     ...{ source, outputs, bound, trained },
   };
+}
+
+function nothingMatches({ trainable, frozen }: ImportOptions, names: Iterable<string>): UserError {
+  const all = [...names];
+  const but = frozen === undefined ? '' : ` and not ${frozen}`;
+  const some = all.slice(0, 8).join(', ') + (all.length > 8 ? ', …' : '');
+  return new UserError(
+    `import: trainable: none of the ${all.length} weights matches ${trainable}${but}; they are ${some}`,
+  );
 }
 
 function wantedOutputs(source: OnnxModel, given: readonly string[] | undefined): readonly string[] {
@@ -97,9 +108,9 @@ function trunkOf(
   source: OnnxModel,
   whole: Walk,
   bound: BoundInputs,
-  trained: ReadonlySet<string>,
   options: ImportOptions,
 ): Pick<Walk, 'trunk' | 'fed' | 'generalised'> {
+  const { trained } = whole;
   const data = downstreamOf(whole.nodes, bound.types.keys());
   const isKept = (name: string): boolean => data.has(name) && !trained.has(name);
   const kept = whole.nodes.filter(({ outputs }) => outputs.some(isKept));

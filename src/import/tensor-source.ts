@@ -27,13 +27,14 @@ export function tensorSources(
   const add = (source: TensorSource | undefined): void => {
     if (source) sources.set(source.name, source);
   };
-  for (const [name, tensor] of model.initializers) {
+  const addTensor = (tensor: TensorProto, isInitializer: boolean): void => {
+    const { name } = tensor;
     const what = `import: ${show(name)}`;
     const info = tensorInfo(tensor, what);
-    add(
-      info && { ...info, name, isInitializer: true, read: once(() => decodeTensor(tensor, what, external)) },
-    );
-  }
+    add(info && { ...info, name, isInitializer, read: once(() => decodeTensor(tensor, what, external)) });
+  };
+  for (const tensor of model.initializers.values()) addTensor(tensor, true);
+  for (const tensor of constants) addTensor(tensor, false);
   for (const [name, tensor] of model.sparse) {
     const what = `import: ${show(name)}`;
     add(lazily(name, true, () => denseTensor(tensor, what, external)));

@@ -59,10 +59,9 @@ export async function openModel(
     ? (model ?? path.join(findGraph(config.graph) ?? config.graph, spec.file))
     : undefined;
   const task = await taskIn(spec, { file, model, onnxFile });
-  const weights = withStart(task, checkpoint.parameters).map(({ name, shape, data: values }): [string, Tensor] => [
-    name,
-    { dtype: 'float32', shape, data: values },
-  ]);
+  const weights = withStart(task, checkpoint.parameters).map(
+    ({ name, shape, data: values }): [string, Tensor] => [name, { dtype: 'float32', shape, data: values }],
+  );
   const source = datasetSource({ ...config, data: data ?? config.data }, { spec, task });
   return {
     ...{ checkpoint, spec, task, ...(onnxFile !== undefined && { onnxFile }) },

@@ -3,7 +3,14 @@ import { holdOutOf, type TrainConfig } from '../config/config.ts';
 import type { DatasetSource } from '../data/dataset.ts';
 import { stepsFor } from '../data/names.ts';
 import { type Augmentation, mixesLabels } from '../tasks/augmentation.ts';
-import { isImageSpec, isModuleSpec, isOnnxSpec, type OwnSpec, type OnnxSpec, type Spec } from '../tasks/spec.ts';
+import {
+  isImageSpec,
+  isModuleSpec,
+  isOnnxSpec,
+  type OnnxSpec,
+  type OwnSpec,
+  type Spec,
+} from '../tasks/spec.ts';
 import { dataFields, type Task } from '../tasks/task.ts';
 
 /** Where the examples lie that a run of a config takes, and what its task expects of them. */
@@ -25,7 +32,9 @@ export function datasetSource(
 
 /** What training images go through: what the config says or, at `auto`, what the spec does. */
 export function augmentationOf({ augment }: Pick<TrainConfig, 'augment'>, spec: Spec): Augmentation {
-  return augment === 'auto' && (isImageSpec(spec) || isOnnxSpec(spec)) ? (spec.augmentation ?? 'auto') : augment;
+  return augment === 'auto' && (isImageSpec(spec) || isOnnxSpec(spec))
+    ? (spec.augmentation ?? 'auto')
+    : augment;
 }
 
 /** The spec as a run uses it: where images are mixed, its graphs read distributions over the classes as labels. */

@@ -249,7 +249,7 @@ const root = protobuf.Root.fromJSON({
         name: one('string', 1),
         f: present('float', 2),
         i: present('int64', 3),
-        s: one('bytes', 4),
+        s: present('bytes', 4),
         t: one('TensorProto', 5),
         g: one('GraphProto', 6),
         floats: many('float', 7),
@@ -326,28 +326,32 @@ export function encodeModel(model: ModelProto): Uint8Array {
  * must not find that: an int attribute with a float, a tensor with numbers in a list and raw data of no bytes.
  */
 export function encodeAgain(model: ModelProto): Uint8Array {
-  return Model.encode(withoutDefaults(model)).finish();
+  return Model.encode(said(model)).finish();
 }
 
-/** The fields that say something. Of an attribute its number stays, which may be 0. */
-function withoutDefaults(message: object): Record<string, unknown> {
+/** The fields that say something. The one value of an attribute stays, which may be 0 or an empty text. */
+function said(message: object): Record<string, unknown> {
   const type: unknown = Reflect.get(message, 'type');
-  const number = type === ATTRIBUTE_TYPES.float ? 'f' : type === ATTRIBUTE_TYPES.int ? 'i' : undefined;
-  const kept = Object.entries(message).flatMap(([key, value]: [string, unknown]): [string, unknown][] => {
-    if (key === number) return [[key, value]];
-    if (value instanceof Uint8Array) return value.length > 0 ? [[key, value]] : [];
-    if (Array.isArray(value)) return value.length > 0 ? [[key, value.map(withoutDefaultsIn)]] : [];
-    if (typeof value === 'object' && value !== null) return [[key, withoutDefaults(value)]];
-    return value === 0 || value === '' || value === null || value === undefined ? [] : [[key, value]];
+  const value = VALUES.find(([name]) => ATTRIBUTE_TYPES[name] === type)?.[1];
+  const kept = Object.entries(message).flatMap(([key, field]: [string, unknown]): [string, unknown][] => {
+    if (key === value) return [[key, field]];
+    if (field instanceof Uint8Array) return field.length > 0 ? [[key, field]] : [];
+    if (Array.isArray(field)) return field.length > 0 ? [[key, field.map(saidInList)]] : [];
+    if (typeof field === 'object' && field !== null) return [[key, said(field)]];
+    return field === 0 || field === '' || field === null || field === undefined ? [] : [[key, field]];
   });
   return Object.fromEntries(kept);
 }
 
+const VALUES = [
+  ['float', 'f'],
+  ['int', 'i'],
+  ['string', 's'],
+] as const;
+
 /** An entry of a list: its numbers and texts say something whatever they are. */
-function withoutDefaultsIn(entry: unknown): unknown {
-  return typeof entry === 'object' && entry !== null && !(entry instanceof Uint8Array)
-    ? withoutDefaults(entry)
-    : entry;
+function saidInList(entry: unknown): unknown {
+  return typeof entry === 'object' && entry !== null && !(entry instanceof Uint8Array) ? said(entry) : entry;
 }
 
 /** Throws where the bytes are no ONNX model. `call` begins the message. Bytes of tensors are views of `bytes`. */
@@ -359,7 +363,20 @@ export function decodeModel(bytes: Uint8Array, call = 'read'): ModelProto {
     objects: true,
   });
   if (!isModel(model)) throw new Error(`${call}: expected an ONNX model with a graph, got other bytes`);
+  for (const { node } of [model.graph, ...(model.functions ?? [])]) node.forEach(withoutDefaults);
   return model;
+}
+
+/** Leaves an attribute the one value that it has: written again, a 0 beside it would be another. */
+function withoutDefaults({ attribute }: NodeProto): void {
+  for (const each of attribute) {
+    const { float, int, string } = ATTRIBUTE_TYPES;
+    // The first versions of ONNX give no type: there a value is what is not 0.
+    if (each.type === 0 ? !each.f : each.type !== float) delete each.f;
+    if (each.type === 0 ? !each.i : each.type !== int) delete each.i;
+    if (each.type === 0 ? !each.s?.length : each.type !== string) delete each.s;
+    for (const graph of [each.g, ...(each.graphs ?? [])]) graph?.node.forEach(withoutDefaults);
+  }
 }
 
 function decode(bytes: Uint8Array, call: string): protobuf.Message {

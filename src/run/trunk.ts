@@ -49,10 +49,7 @@ export async function openTrunk(
         const given = await runInParts(session, Object.fromEntries(feeds), Object.keys(outputs), {
           ...{ size, examples: batch.examples },
         });
-        const named = Object.entries(outputs).map(([output, name]) => [
-          name,
-          tensorNamed(given, output),
-        ]);
+        const named = Object.entries(outputs).map(([output, name]) => [name, tensorNamed(given, output)]);
         known = { ...known, ...Object.fromEntries(named) };
       }
       return { ...batch, fields: dataOf(fields, known, batch.examples) };

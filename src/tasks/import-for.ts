@@ -26,7 +26,18 @@ export function importFor(
     ...(external && { external }),
     outputs: [name],
   });
+  expectTrained(model, trainable);
   return note === undefined ? model : { ...model, notes: [...model.notes, note] };
+}
+
+function expectTrained({ variables, source }: ImportedModel, trainable: string | undefined): void {
+  if (variables.some(({ role }) => role === 'trainable')) return;
+  const names = [...source.initializers].flatMap(([name, { dims }]) => (dims.length > 0 ? [name] : []));
+  const shown =
+    names.length > 6 ? `${names.slice(0, 3).join(', ')}, … ${names.slice(-3).join(', ')}` : names.join(', ');
+  throw new UserError(
+    `--trainable ${trainable ?? '.*'}: finds none of the parameters that the loss depends on; the file's tensors are ${shown}`,
+  );
 }
 
 /** What turns logits into what a loss does not want. */

@@ -3,7 +3,7 @@
  * normalised, `tokens` int32 [length] and `x` float32 [features]; files want other names, types and layouts.
  */
 import { UserError } from '../errors.ts';
-import { cast, constant, gather, greaterOrEqual, mul, add, range, reshape, transpose } from '../onnx/ops.ts';
+import { add, cast, constant, gather, greaterOrEqual, mul, range, reshape, transpose } from '../onnx/ops.ts';
 import type { Value } from '../onnx/value.ts';
 import { tokenMask } from './language-model.ts';
 import type { OnnxSpec } from './spec.ts';
@@ -23,7 +23,7 @@ function isMade(name: string): name is MadeOfTokens {
 /** An imported model's inputs; some of what is lowered reads what the trunk makes. */
 interface HasInputs {
   readonly inputs: Fields;
-  readonly trunk?: { readonly inputs: Fields; readonly features: Fields };
+  readonly trunk?: { readonly inputs: Fields; readonly features: Fields } | undefined;
 }
 
 /** The inputs of the whole file that are used. */
@@ -60,7 +60,12 @@ function fieldFor(from: string, { dtype, shape }: Field, { image }: InputOptions
 }
 
 /** The value of an input [batch, ...shape], of the fields of the data. */
-export function inputValue(name: string, { dtype, shape }: Field, fields: Values, options: InputOptions): Value {
+export function inputValue(
+  name: string,
+  { dtype, shape }: Field,
+  fields: Values,
+  options: InputOptions,
+): Value {
   const asked = options.inputs?.[name] ?? name;
   const from = fields[isMade(asked) ? 'tokens' : asked];
   if (!from) throw new Error(`internal: no field for the input ${name}`);

@@ -48,7 +48,9 @@ function readExternal(folder: string, location: string, offset: number, length: 
       for (let at = 0; at < length; ) {
         const read = readSync(handle, out, at, length - at, offset + at);
         if (read === 0)
-          throw new UserError(`${file}: expected ${length} bytes from ${offset} on, got ${at}; it is cut short`);
+          throw new UserError(
+            `${file}: expected ${length} bytes from ${offset} on, got ${at}; it is cut short`,
+          );
         at += read;
       }
       return out;

@@ -75,7 +75,8 @@ const LOSSES: Readonly<Record<ImportedLoss, (model: Predicting) => Task>> = {
     return { ...classification({ fields, classes, model }), classes };
   },
   bce: ({ fields, predict, shape }) => {
-    if (shape.some((dim) => dim !== 1)) throw misfit('bce', '[batch] or [batch, 1], the logit of the second of two classes,', shape);
+    if (shape.some((dim) => dim !== 1))
+      throw misfit('bce', '[batch] or [batch, 1], the logit of the second of two classes,', shape);
     return {
       fields: { ...fields, labels: { dtype: 'int32', shape: [] } },
       predict: (scope, given) => ({ logits: flat(predict(scope, given), []) }),

@@ -42,7 +42,11 @@ export function languageModel({ fields, length, model }: LanguageModelOptions): 
 }
 
 /** What is predicted at all places but the last, what follows there, and whether that is a token: float32. */
-function nextTokens(outputs: Values, fields: Values, length: number): { logits: Value; labels: Value; mask: Value } {
+function nextTokens(
+  outputs: Values,
+  fields: Values,
+  length: number,
+): { logits: Value; labels: Value; mask: Value } {
   const logits = slice(outputOf(outputs, 'logits', 'logits'), 1, 0, length - 1);
   const labels = slice(fieldOf(fields, 'tokens'), 1, 1, length);
   return { logits, labels, mask: slice(tokenMask(fieldOf(fields, 'tokens')), 1, 1, length) };

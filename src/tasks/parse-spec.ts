@@ -9,9 +9,9 @@ import {
   isOnnxSpec,
   isOwnSpec,
   moduleSpec,
-  onnxSpec,
   OWN_SPECS,
   type OwnSpec,
+  onnxSpec,
   type Spec,
 } from './spec.ts';
 import { tracePrediction } from './trace.ts';

@@ -13,11 +13,11 @@ import { adapterWeights, parsePeftConfig, peftFiles } from '../../src/import/pef
 import { createHostTrainer } from '../../src/run/host-trainer.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import type { Tensor } from '../../src/runtime/session.ts';
+import { none } from '../../src/step/regularizers/none.ts';
 import { adamw } from '../../src/step/rules/adam.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../src/storage/safetensors.ts';
 import { importedTask } from '../../src/tasks/imported.ts';
 import { load } from '../run/_train.ts';
-import { none } from '../../src/step/regularizers/none.ts';
 import { type FileNode, type FileTensor, grid, onnxFile } from './_onnx-file.ts';
 
 const CPU = { device: 'cpu', threads: 1 } as const;
@@ -42,7 +42,12 @@ const FILES: Readonly<Record<string, () => Uint8Array>> = {
           attributes: { transB: 1 },
         },
         { op: 'Tanh', inputs: ['h'], outputs: ['t'] },
-        { op: 'Gemm', inputs: ['t', 'head.weight', 'head.bias'], outputs: ['logits'], attributes: { transB: 1 } },
+        {
+          op: 'Gemm',
+          inputs: ['t', 'head.weight', 'head.bias'],
+          outputs: ['logits'],
+          attributes: { transB: 1 },
+        },
       ],
       tensors: TENSORS,
       inputs: { x: ['batch', 4] },
@@ -85,9 +90,7 @@ const PEFT = {
     -1.0264406204223633, -0.6500561237335205, 0.9103781580924988, 1.1767733097076416, 0.6797205805778503,
     0.35059869289398193, 0.12187904119491577, 0.1934458613395691,
   ],
-  hiddenA: [
-    -0.0597533, -0.1679491, 0.0208421, -0.093414, 0.3709949, -0.1009568, -0.0995661, 0.2755581,
-  ],
+  hiddenA: [-0.0597533, -0.1679491, 0.0208421, -0.093414, 0.3709949, -0.1009568, -0.0995661, 0.2755581],
   headB: [-0.1496498, -0.2673182, -0.0658517, -0.1738167, 0.2712536, 0.1557396],
   mergedHead: [
     0.13875122368335724, -0.7283148765563965, 0.043551862239837646, -0.45375731587409973, 0.3135380148887634,
@@ -97,7 +100,9 @@ const PEFT = {
 };
 
 /** Three steps of AdamW on the batch of the script. */
-async function trained(model: ImportedModel): Promise<{ losses: number[]; values: Map<string, Float32Array> }> {
+async function trained(
+  model: ImportedModel,
+): Promise<{ losses: number[]; values: Map<string, Float32Array> }> {
   const task = importedTask(model, { loss: 'cross-entropy', sha256: '' });
   const graphs = new TaskGraphs(task, { batch: 6 });
   const manifest = describeTask(task, graphs, { name: 'test', hash: '' });
@@ -124,7 +129,9 @@ async function trained(model: ImportedModel): Promise<{ losses: number[]; values
   const losses: number[] = [];
   for (let step = 0; step < 3; step++) losses.push((await trainer.step(step, batch)).loss);
   const values = new Map(
-    trainer.variables.variables(['trainable', 'state']).map(({ name, data }) => [name, Float32Array.from(data, Number)]),
+    trainer.variables
+      .variables(['trainable', 'state'])
+      .map(({ name, data }) => [name, Float32Array.from(data, Number)]),
   );
   await trainer.release();
   return { losses, values };
@@ -167,7 +174,7 @@ for (const [kind, file] of Object.entries(FILES)) {
   });
 }
 
-test("a file for PEFT has its names and shapes, and is read again", (t) => {
+test('a file for PEFT has its names and shapes, and is read again', (t) => {
   const model = importModel(expectAt(Object.values(FILES), 1)(), { lora: LORA });
   const values = new Map(
     model.adapters.flatMap((adapter) => {
@@ -188,7 +195,13 @@ test("a file for PEFT has its names and shapes, and is read again", (t) => {
       ['base_model.model.head.lora_B.weight', [3, 2]],
     ],
   );
-  t.like(config, { peft_type: 'LORA', r: 2, lora_alpha: 6, target_modules: ['hidden', 'head'], modules_to_save: null });
+  t.like(config, {
+    peft_type: 'LORA',
+    r: 2,
+    lora_alpha: 6,
+    target_modules: ['hidden', 'head'],
+    modules_to_save: null,
+  });
   t.deepEqual(parsePeftConfig(config, 'config'), { rank: 2, alpha: 6 });
   const read = decodeSafetensors(joined(encodeSafetensors(tensors)), 'file').tensors;
   t.deepEqual(adapterWeights(model.adapters, new Map(), read, 'file'), values);

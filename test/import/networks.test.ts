@@ -1,6 +1,6 @@
 /** Whole networks: an imported file gives what ONNX Runtime gives for the file itself, and has right derivatives. */
 import test from 'ava';
-import { difference, feed, file, floats, info, ints, node, weight } from './_files.ts';
+import { cnn, difference, feed, file, info, node, weight } from './_files.ts';
 
 const mlp = file({
   inputs: [info('x', ['N', 4])],
@@ -25,42 +25,6 @@ test('a perceptron', async (t) => {
       ['b', [6, 3], 'trainable', true],
     ],
   );
-});
-
-/** As torchvision's classifiers are exported: convolutions, batch normalization, a pool, shape arithmetic, a classifier. */
-export const cnn = file({
-  inputs: [info('image', ['N', 3, 8, 8])],
-  initializers: [
-    weight('conv.weight', 4, 3, 3, 3),
-    weight('conv.bias', 4),
-    floats('bn.weight', [4], [1, 0.5, 2, 1.5]),
-    weight('bn.bias', 4),
-    weight('bn.running_mean', 4),
-    floats('bn.running_var', [4], [0.5, 1, 1.5, 2]),
-    weight('down.weight', 8, 2, 3, 3),
-    weight('fc.weight', 5, 8),
-    weight('fc.bias', 5),
-    ints('zero', 0),
-    ints('minus', -1),
-  ],
-  nodes: [
-    node('Conv', ['image', 'conv.weight', 'conv.bias'], 'c', { pads: [1, 1, 1, 1], strides: [1, 1] }),
-    node('BatchNormalization', ['c', 'bn.weight', 'bn.bias', 'bn.running_mean', 'bn.running_var'], 'n', {
-      epsilon: { float: 1e-5 },
-    }),
-    node('Relu', ['n'], 'r'),
-    node('MaxPool', ['r'], 'p', { kernel_shape: [2, 2], strides: [2, 2] }),
-    node('Conv', ['p', 'down.weight'], 'd', { group: 2, strides: [2, 2], pads: [1, 1, 1, 1] }),
-    node('Sigmoid', ['d'], 's'),
-    node('Mul', ['d', 's'], 'm'),
-    node('GlobalAveragePool', ['m'], 'g'),
-    node('Shape', ['g'], 'shape'),
-    node('Gather', ['shape', 'zero'], 'n0', { axis: 0 }),
-    node('Concat', ['n0', 'minus'], 'target', { axis: 0 }),
-    node('Reshape', ['g', 'target'], 'f'),
-    node('Gemm', ['f', 'fc.weight', 'fc.bias'], 'y', { transB: 1 }),
-  ],
-  outputs: ['y'],
 });
 
 test('a convolutional network', async (t) => {

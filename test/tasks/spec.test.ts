@@ -5,7 +5,7 @@ import { datasetSource } from '../../src/inference/source.ts';
 import { infosOf } from '../../src/tasks/infos.ts';
 import { taskOf } from '../../src/tasks/own.ts';
 import { parseSpec } from '../../src/tasks/parse-spec.ts';
-import { isModuleSpec } from '../../src/tasks/spec.ts';
+import { isOwnSpec } from '../../src/tasks/spec.ts';
 
 const IMAGE = { channels: 3, height: 32, width: 32 };
 const VIT = { kind: 'vit', patch: 4, width: 8, layers: 1, heads: 2 };
@@ -100,7 +100,7 @@ const TEXT = {
 };
 const own = (json: object) => {
   const parsed = parseSpec(json, 'a/spec.json');
-  if (isModuleSpec(parsed)) throw new Error('test: a module');
+  if (!isOwnSpec(parsed)) throw new Error('test: not of ours');
   return parsed;
 };
 
