@@ -63,8 +63,11 @@ export function restoreCheckpoint(core: SessionCore, file: Safetensors, origin: 
     );
   }
   // All is checked before anything is changed.
-  const shapes = variables.variables(ALL);
-  expectSame(shapes, under('now'), origin);
+  expectSame(variables.variables(ALL), under('now'), origin);
+  for (const [slot, arrays] of Object.entries(core.slots))
+    expectSame(variables.named(arrays), under(`slot/${slot}`), `${origin}: ${slot}`);
+  if (document.added > 0)
+    expectSame(variables.named(core.gradient), under('gradient'), `${origin}: gradient`);
   variables.restoreVariables(ALL, under('now'), origin);
   for (const [slot, arrays] of Object.entries(core.slots))
     variables.restore(arrays, under(`slot/${slot}`), `${origin}: ${slot}`);

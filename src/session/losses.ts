@@ -20,10 +20,16 @@ export type LossName = (typeof LOSS_NAMES)[number];
 /** The class that marks what does not count, as in PyTorch and in Hugging Face's labels. */
 export const IGNORED = -100;
 
+/** The output that a loss is of where there are several and none is named. */
+export const USUAL_OUTPUT = 'logits';
+
 /** A loss by name, with what is not as usual. */
 export interface NamedLoss {
   readonly kind: LossName;
-  /** The output of the model; the only one, or the one named `logits`, where it is left out. */
+  /**
+   * The output of the model; the only one, or the one named `logits`, where it is left out. Where it is a Softmax or a Sigmoid
+   * and the loss wants logits, the loss takes what goes into that.
+   */
   readonly output?: string;
   /** The field to compare with: `labels` for classes and `target` for numbers where it is left out. */
   readonly target?: string;
@@ -91,7 +97,7 @@ const NUMBERS = { mse, mae, huber } as const;
 function outputName({ output }: NamedLoss, { outputs }: LossModel): string {
   const names = Object.keys(outputs);
   const [only] = names;
-  const found = output ?? (names.length === 1 ? only : 'logits');
+  const found = output ?? (names.length === 1 ? only : USUAL_OUTPUT);
   if (found !== undefined && Object.hasOwn(outputs, found)) {
     const dtype = outputs[found]?.dtype;
     if (dtype === 'float32') return found;

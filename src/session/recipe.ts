@@ -7,12 +7,21 @@ import { UserError } from '../errors.ts';
 import { exportTrained } from '../import/export.ts';
 import { type ImportedModel, importModel } from '../import/import-model.ts';
 import type { LoraOptions } from '../import/lora.ts';
+import { readModel } from '../import/onnx-model.ts';
 import type { ImportOptions } from '../import/plan.ts';
 import { staticShape } from '../onnx/shapes.ts';
+import { beforeSoftmax } from '../tasks/import-for.ts';
 import type { Fields, Task, TrunkGraph } from '../tasks/task.ts';
 import { tracePrediction } from '../tasks/trace.ts';
 import type { TrainingDocument } from './document.ts';
-import { LOSS_NAMES, type LossChoice, type LossPlan, lossPlan } from './losses.ts';
+import {
+  LOSS_NAMES,
+  type LossChoice,
+  type LossPlan,
+  lossPlan,
+  type NamedLoss,
+  USUAL_OUTPUT,
+} from './losses.ts';
 
 const pattern = v.object({ source: v.string(), flags: v.string() });
 const optional = <S extends v.GenericSchema>(schema: S) => v.exactOptional(schema);
@@ -97,7 +106,8 @@ export function taskFrom(
   options: ReadOptions,
   fields: Fields = {},
 ): ModelTask {
-  const model = importModel(bytes, options);
+  const wanted = withLogits(bytes, loss, options);
+  const model = importModel(bytes, { ...options, outputs: wanted.outputs });
   expectTrained(model, options);
   const { inputs } = model;
   const task = (more: Fields, terms: Task['loss']): Task => ({
@@ -114,7 +124,7 @@ export function taskFrom(
     ([name, { dtype, shape }]) => [name, { dtype, shape: staticShape(shape.slice(1), name) }] as const,
   );
   const known = { inputs: dataOf(model, {}), outputs: Object.fromEntries(shapes) };
-  const plan = lossPlan(loss, known, fields);
+  const plan = lossPlan(wanted.loss, known, fields);
   return {
     task: { ...task({ ...direct(model, plan), ...plan.fields }, plan.loss), ...trunkOf(model, plan) },
     labels: plan.labels,
@@ -122,6 +132,27 @@ export function taskFrom(
     order: model.variables.map(({ path }) => path),
     weights: () => model.weights(),
   };
+}
+
+/**
+ * The outputs of the file and, where the one that a loss wants logits of is a Softmax or a Sigmoid, what goes into that,
+ * which the loss then takes.
+ */
+function withLogits(
+  bytes: Uint8Array,
+  choice: LossChoice,
+  { outputs, external }: ReadOptions,
+): { readonly outputs: readonly string[]; readonly loss: LossChoice } {
+  const source = readModel(bytes, external);
+  const all = outputs ?? source.outputs;
+  if (typeof choice === 'function' || choice === null) return { outputs: all, loss: choice };
+  const loss: NamedLoss = typeof choice === 'string' ? { kind: choice } : choice;
+  const output = loss?.output ?? (all.length === 1 ? all[0] : USUAL_OUTPUT);
+  if (output === undefined || !all.includes(output)) return { outputs: all, loss };
+  const logits = beforeSoftmax(source.nodes, loss.kind, output);
+  return logits === output
+    ? { outputs: all, loss }
+    : { outputs: [...all, logits], loss: { ...loss, output: logits } };
 }
 
 /** Inputs of the file that the loss reads, though no node that is lowered does: a mask that only the trunk takes. */

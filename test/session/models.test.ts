@@ -160,3 +160,24 @@ test('losses of numbers are those of fit, and a loss of your own reads its own f
   const [weighted] = await lossOf(own, { wanted: target, share });
   t.true(Math.abs(weighted - 2 * mean(errors.slice(0, 9).map((e) => e * e))) < 1e-6);
 });
+
+test('where a classifier ends in Softmax the loss is of what goes into it', async (t) => {
+  const bytes = file({
+    inputs: [info('input', ['n', 4])],
+    initializers: [weight('w', 4, 3)],
+    nodes: [
+      node('MatMul', ['input', 'w'], 'scores'),
+      node('Softmax', ['scores'], 'probabilities', { axis: 1 }),
+    ],
+    outputs: [info('probabilities', ['n', 3])],
+  });
+  const session = await og.TrainingSession.create(og.generateArtifacts(bytes, { loss: 'cross-entropy' }));
+  const { input } = batch(0);
+  const labels = { dtype: 'int32', shape: [6], data: Int32Array.of(0, 1, 2, 0, 1, 2) } as const;
+  const { loss, probabilities } = await session.runEvalStep({ input, labels });
+  const each = Array.from(labels.data, (label, i) => -Math.log(numbers(probabilities)[3 * i + label] ?? 0));
+  t.true(Math.abs(Number(loss?.data[0]) - each.reduce((a, b) => a + b) / 6) < 1e-6);
+  const exported = await createSession(await session.export(), { device: 'cpu', threads: 1 });
+  t.deepEqual(exported.outputs, ['probabilities']);
+  await session.release();
+});
