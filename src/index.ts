@@ -146,12 +146,8 @@ export { type FinishOptions, finish, prepare, type Target } from './passes/finis
 export { Random } from './random.ts';
 export { DivergedError } from './run/trainer.ts';
 export type { Device, Session, SessionOptions, Tensor } from './runtime/session.ts';
-export {
-  type ArtifactOptions,
-  artifactsOf,
-  type TaskStart,
-  type TrainingArtifacts,
-} from './session/artifacts.ts';
+export type { ArtifactOptions, TaskStart, TrainingArtifacts } from './session/artifact-options.ts';
+export { artifactsOf } from './session/artifacts.ts';
 export type { FedTensor, Feeds, Fetches, RunOptions } from './session/feeds.ts';
 export type { UriOrBuffer } from './session/files.ts';
 export { type GenerateOptions, generateArtifacts } from './session/generate.ts';

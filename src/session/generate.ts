@@ -1,7 +1,8 @@
 /** An ONNX file that somebody exported for inference, and a loss → the artifacts of a training session. Also for browsers. */
 import { show, UserError } from '../errors.ts';
 import type { Fields } from '../tasks/task.ts';
-import { type ArtifactOptions, artifactsOf, type TrainingArtifacts } from './artifacts.ts';
+import type { ArtifactOptions, TrainingArtifacts } from './artifact-options.ts';
+import { artifactsOf } from './artifacts.ts';
 import { LOSS_NAMES, type LossChoice } from './losses.ts';
 import { type ReadOptions, recipeOf, taskFrom } from './recipe.ts';
 

@@ -1,6 +1,5 @@
 /** What a session gives out: tensors, losses, parameters. Also for browsers. */
 import { UserError } from '../errors.ts';
-import { expectBoolean } from '../expect.ts';
 import { type Weights, weightsOf } from '../fit/weights.ts';
 import { numberOf } from '../run/engine.ts';
 import type { OrtTensor, Tensor } from '../runtime/session.ts';
@@ -27,19 +26,6 @@ function filled(name: string, to: OrtTensor, { dtype, shape, data }: Tensor): Or
 
 export function scalar(value: number): Tensor {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
-}
-
-export function sizeOf(arrays: readonly Float32Array[]): number {
-  return arrays.reduce((size, array) => size + array.length, 0);
-}
-
-/** The arrays of the trained parameters, or of all variables, in the order of buffers. */
-export function parametersOf({ core, training }: Opened, trainableOnly: boolean): readonly Float32Array[] {
-  expectBoolean('trainableOnly', trainableOnly);
-  const trained = new Set(core.variables.parameters.map(({ path }) => path));
-  return training.order
-    .filter((path) => !trainableOnly || trained.has(path))
-    .map((path) => core.variables.array(path));
 }
 
 export function weightsIn({ variables }: SessionCore): Weights {

@@ -1,22 +1,22 @@
 /**
  * `TrainingSession`, with the signatures that onnxruntime-common had up to 1.19.2, on stock ONNX Runtime. Also for browsers.
  */
-import { createSession } from '#runtime';
 import type { Batch } from '../data/batch.ts';
 import { show, UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
-import { exportModel } from '../fit/export.ts';
 import type { ExportOptions } from '../fit/types.ts';
 import { type Weights, weightsOf } from '../fit/weights.ts';
-import { fieldFeeds } from '../run/engine.ts';
-import type { OrtTensor, Session, Tensor } from '../runtime/session.ts';
+import type { OrtTensor } from '../runtime/session.ts';
 import type { Schedule } from '../step/schedule.ts';
+import { parametersSize, readParameters, writeParameters } from './buffers.ts';
 import { encodeCheckpoint, restoreCheckpoint } from './checkpoint.ts';
+import { Evaluator } from './evaluator.ts';
+import { exported } from './exported.ts';
 import { type Feeds, type Fetches, type RunOptions, readFeeds, readFetches } from './feeds.ts';
 import { bytesOf, openCheckpoint, type UriOrBuffer } from './files.ts';
 import { type Opened, openSession, type TrainingSessionCreateOptions } from './open.ts';
 import type { TrainingSessionOptions } from './options.ts';
-import { lossIn, parametersOf, resultsOf, scalar, sizeOf, weightsIn } from './results.ts';
+import { resultsOf, scalar, weightsIn } from './results.ts';
 
 /** Outputs by name. */
 export type TrainingResults = Readonly<Record<string, OrtTensor>>;
@@ -28,7 +28,7 @@ export type TrainingResults = Readonly<Record<string, OrtTensor>>;
  */
 export class TrainingSession {
   readonly #opened: Opened;
-  #evaluation: Promise<Session> | undefined;
+  readonly #evaluator: Evaluator;
   #learningRate: number;
   #schedule: Schedule | undefined;
   #weightDecay: number;
@@ -37,6 +37,7 @@ export class TrainingSession {
 
   private constructor(opened: Opened) {
     this.#opened = opened;
+    this.#evaluator = new Evaluator(opened);
     this.#learningRate = opened.learningRate;
     this.#schedule = opened.schedule;
     this.#weightDecay = opened.weightDecay;
@@ -66,13 +67,13 @@ export class TrainingSession {
 
   /** Names of what `runEvalStep` is fed. Throws UserError in a session without evalModel. */
   get evalInputNames(): readonly string[] {
-    this.#evaluated();
+    void this.#evaluator.document;
     return this.trainingInputNames;
   }
 
   /** Names of what `runEvalStep` gives: the loss first, then the model's outputs. Throws as `evalInputNames` does. */
   get evalOutputNames(): readonly string[] {
-    const { lossName, outputs } = this.#evaluated().document;
+    const { lossName, outputs } = this.#evaluator.document;
     return [lossName, ...Object.keys(outputs)];
   }
 
@@ -159,63 +160,28 @@ export class TrainingSession {
   runEvalStep(feeds: Feeds, fetches: Fetches, options?: RunOptions): Promise<TrainingResults>;
   runEvalStep(feeds: Feeds, second?: Fetches | RunOptions, options?: RunOptions): Promise<TrainingResults> {
     return this.#inOrder('runEvalStep', async (opened) => {
-      const { core, training, session } = opened;
-      const { document, model } = this.#evaluated();
-      const { manifest } = training;
       const wanted = readFetches('runEvalStep', this.evalOutputNames, second, options);
-      const { examples, fields } = await this.#batch('runEvalStep', feeds);
-      // Its memory is given back after a run: evaluations are few, and their batches large.
-      this.#evaluation ??= createSession(model, { ...session, keepsMemory: false });
-      const run = await this.#evaluation;
-      const given = { ...core.variables.feeds, ...fieldFeeds(manifest, fields, examples) };
-      const out = await run.run(
-        Object.fromEntries(Object.entries(given).filter(([name]) => run.inputs.includes(name))),
-        run.outputs.filter((name) => !name.startsWith('sums/')),
-      );
-      const outputs = Object.keys(document.outputs).flatMap((name): [string, Tensor][] => {
-        const tensor = out[`output/${name}`];
-        return tensor ? [[name, tensor]] : [];
-      });
-      const loss = scalar(lossIn(document, out, examples));
-      return resultsOf(opened, wanted, { ...Object.fromEntries(outputs), [document.lossName]: loss });
+      const outputs = await this.#evaluator.run(await this.#batch('runEvalStep', feeds));
+      return resultsOf(opened, wanted, outputs);
     });
   }
 
   /** How many numbers the trained parameters have; with `trainableOnly` false, all variables. */
   getParametersSize(trainableOnly = true): Promise<number> {
-    return this.#inOrder('getParametersSize', async (opened) => sizeOf(parametersOf(opened, trainableOnly)));
+    return this.#inOrder('getParametersSize', async (opened) => parametersSize(opened, trainableOnly));
   }
 
   /** Puts float32 numbers into the parameters, in the order of `getContiguousParameters`. */
   loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
-    return this.#inOrder('loadParametersBuffer', async (opened) => {
-      const arrays = parametersOf(opened, trainableOnly);
-      const size = sizeOf(arrays);
-      if (!(buffer instanceof Uint8Array) || buffer.length !== 4 * size) {
-        const got = buffer instanceof Uint8Array ? `${buffer.length} bytes` : show(buffer);
-        throw new UserError(
-          `loadParametersBuffer: expected a Uint8Array of ${4 * size} bytes, ${size} float32 numbers as getParametersSize(${trainableOnly}) says, got ${got}`,
-        );
-      }
-      const numbers = new Float32Array(new Uint8Array(buffer).buffer);
-      let end = 0;
-      for (const array of arrays) {
-        array.set(numbers.subarray(end, end + array.length));
-        end += array.length;
-      }
-    });
+    return this.#inOrder('loadParametersBuffer', async (opened) =>
+      writeParameters(opened, buffer, trainableOnly),
+    );
   }
 
   /** The parameters in one float32 tensor, copied; with `trainableOnly` false, all variables. */
   getContiguousParameters(trainableOnly = true): Promise<OrtTensor> {
     return this.#inOrder('getContiguousParameters', async (opened) => {
-      const arrays = parametersOf(opened, trainableOnly);
-      const flat = new Float32Array(sizeOf(arrays));
-      let end = 0;
-      for (const array of arrays) {
-        flat.set(array, end);
-        end += array.length;
-      }
+      const flat = readParameters(opened, trainableOnly);
       return new opened.Constructor('float32', flat, [flat.length]);
     });
   }
@@ -247,7 +213,7 @@ export class TrainingSession {
     );
   }
 
-  /** Goes on from what `toCheckpoint` gave, or begins anew with weights by path. Throws UserError before any change. */
+  /** Goes on from what `toCheckpoint` gave, or takes weights by path and keeps all else. Throws UserError before any change. */
   load(checkpoint: UriOrBuffer): Promise<void> {
     return this.#inOrder('load', async ({ core }) => {
       const file = openCheckpoint(await bytesOf('load', checkpoint), 'load');
@@ -262,23 +228,8 @@ export class TrainingSession {
    * The trained model as a plain ONNX file. Where the model that the artifacts were made of is there, that file with
    * trained weights in place of its own and adapters merged; else, and in float16 or with metadata, what was lowered.
    */
-  export({ precision, metadata }: Pick<ExportOptions, 'precision' | 'metadata'> = {}): Promise<Uint8Array> {
-    return this.#inOrder('export', async ({ core, source, training }) => {
-      const weights = new Map(Object.entries(weightsIn(core)).map(([path, { data }]) => [path, data]));
-      if (source.exported && precision !== 'fp16' && metadata === undefined) return source.exported(weights);
-      if (training.trunk) {
-        throw new UserError(
-          'export: the graphs are only the part that trains; create the session with forwardModel, without precision and metadata, and the whole file is exported',
-        );
-      }
-      return exportModel({
-        graph: source.inference(),
-        weights,
-        ...{ manifest: training.manifest, name: training.manifest.name, step: core.optimizerSteps },
-        ...(precision !== undefined && { precision }),
-        ...(metadata !== undefined && { metadata }),
-      });
-    });
+  export(options: Pick<ExportOptions, 'precision' | 'metadata'> = {}): Promise<Uint8Array> {
+    return this.#inOrder('export', async (opened) => exported(opened, options));
   }
 
   /** Gives back what the session has loaded. After it nothing else can be called. */
@@ -287,7 +238,7 @@ export class TrainingSession {
       this.#isReleased = true;
       await core.release();
       await trunk?.release();
-      await (await this.#evaluation)?.release();
+      await this.#evaluator.release();
     });
   }
 
@@ -297,12 +248,6 @@ export class TrainingSession {
     const fed = readFeeds(call, feeds, fields, training.labels);
     const batch = { ...fed, indices: new Uint32Array(fed.examples), epoch: 0, step: core.trainSteps };
     return trunk ? trunk.fields(batch) : batch;
-  }
-
-  #evaluated(): NonNullable<Opened['evaluation']> {
-    const { evaluation } = this.#opened;
-    if (evaluation) return evaluation;
-    throw new UserError('TrainingSession: this session has no evalModel; create it with one');
   }
 
   /** Does what a call asks for when all earlier ones are done. */
