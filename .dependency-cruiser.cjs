@@ -17,6 +17,7 @@ const LAYERS = [
   ['run'],
   ['terminal', 'study'],
   ['fit'],
+  ['session'],
   ['report'],
   ['cli', 'web'],
 ];

@@ -146,6 +146,16 @@ export { type FinishOptions, finish, prepare, type Target } from './passes/finis
 export { Random } from './random.ts';
 export { DivergedError } from './run/trainer.ts';
 export type { Device, Session, SessionOptions, Tensor } from './runtime/session.ts';
+export type { ArtifactOptions, TaskStart, TrainingArtifacts } from './session/artifact-options.ts';
+export { artifactsOf } from './session/artifacts.ts';
+export type { FedTensor, Feeds, Fetches, RunOptions } from './session/feeds.ts';
+export type { UriOrBuffer } from './session/files.ts';
+export { type GenerateOptions, generateArtifacts } from './session/generate.ts';
+export type { LossChoice, LossFunction, LossName, NamedLoss } from './session/losses.ts';
+export type { TrainingSessionCreateOptions } from './session/open.ts';
+export type { TrainingSessionOptions } from './session/options.ts';
+export type { GrChoice, OptimizerOption } from './session/rules.ts';
+export { type TrainingResults, TrainingSession } from './session/training-session.ts';
 export { clipScale } from './step/clip.ts';
 /** The language of update rules and regularizers. */
 export * as step from './step/formula.ts';

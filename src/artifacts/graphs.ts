@@ -4,7 +4,7 @@
  *
  * | graph     | inputs beside the variables and the fields | outputs |
  * |-----------|--------------------------------------------|---------|
- * | loss-grad | random/…, scalar/…, weight/<term>          | loss, sums/…, grad/<path>, state/<path> |
+ * | loss-grad | random/…, scalar/…, weight/<term>          | loss, sums/…, grad/<path>, state/<path>, and output/<name> of those asked for |
  * | gr-exact  | the same, lambda                           | the same (grad/<path> of L + λ‖∇L‖), grad_norm |
  * | hvp       | the same as loss-grad, vector/<path>       | hvp/<path>: the Hessian of L times the vector |
  * | evaluate  |                                            | total/<term>, weight/<term>, sums/… |
@@ -79,6 +79,8 @@ export interface GraphOptions {
   readonly roles?: (variable: Variable) => Role;
   /** Passes to leave out, to see what they are worth. */
   readonly without?: readonly PassName[];
+  /** What the graphs of gradients also give of the task's outputs, as output/<name>; none where it is left out. */
+  readonly predicts?: readonly string[];
 }
 
 /** The rates of a parameter in its update: factors of the run's. */
@@ -200,19 +202,20 @@ export class TaskGraphs {
 
   #lossGrad(): Graph {
     const slices = this.#slices('gradient');
-    const { loss, sums, nextState } = this.#forward(slices);
+    const { loss, sums, nextState, predicted } = this.#forward(slices);
     const outputs = {
       loss,
       ...prefixed('sums', sums),
       ...this.#named('grad', grad(loss, this.#values)),
       ...prefixed('state', nextState),
+      ...prefixed('output', predicted),
     };
     return this.#finish('loss-grad', { outputs }, slices, ['loss', ...Object.keys(prefixed('sums', sums))]);
   }
 
   #grExact(): Graph {
     const slices = this.#slices('exact');
-    const { loss, sums, nextState } = this.#forward(slices, asItIs, NOT_TWICE);
+    const { loss, sums, nextState, predicted } = this.#forward(slices, asItIs, NOT_TWICE);
     const gradient = grad(loss, this.#values);
     const norm = globalNorm(gradient);
     const lambda = input('lambda', []);
@@ -224,6 +227,7 @@ export class TaskGraphs {
       ...prefixed('sums', sums),
       ...this.#named('grad', regularized),
       ...prefixed('state', nextState),
+      ...prefixed('output', predicted),
     };
     const inputs = [...this.#inputs, lambda, ...this.#variables];
     return this.#finish('gr-exact', { inputs, outputs }, slices, [
@@ -335,7 +339,13 @@ export class TaskGraphs {
     const totals = traced.terms.map(({ total }) => total);
     const sums = Object.values(traced.sums);
     const states = [...traced.nextState.values()];
-    const parts = prepare(substitute([...totals, ...sums, ...states], known), [...this.#without, ...without]);
+    const names = Object.keys(traced.sums);
+    const wanted = this.#options.predicts ?? [];
+    const predicted = wanted.map((name) => fieldOf(traced.outputs, name));
+    const parts = prepare(substitute([...totals, ...sums, ...states, ...predicted], known), [
+      ...this.#without,
+      ...without,
+    ]);
     const results = Array.from({ length: slices }, (_, k) => {
       const cut = (value: Value): Value => slice(value, 0, k * size, (k + 1) * size);
       const places = new Map<Value, Value>();
@@ -351,10 +361,17 @@ export class TaskGraphs {
       });
       return substitute(parts, places);
     });
-    const added = parts.map((_, i) => results.map((each) => at(each, i)).reduce((a, b) => add(a, b)));
+    const summed = parts.length - predicted.length;
+    const added = parts
+      .slice(0, summed)
+      .map((_, i) => results.map((each) => at(each, i)).reduce((a, b) => add(a, b)));
     const losses = traced.terms.map(({ name }, i) => div(at(added, i), fieldOf(this.#weights, name)));
-    const names = Object.keys(traced.sums);
+    const ofAll = (i: number): Value => {
+      const cuts = results.map((each) => at(each, summed + i));
+      return slices === 1 ? at(cuts, 0) : concat(cuts, 0);
+    };
     return {
+      predicted: Object.fromEntries(wanted.map((name, i) => [name, ofAll(i)])),
       loss: losses.reduce((a, b) => add(a, b)),
       sums: Object.fromEntries(names.map((name, i) => [name, at(added, totals.length + i)])),
       nextState: Object.fromEntries(
@@ -390,16 +407,23 @@ interface Forward {
   readonly loss: Value;
   readonly sums: Values;
   readonly nextState: Values;
+  /** Of the whole batch. */
+  readonly predicted: Values;
 }
 
-/** What a whole set is measured with, for any number of examples, in standard ONNX so that it runs wherever ONNX does. */
-export function evaluationGraph(task: Task): Graph {
-  const { fields, variables, terms, sums } = traceTask(task, { batch: 'batch', training: false });
+/**
+ * What a whole set is measured with, for any number of examples, in standard ONNX so that it runs wherever ONNX does;
+ * with `predicts` it also gives what the task predicts, as output/<name>.
+ */
+export function evaluationGraph(task: Task, { predicts = false } = {}): Graph {
+  const traced = traceTask(task, { batch: 'batch', training: false });
+  const { fields, variables, terms, sums } = traced;
   const weights = terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : []));
   const outputs = {
     ...Object.fromEntries(terms.map(({ name, total }) => [`total/${name}`, total])),
     ...Object.fromEntries(weights),
     ...prefixed('sums', sums),
+    ...(predicts && prefixed('output', traced.outputs)),
   };
   const inputs = [...Object.values(fields), ...variables.map(({ value }) => value)];
   return portable('evaluate', inputs, outputs);

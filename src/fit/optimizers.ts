@@ -2,7 +2,7 @@
 import { expectNumber, expectOneOf } from '../expect.ts';
 import type { OptionNames } from '../option-names.ts';
 import { type GrKind, type GrWarmup, grSchedule } from '../step/gr-warmup.ts';
-import { type OptimizerName, ruleOf } from '../step/optimizer.ts';
+import { type OptimizerConfig, type OptimizerName, ruleOf } from '../step/optimizer.ts';
 import { DECAY_PLACES, type DecayPlace, type Regularizer, type UpdateRule } from '../step/program.ts';
 import type { Mix } from '../step/regularizers/finite-difference.ts';
 import type { AdamOptions, AdamStartOptions } from '../step/rules/adam.ts';
@@ -20,6 +20,13 @@ export interface OptimizerChoice {
   readonly weightDecay?: number;
   /** `update`, where it is left out, or `loss`: as wd/2·‖θ‖² in the loss, so that the regularizer and clipping see it. */
   readonly weightDecayIn?: DecayPlace;
+  /** The rule by its name and numbers, as a file keeps it; none of a rule of your own. */
+  readonly named?: NamedRule;
+}
+
+/** An update rule by its name, with the numbers that are not its defaults. */
+export interface NamedRule extends Partial<OptimizerConfig> {
+  readonly optimizer: OptimizerName;
 }
 
 export interface Rates {
@@ -73,7 +80,8 @@ function chosen(
   expectOneOf(`${optimizer}: weightDecayIn`, weightDecayIn, DECAY_PLACES);
   expectNumber(`${optimizer}: learningRate`, learningRate, { min: 0 });
   expectNumber(`${optimizer}: weightDecay`, weightDecay, { min: 0 });
-  return { rule: ruleOf({ optimizer, ...own }), learningRate, weightDecay, weightDecayIn };
+  const named = { optimizer, ...own };
+  return { rule: ruleOf(named), learningRate, weightDecay, weightDecayIn, named };
 }
 
 export interface GrWarmupOptions<Warmups extends GrWarmup> {

@@ -60,7 +60,8 @@ export function planFit(options: AnyFitOptions, stepsPerEpoch: number): FitPlan 
   };
 }
 
-function expectOptimizer(optimizer: OptimizerChoice): void {
+/** Throws UserError for what is no update rule with its rates. */
+export function expectOptimizer(optimizer: OptimizerChoice): void {
   const { rule, learningRate, weightDecay = 0 }: Partial<OptimizerChoice> = optimizer ?? {};
   if (typeof rule !== 'object' || typeof rule?.next !== 'function') {
     throw new UserError(
@@ -146,7 +147,8 @@ function regularizerWarmup(
   return warmupSteps > 0 ? warmupSteps : Math.ceil(totalSteps / 10);
 }
 
-function ownRegularizer({
+/** A regularizer of a user's own, with its strengths checked at each step. Throws UserError where it is none. */
+export function ownRegularizer({
   regularizer,
   strength,
 }: OwnRegularizer): Pick<Regularized, 'regularizer' | 'strength'> {

@@ -81,8 +81,7 @@ export function prepare(options: AnyFitOptions): Prepared {
     hash: '',
     rates: ratesOf(options.groups, graphs.parameters),
   });
-  const elements = variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const { threads = elements < MANY_PARAMETERS ? 1 : 0, wasmPaths } = options;
+  const { threads = threadsFor(variables), wasmPaths } = options;
   const all = metricInfos(task.metrics);
   const infos = judgedBy(options, all);
   return {
@@ -92,6 +91,11 @@ export function prepare(options: AnyFitOptions): Prepared {
     stopping: stoppingOf(options, judgeOf(infos), all),
     session: { device, threads, ...(wasmPaths !== undefined && { wasmPaths }) },
   };
+}
+
+/** Threads for a model of these variables: one, or 0 for all. */
+export function threadsFor(variables: readonly Pick<Variable, 'shape'>[]): number {
+  return variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0) < MANY_PARAMETERS ? 1 : 0;
 }
 
 function rolesOf({ freeze }: AnyFitOptions): (variable: Variable) => Role {

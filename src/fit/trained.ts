@@ -4,16 +4,13 @@ import { inferenceGraph } from '../artifacts/graphs.ts';
 import { type Arrays, type ArraysSplit, readArrays } from '../data/arrays.ts';
 import type { Batch } from '../data/batch.ts';
 import { batchesOf, IN_ORDER, inSequence } from '../data/batches.ts';
-import { expectOneOf } from '../expect.ts';
-import { inFloat16, PRECISIONS } from '../inference/half.ts';
 import { serialize } from '../onnx/serialize.ts';
 import { sizeOf } from '../onnx/shapes.ts';
-import { isOp } from '../onnx/value.ts';
 import { fieldFeeds, floatsOf, runOn } from '../run/engine.ts';
 import { measure } from '../run/measure.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import { ONLY_OUTPUT } from '../tasks/task.ts';
-import { VERSION } from '../version.ts';
+import { exportModel } from './export.ts';
 import type { Prepared } from './prepared.ts';
 import type { EpochRecord, Evaluated, ExportOptions, FitRun, UseOptions } from './types.ts';
 import { expectWeights, type Weights } from './weights.ts';
@@ -86,24 +83,13 @@ export class TrainedModel {
   }
 
   export({ precision = 'fp32', weights = this.weights, metadata = {} }: ExportOptions = {}): Uint8Array {
-    expectOneOf('export: precision', precision, PRECISIONS);
     const { task, manifest, options } = this.#prepared;
-    const graph = inferenceGraph(task);
     this.#feeds('export', weights);
-    const arrays = new Map(Object.entries(weights).map(([path, { data }]) => [path, data]));
-    const file = precision === 'fp16' ? inFloat16(graph, arrays) : { graph, weights: arrays };
-    const inputs = graph.inputs.flatMap(({ node }) => (isOp(node, 'Input') ? [node.attributes.name] : []));
-    const fields = Object.entries(manifest.fields).filter(([name]) => inputs.includes(name));
-    return serialize(file.graph, {
-      weights: file.weights,
-      doc: `Trained by ortgrad ${VERSION}. Inputs: ${fields.map(([name, { dtype, shape }]) => `${name} ${dtype} [${['batch', ...shape].join(', ')}]`).join('; ')}.`,
-      metadata: {
-        name: options.name ?? 'model',
-        step: String(this.step),
-        fields: JSON.stringify(Object.fromEntries(fields)),
-        outputs: JSON.stringify(manifest.outputs),
-        ...metadata,
-      },
+    return exportModel({
+      ...{ graph: inferenceGraph(task), manifest, precision, metadata },
+      weights: new Map(Object.entries(weights).map(([path, { data }]) => [path, data])),
+      name: options.name ?? 'model',
+      step: this.step,
     });
   }
 

@@ -5,7 +5,8 @@
  */
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
-import { type Batch, cutFields, type FieldData } from '../data/batch.ts';
+import { joined } from '../bytes.ts';
+import { type Batch, cutFields, emptyField, type FieldData } from '../data/batch.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { Arrays, HostDerivatives } from '../step/host.ts';
 import type { Group } from '../step/program.ts';
@@ -26,6 +27,8 @@ export interface PassResult {
   readonly sums: Readonly<Record<string, Float64Array>>;
   /** What the state variables become, by path. */
   readonly state: Readonly<Record<string, Float32Array>>;
+  /** Of the whole batch, what the graphs were asked to give of the task's outputs. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
 }
 
 export interface BatchPass {
@@ -275,8 +278,39 @@ class Pass implements BatchPass {
         Object.keys(manifest.sums.training).map((name) => [name, addUp(outputs, `sums/${name}`)]),
       ),
       state: Object.fromEntries(manifest.state.map((path) => [path, floatsOf(last, `state/${path}`)])),
+      outputs: Object.fromEntries(
+        Object.keys(last)
+          .filter((name) => name.startsWith(OUTPUT))
+          .map((name) => [
+            name.slice(OUTPUT.length),
+            rowsOf(
+              name,
+              outputs.map((out) => tensorOf(out, name)),
+            ),
+          ]),
+      ),
     };
   }
+}
+
+const OUTPUT = 'output/';
+
+/** The rows of several micro-batches' outputs, one after the other. */
+function rowsOf(name: string, parts: readonly Tensor[]): Tensor {
+  const [first] = parts;
+  if (!first) throw new Error(`internal: a pass without ${name}`);
+  if (parts.length === 1) return first;
+  const arrays = parts.map(({ data }) => data);
+  const data = emptyField(
+    first.dtype,
+    arrays.reduce((length, array) => length + array.length, 0),
+  );
+  const views = arrays.map(
+    ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+  );
+  new Uint8Array(data.buffer).set(joined(views));
+  const [rows = 0, ...shape] = first.shape;
+  return { dtype: first.dtype, shape: [rows * parts.length, ...shape], data };
 }
 
 /** All examples. */

@@ -1,5 +1,6 @@
 /** onnxruntime-node: the only importer of it. */
 import { createRequire } from 'node:module';
+import type { TensorConstructor } from 'onnxruntime-common';
 import * as ort from 'onnxruntime-node';
 import { UserError } from '../errors.ts';
 import { identity, input, matmul } from '../onnx/ops.ts';
@@ -138,6 +139,11 @@ export async function expectDevice(device: Device): Promise<void> {
       `device ${device}: it does not run here (${reason}); check its driver, or use --device cpu`,
     );
   }
+}
+
+/** The class of ONNX Runtime's tensors, for what is given out as such. */
+export async function tensorConstructor(_device: Device): Promise<TensorConstructor> {
+  return ort.Tensor;
 }
 
 function cudaProviderInstalled(): boolean {

@@ -4,7 +4,7 @@
  * needs it. Bundlers put such an import into a file of its own, from which ONNX Runtime's threads can start without
  * running the page's code.
  */
-import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
+import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common';
 import { messageOf, UserError } from '../errors.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
@@ -34,7 +34,7 @@ async function open(
   const { device, threads, wasmPaths } = wanted;
   await expectDevice(device);
   const onGpu = device === 'webgpu';
-  const ort = onGpu ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm');
+  const ort = await build(device);
   const file = onGpu ? ORT_WEBGPU_WASM : ORT_WASM;
   if (threads > 0) ort.env.wasm.numThreads = threads;
   const wasm = viteDevelopmentUrl(import.meta.url, file);
@@ -53,6 +53,16 @@ async function open(
       `ONNX Runtime does not start (${reason}): it needs ${file} beside its script; copy that file there from node_modules/onnxruntime-web/dist, or give its address as wasmPaths`,
     );
   }
+}
+
+/** ONNX Runtime's build for the device. */
+function build(device: Device): Promise<Opened['ort']> {
+  return device === 'webgpu' ? import('onnxruntime-web/webgpu') : import('onnxruntime-web/wasm');
+}
+
+/** The class of ONNX Runtime's tensors, for what is given out as such. */
+export async function tensorConstructor(device: Device): Promise<TensorConstructor> {
+  return (await build(device)).Tensor;
 }
 
 /**

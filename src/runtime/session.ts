@@ -1,6 +1,9 @@
 /** What every runtime offers: the same types in node and in a browser. */
 import { expectNumber, expectOneOf } from '../expect.ts';
 
+/** ONNX Runtime's own types, for what takes and gives its tensors as they are. */
+export type { Tensor as OrtTensor, TensorConstructor as OrtTensorConstructor } from 'onnxruntime-common';
+
 export const DEVICES = ['cpu', 'cuda', 'webgpu'] as const;
 /** Where graphs run: `cpu` is WebAssembly in a browser, where there is no `cuda`. */
 export type Device = (typeof DEVICES)[number];

@@ -70,14 +70,20 @@ function lossOutput(
         : `--output ${asked}: the file has no such output; it has ${names}`,
     );
   }
+  const name = beforeSoftmax(nodes, loss, output);
+  if (name === output) return { name };
+  return { name, note: `${output} comes of ${AFTER_LOGITS[loss]}: the loss takes its logits, ${name}` };
+}
+
+/** The output itself or, where it is a Softmax or a Sigmoid and the loss wants logits, what goes into that. */
+export function beforeSoftmax(nodes: OnnxModel['nodes'], loss: ImportedLoss, output: string): string {
   let name = output;
   for (;;) {
     const node = nodes.find(({ outputs: given }) => given.includes(name));
     const from = node?.inputs[0];
-    if (node?.domain !== '' || from === undefined) return { name: output };
-    if (node.op === AFTER_LOGITS[loss])
-      return { name: from, note: `${output} comes of ${node.op}: the loss takes its logits, ${from}` };
-    if (node.op !== 'Identity') return { name: output };
+    if (node?.domain !== '' || from === undefined) return output;
+    if (node.op === AFTER_LOGITS[loss]) return from;
+    if (node.op !== 'Identity') return output;
     name = from;
   }
 }

@@ -1,0 +1,86 @@
+/** The files of a training session, opened: by bytes, path or address; others are refused by what they are. Also for browsers. */
+import { readAddress } from '#host';
+import { messageOf, show, UserError } from '../errors.ts';
+import { decodeModel, type ModelProto } from '../onnx/proto.ts';
+import { decodeSafetensors, type Safetensors } from '../storage/safetensors.ts';
+import {
+  DOCUMENT,
+  type EvaluationDocument,
+  evaluationDocument,
+  type OptimizerDocument,
+  optimizerDocument,
+  trainingDocument,
+} from './document.ts';
+import type { TrainingFile } from './source.ts';
+
+/** Bytes of a file, or where it lies: in node its path, in a page its address. */
+export type UriOrBuffer = string | Uint8Array;
+
+/** Throws UserError where it is neither, or cannot be read. */
+export async function bytesOf(what: string, given: unknown): Promise<Uint8Array> {
+  if (given instanceof Uint8Array) return given;
+  if (typeof given === 'string' && given !== '') return readAddress(given);
+  throw new UserError(`${what}: expected bytes, a path or an address, got ${show(given)}`);
+}
+
+const HOW =
+  'og.generateArtifacts(forward, { loss }) makes ours from the forward model that those were made from';
+
+/** Throws UserError for a file of Python's onnxruntime.training, and others that are not of this library. */
+export function openTraining(bytes: Uint8Array): TrainingFile {
+  const metadata = metadataOf('trainModel', bytes);
+  return { document: trainingDocument(metadata, 'trainModel'), metadata };
+}
+
+export function openEvaluation(bytes: Uint8Array): EvaluationDocument {
+  return evaluationDocument(metadataOf('evalModel', bytes), 'evalModel');
+}
+
+export function openOptimizer(bytes: Uint8Array): OptimizerDocument {
+  return optimizerDocument(metadataOf('optimizerModel', bytes), 'optimizerModel');
+}
+
+function metadataOf(what: string, bytes: Uint8Array): Readonly<Record<string, string>> {
+  const model = decoded(what, bytes);
+  const metadata = Object.fromEntries(model.metadataProps.map(({ key, value }) => [key, value]));
+  if (metadata[DOCUMENT] !== undefined) return metadata;
+  const theirs = trainingOp(model);
+  if (theirs !== undefined) {
+    throw new UserError(
+      `${what}: it was written by Python's onnxruntime.training (its ${theirs} is in no stock ONNX Runtime); ${HOW}`,
+    );
+  }
+  throw new UserError(
+    `${what}: expected a file of og.generateArtifacts, got another ONNX model; ${what === 'trainModel' ? 'if it computes predictions, og.generateArtifacts(bytes, { loss }) makes artifacts of it' : HOW}`,
+  );
+}
+
+function decoded(what: string, bytes: Uint8Array): ModelProto {
+  try {
+    return decodeModel(bytes);
+  } catch (error) {
+    throw new UserError(`${what}: expected an ONNX file (${messageOf(error)})`, { cause: error });
+  }
+}
+
+/** The operators that only builds of ONNX Runtime with training have. */
+const TRAINING_OPS =
+  /Grad$|^(InPlaceAccumulator|InPlaceAccumulatorV2|AdamWOptimizer|SGDOptimizerV2|YieldOp|SoftmaxCrossEntropyLossInternal|ReduceAllL2|MixedPrecisionScale|PassThrough|BiasGeluGrad_dX|LambOptimizer|AdamOptimizer|SGDOptimizer|SceLossInternal|BatchNormInternal|BitmaskDropout|ConcatTraining)$/;
+
+function trainingOp({ graph }: ModelProto): string | undefined {
+  const found = graph.node.find(({ domain, opType }) => domain !== '' && TRAINING_OPS.test(opType));
+  return found?.opType;
+}
+
+/** The file identifier of onnxruntime.training's checkpoints, at byte 4 of a flatbuffer. */
+const THEIR_CHECKPOINT = 'ODTC';
+
+/** A file of weights, or a checkpoint of a session. Throws UserError for a checkpoint of Python's. */
+export function openCheckpoint(bytes: Uint8Array, what = 'checkpointState'): Safetensors {
+  if (String.fromCharCode(...bytes.subarray(4, 8)) === THEIR_CHECKPOINT) {
+    throw new UserError(
+      `${what}: it is a checkpoint of Python's onnxruntime.training, a flatbuffer; ${HOW}, with its weights`,
+    );
+  }
+  return decodeSafetensors(bytes, what);
+}
