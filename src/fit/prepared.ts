@@ -16,6 +16,7 @@ import {
 } from '../metrics/info.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { SessionOptions } from '../runtime/session.ts';
+import { slotsOf } from '../step/program.ts';
 import type { Task } from '../tasks/task.ts';
 import { expectOptions } from './option-names.ts';
 import { expectFound, expectPattern, type FitPlan, finds, planFit, ratesOf } from './plan.ts';
@@ -104,7 +105,7 @@ function rolesOf({ freeze }: AnyFitOptions): (variable: Variable) => Role {
 function expectFieldNames(names: readonly string[], variables: readonly Variable[], { step }: FitPlan): void {
   const taken = new Set([
     ...variables.map(({ path }) => path),
-    ...['theta', 'lambda', 'learningRate', 'weightDecay', 'clip', ...step.rule.slots],
+    ...['theta', 'lambda', 'learningRate', 'weightDecay', 'clip', ...slotsOf(step)],
     ...[...step.regularizer.scalars, ...Object.keys(step.rule.scalars(1))],
   ]);
   const clash = names.find((name) => taken.has(name) || name.includes('/'));
