@@ -194,7 +194,7 @@ export const OPTIONS = {
   ),
   momentStart: choice(MOMENT_STARTS, {
     group: 'Optimizer',
-    help: 'What is done about moments that start at 0: corrected divides by what they lack, uncorrected does nothing, first-gradient lets the second moment start as the square of the first gradient.',
+    help: 'What is done about moments that start at 0: corrected divides by what they lack, uncorrected does nothing, second-corrected divides the second alone, so that steps grow over the first ten or so, first-gradient lets the second moment start as the square of the first gradient.',
     default: 'corrected',
     only: ADAM,
   }),

@@ -138,7 +138,20 @@ for (const [what, design, message] of [
   });
 }
 
-for (const name of PRESET_NAMES) {
+test('the preset alternatives has every condition at each learning rate and seed', (t) => {
+  const { cells, leftOut } = expand(PRESETS.alternatives);
+  t.deepEqual([cells.length, leftOut.size], [2 * 14 * 8, 0]);
+  t.is(new Set(cells.map(({ values }) => `${values.learningRate} ${values.alternative}`)).size, 28);
+  const of = (name: string) => cells.filter(({ values }) => values.alternative === name);
+  for (const [name, options] of Object.entries(PRESETS.alternatives.axes.alternative)) {
+    t.is(of(name).length, 16, name);
+    for (const { config } of of(name)) t.like(config, options);
+  }
+  t.like(of('LookSAM')[0]?.config, { gr: 'looksam', r: 0.5, alpha: 0.7, looksamEvery: 5 });
+  t.like(of('ASAM')[0]?.config, { r: 0.5, optimizer: 'adamw', clip: 5, weightDecay: 0.3 });
+});
+
+for (const name of PRESET_NAMES.filter((each) => each !== 'alternatives')) {
   test(`the preset ${name} has the three experiments, a control and several seeds`, (t) => {
     const { cells, leftOut } = expand(PRESETS[name]);
     const values = (of: (config: (typeof cells)[number]['config']) => unknown) =>
