@@ -271,6 +271,15 @@ export const OPTIONS = {
     default: undefined,
     unset: 'all are trained',
   }),
+  layerDecay: number(
+    { above: 0, max: 1 },
+    {
+      group: 'Weights',
+      help: 'Layer-wise decay of the learning rate, for fine-tuning: 0.75 leaves the head its rate and gives every block 0.75 of the rate of the next; what stands below the blocks is the last.',
+      default: undefined,
+      unset: 'one rate',
+    },
+  ),
   headLrScale: number(
     { above: 0 },
     { group: 'Weights', help: "Factor of the learning rate for the head's weights.", default: 1 },

@@ -1,6 +1,7 @@
 /** Everything that a run of `fit` is opened with: options checked, arrays read, graphs written. Also for browsers. */
 import { TaskGraphs } from '../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../artifacts/manifest.ts';
+import { withLayerDecay } from '../artifacts/roles.ts';
 import { readArrays } from '../data/arrays.ts';
 import type { Split } from '../data/dataset.ts';
 import { show, UserError } from '../errors.ts';
@@ -77,11 +78,12 @@ export function prepare(options: AnyFitOptions): Prepared {
       variables.map(({ path }) => path),
     );
   expectFieldNames(Object.keys(data.fields), variables, plan);
-  const manifest = describeTask(task, graphs, {
+  const described = describeTask(task, graphs, {
     name: options.name ?? 'model',
     hash: '',
     rates: ratesOf(options.groups, graphs.parameters),
   });
+  const manifest = withLayerDecay(described, layerDecayOf(options), 'layerDecay');
   const elements = variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const { threads = elements < MANY_PARAMETERS ? 1 : 0, wasmPaths } = options;
   const all = metricInfos(task.metrics);
@@ -93,6 +95,12 @@ export function prepare(options: AnyFitOptions): Prepared {
     stopping: stoppingOf(options, judgeOf(infos), all),
     session: { device, threads, ...(wasmPaths !== undefined && { wasmPaths }) },
   };
+}
+
+function layerDecayOf({ layerDecay = 1 }: AnyFitOptions): number {
+  expectNumber('layerDecay', layerDecay);
+  if (layerDecay > 0 && layerDecay <= 1) return layerDecay;
+  throw new UserError(`layerDecay: expected a factor above 0 and at most 1, got ${layerDecay}`);
 }
 
 function rolesOf({ freeze }: AnyFitOptions): (variable: Variable) => Role {
