@@ -77,7 +77,7 @@ function withHeadRate(manifest: Manifest, scale: number): Manifest {
 }
 
 /** The variables of a manifest, every trained one with the run's weight decay where `all` says so. */
-function withDecay(manifest: Manifest, { all }: { readonly all: boolean }): Manifest {
+export function withDecay(manifest: Manifest, { all }: { readonly all: boolean }): Manifest {
   if (!all) return manifest;
   const variables = manifest.variables.map((variable) =>
     variable.role === 'trainable' ? { ...variable, weightDecay: 1 } : variable,

@@ -27,7 +27,7 @@ import {
   toggle,
   withDefaults,
 } from './options.ts';
-import { type RecipeName, recipeOptions } from './recipes.ts';
+import { recipeOptions } from './recipes.ts';
 
 const ADAM = ['optimizer', ['adamw', 'adam']] as const;
 const WITH_SQUARES = ['optimizer', ['adamw', 'adam', 'radam', 'adabelief']] as const;
@@ -472,7 +472,7 @@ function withoutVersion(input: unknown): unknown {
 export function configFor(
   flags: GivenOptions,
   file?: { readonly values: unknown; readonly origin: string },
-  recipe?: RecipeName,
+  recipe?: GivenOptions,
 ): TrainConfig {
   const fromFlags = checkOptions(OPTIONS, flags);
   const fromFile = file === undefined ? {} : checkOptions(OPTIONS, withoutVersion(file.values), file.origin);

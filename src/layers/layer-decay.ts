@@ -32,7 +32,7 @@ export function layerFactors(paths: readonly string[], decay: number, what = 'la
   blocks.sort((a, b) => a - b);
   const classes = Math.max(0, ...places.map((place) => (place.kind === 'class' ? place.index + 1 : 0)));
   const last = Math.max(blocks.length, classes);
-  const layers = places.map((place) => {
+  const layerOf = (place: Place): number => {
     switch (place.kind) {
       case 'below':
         return 0;
@@ -45,7 +45,8 @@ export function layerFactors(paths: readonly string[], decay: number, what = 'la
       case 'above':
         return last + 1;
     }
-  });
+  };
+  const layers = places.map(layerOf);
   const top = Math.max(...layers);
   return layers.map((layer) => decay ** (top - layer));
 }
