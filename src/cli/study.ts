@@ -14,6 +14,7 @@ import { expandDesign, parseDesign, type StudyDesign } from '../study/design.ts'
 import { type PlannedCell, planCells } from '../study/plan.node.ts';
 import { PRESET_NAMES, PRESETS } from '../study/presets.ts';
 import { createStudyProgress } from '../study/progress.node.ts';
+import { withRecipes } from '../study/recipes.node.ts';
 import { DESIGN_FILE, readStudy } from '../study/results.node.ts';
 import { cellFolder, runStudy } from '../study/runner.node.ts';
 import { estimateSeconds } from '../study/speed.node.ts';
@@ -27,7 +28,7 @@ import { typed } from './typed.ts';
 const TABLE = {
   preset: choice(PRESET_NAMES, {
     group: 'Study',
-    help: 'A study that comes with the project: quick takes minutes; cpu at most 2 hours on 2 cores, with CIFAR-10; paper is for a GPU.',
+    help: 'A study that comes with the project: quick takes minutes; cpu at most 2 hours on 2 cores, with CIFAR-10; alternatives 4, to compare other remedies with the warmups; paper is for a GPU.',
     default: 'quick',
   }),
   config: text({
@@ -111,7 +112,7 @@ export async function study(argv: readonly string[]): Promise<void> {
     values.config === undefined
       ? [PRESETS[values.preset], `preset ${values.preset}`, values.preset]
       : [await readJsonFile(values.config), `--config ${values.config}`, path.parse(values.config).name];
-  const written = parseDesign(json, origin);
+  const written = await withRecipes(parseDesign(json, origin), origin);
   const data = values.data ?? written.data;
   const design: StudyDesign = {
     ...written,

@@ -16,10 +16,14 @@
  * A list is an axis over the option of its name. An object is an axis that gives each value a name and the options that
  * it sets. A grid takes all values of the axes that it does not name. Without `grids` there is one, of all values. A
  * cell that is in several grids is run once.
+ *
+ * `recipe` may stand among the options of the base or of a value: the options of a recipe beside all others that are
+ * set. A recipe is found by its name in `recipes`, where the command puts those that come with the project.
  */
 import * as v from 'valibot';
 import { graphName, OPTIONS, optionsInEffect, parseConfig, type TrainConfig } from '../config/config.ts';
 import { checkOptions, type GivenOptions, type OptionTable } from '../config/options.ts';
+import { recipeName, recipeOptions } from '../config/recipes.ts';
 import { mismatch, nearestName, show, UserError } from '../errors.ts';
 
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
@@ -32,6 +36,8 @@ const designSchema = v.strictObject({
   data: v.optional(v.string()),
   /** The command that began the study, for its report. */
   command: v.optional(v.string()),
+  /** Recipes by name: options that are set together. */
+  recipes: v.optional(v.record(v.string(), options)),
   base: v.optional(options, {}),
   axes: v.record(v.string(), v.union([v.pipe(v.array(scalar), v.nonEmpty()), v.record(v.string(), options)])),
   grids: v.optional(v.array(v.record(v.string(), v.array(scalar)))),
@@ -79,6 +85,8 @@ export function parseDesign(json: unknown, origin: string): StudyDesign {
     throw new UserError(`${origin}${where ? `: ${where}` : ''}: ${mismatch(issue)}`);
   }
   const design = result.output;
+  for (const [name, recipe] of Object.entries(design.recipes ?? {}))
+    checkSettings(recipe, `${origin}: recipes.${name}`);
   checkSettings(design.base, `${origin}: base`);
   for (const [axis, values] of Object.entries(design.axes)) {
     for (const [name, setting] of settingsOf(axis, values))
@@ -96,12 +104,15 @@ export function expandDesign(design: StudyDesign, origin: string): Cells {
   for (const grid of design.grids ?? [{}]) {
     for (const { given: all, names } of combinations(design, grid)) {
       // Without options that have no effect, an axis over λ makes one run of `--gr none`, not several.
-      const given = optionsInEffect({ ...design.base, ...all });
+      const { recipe, ...set } = { ...design.base, ...all };
+      const given = optionsInEffect({ ...recipeOptions(recipeOf(design, recipe, origin), set), ...set });
       try {
         const config = parseConfig(given, origin);
         const id = cellId(config, axes);
         const values = Object.fromEntries(
-          Object.entries(names).filter(([axis, name]) => hasEffect(settingOf(design, axis, name), given)),
+          Object.entries(names).filter(([axis, name]) =>
+            hasEffect(settingOf(design, axis, name), { ...given, recipe }),
+          ),
         );
         cells.set(id, { id, config, values: common(values, cells.get(id)?.values ?? values) });
       } catch (error) {
@@ -117,10 +128,38 @@ export function expandDesign(design: StudyDesign, origin: string): Cells {
   return { cells: [...cells.values()].sort((a, b) => a.config.seed - b.config.seed), axes, leftOut };
 }
 
-function axesOf({ axes }: StudyDesign): readonly Axis[] {
-  return Object.entries(axes).map(([name, values]) => ({
+/** The recipes that a design names, each once, and where. */
+export function recipesIn({ base, axes }: StudyDesign): readonly { recipe: unknown; place: string }[] {
+  const settings = [
+    { setting: base, place: 'base' },
+    ...Object.entries(axes).flatMap(([axis, values]) =>
+      settingsOf(axis, values).map(([name, setting]) => ({ setting, place: `axes.${axis}.${name}` })),
+    ),
+  ];
+  const named = settings.flatMap(({ setting, place }) =>
+    setting.recipe === undefined ? [] : [{ recipe: setting.recipe, place }],
+  );
+  return named.filter(({ recipe }, i) => named.findIndex((other) => other.recipe === recipe) === i);
+}
+
+/** The options of a recipe; none without one. */
+function recipeOf({ recipes = {} }: StudyDesign, recipe: unknown, origin: string): GivenOptions {
+  if (recipe === undefined) return {};
+  const found = recipes[recipeName(recipe, `${origin}: recipe`)];
+  if (found) return found;
+  throw new UserError(
+    `${origin}: recipe: expected one of ${Object.keys(recipes).join(', ') || 'its own recipes, of which it has none'}, got ${show(recipe)}`,
+  );
+}
+
+function axesOf(design: StudyDesign): readonly Axis[] {
+  const keysOf = (setting: GivenOptions) => [
+    ...Object.keys(setting).filter((key) => key !== 'recipe'),
+    ...Object.keys(recipeOf(design, setting.recipe, 'design')),
+  ];
+  return Object.entries(design.axes).map(([name, values]) => ({
     name,
-    options: [...new Set(settingsOf(name, values).flatMap(([, setting]) => Object.keys(setting)))],
+    options: [...new Set(settingsOf(name, values).flatMap(([, setting]) => keysOf(setting)))],
     hasNames: !Array.isArray(values),
   }));
 }
@@ -137,7 +176,9 @@ function common(a: Cell['values'], b: Cell['values']): Cell['values'] {
 }
 
 function checkSettings(setting: GivenOptions, origin: string): void {
-  checkOptions(OPTIONS, setting, origin);
+  const { recipe, ...own } = setting;
+  if (recipe !== undefined) recipeName(recipe, `${origin}: recipe`);
+  checkOptions(OPTIONS, own, origin);
   const foreign = NOT_OF_A_CELL.find((key) => Object.hasOwn(setting, key));
   if (foreign !== undefined)
     throw new UserError(`${origin}: ${foreign}: has no meaning in a study; leave it out`);

@@ -33,6 +33,7 @@ const GRADIENTS: Readonly<Record<TrainConfig['gr'], number>> = {
   sam: 2,
   asam: 2,
   gsam: 2,
+  looksam: 2,
 };
 
 /**
@@ -69,8 +70,10 @@ export async function planCells(
       );
     }
     let gradients = 0;
-    for (let step = 0; step < totalSteps; step++)
-      gradients += regularizer(step).active ? GRADIENTS[config.gr] : 1;
+    for (let step = 0; step < totalSteps; step++) {
+      const { active, reuses = false } = regularizer(step);
+      gradients += active && !reuses ? GRADIENTS[config.gr] : 1;
+    }
     planned.push({
       ...cell,
       config,
