@@ -33,6 +33,8 @@ a { color: var(--blue); }
 h3.setting { margin: 28px 0 12px; }
 h3.setting small { font-weight: 400; margin-left: 6px; }
 .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 8px; background: var(--card); }
+#comparisons .note { margin-top: 20px; }
+.forests { align-items: start; margin-bottom: 20px; }
 .scroll + .scroll, .scroll + .charts, .charts + .scroll { margin-top: 20px; }
 table.results { border: 0; font-variant-numeric: tabular-nums; }
 table.results caption { padding: 10px 14px; text-align: left; color: var(--soft); font-size: .85rem; }
