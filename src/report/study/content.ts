@@ -17,6 +17,7 @@ import {
   modelFigures,
   sizeFigures,
 } from './figures.ts';
+import { mechanismRatios, mechanismRuns, mechanismTable } from './mechanism.ts';
 import type { Table } from './table.ts';
 import {
   claimsTable,
@@ -43,11 +44,14 @@ export interface StudyContent {
   readonly forests: readonly Forest[];
   readonly tables: Readonly<
     Record<
+      | 'claims'
       | 'comparisons'
       | 'power'
-      | 'claims'
       | 'errors'
       | 'stability'
+      | 'mechanism'
+      | 'mechanismRatios'
+      | 'mechanismRuns'
       | 'sizes'
       | 'models'
       | 'missing'
@@ -90,6 +94,9 @@ export function studyContent(study: StudyResults, asked: Asked = {}): StudyConte
       claims: claimsTable(claims, digits),
       comparisons: comparisonsTable(comparisons, judged, digits),
       power: powerTable(comparisons, judged, digits, difference),
+      mechanism: mechanismTable(facets),
+      mechanismRatios: mechanismRatios(facets),
+      mechanismRuns: mechanismRuns(facets),
       errors: errorTable(facets),
       stability: stabilityTable(facets),
       sizes: sizeTable(facets),

@@ -185,8 +185,10 @@ function stabilitySection({ tables, early }: StudyContent): Section {
   return {
     id: 'stability',
     title: 'Gradient statistics in the early steps',
-    body: html`<p class="note">Figures go up to ${EARLY} times the warmup. ψ is the adaptive learning rate of an element. Where the axis is logarithmic, mean and standard deviation are those of the logarithms. A spike is a norm far outside its running spread. The sd of log ‖g‖ is taken in the warmup, about the running median of log ‖g‖ over 11 steps; g is the gradient that the optimizer gets.</p>
+    body: html`<p class="note">Figures go up to ${EARLY} times the warmup. ψ is the adaptive learning rate of an element. Where the axis is logarithmic, mean and standard deviation are those of the logarithms. A spike is a norm far outside its running spread. The sd of log ‖g‖ is taken in the warmup, about the running median of log ‖g‖ over 11 steps; g is the gradient that the optimizer gets, before clipping. ν is Adam's second moment v̂, and lr·ψ the step that a gradient of 1 would make.</p>
 ${toHtml(tables.stability)}
+${[tables.mechanism, tables.mechanismRatios].map((table) => table.rows.length > 0 && toHtml(table))}
+${tables.mechanismRuns.rows.length > 0 && html`<details><summary>${tables.mechanismRuns.title}</summary>${toHtml(tables.mechanismRuns)}</details>`}
 ${groups('stability', early)}`,
     parts: early.map(({ title }) => title),
   };

@@ -41,7 +41,7 @@ table.results caption { padding: 10px 14px; text-align: left; color: var(--soft)
 table.results th, table.results td { width: auto; padding: 6px 14px; font-family: inherit; font-size: .85rem; white-space: nowrap; overflow-wrap: normal; }
 table.results th { font-weight: 600; color: var(--text); }
 table.results .prose { white-space: normal; min-width: 24ch; overflow-wrap: anywhere; }
-table.results .number, table.results .spread, table.results .interval { text-align: right; }
+table.results .number, table.results .spread, table.results .interval, table.results .ratio { text-align: right; }
 table.results .heading th { padding-top: 12px; text-align: left; white-space: normal; background: var(--page); }
 details { margin: 16px 0; }
 summary { cursor: pointer; padding: 4px 0; }
