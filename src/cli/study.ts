@@ -11,6 +11,7 @@ import { lastMetrics } from '../storage/metrics-log.node.ts';
 import { METRICS_FILE } from '../storage/run-archive.ts';
 import { createRunFolder } from '../storage/run-folder.node.ts';
 import { expandDesign, parseDesign, type StudyDesign } from '../study/design.ts';
+import { gpuLines } from '../study/gpu-time.node.ts';
 import { type PlannedCell, planCells } from '../study/plan.node.ts';
 import { PRESET_NAMES, PRESETS } from '../study/presets.ts';
 import { createStudyProgress } from '../study/progress.node.ts';
@@ -190,4 +191,5 @@ async function printEstimate(cells: readonly PlannedCell[], jobs: number): Promi
   print(
     `${counted(cells.length, 'cell')}: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
   );
+  for (const line of await gpuLines(cells)) print(line);
 }

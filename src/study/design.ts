@@ -10,12 +10,14 @@
  *         "gr": { "none": { "gr": "none" }, "GR": { "gr": "fd", "r": 0.1, "alpha": 1, "grWarmup": "none" } },
  *         "seed": [0, 1, 2]
  *       },
- *       "grids": [{ "lrWarmup": ["on"] }, { "gr": ["none"] }]
+ *       "grids": [{ "lrWarmup": ["on"] }, { "gr": ["none"] }],
+ *       "compare": [{ "axis": "gr", "of": "GR", "against": "none" }]
  *     }
  *
  * A list is an axis over the option of its name. An object is an axis that gives each value a name and the options that
  * it sets. A grid takes all values of the axes that it does not name. Without `grids` there is one, of all values. A
- * cell that is in several grids is run once.
+ * cell that is in several grids is run once. `compare` names the comparisons that the study is made for (compare.ts); its
+ * report corrects these among themselves, and calls all others exploratory.
  *
  * `recipe` may stand among the options of the base or of a value: the options of a recipe beside all others that are
  * set. A recipe is found by its name in `recipes`, where the command puts those that come with the project.
@@ -24,7 +26,8 @@ import * as v from 'valibot';
 import { graphName, OPTIONS, optionsInEffect, parseConfig, type TrainConfig } from '../config/config.ts';
 import { checkOptions, type GivenOptions, type OptionTable } from '../config/options.ts';
 import { recipeName, recipeOptions } from '../config/recipes.ts';
-import { mismatch, nearestName, show, UserError } from '../errors.ts';
+import { mismatch, show, UserError } from '../errors.ts';
+import { checkComparison, comparisonSchema, unknownName } from './compare.ts';
 
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
 const options = v.record(v.string(), scalar);
@@ -41,6 +44,7 @@ const designSchema = v.strictObject({
   base: v.optional(options, {}),
   axes: v.record(v.string(), v.union([v.pipe(v.array(scalar), v.nonEmpty()), v.record(v.string(), options)])),
   grids: v.optional(v.array(v.record(v.string(), v.array(scalar)))),
+  compare: v.optional(v.array(comparisonSchema), []),
 });
 
 export type StudyDesign = v.InferOutput<typeof designSchema>;
@@ -58,6 +62,8 @@ export interface Axis {
   readonly name: string;
   /** Keys of the options that the axis' values set. */
   readonly options: readonly string[];
+  /** The names of its values. */
+  readonly values: readonly string[];
   /** Whether the design gives the values names. Otherwise they are values of one option. */
   readonly hasNames: boolean;
 }
@@ -81,7 +87,7 @@ export function parseDesign(json: unknown, origin: string): StudyDesign {
     const [issue] = result.issues;
     const where = v.getDotPath(issue);
     if (issue.type === 'strict_object' && issue.expected === 'never')
-      throw unknown(`${origin}: ${where}`, 'key', where ?? '', Object.keys(designSchema.entries));
+      throw unknownName(`${origin}: ${where}`, 'key', where ?? '', Object.keys(designSchema.entries));
     throw new UserError(`${origin}${where ? `: ${where}` : ''}: ${mismatch(issue)}`);
   }
   const design = result.output;
@@ -93,6 +99,8 @@ export function parseDesign(json: unknown, origin: string): StudyDesign {
       checkSettings(setting, `${origin}: axes.${axis}.${name}`);
   }
   for (const [i, grid] of (design.grids ?? []).entries()) checkGrid(design, grid, `${origin}: grids.${i}`);
+  for (const [i, comparison] of design.compare.entries())
+    checkComparison(comparison, axesOf(design), `${origin}: compare.${i}`);
   return design;
 }
 
@@ -160,6 +168,7 @@ function axesOf(design: StudyDesign): readonly Axis[] {
   return Object.entries(design.axes).map(([name, values]) => ({
     name,
     options: [...new Set(settingsOf(name, values).flatMap(([, setting]) => keysOf(setting)))],
+    values: settingsOf(name, values).map(([value]) => value),
     hasNames: !Array.isArray(values),
   }));
 }
@@ -205,19 +214,12 @@ function checkGrid(
 ): void {
   for (const [axis, chosen] of Object.entries(grid)) {
     const values = axes[axis];
-    if (values === undefined) throw unknown(`${origin}: ${axis}`, 'axis', axis, Object.keys(axes));
+    if (values === undefined) throw unknownName(`${origin}: ${axis}`, 'axis', axis, Object.keys(axes));
     const names = settingsOf(axis, values).map(([name]) => name);
     for (const name of chosen.map(String)) {
-      if (!names.includes(name)) throw unknown(`${origin}.${axis}: ${show(name)}`, 'value', name, names);
+      if (!names.includes(name)) throw unknownName(`${origin}.${axis}: ${show(name)}`, 'value', name, names);
     }
   }
-}
-
-function unknown(where: string, what: string, name: string, names: readonly string[]): UserError {
-  const near = nearestName(name, names);
-  return new UserError(
-    `${where}: no such ${what}${near === undefined ? '' : `; did you mean ${near}?`} Expected one of ${names.join(', ')}`,
-  );
 }
 
 /** A value of each axis: the options that they set together, and their names. */

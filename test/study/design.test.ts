@@ -85,8 +85,18 @@ test('a cell has the names of its values on the axes that make a difference to i
       { gr: 'strong', lambda: '0.1', when: 'late' },
     ],
   );
-  t.deepEqual(told[0], { name: 'gr', options: ['gr', 'lambda'], hasNames: true });
-  t.deepEqual(told[1], { name: 'lambda', options: ['lambda'], hasNames: false });
+  t.deepEqual(told[0], {
+    name: 'gr',
+    options: ['gr', 'lambda'],
+    values: ['plain', 'strong'],
+    hasNames: true,
+  });
+  t.deepEqual(told[1], {
+    name: 'lambda',
+    options: ['lambda'],
+    values: ['0.01', '0.1'],
+    hasNames: false,
+  });
 });
 
 test('an axis over what changes no number still makes a cell of each value', (t) => {
@@ -124,6 +134,36 @@ for (const [what, design, message] of [
     'a grid of an unknown value',
     { ...DESIGN, grids: [{ gr: ['sero'] }] },
     /grids\.0\.gr: "sero": no such value; did you mean zero\?/,
+  ],
+  [
+    'a comparison along an unknown axis',
+    { ...DESIGN, compare: [{ axis: 'GR', of: 'GR', against: 'none' }] },
+    /^my\.json: compare\.0: axis: "GR": no such axis; did you mean gr\? Expected one of lrWarmup, gr, seed$/,
+  ],
+  [
+    'a comparison with an unknown value',
+    { ...DESIGN, compare: [{ axis: 'gr', of: 'zero', against: 'nine' }] },
+    /^my\.json: compare\.0: against: "nine": no such value; did you mean none\? Expected one of none, GR, zero$/,
+  ],
+  [
+    'a comparison of a value with itself',
+    { ...DESIGN, compare: [{ axis: 'gr', of: 'GR', against: 'GR' }] },
+    /compare\.0: against: expected another value than "GR"/,
+  ],
+  [
+    'a comparison of seeds',
+    { ...DESIGN, compare: [{ axis: 'seed', of: 1, against: 0 }] },
+    /compare\.0: axis: "seed" only sets the seed, by which runs are paired/,
+  ],
+  [
+    'a comparison where the axis itself is fixed',
+    { ...DESIGN, compare: [{ axis: 'gr', of: 'GR', against: 'none', where: { gr: ['GR'] } }] },
+    /compare\.0: where: "gr" is the axis that is compared/,
+  ],
+  [
+    'a comparison where an unknown value is fixed',
+    { ...DESIGN, compare: [{ axis: 'gr', of: 'GR', against: 'none', where: { lrWarmup: ['onn'] } }] },
+    /compare\.0: where\.lrWarmup: "onn": no such value; did you mean on\?/,
   ],
   ['what belongs to the study', { base: { out: 'x' }, axes: {} }, /base: out: has no meaning in a study/],
   ['no axes', { base: {} }, /^my\.json: axes: expected/],

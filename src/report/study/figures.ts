@@ -209,7 +209,7 @@ function drawn(charts: readonly Chart[], subtitle: string): Figure[] {
 const LONGEST_NAME = 160;
 
 /** Such as `test-error-adamw-lr-warmup`. */
-function fileName(words: readonly string[]): string {
+export function fileName(words: readonly string[]): string {
   return words
     .join(' ')
     .toLowerCase()

@@ -18,6 +18,7 @@ function studyFrom(design: object, diverges: (index: number) => boolean = () => 
     about: '',
     command: '',
     axes,
+    compare: [],
     cells: cells.map((cell, i): CellResult => {
       const state = diverges(i) ? 'diverged' : 'done';
       const top1 = 1 - errorOf(i) / 100;
