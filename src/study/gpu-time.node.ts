@@ -45,6 +45,7 @@ const LIKE: Readonly<Record<TrainConfig['gr'], keyof StepTimes>> = {
   sam: 'fd',
   asam: 'fd',
   gsam: 'fd',
+  looksam: 'fd',
 };
 
 /** A measured network with the floating-point operations of one example's gradient. */
