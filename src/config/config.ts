@@ -138,6 +138,12 @@ export const OPTIONS = {
     expected: AUGMENTATION_FORMS,
     alias: 'augmentation',
   }),
+  channelStatistics: choice(['rounded', 'exact'], {
+    group: 'Data',
+    help: "Digits of the channels' means and deviations by which images are normalised: exact takes 8 with CIFAR, as the authors' code does. Other datasets have one form of them.",
+    default: undefined,
+    unset: 'rounded: 4 digits with CIFAR',
+  }),
   onBroken: choice(['fail', 'skip'], {
     group: 'Data',
     help: 'What a broken picture does: end the run, or be skipped and counted. In training the next one takes its place; an evaluation leaves it out.',

@@ -157,6 +157,13 @@ test.serial('--recipe sets its options, which the run keeps; flags beside it win
   const config = JSON.parse(readFileSync('recipe/config.json', 'utf8'));
   t.like(config, { optimizer: 'sgd', nesterov: true, weightDecayIn: 'loss', decayAll: true, alpha: 0.8 });
   t.like(config, { epochs: 2, learningRate: 0.01, batchSize: 16, augment: 'none' });
+  project.write(
+    'options.json',
+    JSON.stringify({ recipe: 'gnp-cnn', augment: 'none', epochs: 2, learningRate: 0.01 }),
+  );
+  await own('named', '--config', 'options.json');
+  t.deepEqual(JSON.parse(readFileSync('named/config.json', 'utf8')), { ...config, out: 'named' });
+  t.deepEqual(modelOf('named'), modelOf('recipe'));
   t.is(
     await refusal(t, train, '--resume', 'recipe', '--recipe', 'gnp-vit'),
     '--recipe: a resumed run takes its options from its checkpoint; leave --recipe out',

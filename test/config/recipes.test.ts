@@ -17,6 +17,7 @@ const CIFAR = augmentationText(parseAugmentation('pad-crop:4:reflect,flip', 'tes
 test('gnp-vit is ViT-S with zero-warmup as the authors run it', (t) => {
   const { augment, ...config } = configFor({}, undefined, vit);
   t.is(augmentationText(augment), CIFAR);
+  t.is(config.channelStatistics, 'exact');
   t.like(config, {
     ...{ graph: 'vit-s-gnp-cifar10', epochs: 300, batchSize: 256, schedule: 'cosine', clip: 5 },
     ...{ optimizer: 'adamw', learningRate: 1e-3, weightDecay: 0.3, weightDecayIn: 'update', decayAll: true },
