@@ -1,7 +1,7 @@
 import test from 'ava';
 import { UserError } from '../../src/errors.ts';
 import { expandDesign, parseDesign } from '../../src/study/design.ts';
-import { PRESET_NAMES, PRESETS } from '../../src/study/presets.ts';
+import { PRESETS } from '../../src/study/presets.ts';
 
 const expand = (json: unknown) => expandDesign(parseDesign(json, 'my.json'), 'my.json');
 const ids = (json: unknown): string[] => expand(json).cells.map(({ id }) => id.replace(/-[0-9a-f]{6}$/, ''));
@@ -178,7 +178,7 @@ for (const [what, design, message] of [
   });
 }
 
-for (const name of PRESET_NAMES) {
+for (const name of ['quick', 'cpu', 'paper'] as const) {
   test(`the preset ${name} has the three experiments, a control and several seeds`, (t) => {
     const { cells, leftOut } = expand(PRESETS[name]);
     const values = (of: (config: (typeof cells)[number]['config']) => unknown) =>
@@ -199,5 +199,22 @@ for (const name of PRESET_NAMES) {
     t.true(values((config) => config.trainFraction).size > 1);
     t.true(values((config) => config.seed).size >= (name === 'quick' ? 2 : 3));
     t.true([...leftOut.keys()].every((reason) => reason.includes('there is no warmup')));
+  });
+}
+
+for (const name of ['text', 'table'] as const) {
+  test(`the preset ${name} has every condition where there is warmup, five seeds or more, and its comparisons`, (t) => {
+    const { cells } = expand(PRESETS[name]);
+    const seeds = new Set(cells.map(({ config }) => config.seed)).size;
+    t.true(seeds >= 5);
+    // Two models; five conditions with LR warmup, and two without.
+    t.is(cells.length, 2 * 7 * seeds);
+    t.is(new Set(cells.map(({ config }) => config.graph)).size, 2);
+    const compare = parseDesign(PRESETS[name], 'test').compare;
+    for (const { of, against, where } of compare)
+      for (const value of [of, against])
+        t.true(
+          cells.some(({ values }) => values.gr === value && where.lrWarmup?.includes(values.lrWarmup ?? '')),
+        );
   });
 }
