@@ -76,12 +76,12 @@ interface Placed {
 function plotForest({ title, xLabel, groups }: Forest): Element {
   const placed = place(groups);
   const rows = placed.flatMap(({ y, row, lines }) =>
-    row ? [{ ...row, y: y + LINE * lines.length + BAR / 2 - 3 }] : [],
+    row ? [{ ...row, y: y + LINE * lines.length + BAR / 3 }] : [],
   );
   const last = placed.at(-1);
   const height = last ? last.y + heightOf(last) : 0;
   const texts = placed.flatMap(({ y, lines, row }) =>
-    lines.map((text, i) => ({ text, y: y + LINE * (i + 0.8), isHeading: row === null })),
+    lines.map((text, i) => ({ text, y: y + LINE * (i + 0.5), isHeading: row === null })),
   );
   const color = ({ outer }: ForestRow) => (isClear(outer) ? 'var(--blue)' : 'var(--text)');
   const bar = (which: 'inner' | 'outer', strokeWidth: number) =>
@@ -105,7 +105,8 @@ function plotForest({ title, xLabel, groups }: Forest): Element {
         frameAnchor: 'left',
         textAnchor: 'start',
         fontSize: 12,
-        ...(isHeading ? { fontWeight: 'bold' } : { fill: 'currentColor' }),
+        fill: 'currentColor',
+        ...(isHeading && { fontWeight: 'bold' }),
         stroke: 'var(--card)',
         strokeWidth: 3,
       },

@@ -3,7 +3,9 @@
  * warmups' work. Each is a design (design.ts), as `--config` takes it.
  */
 
-/** The regularization of every preset: the paper's r = 0.1 and α = 1, so λ = 0.1, and its three warmups. */
+import { DIAMONDS, TEXT } from './task-presets.ts';
+
+/** The regularization of every preset of images: the paper's r = 0.1 and α = 1, so λ = 0.1, and its three warmups. */
 const gr = {
   none: { gr: 'none' },
   GR: { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'none' },
@@ -87,6 +89,8 @@ export const PRESETS = {
       seed: [0, 1, 2, 3, 4, 5, 6, 7],
     },
   },
+  text: TEXT,
+  table: DIAMONDS,
   paper: {
     about:
       "The paper's grid: ViT-Ti, -S and -B on CIFAR-10 and CIFAR-100, 300 epochs of which 40 are warmup, basic augmentation. For a GPU.",
@@ -126,5 +130,7 @@ export const PRESET_NAMES = [
   'quick',
   'cpu',
   'alternatives',
+  'text',
+  'table',
   'paper',
 ] as const satisfies readonly (keyof typeof PRESETS)[];

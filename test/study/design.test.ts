@@ -1,7 +1,7 @@
 import test from 'ava';
 import { UserError } from '../../src/errors.ts';
 import { expandDesign, parseDesign } from '../../src/study/design.ts';
-import { PRESET_NAMES, PRESETS } from '../../src/study/presets.ts';
+import { PRESETS } from '../../src/study/presets.ts';
 import { withRecipes } from '../../src/study/recipes.node.ts';
 
 const expand = (json: unknown) => expandDesign(parseDesign(json, 'my.json'), 'my.json');
@@ -253,7 +253,7 @@ test('the preset alternatives has every condition at each learning rate and seed
   t.like(of('ASAM')[0]?.config, { r: 0.5, optimizer: 'adamw', clip: 5, weightDecay: 0.3 });
 });
 
-for (const name of PRESET_NAMES.filter((each) => each !== 'alternatives')) {
+for (const name of ['quick', 'cpu', 'paper'] as const) {
   test(`the preset ${name} has the three experiments, a control and several seeds`, (t) => {
     const { cells, leftOut } = expand(PRESETS[name]);
     const values = (of: (config: (typeof cells)[number]['config']) => unknown) =>
@@ -274,5 +274,22 @@ for (const name of PRESET_NAMES.filter((each) => each !== 'alternatives')) {
     t.true(values((config) => config.trainFraction).size > 1);
     t.true(values((config) => config.seed).size >= (name === 'quick' ? 2 : 3));
     t.true([...leftOut.keys()].every((reason) => reason.includes('there is no warmup')));
+  });
+}
+
+for (const name of ['text', 'table'] as const) {
+  test(`the preset ${name} has every condition where there is warmup, five seeds or more, and its comparisons`, (t) => {
+    const { cells } = expand(PRESETS[name]);
+    const seeds = new Set(cells.map(({ config }) => config.seed)).size;
+    t.true(seeds >= 5);
+    // Two models; five conditions with LR warmup, and two without.
+    t.is(cells.length, 2 * 7 * seeds);
+    t.is(new Set(cells.map(({ config }) => config.graph)).size, 2);
+    const compare = parseDesign(PRESETS[name], 'test').compare;
+    for (const { of, against, where } of compare)
+      for (const value of [of, against])
+        t.true(
+          cells.some(({ values }) => values.gr === value && where.lrWarmup?.includes(values.lrWarmup ?? '')),
+        );
   });
 }

@@ -45,7 +45,7 @@ test('the lines say what was assumed: the card, the steps, and the networks that
   // 128,000 steps of 16 images are 16,000 of 128, of 261 and 38.1 ms.
   t.regex(
     times ?? '',
-    /^on one NVIDIA H100 80GB, one run after the other: about 1h 09m through --device webgpu, and about 10m 09s with/,
+    /^on one NVIDIA H100 80GB, one run after the other: about 1h 09m through --device webgpu, and about 10m 10s with/,
   );
   t.regex(
     assumed ?? '',

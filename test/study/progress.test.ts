@@ -26,7 +26,6 @@ const DONE: CellOutcome = {
   message: null,
   warmupSteps: 10,
   totalSteps: 100,
-  regularizedSteps: 0,
   trainExamples: 100,
 };
 const DIVERGED: CellOutcome = { ...DONE, state: 'diverged', message: 'step 3: loss NaN is not finite' };

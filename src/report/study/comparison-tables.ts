@@ -77,15 +77,15 @@ export function powerTable(
   return {
     name: 'power',
     isGrouped: true,
-    title: `What the runs could have shown: the smallest difference of the test ${judged.label}${inPoints(judged)} that a test at the corrected level finds with a chance of 80 %, and the seeds that a difference takes`,
+    title: `What the runs could have shown: sd of the paired differences, the smallest difference of the test ${judged.label}${inPoints(judged)} that a test at the corrected level finds with a chance of 80 %, the measured difference, and the seeds that it takes`,
     columns: [
       { name: 'family', kind: 'text' },
       { name: 'comparison', kind: 'text' },
       { name: 'setting', kind: 'prose' },
       { name: 'pairs', kind: 'number', digits: 0 },
-      { name: 'sd of differences', kind: 'number', digits },
-      { name: 'level of the test (%)', kind: 'number' },
-      { name: 'smallest difference', kind: 'number', digits },
+      { name: 'sd', kind: 'number', digits },
+      { name: 'level (%)', kind: 'number' },
+      { name: 'could show', kind: 'number', digits },
       { name: 'measured', kind: 'number', digits },
       { name: 'seeds for it', kind: 'text' },
       ...wanted,
@@ -122,7 +122,7 @@ function differenceText(difference: number, { isPercent, axis }: Judged): string
 }
 
 /**
- * For each comparison of these families a sentence: what was measured, what could have been shown, and how many seeds
+ * For each comparison of these families, pooled over its settings, a sentence: what was measured, what could have been shown, and how many seeds
  * the measured difference and a wanted one take.
  */
 export function powerLines(
@@ -131,8 +131,9 @@ export function powerLines(
   digits: number,
   difference: number | null,
 ): readonly string[] {
-  const unit = judged.isPercent ? ' points' : '';
-  return familiesWithPower(families).flatMap(({ comparisons }) =>
+  const unit = judged.isPercent ? ' points' : judged.inUnit.replace(' in', '');
+  const told = familiesWithPower(families).filter(({ isBySetting }) => !isBySetting);
+  return told.flatMap(({ comparisons }) =>
     comparisons.map(({ name, where, differences, power }) => {
       const what = `${name}, ${where}`;
       if (differences === null) return `${what}: no pair of runs has this number`;

@@ -35,6 +35,8 @@ export interface Power {
 export interface ComparisonFamily {
   readonly title: string;
   readonly kind: 'planned' | 'asked' | 'exploratory';
+  /** Whether they are the single settings of comparisons that another family has pooled. */
+  readonly isBySetting: boolean;
   readonly comparisons: readonly Compared[];
 }
 
@@ -80,13 +82,25 @@ function namedFamilies(
     if (only && settings.length === 1) return only;
     const where =
       settings.length === 0 ? 'in no setting are there runs of both' : pooledName(settings.length);
-    return { name: comparisonName(comparison), axis: comparison.axis, where, bySeed: pool(settings) };
+    const name = nameOf(facets, comparison.axis, comparison);
+    return { name, axis: comparison.axis, where, bySeed: pool(settings) };
   });
   const single = each.flatMap(({ settings }) => (settings.length > 1 ? settings : []));
   return [
-    { title: `${title} comparisons`, kind, comparisons: tested(pooled) },
-    { title: `${title} comparisons, by setting`, kind, comparisons: tested(single) },
+    { title: `${title} comparisons`, kind, isBySetting: false, comparisons: tested(pooled) },
+    { title: `${title} comparisons, by setting`, kind, isBySetting: true, comparisons: tested(single) },
   ];
+}
+
+/** Such as `GR − none` of conditions that the design names, and `learningRate: 0.003 − 0.001` of all else. */
+function nameOf(
+  { axes, conditionAxes }: Facets,
+  axis: string,
+  pair: Pick<Comparison, 'of' | 'against'>,
+): string {
+  const isNamed = conditionAxes.some(({ name, hasNames }) => name === axis && hasNames);
+  const isAxis = axes.some(({ name }) => name === axis);
+  return isNamed || !isAxis ? comparisonName(pair) : `${axis}: ${comparisonName(pair)}`;
 }
 
 function matcher({ where }: Comparison): (cell: CellResult) => boolean {
@@ -132,6 +146,7 @@ function exploratory(facets: Facets, named: readonly Comparison[]): readonly Com
     return {
       title: `Exploratory: ${variable.name}, against ${against}`,
       kind: 'exploratory' as const,
+      isBySetting: false,
       comparisons: tested(
         pairs.flatMap((pair) => inSettings(facets, variable, pair)).filter(({ bySeed }) => bySeed.size > 0),
       ),
@@ -159,7 +174,7 @@ function inSettings(
   const measure = finalError(facets.judged);
   return placesOf(facets, variable, [pair.of, pair.against], isMeant).map(
     ({ where, runs: [of = [], against = []] }) => ({
-      name: comparisonName(pair),
+      name: nameOf(facets, variable.name, pair),
       axis: variable.name,
       where,
       bySeed: minus(ofCells(of, measure), ofCells(against, measure)),

@@ -8,16 +8,9 @@ import { type JudgedClaim, judgeClaims } from './claims.ts';
 import { comparisonsTable, forests, powerLines, powerTable } from './comparison-tables.ts';
 import { type ComparisonFamily, compareAll } from './comparisons.ts';
 import { type Facets, facetsOf } from './facets.ts';
-import {
-  courseFigures,
-  earlyFigures,
-  type Figure,
-  type FigureGroup,
-  fileName,
-  modelFigures,
-  sizeFigures,
-} from './figures.ts';
+import { courseFigures, earlyFigures, type Figure, type FigureGroup, fileName } from './figures.ts';
 import { mechanismRatios, mechanismRuns, mechanismTable } from './mechanism.ts';
+import { axisFigures, modelFigures, sizeFigures } from './scale-figures.ts';
 import type { Table } from './table.ts';
 import {
   claimsTable,
@@ -64,6 +57,8 @@ export interface StudyContent {
   readonly early: readonly FigureGroup[];
   readonly sizes: readonly Figure[];
   readonly models: readonly Figure[];
+  /** Over each axis of numbers. */
+  readonly axes: readonly Figure[];
 }
 
 /** What a person may ask of a report besides what the design says. */
@@ -109,6 +104,7 @@ export function studyContent(study: StudyResults, asked: Asked = {}): StudyConte
     early: earlyFigures(facets),
     sizes: sizeFigures(facets),
     models: modelFigures(facets),
+    axes: axisFigures(facets),
   };
 }
 
@@ -120,8 +116,15 @@ export interface DrawnFigure {
 }
 
 /** All figures, each with a file name of its own. */
-export function allFigures({ course, early, sizes, models, forests }: StudyContent): readonly DrawnFigure[] {
-  const charts = [...[...course, ...early].flatMap(({ figures }) => figures), ...sizes, ...models];
+export function allFigures({
+  course,
+  early,
+  sizes,
+  models,
+  axes,
+  forests,
+}: StudyContent): readonly DrawnFigure[] {
+  const charts = [...[...course, ...early].flatMap(({ figures }) => figures), ...sizes, ...models, ...axes];
   const all = [
     ...charts.map(({ name, subtitle, chart }) => ({ name, subtitle, drawing: drawChart(chart) })),
     ...forests.map((forest) => ({

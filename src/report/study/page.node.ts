@@ -194,18 +194,27 @@ ${groups('stability', early)}`,
   };
 }
 
-/** The section on scale; none where the design does not compare two scales. */
-function scaleSection({ tables, sizes, models }: StudyContent): readonly Section[] {
+/** The section on scale; none where the design compares no two scales and has no axis of numbers. */
+function scaleSection({ tables, sizes, models, axes }: StudyContent): readonly Section[] {
   const parts = [
     { table: tables.sizes, figures: sizes },
     { table: tables.models, figures: models },
   ].filter(({ table }) => table.rows.length > 0);
-  if (parts.length === 0) return [];
+  if (parts.length === 0 && axes.length === 0) return [];
   const body = parts.map(
     ({ table, figures }) =>
       html`${toHtml(table)}${figures.map((figure) => html`<h3 class="setting">${figure.subtitle}</h3>${grid([figure])}`)}`,
   );
-  return [{ id: 'scale', title: 'Scale of data and model', body: html`${body}` }];
+  const overAxes = axes.map(
+    (figure) => html`<div><h3 class="setting">${figure.subtitle}</h3>${renderChart(figure.chart)}</div>`,
+  );
+  return [
+    {
+      id: 'scale',
+      title: parts.length === 0 ? 'Over the axes of numbers' : 'Scale of data and model',
+      body: html`${body}${axes.length > 0 && html`<div class="charts axes">${overAxes}</div>`}`,
+    },
+  ];
 }
 
 function missingSection({ tables }: StudyContent): Section {

@@ -95,9 +95,9 @@ export function placesOf(
   values: readonly string[],
   isMeant: (cell: CellResult) => boolean = () => true,
 ): readonly Place[] {
-  const seedAxes = facets.axes.filter(({ options }) => options.every((key) => key === 'seed'));
+  const seedAxes = axesOfSeeds(facets);
   const rest = (cell: CellResult) =>
-    new Map([...variable.rest(cell)].filter(([axis]) => !seedAxes.some(({ name }) => name === axis)));
+    new Map([...variable.rest(cell)].filter(([axis]) => !seedAxes.includes(axis)));
   const groups = values.map((value) => {
     const cells = facets.cells.filter((cell) => variable.valueOf(cell) === value && isMeant(cell));
     return [...grouped(cells, (cell) => JSON.stringify([...rest(cell)]))].map(([, members]) => members);
@@ -119,12 +119,17 @@ export function placesOf(
   return places.map((runs) => ({ where: nameOf(runs.flat()), runs }));
 }
 
+/** The names of the axes that set nothing but the seed. */
+export function axesOfSeeds({ axes }: Facets): readonly string[] {
+  return axes.filter(({ options }) => options.every((key) => key === 'seed')).map(({ name }) => name);
+}
+
 function isAlike(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
   return [...a].every(([axis, value]) => (b.get(axis) ?? value) === value);
 }
 
 /** Names a place as the tables name settings, after its condition where the study's conditions differ among places. */
-function placeNames(
+export function placeNames(
   { axes, cells, conditionAxes, conditionOptions, conditionOf }: Facets,
   { name, options, isCondition }: Variable,
   places: readonly (readonly CellResult[])[],

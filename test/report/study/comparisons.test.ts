@@ -42,12 +42,12 @@ const near = (t: ExecutionContext, value: number | null | undefined, expected: n
 
 test('every condition is compared with the first and the second, and every other axis with its first value', (t) => {
   t.deepEqual(names(families(CELLS).families), [
-    'Exploratory: gr, against none | GR − none | LR warmup',
-    'Exploratory: gr, against none | GR − none | no LR warmup',
-    'Exploratory: gr, against none | GR + zero − none | all runs',
-    'Exploratory: gr, against GR | GR + zero − GR | all runs',
-    'Exploratory: lrWarmup, against on | off − on | none',
-    'Exploratory: lrWarmup, against on | off − on | GR',
+    'Exploratory: gr, against none | gr: GR − none | LR warmup',
+    'Exploratory: gr, against none | gr: GR − none | no LR warmup',
+    'Exploratory: gr, against none | gr: GR + zero − none | all runs',
+    'Exploratory: gr, against GR | gr: GR + zero − GR | all runs',
+    'Exploratory: lrWarmup, against on | lrWarmup: off − on | none',
+    'Exploratory: lrWarmup, against on | lrWarmup: off − on | GR',
   ]);
 });
 
@@ -65,8 +65,8 @@ test('differences are paired by seed, and corrected within their family', (t) =>
 test('a planned comparison is a family of its own, and is not among the exploratory ones', (t) => {
   const { families: all } = families(CELLS, [PLANNED]);
   t.deepEqual(
-    names(all).filter((name) => name.includes('GR + zero − GR')),
-    ['Planned comparisons | GR + zero − GR | all runs'],
+    names(all).filter((name) => name.includes('GR + zero − GR |')),
+    ['Planned comparisons | gr: GR + zero − GR | all runs'],
   );
   near(t, all[0]?.comparisons[0]?.interval?.mean, -1);
   t.is(all[0]?.comparisons[0]?.corrected?.level, 0.95);
@@ -75,9 +75,9 @@ test('a planned comparison is a family of its own, and is not among the explorat
 test('a planned comparison is pooled over its settings, seed by seed, and told for each', (t) => {
   const { families: all } = families(CELLS, [{ axis: 'gr', of: 'GR', against: 'none', where: {} }]);
   t.deepEqual(names(all).slice(0, 3), [
-    'Planned comparisons | GR − none | mean of 2 settings',
-    'Planned comparisons, by setting | GR − none | LR warmup',
-    'Planned comparisons, by setting | GR − none | no LR warmup',
+    'Planned comparisons | gr: GR − none | mean of 2 settings',
+    'Planned comparisons, by setting | gr: GR − none | LR warmup',
+    'Planned comparisons, by setting | gr: GR − none | no LR warmup',
   ]);
   // Seeds: (2 + 0.5)/2, (2.1 + 0.4)/2, (2.2 + 0.6)/2.
   const [pooled] = all[0]?.comparisons ?? [];
@@ -140,6 +140,6 @@ test('power: what could be shown at the strictest level of the family, and the s
   const [line] = powerLines(all, facets.judged, 2, 1);
   t.is(
     line,
-    'GR + zero − GR, all runs: −1.00 points (n = 3, sd 0.10); at least 0.46 could be shown with 80 % power at 97.5 %; the measured one takes 3 seeds; to show a difference of 1 point takes 3 seeds',
+    'gr: GR + zero − GR, all runs: −1.00 points (n = 3, sd 0.10); at least 0.46 could be shown with 80 % power at 97.5 %; the measured one takes 3 seeds; to show a difference of 1 point takes 3 seeds',
   );
 });
