@@ -207,12 +207,12 @@ class Pass implements BatchPass {
     for (let k = index * size; k < (index + 1) * size; k++) {
       const out = await graph.run({ ...weights, ...this.#feeds(k) });
       if (isClean) {
-        this.#readState(k + 1, out);
+        if ((k + 1) % size !== 0) this.#readState(k + 1, out);
         this.#clean.push(withoutGradients(out));
       }
       gradients = accumulate(gradients, arraysOf(out, 'grad', manifest));
     }
-    if (isClean && index === of - 1) this.#result = this.#resultOf(this.#clean.splice(0));
+    if (isClean && index === of - 1) this.#result = this.#resultOf(this.#clean.splice(0), of);
     return gradients;
   }
 
@@ -257,7 +257,10 @@ class Pass implements BatchPass {
     return feeds;
   }
 
-  /** Clean micro-batches update the state in sequence: number `k` reads what the one before has left. */
+  /**
+   * Clean micro-batches of a group update the state in sequence: number `k` reads what the one before has left. Each group
+   * begins with the step's state, as a device that has it to itself.
+   */
   #readState(k: number, out: Outputs): void {
     const { manifest } = this.#options;
     if (manifest.state.length === 0) return;
@@ -266,15 +269,17 @@ class Pass implements BatchPass {
     );
   }
 
-  #resultOf(outputs: readonly Outputs[]): PassResult {
+  /** The state becomes the mean of what each group leaves. */
+  #resultOf(outputs: readonly Outputs[], groups = 1): PassResult {
     const { manifest } = this.#options;
-    const last = outputs.at(-1) ?? {};
+    const size = outputs.length / groups;
+    const lasts = outputs.filter((_, k) => (k + 1) % size === 0);
     return {
       loss: outputs.reduce((sum, out) => sum + numberOf(out, 'loss'), 0),
       sums: Object.fromEntries(
         Object.keys(manifest.sums.training).map((name) => [name, addUp(outputs, `sums/${name}`)]),
       ),
-      state: Object.fromEntries(manifest.state.map((path) => [path, floatsOf(last, `state/${path}`)])),
+      state: Object.fromEntries(manifest.state.map((path) => [path, meanOf(lasts, `state/${path}`)])),
     };
   }
 }
@@ -316,6 +321,11 @@ function scalarFeeds({ scalars }: Manifest, given: Readonly<Record<string, numbe
 
 export function scalarTensor(value: number): Tensor {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
+}
+
+/** The mean of an output over several runs. */
+function meanOf(outputs: readonly Outputs[], name: string): Float32Array {
+  return Float32Array.from(addUp(outputs, name), (total) => total / outputs.length);
 }
 
 /** The sums of an output over several runs, in float64. */
