@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { type GraphName, TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { initialize, Scope } from '../../src/layers/scope.ts';
 import { VIT_VARIANTS, vit, vitSchema } from '../../src/models/vit.ts';
+import { topologicalOrder } from '../../src/onnx/graph.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { Random } from '../../src/random.ts';
@@ -69,6 +70,25 @@ test('embedInit is how the kernel of the patch embedding starts, and nothing els
   t.is(usual['embed/kernel'], 'xavier-uniform');
   t.deepEqual(starts({ embedInit: 'xavier-uniform' }), usual);
   t.deepEqual(starts({ embedInit: 'lecun-normal' }), { ...usual, 'embed/kernel': 'lecun-normal' });
+});
+
+test('gelu-tanh takes the place of each GELU, and nothing else changes', (t) => {
+  const built = (activation: 'gelu' | 'gelu-tanh') => {
+    const scope = new Scope();
+    const logits = vit(scope, input('images', [1, 3, 8, 8]), 3, { kind: 'vit', ...RANDOM, activation });
+    const ops = topologicalOrder([logits]).map(({ op }) => op);
+    const count = (op: string) => ops.filter((each) => each === op).length;
+    return { parameters: scope.parameters.map(({ path, init }) => [path, init]), masks: scope.masks, count };
+  };
+  const [erf, tanh] = [built('gelu'), built('gelu-tanh')];
+  t.deepEqual(tanh.parameters, erf.parameters);
+  t.deepEqual(
+    tanh.masks.map(({ name }) => name),
+    erf.masks.map(({ name }) => name),
+  );
+  t.deepEqual([erf.count('Erf'), erf.count('Tanh')], [RANDOM.layers, 0]);
+  t.deepEqual([tanh.count('Erf'), tanh.count('Tanh')], [0, RANDOM.layers]);
+  for (const op of ['MatMul', 'Softmax', 'Where', 'LayerNormalization']) t.is(tanh.count(op), erf.count(op), op);
 });
 
 test('every committed spec builds all its graphs', (t) => {
