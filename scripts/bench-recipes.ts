@@ -19,6 +19,7 @@ import {
   goldenOf,
   handOver,
   openRecipe,
+  type RecipeRun,
   STEPS,
   type Steps,
   takeSteps,
@@ -35,6 +36,15 @@ const TABLE = {
     default: VARIANT_NAMES.join(),
   }),
   steps: integer({ min: 1, max: STEPS }, { group: 'What to compare', help: 'Steps.', default: STEPS }),
+  seed: integer(
+    { min: 0 },
+    {
+      group: 'What to compare',
+      help: 'Of weights, batches and masks.',
+      default: undefined,
+      unset: 'one at which no kink of relu parts the two',
+    },
+  ),
   float64: toggle({ group: 'How', help: 'JAX computes in float64.', default: false }),
   python: text({
     group: 'How',
@@ -59,7 +69,10 @@ await runMain(async (argv) => {
   const { values } = parseFlags(argv, TABLE);
   if (values.help) {
     const about = "Compares the steps of the authors' recipes with a second writing of their step in JAX.";
-    const examples = ['npm run bench:recipes -- --python venv/bin/python'];
+    const examples = [
+      'npm run bench:recipes -- --python venv/bin/python',
+      'npm run bench:recipes -- --python venv/bin/python --variant gnp-cnn --seed 0 --float64',
+    ];
     console.log(helpText(TABLE, { about, usage: 'npm run bench:recipes -- [options]', examples }));
     return;
   }
@@ -69,28 +82,28 @@ await runMain(async (argv) => {
   const rows: string[][] = [];
   try {
     for (const name of names) {
-      const run = await openRecipe(name);
+      const run = await openRecipe(name, values.seed);
       const ours = await takeSteps(run, values.steps);
-      const theirs = await stepsOfJax(name, folder, values);
+      const theirs = await stepsOfJax(run, folder, values);
       rows.push(rowOf(name, ours, theirs));
-      goldens[name] = goldenOf(theirs);
+      goldens[name] = goldenOf(theirs, run.tested);
       console.log((rows.at(-1) ?? []).join('  '));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  const head = ['recipe', 'worst loss', 'at step', ...SHOWN.map((step) => `weights, step ${step}`), 'of'];
+  const head = ['recipe', 'worst loss', 'at step', ...SHOWN.map((step) => `weights, step ${step}`), 'parted at step'];
   const title = `Relative differences from JAX in ${values.float64 ? 'float64' : 'float32'}`;
   console.log(`\n${renderSection({ title, head, words: 1, rows, notes: [] }).join('\n')}`);
   if (values.golden !== undefined) writeFileSync(values.golden, `${JSON.stringify(goldens, null, 1)}\n`);
 });
 
 async function stepsOfJax(
-  name: VariantName,
+  run: RecipeRun,
   folder: string,
   { python, steps, float64 }: { python: string; steps: number; float64: boolean },
 ): Promise<Steps> {
-  const { job, tensors } = handOver(await openRecipe(name), steps);
+  const { job, tensors } = handOver(run, steps);
   const files = { tensors: path.join(folder, 'given.safetensors'), out: path.join(folder, 'out.safetensors') };
   writeFileSync(files.tensors, Buffer.concat(encodeSafetensors(tensors)));
   const file = path.join(folder, 'job.json');
@@ -100,7 +113,7 @@ async function stepsOfJax(
   if (status !== 0) {
     const last = error?.message ?? stderr.trim().split('\n').at(-1) ?? '';
     throw new UserError(
-      `--python ${python}: the run of ${name} failed: ${last}; it needs pip install -r scripts/peers/requirements-jax.txt`,
+      `--python ${python}: the run of ${run.name} failed: ${last}; it needs pip install -r scripts/peers/requirements-jax.txt`,
     );
   }
   const { losses } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
@@ -113,15 +126,18 @@ async function stepsOfJax(
   return { losses, variables };
 }
 
-/** Sets the exit code where the two differ by more than the tolerance. */
+/**
+ * Where weights are apart by more than the tolerance, a relu's input may have been 0 but for rounding: `parted` is the
+ * first such step. Sets the exit code where the two differ by more than the tolerance. */
 function rowOf(name: VariantName, ours: Steps, theirs: Steps): string[] {
   const { losses, variables } = apart(ours, theirs);
   const worst = Math.max(...losses);
+  const parted = variables.findIndex(({ difference }) => !(difference <= TOLERANCE));
   const shown = SHOWN.map((step) => variables[step - 1]);
   if (!(worst <= TOLERANCE && (variables.at(-1)?.difference ?? 1) <= TOLERANCE)) process.exitCode = 1;
   return [
     ...[name, worst.toExponential(1), String(losses.indexOf(worst) + 1)],
     ...shown.map((each) => each?.difference.toExponential(1) ?? ''),
-    variables.at(-1)?.path ?? '',
+    parted < 0 ? '' : `${parted + 1}: ${variables[parted]?.difference.toExponential(1)}`,
   ];
 }

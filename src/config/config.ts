@@ -210,7 +210,7 @@ export const OPTIONS = {
   ),
   nesterov: toggle({
     group: 'Optimizer',
-    help: 'Nesterov momentum.',
+    help: 'Nesterov momentum, as --recipe gnp-cnn has it.',
     default: false,
     only: ['optimizer', ['sgd']],
   }),
@@ -234,12 +234,12 @@ export const OPTIONS = {
   ),
   weightDecayIn: choice(DECAY_PLACES, {
     group: 'Optimizer',
-    help: "Where weight decay acts: update, as the optimizer does it, after clipping; loss, as weight decay / 2 × the sum of squares in the loss, so that the regularizer perturbs along it and clipping sees it, as in the authors' recipes with SGD. Norms of gradients that are told then have it, losses do not.",
+    help: "Where weight decay acts: update, as the optimizer does it, after clipping; loss, as weight decay / 2 × the sum of squares in the loss, so that the regularizer perturbs along it and clipping sees it, as with --recipe gnp-cnn. Norms of gradients that are told then have it, losses do not.",
     default: 'update',
   }),
   decayAll: toggle({
     group: 'Optimizer',
-    help: "Weight decay for every trained parameter, as in the authors' code: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.",
+    help: "Weight decay for every trained parameter, as with --recipe: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.",
     default: false,
   }),
   clip: number(
@@ -300,7 +300,7 @@ export const OPTIONS = {
     { min: 0 },
     {
       group: 'Schedule',
-      help: 'Epochs, or a fraction of one, in which the learning rate grows linearly from 0. --gr-warmup acts in the same epochs.',
+      help: 'Epochs, or a fraction of one, in which the learning rate grows linearly from 0. --gr-warmup acts in the same epochs. A whole number ends with an epoch.',
       default: 0.3,
     },
   ),
@@ -363,7 +363,7 @@ export const OPTIONS = {
   ),
   mix: choice(MIXES, {
     group: 'Gradient regularization',
-    help: "What the second gradient is mixed with: plain, the first gradient g; normalized, its direction g/‖g‖, as the authors' code does. With alpha 1 both are the same.",
+    help: "What the second gradient is mixed with: plain, the first gradient g; normalized, its direction g/‖g‖, as with --recipe. With alpha 1 both are the same.",
     default: 'plain',
     only: ['gr', ['fd']],
   }),
@@ -381,7 +381,7 @@ export const OPTIONS = {
     { min: 1 },
     {
       group: 'Gradient regularization',
-      help: "Parts of the batch that are perturbed by themselves, each along the gradient of its own examples, as on so many devices of the authors' code (m-sharpness); a divisor of the batch size.",
+      help: "Parts of the batch that are perturbed by themselves, each along the gradient of its own examples, as on so many devices of the authors' code (m-sharpness); a divisor of the batch size. --recipe leaves it at 1. Running statistics of a batch norm are then the mean of the parts' own.",
       default: 1,
       only: PERTURBED,
     },

@@ -40,6 +40,8 @@ export interface PassAbout {
   readonly step: number;
   /** Scalars of the task by name; others have their defaults. */
   readonly scalars?: Readonly<Record<string, number>>;
+  /** Parts of the batch that move the state apart from each other, as on devices of their own; 1 where it is left out. */
+  readonly groups?: number;
   /** Where the examples are only a part of a batch, as in one of several processes that add up what their parts give. */
   readonly partOf?: {
     /** How many examples of the whole batch come before these. */
@@ -83,11 +85,11 @@ export function createEngine({ manifest, variables, seed, load }: EngineOptions)
     }
   };
   return {
-    async pass(batch, { step, scalars = {}, partOf }) {
+    async pass(batch, { step, scalars = {}, groups = 1, partOf }) {
       const weights = partOf?.weights ?? (await weightsOf(manifest, batch, session));
       const fixed = { ...weightFeeds(weights), ...scalarFeeds(manifest, scalars) };
       const random = { seed, step, first: partOf?.first ?? 0 };
-      return new Pass({ manifest, variables, session, batch, fixed }, random);
+      return new Pass({ manifest, variables, session, batch, fixed, groups }, random);
     },
     weights: (batch) => weightsOf(manifest, batch, session),
     free,
@@ -150,6 +152,7 @@ interface PassOptions {
   readonly batch: Batch;
   /** Scalars and weights. */
   readonly fixed: Feeds;
+  readonly groups: number;
 }
 
 class Pass implements BatchPass {
@@ -157,6 +160,8 @@ class Pass implements BatchPass {
   readonly #options: PassOptions;
   readonly #random: { readonly seed: number; readonly step: number; readonly first: number };
   readonly #parts: number;
+  /** Micro-batches that move the state one after the other. */
+  readonly #perGroup: number;
   /** Random numbers, kept for the second pass where the batch goes through in one. */
   #drawn: Feeds | undefined;
   /** What each micro-batch of the clean pass read of the state, which a pass that goes over it again reads, too. */
@@ -179,6 +184,7 @@ class Pass implements BatchPass {
     this.#options = options;
     this.#random = random;
     this.#parts = batch.examples / manifest.microBatch;
+    this.#perGroup = this.#parts / options.groups;
     this.derivatives = {
       gradient: (at, group) => this.#gradient(at, group),
       hessianTimes: (v) => this.#hessianTimes(v),
@@ -207,12 +213,12 @@ class Pass implements BatchPass {
     for (let k = index * size; k < (index + 1) * size; k++) {
       const out = await graph.run({ ...weights, ...this.#feeds(k) });
       if (isClean) {
-        if ((k + 1) % size !== 0) this.#readState(k + 1, out);
+        if (!this.#endsGroup(k)) this.#readState(k + 1, out);
         this.#clean.push(withoutGradients(out));
       }
       gradients = accumulate(gradients, arraysOf(out, 'grad', manifest));
     }
-    if (isClean && index === of - 1) this.#result = this.#resultOf(this.#clean.splice(0), of);
+    if (isClean && index === of - 1) this.#result = this.#resultOf(this.#clean.splice(0));
     return gradients;
   }
 
@@ -238,6 +244,10 @@ class Pass implements BatchPass {
     const out = await graph.run({ ...variables.feeds, ...this.#feeds(0), lambda: scalarTensor(lambda) });
     this.#result = this.#resultOf([out]);
     return { gradient: arraysOf(out, 'grad', manifest), gradNorm: numberOf(out, 'grad_norm') };
+  }
+
+  #endsGroup(k: number): boolean {
+    return (k + 1) % this.#perGroup === 0;
   }
 
   /** The inputs of a micro-batch beside the parameters. */
@@ -270,10 +280,9 @@ class Pass implements BatchPass {
   }
 
   /** The state becomes the mean of what each group leaves. */
-  #resultOf(outputs: readonly Outputs[], groups = 1): PassResult {
+  #resultOf(outputs: readonly Outputs[]): PassResult {
     const { manifest } = this.#options;
-    const size = outputs.length / groups;
-    const lasts = outputs.filter((_, k) => (k + 1) % size === 0);
+    const lasts = outputs.filter((_, k) => this.#endsGroup(k));
     return {
       loss: outputs.reduce((sum, out) => sum + numberOf(out, 'loss'), 0),
       sums: Object.fromEntries(

@@ -73,7 +73,8 @@ export function createHostTrainer({ manifest, plan, batchSize, seed, load }: Hos
       if (active && !wasActive && isWhole) await engine.free(['loss-grad']);
       wasActive = active;
       startCopies(plan.rule, step, variables.theta, slots);
-      const pass = await engine.pass(batch, { step, ...(plan.scalars && { scalars: plan.scalars }) });
+      const about = { step, groups: plan.groups ?? 1, ...(plan.scalars && { scalars: plan.scalars }) };
+      const pass = await engine.pass(batch, about);
       let told: StepTold | undefined;
       await planOf(useOf(strength), gauge !== undefined).run({
         derivatives: pass.derivatives,
