@@ -305,5 +305,7 @@ function growth(facets: Facets, facet: 'model' | 'fraction'): readonly Differenc
 }
 
 function place(setting: Setting, variant: string): string {
-  return variant === 'GR' ? settingName(setting) : `${settingName(setting)}, ${variant}`;
+  const name = settingName(setting);
+  if (variant === 'GR') return name;
+  return setting.parts.length === 0 ? variant : `${name}, ${variant}`;
 }

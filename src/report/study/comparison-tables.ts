@@ -2,7 +2,7 @@
 import { counted } from '../../counted.ts';
 import type { Forest, ForestRow } from '../forest.node.ts';
 import { grouped } from './cells.ts';
-import { type Compared, type ComparisonFamily, pairsToShow } from './comparisons.ts';
+import { type Compared, type ComparisonFamily, pairsToShow, powerOf } from './comparisons.ts';
 import type { Judged } from './judged.ts';
 import { MOST_PAIRS } from './power.ts';
 import { FEWEST_PAIRS } from './statistics.ts';
@@ -91,24 +91,23 @@ export function powerTable(
       ...wanted,
     ],
     rows: familiesWithPower(families).flatMap(({ title, comparisons }) =>
-      comparisons.flatMap(({ name, where, differences, power }) =>
-        differences === null
-          ? []
-          : [
-              [
-                title,
-                name,
-                where,
-                differences.n,
-                power?.sd ?? null,
-                power && 100 * (1 - power.level),
-                power?.detectable ?? null,
-                differences.mean,
-                power && pairsText(power.forMeasured),
-                ...(difference === null ? [] : [power && pairsText(pairsToShow(difference, power))]),
-              ],
-            ],
-      ),
+      comparisons.flatMap((each) => {
+        const { name, where, differences } = each;
+        if (differences === null) return [];
+        const power = powerOf(each);
+        const row = [
+          title,
+          name,
+          where,
+          differences.n,
+          power?.sd ?? null,
+          power && 100 * (1 - power.level),
+          power?.detectable ?? null,
+          differences.mean,
+          power && pairsText(power.forMeasured),
+        ];
+        return [difference === null ? row : [...row, power && pairsText(pairsToShow(difference, power))]];
+      }),
     ),
   };
 }
@@ -122,8 +121,8 @@ function differenceText(difference: number, { isPercent, axis }: Judged): string
 }
 
 /**
- * For each comparison of these families, pooled over its settings, a sentence: what was measured, what could have been shown, and how many seeds
- * the measured difference and a wanted one take.
+ * For each comparison of these families, pooled over its settings, a sentence: what was measured, what
+ * could have been shown, and how many seeds the measured difference and a wanted one take.
  */
 export function powerLines(
   families: readonly ComparisonFamily[],
@@ -134,7 +133,9 @@ export function powerLines(
   const unit = judged.isPercent ? ' points' : judged.inUnit.replace(' in', '');
   const told = familiesWithPower(families).filter(({ isBySetting }) => !isBySetting);
   return told.flatMap(({ comparisons }) =>
-    comparisons.map(({ name, where, differences, power }) => {
+    comparisons.map((each) => {
+      const { name, where, differences } = each;
+      const power = powerOf(each);
       const what = `${name}, ${where}`;
       if (differences === null) return `${what}: no pair of runs has this number`;
       const { mean, n } = differences;
@@ -168,7 +169,7 @@ export function forests(families: readonly ComparisonFamily[], judged: Judged): 
     const whole = byName.map(([heading, members]) => ({ heading, rows: members.flatMap(rowOf) }));
     const make = (name: string, groups: Forest['groups']): Forest => ({
       title: name,
-      xLabel: `difference of final test ${judged.label}${judged.isPercent ? ' (points)' : ''}`,
+      xLabel: `difference of final test ${judged.isPercent ? `${judged.label} (points)` : judged.axis}`,
       groups,
       legend: ['95 % interval', 'corrected for the family'],
     });

@@ -17,8 +17,8 @@ export interface Compared extends Tested {
   readonly axis: string;
   readonly where: string;
   readonly differences: Spread | null;
-  /** What its number of pairs can show; null where there are fewer than two pairs. */
-  readonly power: Power | null;
+  /** The number of tests in its family. */
+  readonly tests: number;
 }
 
 export interface Power {
@@ -188,16 +188,15 @@ function tested(raw: readonly Raw[]): readonly Compared[] {
   const count = tests.filter(({ corrected }) => corrected !== null).length;
   return raw.flatMap(({ name, axis, where }, i): Compared[] => {
     const [own = null, test] = [differences[i], tests[i]];
-    return test
-      ? [{ name, axis, where, differences: own, ...test, power: powerOf(own, Math.max(1, count)) }]
-      : [];
+    return test ? [{ name, axis, where, differences: own, tests: count, ...test }] : [];
   });
 }
 
-function powerOf(differences: Spread | null, tests: number): Power | null {
+/** What the pairs of a comparison can show; null where there are fewer than two. */
+export function powerOf({ differences, tests }: Compared): Power | null {
   if (differences === null || differences.sd === null) return null;
   const { mean, sd, n } = differences;
-  const test = { sd, level: 0.05 / tests };
+  const test = { sd, level: 0.05 / Math.max(1, tests) };
   return { ...test, detectable: detectable(n, test), forMeasured: pairsToShow(mean, test) };
 }
 

@@ -54,11 +54,11 @@ export function detectable(n: number, test: Test, power = POWER): number | null 
 export function pairsFor(difference: number, test: Test, fewest: number, power = POWER): number | null {
   const isEnough = (n: number) => pairedPower(difference, n, test) >= power;
   if (isEnough(fewest)) return fewest;
+  if (!isEnough(MOST_PAIRS)) return null;
   // Power grows with the number of pairs, so a search by halves finds the first that is enough.
   let [low, high] = [fewest, 2 * fewest];
   while (high < MOST_PAIRS && !isEnough(high)) [low, high] = [high, 2 * high];
   high = Math.min(high, MOST_PAIRS);
-  if (!isEnough(high)) return null;
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (isEnough(middle)) high = middle;

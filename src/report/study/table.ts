@@ -180,7 +180,9 @@ function show(cell: Cell, { kind, digits = 2, significant }: Column): string {
     significant === undefined ? value.toFixed(digits) : rounded(value, significant);
   if (typeof cell === 'number') {
     if (kind !== 'number') return String(cell);
-    return significant === undefined ? cell.toLocaleString('en', fixed(digits)) : text(cell);
+    return significant === undefined
+      ? cell.toLocaleString('en', fixed(digits)).replace('-', '−')
+      : text(cell);
   }
   if ('sd' in cell) return cell.sd === null ? text(cell.mean) : `${text(cell.mean)} ± ${text(cell.sd)}`;
   if (kind !== 'ratio') return showInterval(cell, digits);

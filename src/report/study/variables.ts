@@ -149,15 +149,17 @@ export function placeNames(
   const tellsCondition =
     !isOfConditions && distinct(places.map((members) => conditionsOf(members).join())).length > 1;
   // With several axes of conditions, one of them alone is compared within the others.
-  const siblings = isOfConditions ? conditionAxes.filter((axis) => axis.name !== name && !isCondition) : [];
-  return (members) => {
-    const ofSiblings = siblings.flatMap((axis) => {
+  const siblings = conditionAxes
+    .filter((axis) => isOfConditions && axis.name !== name && !isCondition)
+    .map((axis) => (members: readonly CellResult[]) => {
       const [value] = members.flatMap(({ values }) => values[axis.name] ?? []);
       return value === undefined ? [] : [`${axis.name} = ${value}`];
-    });
+    })
+    .filter((textOf) => distinct(places.map((members) => textOf(members).join())).length > 1);
+  return (members) => {
     const texts = [
       ...(tellsCondition ? conditionsOf(members).slice(0, 1) : []),
-      ...ofSiblings,
+      ...siblings.flatMap((textOf) => textOf(members)),
       ...partsOf(members).map(({ text }) => text),
     ];
     return texts.length === 0 ? 'all runs' : texts.join(' · ');

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { powerLines } from '../../../src/report/study/comparison-tables.ts';
-import { type ComparisonFamily, compareAll } from '../../../src/report/study/comparisons.ts';
+import { type ComparisonFamily, compareAll, powerOf } from '../../../src/report/study/comparisons.ts';
 import { facetsOf } from '../../../src/report/study/facets.ts';
 import type { Comparison } from '../../../src/study/compare.ts';
 import type { CellResult } from '../../../src/study/results.node.ts';
@@ -131,7 +131,7 @@ test('power: what could be shown at the strictest level of the family, and the s
     PLANNED,
     { axis: 'gr', of: 'GR', against: 'none', where: {} },
   ]);
-  const [power] = all[0]?.comparisons.flatMap((each) => each.power ?? []) ?? [];
+  const [power] = all[0]?.comparisons.flatMap((each) => powerOf(each) ?? []) ?? [];
   t.is(power?.level, 0.025);
   // scipy gives a difference of 4.62482 deviations a power of 0.8 here, and so do 4 million draws. (The solver of
   // statsmodels 0.15 stops at 4.52320, of which scipy says 0.786.)
