@@ -189,7 +189,14 @@ async function printEstimate(cells: readonly PlannedCell[], jobs: number): Promi
   }
   const total = [...seconds.values()].reduce((sum, each) => sum + each, 0);
   print(
-    `${counted(cells.length, 'cell')}: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
+    `${counted(cells.length, 'cell')}: about ${inWords(total / jobs)} with ${jobs} side by side on this machine, as busy as it is now, from one timed gradient of each graph`,
   );
   for (const line of await gpuLines(cells)) print(line);
+}
+
+const YEAR = 365 * 86_400;
+
+/** A duration of years in years, since days would be too many to read. */
+function inWords(seconds: number): string {
+  return seconds < 2 * YEAR ? formatDuration(seconds) : `${Math.round(seconds / YEAR).toLocaleString('en')} years`;
 }
