@@ -12,7 +12,9 @@ import test from 'ava';
 import { digestOf, type Golden, openRecipe, takeSteps, VARIANT_NAMES } from '../../scripts/bench/recipes.ts';
 
 const TOLERANCE = 1e-4;
-const goldens: Readonly<Record<string, Golden>> = JSON.parse(readFileSync('test/goldens/recipes.json', 'utf8'));
+const goldens: Readonly<Record<string, Golden>> = JSON.parse(
+  readFileSync('test/goldens/recipes.json', 'utf8'),
+);
 
 for (const name of VARIANT_NAMES) {
   test.serial(`${name}: losses of its steps and what they leave are JAX's`, async (t) => {
