@@ -11,8 +11,8 @@ import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
 import { integer, type OptionTable, text, toggle } from '../src/config/options.ts';
 import { UserError } from '../src/errors.ts';
-import { encodeSafetensors } from '../src/storage/safetensors.ts';
 import { readSafetensors } from '../src/storage/safetensors.node.ts';
+import { encodeSafetensors } from '../src/storage/safetensors.ts';
 import { namesIn } from './bench/flags.ts';
 import {
   apart,
@@ -92,7 +92,13 @@ await runMain(async (argv) => {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  const head = ['recipe', 'worst loss', 'at step', ...SHOWN.map((step) => `weights, step ${step}`), 'parted at step'];
+  const head = [
+    'recipe',
+    'worst loss',
+    'at step',
+    ...SHOWN.map((step) => `weights, step ${step}`),
+    'parted at step',
+  ];
   const title = `Relative differences from JAX in ${values.float64 ? 'float64' : 'float32'}`;
   console.log(`\n${renderSection({ title, head, words: 1, rows, notes: [] }).join('\n')}`);
   if (values.golden !== undefined) writeFileSync(values.golden, `${JSON.stringify(goldens, null, 1)}\n`);
@@ -104,7 +110,10 @@ async function stepsOfJax(
   { python, steps, float64 }: { python: string; steps: number; float64: boolean },
 ): Promise<Steps> {
   const { job, tensors } = handOver(run, steps);
-  const files = { tensors: path.join(folder, 'given.safetensors'), out: path.join(folder, 'out.safetensors') };
+  const files = {
+    tensors: path.join(folder, 'given.safetensors'),
+    out: path.join(folder, 'out.safetensors'),
+  };
   writeFileSync(files.tensors, Buffer.concat(encodeSafetensors(tensors)));
   const file = path.join(folder, 'job.json');
   writeFileSync(file, JSON.stringify({ ...job, ...files, float64 }));

@@ -234,12 +234,12 @@ export const OPTIONS = {
   ),
   weightDecayIn: choice(DECAY_PLACES, {
     group: 'Optimizer',
-    help: "Where weight decay acts: update, as the optimizer does it, after clipping; loss, as weight decay / 2 × the sum of squares in the loss, so that the regularizer perturbs along it and clipping sees it, as with --recipe gnp-cnn. Norms of gradients that are told then have it, losses do not.",
+    help: 'Where weight decay acts: update, as the optimizer does it, after clipping; loss, as weight decay / 2 × the sum of squares in the loss, so that the regularizer perturbs along it and clipping sees it, as with --recipe gnp-cnn. Norms of gradients that are told then have it, losses do not.',
     default: 'update',
   }),
   decayAll: toggle({
     group: 'Optimizer',
-    help: "Weight decay for every trained parameter, as with --recipe: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.",
+    help: 'Weight decay for every trained parameter, as with --recipe: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.',
     default: false,
   }),
   clip: number(
@@ -363,7 +363,7 @@ export const OPTIONS = {
   ),
   mix: choice(MIXES, {
     group: 'Gradient regularization',
-    help: "What the second gradient is mixed with: plain, the first gradient g; normalized, its direction g/‖g‖, as with --recipe. With alpha 1 both are the same.",
+    help: 'What the second gradient is mixed with: plain, the first gradient g; normalized, its direction g/‖g‖, as with --recipe. With alpha 1 both are the same.',
     default: 'plain',
     only: ['gr', ['fd']],
   }),
