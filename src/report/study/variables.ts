@@ -116,7 +116,36 @@ export function placesOf(
     variable,
     places.map((runs) => runs.flat()),
   );
-  return places.map((runs) => ({ where: nameOf(runs.flat()), runs }));
+  const named = places.map((runs) => ({ where: nameOf(runs.flat()), runs }));
+  return named.map((place) => {
+    const alike = named.filter(({ where }) => where === place.where);
+    const more =
+      alike.length > 1
+        ? tellingValues(
+            place.runs,
+            alike.map(({ runs }) => runs),
+            rest,
+          )
+        : [];
+    return more.length === 0 ? place : { ...place, where: [place.where, ...more].join(' · ') };
+  });
+}
+
+/**
+ * The values on the axes by which places of one name differ: an axis may set what others set too. Where it makes no
+ * difference to the runs of one side, that side has any.
+ */
+function tellingValues(
+  runs: Place['runs'],
+  alike: readonly Place['runs'][],
+  rest: Variable['rest'],
+): readonly string[] {
+  const textOf = (axis: string, place: Place['runs']) =>
+    distinct(place.map(([cell]) => (cell && rest(cell).get(axis)) ?? 'any')).join(' against ');
+  const axes = distinct(alike.flat(2).flatMap((cell) => [...rest(cell).keys()]));
+  return axes
+    .filter((axis) => distinct(alike.map((place) => textOf(axis, place))).length > 1)
+    .map((axis) => `${axis} = ${textOf(axis, runs)}`);
 }
 
 /** The names of the axes that set nothing but the seed. */

@@ -339,6 +339,7 @@ test('an axis of four numbers has a line over it for each condition, and one of 
 
 test('one of several axes that make the conditions is compared within the others', (t) => {
   const found = comparisons({
+    base: { alpha: 1 },
     axes: { gr: ['none', 'fd'], r: [0.05, 0.5], grWarmup: ['none', 'zero'], seed: [0, 1, 2] },
     compare: [{ axis: 'grWarmup', of: 'zero', against: 'none' }],
   });

@@ -47,7 +47,7 @@ test('page, figures and tables are written, and nothing else', async (t) => {
   );
   t.is(figures.length, 18);
   const tables = readdirSync(join(folder, 'tables'));
-  t.is(tables.length, 3 * 10);
+  t.is(tables.length, 3 * 13);
   t.true(['final-error.md', 'final-error.csv', 'final-error.tex'].every((name) => tables.includes(name)));
 });
 
