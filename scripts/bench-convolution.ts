@@ -10,7 +10,7 @@ import { convolution } from '../src/autodiff/convolution/convolution.ts';
 import { vjp } from '../src/autodiff/grad.ts';
 import { runMain } from '../src/cli/fail.ts';
 import { COMMON_FLAGS, helpText, parseFlags } from '../src/cli/flags.ts';
-import { choice, integer, type OptionTable, text } from '../src/config/options.ts';
+import { choice, integer, type OptionTable, text, toggle } from '../src/config/options.ts';
 import { median } from '../src/median.ts';
 import type { Graph } from '../src/onnx/graph.ts';
 import { input } from '../src/onnx/ops.ts';
@@ -22,6 +22,7 @@ import { Random } from '../src/random.ts';
 import { createSession } from '../src/runtime/ort.node.ts';
 import type { Tensor } from '../src/runtime/session.ts';
 import { machineLine } from './bench/machine.ts';
+import { nativeProduct } from './bench/native-convolution.ts';
 
 const TABLE = {
   python: text({
@@ -41,6 +42,11 @@ const TABLE = {
     { min: 1 },
     { group: 'Benchmark', help: 'Rounds counted, after two that are not.', default: 10 },
   ),
+  native: toggle({
+    group: 'Benchmark',
+    help: "Also ONNX Runtime's own Conv and ConvTranspose, between transpositions from and to channels last.",
+    default: false,
+  }),
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 
@@ -100,8 +106,11 @@ const spent = (): number => {
   return (user + system) / 1000;
 };
 
-async function subject(graph: Graph, threads: number): Promise<() => Promise<number>> {
-  const session = await createSession(serialize(graph), { device: 'cpu', threads });
+/** `native`: another file of the same inputs, which ONNX Runtime may rewrite. */
+async function subject(graph: Graph, threads: number, native?: Uint8Array): Promise<() => Promise<number>> {
+  const session = await createSession(native ?? serialize(graph), {
+    ...{ device: 'cpu', threads, optimize: native !== undefined },
+  });
   const now = threads === 1 ? spent : () => performance.now();
   const random = new Random(0, 'sample');
   const feeds = graph.inputs.map((value): [string, Tensor] => {
@@ -150,8 +159,9 @@ await runMain(async (argv) => {
   console.log(
     `Batch ${values.batch}, median of ${values.rounds} rounds (least), ms of ${values.threads === 1 ? 'the processor, one thread' : 'the clock'}\n`,
   );
+  const native = values.native ? { head: ' Conv, channels first |', rule: '--:|' } : { head: '', rule: '' };
   console.log(
-    `| layer | product | here | PyTorch, channels ${values.layout} | here over PyTorch |\n|---|---|--:|--:|--:|`,
+    `| layer | product | here | PyTorch, channels ${values.layout} | here over PyTorch |${native.head}\n|---|---|--:|--:|--:|${native.rule}`,
   );
   const peer = values.python === undefined ? undefined : torch(values.python, values.threads, values.layout);
   for (const each of LAYERS) {
@@ -159,12 +169,26 @@ await runMain(async (argv) => {
       PRODUCTS.map(async (product) => subject(graphOf(each, values.batch, product), values.threads)),
     );
     const { side, inputs, outputs, kernel, stride, groups } = each;
+    const natives = await Promise.all(
+      PRODUCTS.map(async (product) =>
+        values.native && product !== 'kernel'
+          ? subject(
+              graphOf(each, values.batch, product),
+              values.threads,
+              nativeProduct({ ...each, batch: values.batch }, product),
+            )
+          : undefined,
+      ),
+    );
     const own: number[][] = PRODUCTS.map(() => []);
+    const conv: number[][] = PRODUCTS.map(() => []);
     const theirs: number[][] = PRODUCTS.map(() => []);
     for (let round = -WARMUP_ROUNDS; round < values.rounds; round++) {
       for (const [i, run] of runs.entries()) {
         const ms = await run();
         if (round >= 0) own[i]?.push(ms);
+        const nativeMs = await natives[i]?.();
+        if (round >= 0 && nativeMs !== undefined) conv[i]?.push(nativeMs);
       }
       const times = await peer?.ask([values.batch, side, inputs, outputs, kernel, stride, groups]);
       PRODUCTS.forEach((product, i) => {
@@ -177,7 +201,9 @@ await runMain(async (argv) => {
       const said = (all: readonly number[]) => `${median(all).toFixed(1)} (${Math.min(...all).toFixed(1)})`;
       const beside =
         torchs.length === 0 ? ['', ''] : [said(torchs), (median(ours) / median(torchs)).toFixed(2)];
-      console.log(`| ${[each.name, product, said(ours), ...beside].join(' | ')} |`);
+      const convs = conv[i] ?? [];
+      const last = values.native ? [convs.length === 0 ? '' : said(convs)] : [];
+      console.log(`| ${[each.name, product, said(ours), ...beside, ...last].join(' | ')} |`);
     });
   }
   peer?.end();

@@ -48,6 +48,7 @@ export {
   finiteDifferenceGr,
   gsam,
   lion,
+  lookSam,
   type NamedRegularizer,
   type NamedSchedule,
   type OptimizerChoice,

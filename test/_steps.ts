@@ -1,6 +1,7 @@
 /** A few steps of training from a seed, by the trainer of the host or of a device; also runs in a page. */
 
 import { gradientOf } from '../scripts/bench/gradient.ts';
+import { withRates } from '../src/artifacts/roles.ts';
 import { configFor, type TrainConfig } from '../src/config/config.ts';
 import type { Batch } from '../src/data/batch.ts';
 import { serialize } from '../src/onnx/serialize.ts';
@@ -93,7 +94,12 @@ export async function gradient(
 export function start({ spec, batch, options }: Steps) {
   const config: TrainConfig = configFor({ batchSize: batch, epochs: 2, learningRate: 0.01, ...options });
   const graphs = imageGraphs(spec, batch, config.memory ? { memory: config.memory } : {});
-  return { config, plan: stepPlanOf(config, planRun(config, 10)), graphs, manifest: manifestOf(graphs) };
+  return {
+    config,
+    plan: stepPlanOf(config, planRun(config, 10)),
+    graphs,
+    manifest: withRates(manifestOf(graphs), config),
+  };
 }
 
 function begin(variables: VariableArrays): void {

@@ -140,10 +140,8 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
     learningRateSchedule,
     { ...rate, gamma: undefined },
   ],
-  'grSchedule: kind: expected one of none, exact, fd, sam, asam, gsam, got "SAM"; did you mean sam?': [
-    grSchedule,
-    { kind: 'SAM', warmup: 'none', warmupSteps: 0 },
-  ],
+  'grSchedule: kind: expected one of none, exact, fd, sam, asam, gsam, looksam, got "SAM"; did you mean sam?':
+    [grSchedule, { kind: 'SAM', warmup: 'none', warmupSteps: 0 }],
   'grSchedule: warmup: expected one of none, lambda, r, zero, got undefined': [
     grSchedule,
     { kind: 'exact', lambda: 0.1, warmupSteps: 0 },

@@ -95,7 +95,7 @@ test('the file that is packed from a clean clone installs in an empty project, r
   ])
     t.true(packed.includes(`package/dist/${name}`), name);
   const expected =
-    /^package\/(dist\/.*\.(js|d\.ts)|graphs\/[\w-]+\/spec\.json|LICENSE|README\.md|package\.json)$/;
+    /^package\/(dist\/.*\.(js|d\.ts)|graphs\/[\w-]+\/spec\.json|recipes\/[\w-]+\.json|LICENSE|README\.md|package\.json)$/;
   t.deepEqual(
     packed.filter((name) => !expected.test(name)),
     [],
@@ -139,6 +139,9 @@ test('the file that is packed from a clean clone installs in an empty project, r
   const ortgrad = (...args: string[]) => exec('npx', ['--no-install', 'ortgrad', ...args], here);
   await ortgrad('graphs', 'vit-micro-mnist');
   t.true(existsSync(path.join(project, 'graphs', 'vit-micro-mnist', 'gr-exact.onnx')));
+  await t.throwsAsync(ortgrad('train', '--recipe', 'gnp-vit', '--epochs', '9'), {
+    message: /--warmup-epochs: 40 is longer than the run of --epochs 9/,
+  });
   await ortgrad('train', ...space.flags, '--epochs', '1', '--warmup-epochs', '0', '--out', 'run');
   t.true(existsSync(path.join(project, 'run', 'report.html')));
   t.regex((await ortgrad('evaluate', '--checkpoint', 'run/best')).stdout, /^20 test images/);

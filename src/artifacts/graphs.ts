@@ -141,7 +141,7 @@ export class TaskGraphs {
    * | inputs                                              | outputs |
    * |-----------------------------------------------------|---------|
    * | fields, random/…, scalar/…, weight/…, frozen variables | theta_next, <slot>_next |
-   * | theta, and the slots of the update rule             | told: loss, gradNorm, regularizedNorm, then the sums, flat |
+   * | theta, and the slots of rule and regularizer        | told: loss, gradNorm, regularizedNorm, then the sums, flat |
    * | state/<path>, the program's scalars, learningRate, weightDecay | state/<path>_next |
    */
   step(program: Program, rates: (parameter: Variable) => ParameterRates): Graph {

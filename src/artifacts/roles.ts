@@ -1,5 +1,6 @@
 /** Roles and rates of variables, from a run's options and from their names. */
 import { UserError } from '../errors.ts';
+import { layerFactors } from '../layers/layer-decay.ts';
 import type { Role, Variable } from '../layers/scope.ts';
 import type { Task } from '../tasks/task.ts';
 import { tracePrediction } from '../tasks/trace.ts';
@@ -34,8 +35,36 @@ function examples(paths: readonly string[]): string {
   return paths.length > 6 ? `${shown}, …` : shown;
 }
 
+/** What of a run's options changes the rates of some variables. */
+export interface RateOptions {
+  readonly headLrScale: number;
+  readonly decayAll: boolean;
+  readonly layerDecay?: number | undefined;
+}
+
+/** A manifest whose variables have the rates that a run's options give them. Throws UserError as the functions below. */
+export function withRates(manifest: Manifest, { headLrScale, decayAll, layerDecay }: RateOptions): Manifest {
+  const layered = withLayerDecay(manifest, layerDecay, '--layer-decay');
+  return withDecay(withHeadRate(layered, headLrScale), { all: decayAll });
+}
+
+/** The learning rates fall from layer to layer (layers/layer-decay.ts), by the layers of all variables, frozen ones too. */
+export function withLayerDecay(manifest: Manifest, decay: number | undefined, what: string): Manifest {
+  if (decay === undefined || decay === 1) return manifest;
+  const factors = layerFactors(
+    manifest.variables.map(({ path }) => path),
+    decay,
+    what,
+  );
+  const variables = manifest.variables.map((variable, i) => ({
+    ...variable,
+    learningRate: (factors[i] ?? 1) * variable.learningRate,
+  }));
+  return { ...manifest, variables };
+}
+
 /** The variables of a manifest with the learning rate of a head (`head/…`) scaled. Throws UserError without a head. */
-export function withHeadRate(manifest: Manifest, scale: number): Manifest {
+function withHeadRate(manifest: Manifest, scale: number): Manifest {
   if (scale === 1) return manifest;
   const isHead = ({ path }: { readonly path: string }) => /(^|\/)head\//.test(path);
   if (!manifest.variables.some((variable) => isHead(variable) && variable.role === 'trainable')) {

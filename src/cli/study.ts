@@ -11,9 +11,11 @@ import { lastMetrics } from '../storage/metrics-log.node.ts';
 import { METRICS_FILE } from '../storage/run-archive.ts';
 import { createRunFolder } from '../storage/run-folder.node.ts';
 import { expandDesign, parseDesign, type StudyDesign } from '../study/design.ts';
+import { gpuLines } from '../study/gpu-time.node.ts';
 import { type PlannedCell, planCells } from '../study/plan.node.ts';
 import { PRESET_NAMES, PRESETS } from '../study/presets.ts';
 import { createStudyProgress } from '../study/progress.node.ts';
+import { withRecipes } from '../study/recipes.node.ts';
 import { DESIGN_FILE, readStudy } from '../study/results.node.ts';
 import { cellFolder, runStudy } from '../study/runner.node.ts';
 import { estimateSeconds } from '../study/speed.node.ts';
@@ -27,7 +29,7 @@ import { typed } from './typed.ts';
 const TABLE = {
   preset: choice(PRESET_NAMES, {
     group: 'Study',
-    help: 'A study that comes with the project: quick takes minutes; cpu at most 2 hours on 2 cores, with CIFAR-10; paper is for a GPU.',
+    help: 'A study that comes with the project: quick takes minutes; cpu at most 2 hours on 2 cores, with CIFAR-10; alternatives 4, to compare other remedies with the warmups; text and table an hour each; paper is for a GPU.',
     default: 'quick',
   }),
   config: text({
@@ -111,7 +113,7 @@ export async function study(argv: readonly string[]): Promise<void> {
     values.config === undefined
       ? [PRESETS[values.preset], `preset ${values.preset}`, values.preset]
       : [await readJsonFile(values.config), `--config ${values.config}`, path.parse(values.config).name];
-  const written = parseDesign(json, origin);
+  const written = await withRecipes(parseDesign(json, origin), origin);
   const data = values.data ?? written.data;
   const design: StudyDesign = {
     ...written,
@@ -187,6 +189,14 @@ async function printEstimate(cells: readonly PlannedCell[], jobs: number): Promi
   }
   const total = [...seconds.values()].reduce((sum, each) => sum + each, 0);
   print(
-    `${counted(cells.length, 'cell')}: about ${formatDuration(total / jobs)} with ${jobs} side by side on this machine, from one timed gradient of each graph`,
+    `${counted(cells.length, 'cell')}: about ${inWords(total / jobs)} with ${jobs} side by side on this machine, as busy as it is now, from one timed gradient of each graph`,
   );
+  for (const line of await gpuLines(cells)) print(line);
+}
+
+const YEAR = 365 * 86_400;
+
+/** A duration of years in years, since days would be too many to read. */
+function inWords(seconds: number): string {
+  return seconds < 2 * YEAR ? formatDuration(seconds) : `${Math.round(seconds / YEAR).toLocaleString('en')} years`;
 }

@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { configFor, OPTIONS, resumedConfig, runName, type TrainConfig } from '../config/config.ts';
-import { choice, type GivenOptions, type OptionTable, text } from '../config/options.ts';
-import { RECIPE_NAMES } from '../config/recipes.ts';
+import { type GivenOptions, type OptionTable, text } from '../config/options.ts';
+import { readRecipe } from '../config/recipe-file.node.ts';
+import { splitRecipe } from '../config/recipes.ts';
 import { UserError } from '../errors.ts';
 import { readJsonFile } from '../json-file.node.ts';
 import { isLoss, judgeOf, metricText, metricValue } from '../metrics/info.ts';
@@ -39,9 +40,10 @@ const TABLE = {
     placeholder: 'FILE',
     default: undefined,
   }),
-  recipe: choice(RECIPE_NAMES, {
+  recipe: text({
     group: 'Run',
-    help: "The options of a recipe of the authors' code together, which other flags and --config override: gnp-vit, ViT-S on CIFAR-10 with zero-warmup, 300 epochs of AdamW; gnp-cnn, WRN-28-10 on CIFAR-10, 200 epochs of Nesterov SGD. docs/guide/recipes.md lists what they set.",
+    help: "The options of a recipe together, which other flags and --config override. Of the authors' code: gnp-vit, ViT-S on CIFAR-10 with zero-warmup, 300 epochs of AdamW; gnp-cnn, WRN-28-10 on CIFAR-10, 200 epochs of Nesterov SGD; docs/guide/recipes.md lists what they set. Or a JSON file of options, as --config takes it. In a --config file it is recipe.",
+    placeholder: 'NAME|FILE.json',
     default: undefined,
   }),
   resume: text({
@@ -89,14 +91,24 @@ export async function train(argv: readonly string[]): Promise<void> {
     await resumeRun(values.resume, flags);
     return;
   }
-  const config = configFor(
-    flags,
-    file === undefined ? undefined : { values: await readJsonFile(file), origin: `--config ${file}` },
-    values.recipe,
-  );
+  const config = await configOf(flags, file, values.recipe);
   const folder = config.out ?? path.join('runs', runName(config, new Date()));
   await expectNewFolder(folder);
   await begin(folder, config);
+}
+
+/** The config of a new run. A recipe of a flag takes the place of that which the `--config` file names. */
+async function configOf(flags: GivenOptions, file?: string, recipe?: string): Promise<TrainConfig> {
+  if (file === undefined)
+    return configFor(flags, undefined, recipe === undefined ? undefined : await readRecipe(recipe));
+  const origin = `--config ${file}`;
+  const given = splitRecipe(await readJsonFile(file), origin);
+  const [name, where] = recipe === undefined ? [given.recipe, `${origin}: recipe`] : [recipe, '--recipe'];
+  return configFor(
+    flags,
+    { values: given.options, origin },
+    name === undefined ? undefined : await readRecipe(name, where),
+  );
 }
 
 /** The flags, with the list of steps that a JSON file holds in place of the file. Throws a UserError that names it. */

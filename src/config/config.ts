@@ -5,7 +5,7 @@ import { messageOf, show, UserError } from '../errors.ts';
 import { jsonText } from '../json-text.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
-import { grSchedule, KINDS } from '../step/gr-warmup.ts';
+import { grSchedule, hasNoLambda, KINDS } from '../step/gr-warmup.ts';
 import { OPTIMIZER_NAMES, type OptimizerName } from '../step/optimizer.ts';
 import { DECAY_PLACES } from '../step/program.ts';
 import { MIXES } from '../step/regularizers/finite-difference.ts';
@@ -27,16 +27,16 @@ import {
   toggle,
   withDefaults,
 } from './options.ts';
-import { type RecipeName, recipeOptions } from './recipes.ts';
+import { recipeOptions } from './recipes.ts';
 
 const ADAM = ['optimizer', ['adamw', 'adam']] as const;
 const WITH_SQUARES = ['optimizer', ['adamw', 'adam', 'radam', 'adabelief']] as const;
 const WITH_BETAS = ['optimizer', [...WITH_SQUARES[1], 'lion']] as const;
 const DECAYING = ['schedule', ['step', 'exponential']] as const;
-const REGULARIZED = ['gr', ['exact', 'fd', 'sam', 'asam', 'gsam']] as const;
+const REGULARIZED = ['gr', ['exact', 'fd', 'sam', 'asam', 'gsam', 'looksam']] as const;
 const PENALIZED = ['gr', ['exact', 'fd', 'sam']] as const;
-const PERTURBED = ['gr', ['fd', 'sam', 'asam', 'gsam']] as const;
-const MIXED = ['gr', ['fd', 'sam', 'gsam']] as const;
+const PERTURBED = ['gr', ['fd', 'sam', 'asam', 'gsam', 'looksam']] as const;
+const MIXED = ['gr', ['fd', 'sam', 'gsam', 'looksam']] as const;
 
 /**
  * The defaults that differ. Where the decay is decoupled it is subtracted from the weights; the other adaptive optimizers
@@ -138,6 +138,12 @@ export const OPTIONS = {
     expected: AUGMENTATION_FORMS,
     alias: 'augmentation',
   }),
+  channelStatistics: choice(['rounded', 'exact'], {
+    group: 'Data',
+    help: "Digits of the channels' means and deviations by which images are normalised: exact takes 8 with CIFAR, as the authors' code does. Other datasets have one form of them.",
+    default: undefined,
+    unset: 'rounded: 4 digits with CIFAR',
+  }),
   onBroken: choice(['fail', 'skip'], {
     group: 'Data',
     help: 'What a broken picture does: end the run, or be skipped and counted. In training the next one takes its place; an evaluation leaves it out.',
@@ -194,7 +200,7 @@ export const OPTIONS = {
   ),
   momentStart: choice(MOMENT_STARTS, {
     group: 'Optimizer',
-    help: 'What is done about moments that start at 0: corrected divides by what they lack, uncorrected does nothing, first-gradient lets the second moment start as the square of the first gradient.',
+    help: 'What is done about moments that start at 0: corrected divides by what they lack, uncorrected does nothing, second-corrected divides the second alone, so that steps grow over the first ten or so, first-gradient lets the second moment start as the square of the first gradient.',
     default: 'corrected',
     only: ADAM,
   }),
@@ -204,7 +210,7 @@ export const OPTIONS = {
   ),
   nesterov: toggle({
     group: 'Optimizer',
-    help: 'Nesterov momentum.',
+    help: 'Nesterov momentum, as --recipe gnp-cnn has it.',
     default: false,
     only: ['optimizer', ['sgd']],
   }),
@@ -228,12 +234,12 @@ export const OPTIONS = {
   ),
   weightDecayIn: choice(DECAY_PLACES, {
     group: 'Optimizer',
-    help: "Where weight decay acts: update, as the optimizer does it, after clipping; loss, as weight decay / 2 × the sum of squares in the loss, so that the regularizer perturbs along it and clipping sees it, as in the authors' recipes with SGD. Norms of gradients that are told then have it, losses do not.",
+    help: 'Where weight decay acts: update, as the optimizer does it, after clipping; loss, as weight decay / 2 × the sum of squares in the loss, so that the regularizer perturbs along it and clipping sees it, as with --recipe gnp-cnn. Norms of gradients that are told then have it, losses do not.',
     default: 'update',
   }),
   decayAll: toggle({
     group: 'Optimizer',
-    help: "Weight decay for every trained parameter, as in the authors' code: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.",
+    help: 'Weight decay for every trained parameter, as with --recipe: biases, norms, class token and positions too. Otherwise kernels and embeddings decay.',
     default: false,
   }),
   clip: number(
@@ -271,6 +277,15 @@ export const OPTIONS = {
     default: undefined,
     unset: 'all are trained',
   }),
+  layerDecay: number(
+    { above: 0, max: 1 },
+    {
+      group: 'Weights',
+      help: 'Layer-wise decay of the learning rate, for fine-tuning: 0.75 leaves the head its rate and gives every block 0.75 of the rate of the next; what stands below the blocks is the last.',
+      default: undefined,
+      unset: 'one rate',
+    },
+  ),
   headLrScale: number(
     { above: 0 },
     { group: 'Weights', help: "Factor of the learning rate for the head's weights.", default: 1 },
@@ -285,7 +300,7 @@ export const OPTIONS = {
     { min: 0 },
     {
       group: 'Schedule',
-      help: 'Epochs, or a fraction of one, in which the learning rate grows linearly from 0. --gr-warmup acts in the same epochs.',
+      help: 'Epochs, or a fraction of one, in which the learning rate grows linearly from 0. --gr-warmup acts in the same epochs. A whole number ends with an epoch.',
       default: 0.3,
     },
   ),
@@ -305,7 +320,7 @@ export const OPTIONS = {
 
   gr: choice(KINDS, {
     group: 'Gradient regularization',
-    help: "Penalty on the norm of the gradient: exact differentiates twice, fd by a finite difference. Its kin: sam, the second gradient alone; asam, whose perturbation is scaled by the weights; gsam, without a share of the first gradient's part that is orthogonal to the second.",
+    help: "Penalty on the norm of the gradient: exact differentiates twice, fd by a finite difference. Its kin: sam, the second gradient alone; asam, whose perturbation is scaled by the weights; gsam, without a share of the first gradient's part that is orthogonal to the second; looksam, which perturbs at some steps only.",
     default: 'exact',
   }),
   grWarmup: choice(['none', 'lambda', 'r', 'zero'], {
@@ -331,7 +346,7 @@ export const OPTIONS = {
       group: 'Gradient regularization',
       help: 'Distance at which the second gradient is taken.',
       default: undefined,
-      unset: 'lambda / alpha; 0.1 if none of the three is given; 0.5 for asam, 0.1 for gsam',
+      unset: 'lambda / alpha; 0.1 if none of the three is given; 0.5 for asam, 0.1 for gsam and looksam',
       only: PERTURBED,
     },
   ),
@@ -339,23 +354,34 @@ export const OPTIONS = {
     { min: 0 },
     {
       group: 'Gradient regularization',
-      help: 'Share of the second gradient in the mixture; with gsam, the share that is taken away.',
+      help: 'Share of the second gradient in the mixture; with gsam, the share that is taken away; with looksam, that of the part which is used again.',
       default: undefined,
-      unset: 'lambda / r; 0.5 for fd if none of the three is given, always 1 for sam; 0.4 for gsam',
+      unset:
+        'lambda / r; 0.5 for fd if none of the three is given, always 1 for sam; 0.4 for gsam, 0.7 for looksam',
       only: MIXED,
     },
   ),
   mix: choice(MIXES, {
     group: 'Gradient regularization',
-    help: "What the second gradient is mixed with: plain, the first gradient g; normalized, its direction g/‖g‖, as the authors' code does. With alpha 1 both are the same.",
+    help: 'What the second gradient is mixed with: plain, the first gradient g; normalized, its direction g/‖g‖, as with --recipe. With alpha 1 both are the same.',
     default: 'plain',
     only: ['gr', ['fd']],
   }),
+  looksamEvery: integer(
+    { min: 1 },
+    {
+      group: 'Gradient regularization',
+      help: 'Steps from one second gradient to the next. The steps between use again what of the last one is orthogonal to the first.',
+      default: undefined,
+      unset: '5',
+      only: ['gr', ['looksam']],
+    },
+  ),
   perturbationGroups: integer(
     { min: 1 },
     {
       group: 'Gradient regularization',
-      help: "Parts of the batch that are perturbed by themselves, each along the gradient of its own examples, as on so many devices of the authors' code (m-sharpness); a divisor of the batch size.",
+      help: "Parts of the batch that are perturbed by themselves, each along the gradient of its own examples, as on so many devices of the authors' code (m-sharpness); a divisor of the batch size. --recipe leaves it at 1. Running statistics of a batch norm are then the mean of the parts' own.",
       default: 1,
       only: PERTURBED,
     },
@@ -411,8 +437,9 @@ export const OPTIONS = {
 export type TrainConfig = OptionValues<typeof OPTIONS>;
 
 /**
- * The defaults if none of lambda, r and alpha is given, and of gsam where one is not. r = 0.1 is the value of both papers, on
- * fd and on sam; asam's is its paper's for CIFAR-10, and gsam's share that of its authors' code.
+ * The defaults if none of lambda, r and alpha is given, and of the kinds without a λ where one is not. r = 0.1 is the value of both
+ * papers, on fd and on sam; asam's is its paper's for CIFAR-10, and gsam's share that of its authors' code. LookSAM's
+ * are those of github.com/Leminhbinh0209/LookSAM, since its authors published no code.
  */
 const REGULARIZATION = {
   none: {},
@@ -421,6 +448,7 @@ const REGULARIZATION = {
   sam: { r: 0.1 },
   asam: { r: 0.5 },
   gsam: { r: 0.1, alpha: 0.4 },
+  looksam: { r: 0.1, alpha: 0.7, looksamEvery: 5 },
 } as const satisfies Record<TrainConfig['gr'], GivenOptions>;
 
 /**
@@ -450,7 +478,7 @@ function withoutVersion(input: unknown): unknown {
 export function configFor(
   flags: GivenOptions,
   file?: { readonly values: unknown; readonly origin: string },
-  recipe?: RecipeName,
+  recipe?: GivenOptions,
 ): TrainConfig {
   const fromFlags = checkOptions(OPTIONS, flags);
   const fromFile = file === undefined ? {} : checkOptions(OPTIONS, withoutVersion(file.values), file.origin);
@@ -545,7 +573,7 @@ function derivedDefaults(given: GivenOptions): GivenOptions {
   const strengths = gr === 'sam' ? ['lambda', 'r'] : ['lambda', 'r', 'alpha'];
   const isStrengthGiven = strengths.some((key) => given[key] !== undefined);
   return {
-    ...(isStrengthGiven && gr !== 'gsam' ? {} : REGULARIZATION[gr]),
+    ...(isStrengthGiven && !hasNoLambda(gr) ? {} : REGULARIZATION[gr]),
     ...(gr === 'none' || warmupEpochs === 0 ? { grWarmup: 'none' } : {}),
     ...OWN_DEFAULTS[optimizer],
   };
@@ -644,9 +672,9 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
   }
   if (config.freeze !== undefined) expectPattern(label('freeze'), config.freeze);
   // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.
-  const { gr, grWarmup, lambda, r, alpha, mix } = config;
+  const { gr, grWarmup, lambda, r, alpha, mix, looksamEvery } = config;
   const warmupSteps = warmupEpochs > 0 ? 1 : 0;
-  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps, lambda, r, alpha, mix }, names);
+  grSchedule({ kind: gr, warmup: grWarmup, warmupSteps, lambda, r, alpha, mix, looksamEvery }, names);
 }
 
 function expectPattern(label: string, pattern: string): void {

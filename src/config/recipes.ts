@@ -1,63 +1,16 @@
-/**
- * The recipes of the authors' code (github.com/zhaoyang-0204/gnp), as options that are set together. Pure: also for
- * browsers.
- */
-import type { TrainConfig } from './config.ts';
+/** Recipes: options that are set together, and what of them stands beside options that are given. Pure: also for browsers. */
+import { show, UserError } from '../errors.ts';
 import type { GivenOptions } from './options.ts';
 
+/** Those of recipes/ that come with the project. */
 export const RECIPE_NAMES = ['gnp-vit', 'gnp-cnn'] as const;
 export type RecipeName = (typeof RECIPE_NAMES)[number];
-
-/** What all their recipes for CIFAR have. */
-const COMMON = {
-  batchSize: 256,
-  schedule: 'cosine',
-  clip: 5,
-  augment: 'pad-crop:4:reflect,flip',
-  gr: 'fd',
-  r: 0.1,
-  mix: 'normalized',
-} as const;
-
-/**
- * `gnp-vit`: recipes/vit-cifar-basic-grwarmup.sh, ViT-S with zero-warmup. `gnp-cnn`: recipes/wideresnet-cifar.sh,
- * WRN-28-10. The graphs hold what is the model's: dropout, GELU by tanh, the start of the patch embedding.
- */
-const RECIPES = {
-  'gnp-vit': {
-    ...COMMON,
-    graph: 'vit-s-gnp-cifar10',
-    epochs: 300,
-    optimizer: 'adamw',
-    learningRate: 1e-3,
-    weightDecay: 0.3,
-    decayAll: true,
-    warmupEpochs: 40,
-    grWarmup: 'zero',
-    alpha: 1,
-  },
-  'gnp-cnn': {
-    ...COMMON,
-    graph: 'wrn-28-10-cifar10',
-    epochs: 200,
-    optimizer: 'sgd',
-    learningRate: 0.1,
-    momentum: 0.9,
-    nesterov: true,
-    weightDecay: 1e-3,
-    weightDecayIn: 'loss',
-    decayAll: true,
-    warmupEpochs: 0,
-    alpha: 0.8,
-  },
-} as const satisfies Record<RecipeName, Partial<Omit<TrainConfig, 'augment'>> & { readonly augment: string }>;
 
 /**
  * A recipe's options beside those that are given, without what would contradict these: another regularizer brings its own
  * strengths, λ takes α's place, no weight decay decays nothing, and without warmup nothing warms up.
  */
-export function recipeOptions(name: RecipeName, given: GivenOptions): GivenOptions {
-  const recipe: GivenOptions = RECIPES[name];
+export function recipeOptions(recipe: GivenOptions, given: GivenOptions): GivenOptions {
   const has = (key: string, ...values: readonly unknown[]) => values.includes(given[key]);
   const isOther = (key: string) => given[key] !== undefined && given[key] !== recipe[key];
   const left = new Set<string>([
@@ -71,4 +24,23 @@ export function recipeOptions(name: RecipeName, given: GivenOptions): GivenOptio
     ...(has('weightDecay', 0) ? ['decayAll', 'weightDecayIn'] : []),
   ]);
   return Object.fromEntries(Object.entries(recipe).filter(([key]) => !left.has(key)));
+}
+
+/** What a file of options says, and the recipe that it names. Throws a UserError that begins with `origin`. */
+export function splitRecipe(
+  values: unknown,
+  origin: string,
+): { readonly recipe: string | undefined; readonly options: unknown } {
+  if (typeof values !== 'object' || values === null || !('recipe' in values))
+    return { recipe: undefined, options: values };
+  const { recipe, ...options } = values;
+  return { recipe: recipeName(recipe, `${origin}: recipe`), options };
+}
+
+/** Throws a UserError that begins with `where` unless it is a text that could name a recipe. */
+export function recipeName(recipe: unknown, where: string): string {
+  if (typeof recipe === 'string' && recipe !== '') return recipe;
+  throw new UserError(
+    `${where}: expected one of ${RECIPE_NAMES.join(', ')}, or a JSON file of options, got ${show(recipe)}`,
+  );
 }

@@ -98,6 +98,8 @@ export interface NamedRegularizer extends GrWarmupOptions<GrWarmup> {
   readonly r?: number;
   readonly alpha?: number;
   readonly mix?: Mix;
+  /** Of LookSAM: steps from one perturbation to the next. */
+  readonly every?: number;
 }
 
 /** A regularizer and its strengths, by the names that it asks for. One of your own is such an object. */
@@ -168,14 +170,33 @@ export function gsam({
   return checked({ kind: 'gsam', r, alpha, ...warmup });
 }
 
+/**
+ * LookSAM (Liu et al., CVPR 2022): SAM's gradient at one of `every` steps; the others add α times its part that is
+ * orthogonal to the clean one, brought to their own gradient's length. Left out, r is 0.1, α 0.7, `every` 5.
+ */
+export function lookSam({
+  r = 0.1,
+  alpha = 0.7,
+  every = 5,
+  ...warmup
+}: {
+  readonly r?: number;
+  readonly alpha?: number;
+  readonly every?: number;
+} & GrWarmupOptions<'none' | 'r' | 'zero'> = {}): NamedRegularizer {
+  return checked({ kind: 'looksam', r, alpha, every, ...warmup });
+}
+
 /** How messages name what `fit` is given. */
 export const IN_CODE: OptionNames = {
-  option: (key) => ({ gr: 'regularizer', grWarmup: 'warmup' })[key] ?? key,
+  option: (key) => ({ gr: 'regularizer', grWarmup: 'warmup', looksamEvery: 'every' })[key] ?? key,
   value: (_key, value) => String(value),
 };
 
 /** Throws UserError where strengths or warmup do not fit together. */
 function checked(choice: NamedRegularizer): NamedRegularizer {
+  if (choice.every !== undefined)
+    expectNumber('regularizer: every', choice.every, { min: 1, isInteger: true });
   strengthOf(choice, 1);
   if (choice.warmupEpochs !== undefined)
     expectNumber('regularizer: warmupEpochs', choice.warmupEpochs, { min: 0 });
@@ -183,10 +204,10 @@ function checked(choice: NamedRegularizer): NamedRegularizer {
 }
 
 export function strengthOf(
-  { kind, warmup = 'none', lambda, r, alpha, mix }: NamedRegularizer,
+  { kind, warmup = 'none', lambda, r, alpha, mix, every }: NamedRegularizer,
   warmupSteps: number,
 ): ReturnType<typeof grSchedule> {
-  return grSchedule({ kind, warmup, warmupSteps, lambda, r, alpha, mix }, IN_CODE);
+  return grSchedule({ kind, warmup, warmupSteps, lambda, r, alpha, mix, looksamEvery: every }, IN_CODE);
 }
 
 /** A course of the learning rate by name. */

@@ -18,6 +18,7 @@ const OPTIONS = {
   ema: true,
   freeze: true,
   groups: true,
+  layerDecay: true,
   seed: true,
   shuffle: true,
   device: true,

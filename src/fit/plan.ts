@@ -124,7 +124,7 @@ function regularizerOf(
   }
   if (typeof choice !== 'object' || choice === null || !('kind' in choice)) {
     throw new UserError(
-      `regularizer: expected exactGr(), finiteDifferenceGr(), sam(), asam(), gsam() or {regularizer, strength}, got ${show(choice)}`,
+      `regularizer: expected exactGr(), finiteDifferenceGr(), sam(), asam(), gsam(), lookSam() or {regularizer, strength}, got ${show(choice)}`,
     );
   }
   const steps = regularizerWarmup(choice, length);

@@ -1,6 +1,7 @@
 /** Everything that a run of `fit` is opened with: options checked, arrays read, graphs written. Also for browsers. */
 import { TaskGraphs } from '../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../artifacts/manifest.ts';
+import { withLayerDecay } from '../artifacts/roles.ts';
 import { readArrays } from '../data/arrays.ts';
 import type { Split } from '../data/dataset.ts';
 import { show, UserError } from '../errors.ts';
@@ -16,6 +17,7 @@ import {
 } from '../metrics/info.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { SessionOptions } from '../runtime/session.ts';
+import { slotsOf } from '../step/program.ts';
 import type { Task } from '../tasks/task.ts';
 import { expectOptions } from './option-names.ts';
 import { expectFound, expectPattern, type FitPlan, finds, planFit, ratesOf } from './plan.ts';
@@ -76,11 +78,12 @@ export function prepare(options: AnyFitOptions): Prepared {
       variables.map(({ path }) => path),
     );
   expectFieldNames(Object.keys(data.fields), variables, plan);
-  const manifest = describeTask(task, graphs, {
+  const described = describeTask(task, graphs, {
     name: options.name ?? 'model',
     hash: '',
     rates: ratesOf(options.groups, graphs.parameters),
   });
+  const manifest = withLayerDecay(described, layerDecayOf(options), 'layerDecay');
   const { threads = threadsFor(variables), wasmPaths } = options;
   const all = metricInfos(task.metrics);
   const infos = judgedBy(options, all);
@@ -98,6 +101,12 @@ export function threadsFor(variables: readonly Pick<Variable, 'shape'>[]): numbe
   return variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0) < MANY_PARAMETERS ? 1 : 0;
 }
 
+function layerDecayOf({ layerDecay = 1 }: AnyFitOptions): number {
+  expectNumber('layerDecay', layerDecay);
+  if (layerDecay > 0 && layerDecay <= 1) return layerDecay;
+  throw new UserError(`layerDecay: expected a factor above 0 and at most 1, got ${layerDecay}`);
+}
+
 function rolesOf({ freeze }: AnyFitOptions): (variable: Variable) => Role {
   if (freeze === undefined) return ({ role }) => role;
   expectPattern('freeze', freeze);
@@ -108,7 +117,7 @@ function rolesOf({ freeze }: AnyFitOptions): (variable: Variable) => Role {
 function expectFieldNames(names: readonly string[], variables: readonly Variable[], { step }: FitPlan): void {
   const taken = new Set([
     ...variables.map(({ path }) => path),
-    ...['theta', 'lambda', 'learningRate', 'weightDecay', 'clip', ...step.rule.slots],
+    ...['theta', 'lambda', 'learningRate', 'weightDecay', 'clip', ...slotsOf(step)],
     ...[...step.regularizer.scalars, ...Object.keys(step.rule.scalars(1))],
   ]);
   const clash = names.find((name) => taken.has(name) || name.includes('/'));

@@ -113,12 +113,11 @@ export class FitSession {
 
   async save(): Promise<Uint8Array> {
     const state = await this.#run.state(false);
-    const { rule } = this.#trainer;
     return encodeSaved({
       document: {
         ...{ format: 'fit', version: 1, step: state.step, best: this.#run.best },
         ...this.#history.saved(),
-        ...{ begun: await this.#begunWith(), slots: [...rule.slots] },
+        ...{ begun: await this.#begunWith(), slots: Object.keys(this.#trainer.slots) },
       },
       now: state.parameters,
       frozen: state.frozen,
@@ -179,10 +178,9 @@ export class FitSession {
         `resume: the run has taken ${step} steps, more than the ${this.totalSteps} of ${this.prepared.options.epochs} epochs; give more epochs`,
       );
     }
-    if (String(slots) !== String(this.#trainer.rule.slots))
-      throw new UserError(
-        `resume: the optimizer kept ${slots.join(', ')}, expected ${this.#trainer.rule.slots.join(', ')}`,
-      );
+    const kept = Object.keys(this.#trainer.slots);
+    if (String(slots) !== String(kept))
+      throw new UserError(`resume: the optimizer kept ${slots.join(', ')}, expected ${kept.join(', ')}`);
   }
 
   get #keepsBest(): boolean {

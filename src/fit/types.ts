@@ -118,6 +118,8 @@ export interface FitOptions<D extends Arrays, M extends Model<D>> extends FitCal
   readonly freeze?: RegExp;
   /** Factors of the rates; the first group that matches counts. */
   readonly groups?: readonly RateGroup[];
+  /** Factor of the learning rate from each block to the one below it, in (0, 1]; the head keeps its rate. Times that of `groups`. */
+  readonly layerDecay?: number;
   /** Of weights, order, dropout and what is held out; 0 where it is left out. */
   readonly seed?: number;
   /** Whether each epoch has an order of its own; true where it is left out. */

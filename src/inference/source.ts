@@ -22,7 +22,11 @@ export function datasetSource(
     dataset: spec.dataset,
     dir: config.data,
     fields: dataFields(task),
-    ...(isModuleSpec(spec) ? {} : isOnnxSpec(spec) ? expectationsOfFile(spec, task) : expectationsOf(spec)),
+    ...(isModuleSpec(spec)
+      ? {}
+      : isOnnxSpec(spec)
+        ? expectationsOfFile(spec, task)
+        : expectationsOf(spec, config)),
     augmentation: augmentationOf(config, spec),
     onBroken: config.onBroken,
     trainFraction: config.trainFraction,
@@ -44,9 +48,14 @@ export function specInUse<S extends Spec>(spec: S, config: Pick<TrainConfig, 'au
 }
 
 /** What a spec asks of its dataset beside the fields. */
-function expectationsOf(spec: OwnSpec): Pick<DatasetSource, 'classes' | 'scale' | 'vocabulary' | 'options'> {
+function expectationsOf(
+  spec: OwnSpec,
+  { channelStatistics }: TrainConfig,
+): Pick<DatasetSource, 'classes' | 'scale' | 'vocabulary' | 'options'> {
   // A scale of 1 tells errors of the target as the model sees it.
   if (spec.task === 'table' && spec.scale !== 1) return { classes: spec.classes, scale: spec.scale };
+  if (spec.task === 'images' && channelStatistics === 'exact')
+    return { classes: spec.classes, options: { channelStatistics } };
   if (spec.task !== 'text') return { classes: spec.classes };
   const { classes, tokens, length, model } = spec;
   const { vocabulary } = model;

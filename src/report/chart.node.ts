@@ -1,7 +1,8 @@
 /** One chart as HTML: lines over steps with a legend, drawn by Observable Plot without a browser. */
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import { Html, html } from './html.ts';
+import { type Drawing, renderDrawing } from './drawing.ts';
+import { type Html, html } from './html.ts';
 import { type Point, quantile } from './series.ts';
 
 /** Colours are named by role in the palette; the page gives them light and dark values. */
@@ -53,17 +54,13 @@ interface Axis {
 
 /** The chart as a `<figure>`. Lines without a point to draw are left out; a single line needs no legend. */
 export function renderChart(chart: Chart): Html {
-  const legend = legendLines(chart).map((line) => html`<li>${sample(line, chart.spread)}${line.name}</li>`);
-  return html`<figure class="chart ${chart.size ?? ''}">
-<figcaption><h3>${chart.title}</h3><ul class="legend">${legend}</ul></figcaption>
-${new Html(plot(chart).outerHTML)}
-</figure>`;
+  return renderDrawing(drawChart(chart), chart.size);
 }
 
-/** The lines that a legend must explain. A single line needs no legend. */
-export function legendLines(chart: Chart): readonly Line[] {
+export function drawChart(chart: Chart): Drawing {
   const lines = drawnLines(chart);
-  return lines.length > 1 ? lines : [];
+  const legend = lines.map((line) => ({ name: line.name, sample: sample(line, chart.spread) }));
+  return { title: chart.title, legend: lines.length > 1 ? legend : [], picture: plot(chart) };
 }
 
 function drawnLines({ lines, scale }: Chart): readonly Line[] {
@@ -71,7 +68,7 @@ function drawnLines({ lines, scale }: Chart): readonly Line[] {
 }
 
 /** The chart as an `<svg>` without title and legend; its colours are variables of the page. */
-export function plot(chart: Chart): Element {
+function plot(chart: Chart): Element {
   const { title, yLabel, scale = 'linear', x, spread = 'band', firstStep = 0, warmupSteps = 0, size } = chart;
   const lines = drawnLines(chart);
   return Plot.plot({
@@ -207,7 +204,7 @@ function tip(name: string, place = 'step'): (point: Point) => string {
 }
 
 /** A sample of the line as the chart draws it, for the legend. */
-export function sample({ color, stroke }: Line, spread: Chart['spread'] = 'band'): Html {
+function sample({ color, stroke }: Line, spread: Chart['spread'] = 'band'): Html {
   if (stroke === 'marks')
     return html`<svg class="sample" viewBox="0 0 24 12" aria-hidden="true"><path d="M12 1L17 10H7Z" fill="var(--${color})"/></svg>`;
   const { strokeWidth, strokeDasharray = 'none' } = STROKES[stroke];

@@ -11,8 +11,7 @@ import { sizeOf } from '../onnx/shapes.ts';
 import type { DeviceState, NextState, ResidentSession, Session, Tensor } from '../runtime/session.ts';
 import type { FlatLayout } from '../step/flat.ts';
 import type { Arrays } from '../step/host.ts';
-import { traceStep, type UpdateRule } from '../step/program.ts';
-import { none } from '../step/regularizers/none.ts';
+import { scalarsIn, slotsOf, traceStep, type UpdateRule, type Use } from '../step/program.ts';
 import { batchFeeds, floatsOf, scalarTensor } from './engine.ts';
 import {
   expectFinite,
@@ -21,6 +20,7 @@ import {
   startCopies,
   stepNumbers,
   type Trainer,
+  useOf,
 } from './trainer.ts';
 import { VariableArrays } from './variables.ts';
 
@@ -46,6 +46,12 @@ export function createDeviceTrainer(options: DeviceTrainerOptions): Trainer {
 
 type Load = DeviceTrainerOptions['load'];
 
+/** A graph of a step, and which strengths of the regularizer it takes. */
+interface OpenStep {
+  readonly session: ResidentSession;
+  readonly strengths: readonly string[];
+}
+
 class DeviceTrainer implements Trainer {
   readonly variables: VariableArrays;
   readonly rule: UpdateRule;
@@ -56,18 +62,19 @@ class DeviceTrainer implements Trainer {
   readonly #layout: FlatLayout;
   /** Variables that no step changes. */
   readonly #fixed: Readonly<Record<string, Tensor>>;
-  /** Graphs of steps, by whether the regularizer is active. */
-  readonly #sessions = new Map<boolean, Promise<ResidentSession>>();
+  /** Graphs of steps, by what they take of the regularizer. */
+  readonly #steps = new Map<Use, Promise<OpenStep>>();
   readonly #beside = new Map<GraphName, Promise<Session>>();
   #state: DeviceState | undefined;
 
   constructor(options: DeviceTrainerOptions) {
     const { manifest, graphs, plan } = options;
-    const variables = new VariableArrays(manifest, plan.rule.slots.length);
+    const slots = slotsOf(plan);
+    const variables = new VariableArrays(manifest, slots.length);
     this.#options = options;
     this.variables = variables;
     this.rule = plan.rule;
-    this.slots = Object.fromEntries(plan.rule.slots.map((slot) => [slot, variables.allocate()]));
+    this.slots = Object.fromEntries(slots.map((slot) => [slot, variables.allocate()]));
     this.#vectors = { theta: variables.theta, ...this.slots };
     this.#layout = groupRates(graphs.parameters, this.#rates).layout;
     this.#fixed = this.#feedsOf(
@@ -79,11 +86,11 @@ class DeviceTrainer implements Trainer {
 
   async step(step: number, batch: Batch): Promise<StepTold> {
     const { manifest, plan } = this.#options;
-    const { active } = plan.strength(step);
-    const session = await this.#session(active);
+    const use = useOf(plan.strength(step));
+    const { session, strengths } = await this.#stepOf(use);
     if (!this.#state) startCopies(plan.rule, step, this.variables.theta, this.slots);
     this.#state ??= this.#upload(session);
-    const result = await session.run(this.#state, await this.#feeds(step, batch));
+    const result = await session.run(this.#state, await this.#feeds(step, batch, strengths));
     const told = toldBy(result.outputs, manifest);
     try {
       expectFinite(step, batch, told, plan.remedies);
@@ -93,8 +100,8 @@ class DeviceTrainer implements Trainer {
     }
     this.#state.dispose();
     this.#state = result.state;
-    // Warmup is over: its graph's memory is better used.
-    await this.#free([...this.#sessions.keys()].filter((other) => other !== active));
+    // Warmup is over: its graph's memory is better used. What is kept is used again and again.
+    await this.#free([...this.#steps.keys()].filter((other) => (other === 'none') !== (use === 'none')));
     return told;
   }
 
@@ -117,7 +124,7 @@ class DeviceTrainer implements Trainer {
   async release(): Promise<void> {
     this.#state?.dispose();
     this.#state = undefined;
-    await this.#free([...this.#sessions.keys()]);
+    await this.#free([...this.#steps.keys()]);
     for (const loaded of this.#beside.values()) await (await loaded).release();
     this.#beside.clear();
   }
@@ -125,29 +132,32 @@ class DeviceTrainer implements Trainer {
   readonly #rates = ({ path }: Pick<Variable, 'path'>): ParameterRates =>
     expectFound(this.variables.parameters.find((each) => each.path === path));
 
-  #session(active: boolean): Promise<ResidentSession> {
-    const loaded = this.#sessions.get(active) ?? this.#open(active);
-    this.#sessions.set(active, loaded);
+  #stepOf(use: Use): Promise<OpenStep> {
+    const loaded = this.#steps.get(use) ?? this.#open(use);
+    this.#steps.set(use, loaded);
     return loaded;
   }
 
-  #open(active: boolean): Promise<ResidentSession> {
+  async #open(use: Use): Promise<OpenStep> {
     const { graphs, plan, open, manifest } = this.#options;
-    const regularizer = active ? plan.regularizer : none;
-    const { rule, weightDecayIn = 'update' } = plan;
-    const program = traceStep({ regularizer, rule, weightDecayIn });
+    const { regularizer, rule, weightDecayIn = 'update' } = plan;
+    const program = traceStep({ regularizer, rule, use, weightDecayIn });
     const next = Object.fromEntries([
       ...Object.keys(this.#vectors).map((name) => [name, `${name}_next`]),
       ...manifest.state.map((path) => [path, `state/${path}_next`]),
     ]);
-    return open(serialize(graphs.step(program, this.#rates)), next);
+    const read = scalarsIn(program);
+    return {
+      session: await open(serialize(graphs.step(program, this.#rates)), next),
+      strengths: regularizer.scalars.filter((name) => read.has(name)),
+    };
   }
 
-  async #free(kinds: readonly boolean[]): Promise<void> {
-    for (const kind of kinds) {
-      const loaded = this.#sessions.get(kind);
-      this.#sessions.delete(kind);
-      await (await loaded)?.release();
+  async #free(uses: readonly Use[]): Promise<void> {
+    for (const use of uses) {
+      const loaded = this.#steps.get(use);
+      this.#steps.delete(use);
+      await (await loaded)?.session.release();
     }
   }
 
@@ -160,11 +170,15 @@ class DeviceTrainer implements Trainer {
   }
 
   /** What a step's graph reads beside the state: the batch, the masks, and numbers that vary over the steps. */
-  async #feeds(step: number, batch: Batch): Promise<Record<string, Tensor>> {
+  async #feeds(
+    step: number,
+    batch: Batch,
+    strengths: OpenStep['strengths'],
+  ): Promise<Record<string, Tensor>> {
     const { manifest, plan, seed } = this.#options;
-    const { active, scalars } = plan.strength(step);
+    const { scalars } = plan.strength(step);
     const numbers: Readonly<Record<string, number>> = {
-      ...(active && Object.fromEntries(plan.regularizer.scalars.map((name) => [name, scalars[name] ?? 0]))),
+      ...Object.fromEntries(strengths.map((name) => [name, scalars[name] ?? 0])),
       ...stepNumbers(plan, step),
       learningRate: plan.learningRate(step),
       weightDecay: plan.weightDecay,

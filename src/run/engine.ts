@@ -43,6 +43,8 @@ export interface PassAbout {
   readonly step: number;
   /** Scalars of the task by name; others have their defaults. */
   readonly scalars?: Readonly<Record<string, number>>;
+  /** Parts of the batch that move the state apart from each other, as on devices of their own; 1 where it is left out. */
+  readonly groups?: number;
   /** Where the examples are only a part of a batch, as in one of several processes that add up what their parts give. */
   readonly partOf?: {
     /** How many examples of the whole batch come before these. */
@@ -86,11 +88,11 @@ export function createEngine({ manifest, variables, seed, load }: EngineOptions)
     }
   };
   return {
-    async pass(batch, { step, scalars = {}, partOf }) {
+    async pass(batch, { step, scalars = {}, groups = 1, partOf }) {
       const weights = partOf?.weights ?? (await weightsOf(manifest, batch, session));
       const fixed = { ...weightFeeds(weights), ...scalarFeeds(manifest, scalars) };
       const random = { seed, step, first: partOf?.first ?? 0 };
-      return new Pass({ manifest, variables, session, batch, fixed }, random);
+      return new Pass({ manifest, variables, session, batch, fixed, groups }, random);
     },
     weights: (batch) => weightsOf(manifest, batch, session),
     free,
@@ -153,6 +155,7 @@ interface PassOptions {
   readonly batch: Batch;
   /** Scalars and weights. */
   readonly fixed: Feeds;
+  readonly groups: number;
 }
 
 class Pass implements BatchPass {
@@ -160,6 +163,8 @@ class Pass implements BatchPass {
   readonly #options: PassOptions;
   readonly #random: { readonly seed: number; readonly step: number; readonly first: number };
   readonly #parts: number;
+  /** Micro-batches that move the state one after the other. */
+  readonly #perGroup: number;
   /** Random numbers, kept for the second pass where the batch goes through in one. */
   #drawn: Feeds | undefined;
   /** What each micro-batch of the clean pass read of the state, which a pass that goes over it again reads, too. */
@@ -182,6 +187,7 @@ class Pass implements BatchPass {
     this.#options = options;
     this.#random = random;
     this.#parts = batch.examples / manifest.microBatch;
+    this.#perGroup = this.#parts / options.groups;
     this.derivatives = {
       gradient: (at, group) => this.#gradient(at, group),
       hessianTimes: (v) => this.#hessianTimes(v),
@@ -210,7 +216,7 @@ class Pass implements BatchPass {
     for (let k = index * size; k < (index + 1) * size; k++) {
       const out = await graph.run({ ...weights, ...this.#feeds(k) });
       if (isClean) {
-        this.#readState(k + 1, out);
+        if (!this.#endsGroup(k)) this.#readState(k + 1, out);
         this.#clean.push(withoutGradients(out));
       }
       gradients = accumulate(gradients, arraysOf(out, 'grad', manifest));
@@ -243,6 +249,10 @@ class Pass implements BatchPass {
     return { gradient: arraysOf(out, 'grad', manifest), gradNorm: numberOf(out, 'grad_norm') };
   }
 
+  #endsGroup(k: number): boolean {
+    return (k + 1) % this.#perGroup === 0;
+  }
+
   /** The inputs of a micro-batch beside the parameters. */
   #feeds(k: number): Feeds {
     const { manifest, batch, fixed } = this.#options;
@@ -260,7 +270,10 @@ class Pass implements BatchPass {
     return feeds;
   }
 
-  /** Clean micro-batches update the state in sequence: number `k` reads what the one before has left. */
+  /**
+   * Clean micro-batches of a group update the state in sequence: number `k` reads what the one before has left. Each group
+   * begins with the step's state, as a device that has it to itself.
+   */
   #readState(k: number, out: Outputs): void {
     const { manifest } = this.#options;
     if (manifest.state.length === 0) return;
@@ -269,17 +282,18 @@ class Pass implements BatchPass {
     );
   }
 
+  /** The state becomes the mean of what each group leaves. */
   #resultOf(outputs: readonly Outputs[]): PassResult {
     const { manifest } = this.#options;
-    const last = outputs.at(-1) ?? {};
+    const lasts = outputs.filter((_, k) => this.#endsGroup(k));
     return {
       loss: outputs.reduce((sum, out) => sum + numberOf(out, 'loss'), 0),
       sums: Object.fromEntries(
         Object.keys(manifest.sums.training).map((name) => [name, addUp(outputs, `sums/${name}`)]),
       ),
-      state: Object.fromEntries(manifest.state.map((path) => [path, floatsOf(last, `state/${path}`)])),
+      state: Object.fromEntries(manifest.state.map((path) => [path, meanOf(lasts, `state/${path}`)])),
       outputs: Object.fromEntries(
-        Object.keys(last)
+        Object.keys(outputs[0] ?? {})
           .filter((name) => name.startsWith(OUTPUT))
           .map((name) => [
             name.slice(OUTPUT.length),
@@ -350,6 +364,11 @@ function scalarFeeds({ scalars }: Manifest, given: Readonly<Record<string, numbe
 
 export function scalarTensor(value: number): Tensor {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
+}
+
+/** The mean of an output over several runs. */
+function meanOf(outputs: readonly Outputs[], name: string): Float32Array {
+  return Float32Array.from(addUp(outputs, name), (total) => total / outputs.length);
 }
 
 /** The sums of an output over several runs, in float64. */

@@ -4,9 +4,8 @@ import type { Manifest } from '../artifacts/manifest.ts';
 import { expectAt } from '../expect.ts';
 import type { Session } from '../runtime/session.ts';
 import { type Arrays, type HostPlan, planStep } from '../step/host.ts';
-import { traceStep } from '../step/program.ts';
+import { slotsOf, traceStep, type Use } from '../step/program.ts';
 import { exact } from '../step/regularizers/exact.ts';
-import { none } from '../step/regularizers/none.ts';
 import { createEngine } from './engine.ts';
 import {
   expectFinite,
@@ -17,6 +16,7 @@ import {
   stepNumbers,
   type Trainer,
   type UpdateArrays,
+  useOf,
 } from './trainer.ts';
 import { VariableArrays } from './variables.ts';
 
@@ -37,25 +37,20 @@ export function createHostTrainer({ manifest, plan, batchSize, seed, load }: Hos
   const isWhole =
     plan.regularizer === exact && manifest.microBatch === batchSize && plan.weightDecayIn !== 'loss';
   const { rule, weightDecayIn = 'update' } = plan;
-  // The plain gradient is the same whatever the groups.
-  const groupsOf = (active: boolean) => (active ? (plan.groups ?? 1) : 1);
-  const planOf = (active: boolean, observed: boolean): HostPlan => {
-    const key = `${active} ${observed}`;
-    const regularizer = active ? plan.regularizer : none;
+  const planOf = (use: Use, observed: boolean): HostPlan => {
+    const key = `${use} ${observed}`;
+    const { regularizer, groups = 1 } = plan;
     const made =
       plans.get(key) ??
-      planStep(
-        traceStep({
-          ...{ regularizer, rule, weightDecayIn, observed },
-          ...{ whole: active && isWhole, groups: groupsOf(active) },
-        }),
-      );
+      planStep(traceStep({ regularizer, rule, use, weightDecayIn, observed, whole: isWhole, groups }));
     plans.set(key, made);
     return made;
   };
-  const scratch = Math.max(...[false, true].map((active) => planOf(active, false).scratch));
-  const variables = new VariableArrays(manifest, plan.rule.slots.length + scratch);
-  const slots = Object.fromEntries(plan.rule.slots.map((slot) => [slot, variables.allocate()]));
+  const uses: readonly Use[] = ['none', 'full', ...(plan.regularizer.reuse ? (['kept'] as const) : [])];
+  const scratch = Math.max(...uses.map((use) => planOf(use, false).scratch));
+  const names = slotsOf(plan);
+  const variables = new VariableArrays(manifest, names.length + scratch);
+  const slots = Object.fromEntries(names.map((slot) => [slot, variables.allocate()]));
   const state = { theta: variables.theta, ...slots };
   const engine = createEngine({ manifest, variables, seed, load });
   let wasActive = false;
@@ -72,14 +67,16 @@ export function createHostTrainer({ manifest, plan, batchSize, seed, load }: Hos
     rule: plan.rule,
     slots,
     async step(step, batch, gauge) {
-      const { active, scalars } = plan.strength(step);
+      const strength = plan.strength(step);
+      const { active, scalars } = strength;
       // Warmup is over: its graph's memory is better used.
       if (active && !wasActive && isWhole) await engine.free(['loss-grad']);
       wasActive = active;
       startCopies(plan.rule, step, variables.theta, slots);
-      const pass = await engine.pass(batch, { step, ...(plan.scalars && { scalars: plan.scalars }) });
+      const about = { step, groups: plan.groups ?? 1, ...(plan.scalars && { scalars: plan.scalars }) };
+      const pass = await engine.pass(batch, about);
       let told: StepTold | undefined;
-      await planOf(active, gauge !== undefined).run({
+      await planOf(useOf(strength), gauge !== undefined).run({
         derivatives: pass.derivatives,
         state,
         scratch: (index) => variables.scratch(index),

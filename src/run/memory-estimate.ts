@@ -45,7 +45,8 @@ export function estimateMemory(
   const running = (graph: GraphName) => OVERHEAD.factor * peakBytes(graphs.graph(graph)) + OVERHEAD.bytes;
   const evaluating = OVERHEAD.factor * peakBytes(inferenceGraph(task, testBatch)) + OVERHEAD.bytes;
 
-  const state = 1 + createOptimizer({ optimizer }).slots.length + (ema > 0 ? 1 : 0);
+  const slots = createOptimizer({ optimizer }).slots.length + (gr === 'looksam' ? 1 : 0);
+  const state = 1 + slots + (ema > 0 ? 1 : 0);
   // Fast sessions keep their memory between runs, and fast checkpoints are copies, written while training continues.
   const keepsMemory = memory === 'fast';
   const example = 5 * Object.values(task.fields).reduce((sum, { shape }) => sum + sizeOf(shape), 0);

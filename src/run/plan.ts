@@ -3,7 +3,7 @@ import type { GraphName } from '../artifacts/graphs.ts';
 import type { TrainConfig } from '../config/config.ts';
 import { UserError } from '../errors.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
-import { type GrSchedule, type GrState, grSchedule } from '../step/gr-warmup.ts';
+import { type GrSchedule, type GrState, grSchedule, hasNoLambda } from '../step/gr-warmup.ts';
 import { ruleOf } from '../step/optimizer.ts';
 import type { Regularizer } from '../step/program.ts';
 import { asam } from '../step/regularizers/asam.ts';
@@ -15,6 +15,7 @@ import {
   sam,
 } from '../step/regularizers/finite-difference.ts';
 import { gsam } from '../step/regularizers/gsam.ts';
+import { looksam } from '../step/regularizers/looksam.ts';
 import { none } from '../step/regularizers/none.ts';
 import { ema } from '../step/rules/ema.ts';
 import { learningRateSchedule, type Schedule } from '../step/schedule.ts';
@@ -53,6 +54,7 @@ export function planRun(config: TrainConfig, stepsPerEpoch: number): Plan {
       r: config.r,
       alpha: config.alpha,
       mix: config.mix,
+      looksamEvery: config.looksamEvery,
     }),
   };
 }
@@ -64,6 +66,7 @@ const REGULARIZERS: Readonly<Record<TrainConfig['gr'], Regularizer>> = {
   sam,
   asam,
   gsam,
+  looksam,
 };
 
 /** A regularizer by its kind, and its strengths as the trainer asks for them. `mix` is that of `fd`. */
@@ -75,8 +78,8 @@ export function planRegularizer(
   return {
     regularizer: kind === 'fd' && mix === 'normalized' ? normalizedDifference : REGULARIZERS[kind],
     strength(step) {
-      const { active, ...scalars } = schedule(step);
-      return { active, scalars };
+      const { active, reuses, ...scalars } = schedule(step);
+      return { active, ...(reuses !== undefined && { reuses }), scalars };
     },
   };
 }
@@ -104,11 +107,11 @@ export function stepPlanOf(
 /** What of the regularizer is in force at a step, as a record tells it: null where the method has no such number. */
 export function inForce(
   kind: TrainConfig['gr'],
-  { lambda, r, alpha }: Omit<GrState, 'active'>,
+  { lambda, r, alpha }: Omit<GrState, 'active' | 'reuses'>,
 ): { readonly lambda: number | null; readonly r: number | null; readonly alpha: number | null } {
   if (kind === 'none') return { lambda: null, r: null, alpha: null };
   if (kind === 'asam') return { lambda: null, r, alpha: null };
-  if (kind === 'gsam') return { lambda: null, r, alpha };
+  if (hasNoLambda(kind)) return { lambda: null, r, alpha };
   return kind === 'exact' ? { lambda, r: null, alpha: null } : { lambda, r, alpha };
 }
 
@@ -139,7 +142,7 @@ export function graphsToRun({
 
 /** What to try where a run diverges, at the end of an error's line. */
 export function remediesOf({ clip, gr }: TrainConfig, names: OptionNames = FLAGS): string {
-  const strength = gr === 'asam' || gr === 'gsam' ? 'r' : 'lambda';
+  const strength = hasNoLambda(gr) ? 'r' : 'lambda';
   const remedies = [
     `a lower ${names.option('learningRate')}`,
     `more ${names.option('warmupEpochs')}`,

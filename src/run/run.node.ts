@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { createResidentSession, createSession, expectDevice } from '#runtime';
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
-import { withDecay, withHeadRate } from '../artifacts/roles.ts';
+import { withRates } from '../artifacts/roles.ts';
 import {
   type Artifact,
   ensureArtifact,
@@ -192,8 +192,7 @@ async function openRun(
 ): Promise<{ readonly run: Run; readonly logs: RunLogs; readonly storage: FolderStorage }> {
   const { folder, config, graph, resumed, begin } = job;
   const artifact = await openArtifact(job);
-  const described = withHeadRate(artifact.manifest, config.headLrScale);
-  const manifest = withDecay(described, { all: config.decayAll });
+  const manifest = withRates(artifact.manifest, config);
   expectScalars(config, manifest);
   const infos = infosOf(graph.task);
   const fixedBatch = config.hessianEvery > 0 ? await openFixedBatch(config, graph) : undefined;

@@ -4,7 +4,7 @@ import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
 import { expectAt } from '../expect.ts';
 import type { Arrays, Reports } from '../step/host.ts';
-import type { DecayPlace, Regularizer, UpdateRule } from '../step/program.ts';
+import type { DecayPlace, Regularizer, UpdateRule, Use } from '../step/program.ts';
 import type { Schedule } from '../step/schedule.ts';
 import type { VariableArrays } from './variables.ts';
 
@@ -12,6 +12,8 @@ import type { VariableArrays } from './variables.ts';
 export interface Strength {
   /** False where the plain gradient is what the formula gives: the cheaper graph runs. */
   readonly active: boolean;
+  /** Whether an active regularizer uses what it kept of an earlier step; false where it is left out. */
+  readonly reuses?: boolean;
   /** By the names that the regularizer asks for. */
   readonly scalars: Readonly<Record<string, number>>;
 }
@@ -67,7 +69,7 @@ export interface UpdateArrays {
 export interface Trainer {
   readonly variables: VariableArrays;
   readonly rule: UpdateRule;
-  /** What the update rule keeps of each parameter, by slot; step 0 fills those that start as copies of the parameters. */
+  /** What the update rule and the regularizer keep of each parameter, by slot; step 0 fills those that start as copies of the parameters. */
   readonly slots: Readonly<Record<string, Arrays>>;
   /**
    * Updates parameters and state with the batch of step `step`, counted from 0. Throws DivergedError before any change.
@@ -99,6 +101,12 @@ export function expectFinite(
   throw new DivergedError(
     `step ${step + 1}: ${what} is not finite, on batch ${batch.step + 1} of epoch ${batch.epoch + 1}${remedies}`,
   );
+}
+
+/** What of the regularizer a step of this strength takes. */
+export function useOf({ active, reuses = false }: Strength): Use {
+  if (!active) return 'none';
+  return reuses ? 'kept' : 'full';
 }
 
 /** Stands for no clipping: its quotient by a norm is still a float32. */

@@ -10,18 +10,20 @@ import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { MIXES, type Mix } from './regularizers/finite-difference.ts';
 import { ramp } from './schedule.ts';
 
-export const KINDS = ['none', 'exact', 'fd', 'sam', 'asam', 'gsam'] as const;
+export const KINDS = ['none', 'exact', 'fd', 'sam', 'asam', 'gsam', 'looksam'] as const;
 export type GrKind = (typeof KINDS)[number];
 const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const;
 export type GrWarmup = (typeof WARMUPS)[number];
 
 /**
- * The regularizer at one step. `exact` has no r and α, which are then 0; `asam` and `gsam` have no λ, which then is r, and `asam` has
- * no α, which is 1.
+ * The regularizer at one step. `exact` has no r and α, which are then 0; `asam`, `gsam` and `looksam` have no λ, which then is r,
+ * and `asam` has no α, which is 1.
  */
 export interface GrState {
   /** False where the formula gives the plain gradient; the cheaper graph can then run. */
   readonly active: boolean;
+  /** Whether `looksam` uses the perturbation of an earlier step again; false where it is left out. */
+  readonly reuses?: boolean;
   readonly lambda: number;
   readonly r: number;
   readonly alpha: number;
@@ -39,6 +41,8 @@ export interface GrOptions {
   readonly alpha?: number | undefined;
   /** Of `fd`; `plain` where it is left out. */
   readonly mix?: Mix | undefined;
+  /** Of `looksam`: perturb at every so many steps, from the first on at which it is active; 5 where it is left out. */
+  readonly looksamEvery?: number | undefined;
 }
 
 const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
@@ -48,11 +52,12 @@ const OFF: GrState = { active: false, lambda: 0, r: 0, alpha: 0 };
  * other (λ = α·r), and where the warmup does not apply; `names` says how it names options.
  */
 export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSchedule {
-  const { kind, warmup, warmupSteps, mix = 'plain' } = options;
+  const { kind, warmup, warmupSteps, mix = 'plain', looksamEvery: every = 5 } = options;
   expectOneOf('grSchedule: kind', kind, KINDS);
   expectOneOf('grSchedule: warmup', warmup, WARMUPS);
   expectOneOf('grSchedule: mix', mix, MIXES);
   expectNumber('grSchedule: warmupSteps', warmupSteps, { min: 0 });
+  expectNumber('grSchedule: looksamEvery', every, { min: 1, isInteger: true });
   for (const name of ['lambda', 'r', 'alpha'] as const) {
     if (options[name] !== undefined) expectNumber(`grSchedule: ${name}`, options[name], { min: 0 });
   }
@@ -81,16 +86,18 @@ export function grSchedule(options: GrOptions, names: OptionNames = FLAGS): GrSc
   }
   // With λ = 0 the normalized mixture still is not the plain gradient.
   const isPlainAtZero = !(kind === 'fd' && mix === 'normalized' && full.r > 0);
+  const begin = warmup === 'zero' ? Math.ceil(warmupSteps) : Number(warmup === 'r');
   return (step) => {
     const isWarmingUp = step < warmupSteps;
     const at = state(kind, full, warmup, ramp(step, warmupSteps), isWarmingUp);
+    if (kind === 'looksam' && at.active) return { ...at, reuses: (step - begin) % every !== 0 };
     return isPlainAtZero || (warmup === 'zero' && isWarmingUp) ? at : { ...at, active: true };
   };
 }
 
 /** Whether a regularizer stands for no penalty λ‖∇L‖. */
-function hasNoLambda(kind: GrKind): boolean {
-  return kind === 'asam' || kind === 'gsam';
+export function hasNoLambda(kind: GrKind): kind is 'asam' | 'gsam' | 'looksam' {
+  return kind === 'asam' || kind === 'gsam' || kind === 'looksam';
 }
 
 interface Strength {
@@ -124,7 +131,7 @@ function fullStrength({ kind, lambda, r, alpha }: GrOptions, names: OptionNames)
       throw new UserError(`${label}: expected ${option('lambda')}, the weight of the penalty`);
     return { lambda, r: 0, alpha: 0 };
   }
-  if (kind === 'asam' || kind === 'gsam') {
+  if (hasNoLambda(kind)) {
     if (r === undefined)
       throw new UserError(`${label}: expected ${option('r')}, the radius of the perturbation`);
     if (kind === 'asam') return { lambda: r, r, alpha: 1 };

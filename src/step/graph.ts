@@ -65,7 +65,11 @@ const CALCULATED: Readonly<Record<NumOp, (a: Value, b: Value) => Value>> = {
 /** Writes a program over a model. */
 export function graphStep(program: Program, model: StepModel): StepGraph {
   const writer = new Writer(model);
-  const next = Object.entries(program.next).map(([slot, vec]) => [slot, writer.vector(vec)] as const);
+  const next = Object.entries(program.next).map(([slot, vec]) => {
+    const value = writer.vector(vec);
+    // A graph's output is none of its inputs.
+    return [slot, vec.op === 'variable' ? ops.identity(value) : value] as const;
+  });
   const { gradNorm, regularizedNorm, product } = program.reports;
   return {
     next: Object.fromEntries(next),

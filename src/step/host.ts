@@ -43,7 +43,7 @@ export type Reports = Readonly<Record<ReportName, number>>;
 
 export interface HostStep {
   readonly derivatives: HostDerivatives;
-  /** `theta` and the slots of the update rule, which are changed in place. */
+  /** `theta` and the slots, which are changed in place. */
   readonly state: Readonly<Record<string, Arrays>>;
   /** Room for `HostPlan.scratch` vectors, by number. */
   readonly scratch: (index: number) => Arrays;
@@ -72,8 +72,9 @@ export function planStep(program: Program): HostPlan {
   const planner = new Planner();
   for (const report of REPORTS) planner.needNum(program.reports[report]);
   if (program.regularized.op === 'stored') planner.need(program.regularized);
-  const names = Object.keys(program.next);
-  const results = Object.values(program.next);
+  const changed = Object.entries(program.next).filter(([slot, vec]) => !isItself(slot, vec));
+  const names = changed.map(([slot]) => slot);
+  const results = changed.map(([, vec]) => vec);
   for (const vec of results) planner.need(vec);
   const update = planner.loop({ kind: 'store', results });
   const { actions } = planner;
@@ -97,6 +98,11 @@ export function planStep(program: Program): HostPlan {
       return reports;
     },
   };
+}
+
+/** Whether a slot stays what it is. */
+function isItself(slot: string, vec: Vec): boolean {
+  return vec.op === 'variable' && vec.slot === slot;
 }
 
 /** Puts in order what has to be there before something can be computed. */

@@ -3,6 +3,7 @@
  * Hessian-vector products. A regularizer and an update rule are plain functions that write it, once; `graph.ts` makes
  * it values of a graph, `host.ts` a plan of sessions with loops between. Types are concrete and nothing runs here.
  */
+import { UserError } from '../errors.ts';
 
 /** A number of the step: float64 on the host, a float32 scalar in a graph. */
 export type Num =
@@ -27,7 +28,7 @@ export type Vec =
   | { readonly op: UnaryOp; readonly x: Vec }
   | { readonly op: BinaryOp; readonly a: Vec; readonly b: Vec };
 
-/** What the step starts from: the parameters `theta`, and the slots of the update rule. */
+/** What the step starts from: the parameters `theta`, and the slots of the update rule and of the regularizer. */
 export interface Variable {
   readonly op: 'variable';
   readonly slot: string;
@@ -132,7 +133,22 @@ export interface Regularizer<Names extends string = string> {
   readonly name: string;
   readonly scalars: readonly Names[];
   gradient(d: Derivatives, scalars: Scalars<Names>): Vec;
+  /** For a regularizer that keeps something of a step, so that later ones do with fewer derivatives. */
+  readonly reuse?: Reuse<Names>;
 }
+
+/** What a regularizer keeps of a step, and what later steps make of it. */
+export interface Reuse<Names extends string = string, Slots extends string = string> {
+  /** What is kept for each parameter element, beside what the update rule keeps; zeros at the start. */
+  readonly slots: readonly Slots[];
+  /** What is kept of a step along `regularized`, which the regularizer's `gradient` gave. */
+  keep(regularized: Vec, d: Derivatives): Readonly<Record<Slots, Vec>>;
+  /** What is stepped along in a step that uses it again. */
+  gradient(d: Derivatives, scalars: Scalars<Names>, kept: Readonly<Record<Slots, Vec>>): Vec;
+}
+
+/** What a step takes of its regularizer: nothing, all of it, or what it kept of an earlier step (`Reuse`). */
+export type Use = 'none' | 'full' | 'kept';
 
 /** The numbers that every update rule has: of the parameter's group, after factors and masks. */
 export interface Rates {
@@ -172,6 +188,8 @@ export type ReportName = (typeof REPORTS)[number];
 export interface StepFormula {
   readonly regularizer: Regularizer;
   readonly rule: UpdateRule;
+  /** `full` where it is left out. */
+  readonly use?: Use;
   /** Whether what is stepped along is to be looked at: it is stored, and `product` is computed. */
   readonly observed?: boolean;
   /** Whether the regularizer is a graph's work as a whole. That graph knows nothing of a decay in the loss. */
@@ -193,33 +211,49 @@ export interface StepFormula {
 export const DECAY_PLACES = ['update', 'loss'] as const;
 export type DecayPlace = (typeof DECAY_PLACES)[number];
 
-/** A whole step. The largest norm of what is stepped along is the scalar `clip`. */
+/** Slots of the update rule, then those of the regularizer. Throws UserError where both have one of a name. */
+export function slotsOf({ rule, regularizer }: Pick<StepFormula, 'rule' | 'regularizer'>): readonly string[] {
+  const kept = regularizer.reuse?.slots ?? [];
+  const twice = kept.find((slot) => rule.slots.includes(slot));
+  if (twice !== undefined) {
+    throw new UserError(
+      `regularizer: ${regularizer.name} keeps ${twice}, and so does ${rule.name}; give its slot another name`,
+    );
+  }
+  return [...rule.slots, ...kept];
+}
+
+/** A whole step, which gives every slot. The largest norm of what is stepped along is the scalar `clip`. */
 export function traceStep({ rule, ...formula }: StepFormula): Program {
   const decay = scalar('weightDecay', true);
   const inLoss = formula.weightDecayIn === 'loss';
-  const traced = derivatives(inLoss ? decay : undefined, formula.groups);
+  const { regularizer, use = 'full' } = formula;
+  // What is not perturbed is the same whatever the groups.
+  const traced = derivatives(inLoss ? decay : undefined, use === 'full' ? formula.groups : 1);
   const { d } = traced;
-  const { g, regularized, reports } = traceRegularized(traced, formula);
+  const kept = variables(regularizer.reuse?.slots ?? []);
+  const { g, regularized, reports } = traceRegularized(traced, formula, kept);
   const at = { ...variables(rule.slots), theta: d.theta, g: clipped(g, reports.regularizedNorm) };
   const rates = { learningRate: scalar('learningRate', true), weightDecay: inLoss ? num(0) : decay };
-  return { next: rule.next(at, rates, named(Object.keys(rule.scalars(1)))), reports, regularized };
+  const next = rule.next(at, rates, named(Object.keys(rule.scalars(1))));
+  const keeps = use === 'full' ? regularizer.reuse?.keep(g, d) : undefined;
+  return { next: { ...kept, ...keeps, ...next }, reports, regularized };
 }
 
 /** What would be stepped along, in arrays; nothing is changed. */
 export function traceGradient(formula: Omit<StepFormula, 'rule' | 'weightDecayIn' | 'groups'>): Program {
-  const { regularized, reports } = traceRegularized(derivatives(), formula, true);
+  const { regularized, reports } = traceRegularized(derivatives(), formula, {}, true);
   return { next: {}, regularized, reports };
 }
 
 function traceRegularized(
   { d, parts }: Traced,
-  { regularizer, observed = false, whole = false }: Omit<StepFormula, 'rule'>,
-  isStored = observed,
+  formula: Omit<StepFormula, 'rule'>,
+  kept: Readonly<Record<string, Vec>>,
+  isStored = formula.observed ?? false,
 ): Pick<Program, 'regularized' | 'reports'> & { readonly g: Vec } {
-  const strengths = named(regularizer.scalars);
-  const g = whole
-    ? wholeOf(regularizer, strengths)
-    : mean(parts.map((part) => regularizer.gradient(part, strengths)));
+  const { observed = false } = formula;
+  const g = steppedAlong({ d, parts }, formula, kept);
   const gradNorm: Num = g.op === 'whole' ? { op: 'measured', of: g } : norm(d.gradient());
   return {
     g,
@@ -231,6 +265,21 @@ function traceRegularized(
       product: observed ? dot(d.gradient(), g) : num(0),
     },
   };
+}
+
+function steppedAlong(
+  { d, parts }: Traced,
+  { regularizer, use = 'full', whole = false }: Omit<StepFormula, 'rule'>,
+  kept: Readonly<Record<string, Vec>>,
+): Vec {
+  const strengths = named(regularizer.scalars);
+  if (use === 'none') return d.gradient();
+  if (use === 'kept') {
+    if (!regularizer.reuse) throw new Error(`internal: ${regularizer.name} keeps nothing`);
+    return regularizer.reuse.gradient(d, strengths, kept);
+  }
+  if (whole) return wholeOf(regularizer, strengths);
+  return mean(parts.map((part) => regularizer.gradient(part, strengths)));
 }
 
 /** Whether a vector is one that derivatives are given as. */
@@ -303,19 +352,29 @@ function variables(slots: readonly string[]): Record<string, Vec> {
 }
 
 /** Whether a program differentiates the gradient again. */
-export function usesHessian({ next }: Program): boolean {
+export function usesHessian(program: Program): boolean {
+  return [...reached(program)].some(({ op }) => op === 'hessian');
+}
+
+/** The names of the scalars that a program reads. */
+export function scalarsIn(program: Program): ReadonlySet<string> {
+  return new Set([...reached(program)].flatMap((x) => (x.op === 'scalar' ? [x.name] : [])));
+}
+
+/** All that the next values of the variables are made of. */
+function reached({ next }: Program): ReadonlySet<Vec | Num> {
   const seen = new Set<Vec | Num>();
-  const found = (x: Vec | Num): boolean => {
-    if (seen.has(x)) return false;
+  const visit = (x: Vec | Num): void => {
+    if (seen.has(x)) return;
     seen.add(x);
-    if (x.op === 'hessian') return true;
     const operands: (Vec | Num)[] = [
       ...('a' in x ? [x.a, x.b] : []),
       ...('x' in x ? [x.x] : []),
       ...('of' in x ? [x.of] : []),
       ...('at' in x ? [x.at] : []),
     ];
-    return operands.some(found);
+    for (const operand of operands) visit(operand);
   };
-  return Object.values(next).some(found);
+  for (const vec of Object.values(next)) visit(vec);
+  return seen;
 }

@@ -10,17 +10,24 @@
  *         "gr": { "none": { "gr": "none" }, "GR": { "gr": "fd", "r": 0.1, "alpha": 1, "grWarmup": "none" } },
  *         "seed": [0, 1, 2]
  *       },
- *       "grids": [{ "lrWarmup": ["on"] }, { "gr": ["none"] }]
+ *       "grids": [{ "lrWarmup": ["on"] }, { "gr": ["none"] }],
+ *       "compare": [{ "axis": "gr", "of": "GR", "against": "none" }]
  *     }
  *
  * A list is an axis over the option of its name. An object is an axis that gives each value a name and the options that
  * it sets. A grid takes all values of the axes that it does not name. Without `grids` there is one, of all values. A
- * cell that is in several grids is run once.
+ * cell that is in several grids is run once. `compare` names the comparisons that the study is made for (compare.ts); its
+ * report corrects these among themselves, and calls all others exploratory.
+ *
+ * `recipe` may stand among the options of the base or of a value: the options of a recipe beside all others that are
+ * set. A recipe is found by its name in `recipes`, where the command puts those that come with the project.
  */
 import * as v from 'valibot';
 import { graphName, OPTIONS, optionsInEffect, parseConfig, type TrainConfig } from '../config/config.ts';
 import { checkOptions, type GivenOptions, type OptionTable } from '../config/options.ts';
-import { mismatch, nearestName, show, UserError } from '../errors.ts';
+import { recipeName, recipeOptions } from '../config/recipes.ts';
+import { mismatch, show, UserError } from '../errors.ts';
+import { checkComparison, comparisonSchema, unknownName } from './compare.ts';
 
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
 const options = v.record(v.string(), scalar);
@@ -32,9 +39,12 @@ const designSchema = v.strictObject({
   data: v.optional(v.string()),
   /** The command that began the study, for its report. */
   command: v.optional(v.string()),
+  /** Recipes by name: options that are set together. */
+  recipes: v.optional(v.record(v.string(), options)),
   base: v.optional(options, {}),
   axes: v.record(v.string(), v.union([v.pipe(v.array(scalar), v.nonEmpty()), v.record(v.string(), options)])),
   grids: v.optional(v.array(v.record(v.string(), v.array(scalar)))),
+  compare: v.optional(v.array(comparisonSchema), []),
 });
 
 export type StudyDesign = v.InferOutput<typeof designSchema>;
@@ -52,6 +62,8 @@ export interface Axis {
   readonly name: string;
   /** Keys of the options that the axis' values set. */
   readonly options: readonly string[];
+  /** The names of its values. */
+  readonly values: readonly string[];
   /** Whether the design gives the values names. Otherwise they are values of one option. */
   readonly hasNames: boolean;
 }
@@ -75,16 +87,20 @@ export function parseDesign(json: unknown, origin: string): StudyDesign {
     const [issue] = result.issues;
     const where = v.getDotPath(issue);
     if (issue.type === 'strict_object' && issue.expected === 'never')
-      throw unknown(`${origin}: ${where}`, 'key', where ?? '', Object.keys(designSchema.entries));
+      throw unknownName(`${origin}: ${where}`, 'key', where ?? '', Object.keys(designSchema.entries));
     throw new UserError(`${origin}${where ? `: ${where}` : ''}: ${mismatch(issue)}`);
   }
   const design = result.output;
+  for (const [name, recipe] of Object.entries(design.recipes ?? {}))
+    checkSettings(recipe, `${origin}: recipes.${name}`);
   checkSettings(design.base, `${origin}: base`);
   for (const [axis, values] of Object.entries(design.axes)) {
     for (const [name, setting] of settingsOf(axis, values))
       checkSettings(setting, `${origin}: axes.${axis}.${name}`);
   }
   for (const [i, grid] of (design.grids ?? []).entries()) checkGrid(design, grid, `${origin}: grids.${i}`);
+  for (const [i, comparison] of design.compare.entries())
+    checkComparison(comparison, axesOf(design), `${origin}: compare.${i}`);
   return design;
 }
 
@@ -96,12 +112,15 @@ export function expandDesign(design: StudyDesign, origin: string): Cells {
   for (const grid of design.grids ?? [{}]) {
     for (const { given: all, names } of combinations(design, grid)) {
       // Without options that have no effect, an axis over λ makes one run of `--gr none`, not several.
-      const given = optionsInEffect({ ...design.base, ...all });
+      const { recipe, ...set } = { ...design.base, ...all };
+      const given = optionsInEffect({ ...recipeOptions(recipeOf(design, recipe, origin), set), ...set });
       try {
         const config = parseConfig(given, origin);
         const id = cellId(config, axes);
         const values = Object.fromEntries(
-          Object.entries(names).filter(([axis, name]) => hasEffect(settingOf(design, axis, name), given)),
+          Object.entries(names).filter(([axis, name]) =>
+            hasEffect(settingOf(design, axis, name), { ...given, recipe }),
+          ),
         );
         cells.set(id, { id, config, values: common(values, cells.get(id)?.values ?? values) });
       } catch (error) {
@@ -117,10 +136,39 @@ export function expandDesign(design: StudyDesign, origin: string): Cells {
   return { cells: [...cells.values()].sort((a, b) => a.config.seed - b.config.seed), axes, leftOut };
 }
 
-function axesOf({ axes }: StudyDesign): readonly Axis[] {
-  return Object.entries(axes).map(([name, values]) => ({
+/** The recipes that a design names, each once, and where. */
+export function recipesIn({ base, axes }: StudyDesign): readonly { recipe: unknown; place: string }[] {
+  const settings = [
+    { setting: base, place: 'base' },
+    ...Object.entries(axes).flatMap(([axis, values]) =>
+      settingsOf(axis, values).map(([name, setting]) => ({ setting, place: `axes.${axis}.${name}` })),
+    ),
+  ];
+  const named = settings.flatMap(({ setting, place }) =>
+    setting.recipe === undefined ? [] : [{ recipe: setting.recipe, place }],
+  );
+  return named.filter(({ recipe }, i) => named.findIndex((other) => other.recipe === recipe) === i);
+}
+
+/** The options of a recipe; none without one. */
+function recipeOf({ recipes = {} }: StudyDesign, recipe: unknown, origin: string): GivenOptions {
+  if (recipe === undefined) return {};
+  const found = recipes[recipeName(recipe, `${origin}: recipe`)];
+  if (found) return found;
+  throw new UserError(
+    `${origin}: recipe: expected one of ${Object.keys(recipes).join(', ') || 'its own recipes, of which it has none'}, got ${show(recipe)}`,
+  );
+}
+
+function axesOf(design: StudyDesign): readonly Axis[] {
+  const keysOf = (setting: GivenOptions) => [
+    ...Object.keys(setting).filter((key) => key !== 'recipe'),
+    ...Object.keys(recipeOf(design, setting.recipe, 'design')),
+  ];
+  return Object.entries(design.axes).map(([name, values]) => ({
     name,
-    options: [...new Set(settingsOf(name, values).flatMap(([, setting]) => Object.keys(setting)))],
+    options: [...new Set(settingsOf(name, values).flatMap(([, setting]) => keysOf(setting)))],
+    values: settingsOf(name, values).map(([value]) => value),
     hasNames: !Array.isArray(values),
   }));
 }
@@ -137,7 +185,9 @@ function common(a: Cell['values'], b: Cell['values']): Cell['values'] {
 }
 
 function checkSettings(setting: GivenOptions, origin: string): void {
-  checkOptions(OPTIONS, setting, origin);
+  const { recipe, ...own } = setting;
+  if (recipe !== undefined) recipeName(recipe, `${origin}: recipe`);
+  checkOptions(OPTIONS, own, origin);
   const foreign = NOT_OF_A_CELL.find((key) => Object.hasOwn(setting, key));
   if (foreign !== undefined)
     throw new UserError(`${origin}: ${foreign}: has no meaning in a study; leave it out`);
@@ -164,19 +214,12 @@ function checkGrid(
 ): void {
   for (const [axis, chosen] of Object.entries(grid)) {
     const values = axes[axis];
-    if (values === undefined) throw unknown(`${origin}: ${axis}`, 'axis', axis, Object.keys(axes));
+    if (values === undefined) throw unknownName(`${origin}: ${axis}`, 'axis', axis, Object.keys(axes));
     const names = settingsOf(axis, values).map(([name]) => name);
     for (const name of chosen.map(String)) {
-      if (!names.includes(name)) throw unknown(`${origin}.${axis}: ${show(name)}`, 'value', name, names);
+      if (!names.includes(name)) throw unknownName(`${origin}.${axis}: ${show(name)}`, 'value', name, names);
     }
   }
-}
-
-function unknown(where: string, what: string, name: string, names: readonly string[]): UserError {
-  const near = nearestName(name, names);
-  return new UserError(
-    `${where}: no such ${what}${near === undefined ? '' : `; did you mean ${near}?`} Expected one of ${names.join(', ')}`,
-  );
 }
 
 /** A value of each axis: the options that they set together, and their names. */

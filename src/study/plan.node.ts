@@ -19,6 +19,8 @@ export interface PlannedCell extends Cell {
   /** Training examples in an epoch. */
   readonly trainExamples: number;
   readonly totalSteps: number;
+  /** The steps in which the gradient is regularized. */
+  readonly regularizedSteps: number;
   /** Floating-point operations of the matrix products of the whole run, without evaluation. */
   readonly flops: number;
 }
@@ -33,6 +35,7 @@ const GRADIENTS: Readonly<Record<TrainConfig['gr'], number>> = {
   sam: 2,
   asam: 2,
   gsam: 2,
+  looksam: 2,
 };
 
 /**
@@ -68,9 +71,12 @@ export async function planCells(
         `${id}: ${trainExamples} training examples are fewer than one batch of ${config.batchSize}; lower batchSize or raise trainFraction`,
       );
     }
-    let gradients = 0;
-    for (let step = 0; step < totalSteps; step++)
-      gradients += regularizer(step).active ? GRADIENTS[config.gr] : 1;
+    let regularizedSteps = 0;
+    for (let step = 0; step < totalSteps; step++) {
+      const { active, reuses = false } = regularizer(step);
+      if (active && !reuses) regularizedSteps++;
+    }
+    const gradients = totalSteps + regularizedSteps * (GRADIENTS[config.gr] - 1);
     planned.push({
       ...cell,
       config,
@@ -79,6 +85,7 @@ export async function planCells(
       gradientFlops,
       trainExamples,
       totalSteps,
+      regularizedSteps,
       flops: gradients * config.batchSize * gradientFlops,
     });
   }
@@ -88,6 +95,11 @@ export async function planCells(
 /** `vit-micro` of the graph `vit-micro-mnist`. */
 export function modelName(graph: string, dataset: string): string {
   return graph.endsWith(`-${dataset}`) ? graph.slice(0, -dataset.length - 1) : graph;
+}
+
+/** Floating-point operations of one example's gradient, in matrix products. Throws a UserError for an unknown graph. */
+export async function gradientFlopsOf(name: string): Promise<number> {
+  return (await open(name)).gradientFlops;
 }
 
 async function open(name: string): Promise<{ graph: GraphFolder; gradientFlops: number }> {

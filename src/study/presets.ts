@@ -1,9 +1,11 @@
 /**
- * Studies that come with the project: the three experiments of the paper, in three sizes. Each is a design (design.ts),
- * as `--config` takes it.
+ * Studies that come with the project: the three experiments of the paper, in three sizes, and what else could do the
+ * warmups' work. Each is a design (design.ts), as `--config` takes it.
  */
 
-/** The regularization of every preset: the paper's r = 0.1 and α = 1, so λ = 0.1, and its three warmups. */
+import { DIAMONDS, TEXT } from './task-presets.ts';
+
+/** The regularization of every preset of images: the paper's r = 0.1 and α = 1, so λ = 0.1, and its three warmups. */
 const gr = {
   none: { gr: 'none' },
   GR: { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'none' },
@@ -11,6 +13,9 @@ const gr = {
   'GR + r-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'r' },
   'GR + zero-warmup': { gr: 'fd', r: 0.1, alpha: 1, grWarmup: 'zero' },
 } as const;
+
+/** Strong enough to harm without a warmup. */
+const HARSH = { gr: 'fd', r: 0.5, alpha: 1, grWarmup: 'none' } as const;
 
 export const PRESETS = {
   quick: {
@@ -55,6 +60,37 @@ export const PRESETS = {
       { images: ['quarter'], optimizer: ['adamw'], lrWarmup: ['on'] },
     ],
   },
+  alternatives: {
+    about:
+      'What else could repair unwarmed GR: a Vision Transformer on 2,500 of 10,000 images of CIFAR-10, without augmentation, 40 epochs of which 10 are warmup. 14 conditions at two learning rates, 8 seeds: 224 runs of about a minute, some 4 hours on 2 cores.',
+    base: {
+      ...{ graph: 'vit-micro-p8-cifar10', trainFraction: 0.25, augment: 'none' },
+      ...{ batchSize: 128, epochs: 40, warmupEpochs: 10, weightDecay: 0.3, clip: 5 },
+      ...{ keep: 1, evalEvery: 4, diagnosticsEvery: 4 },
+    },
+    axes: {
+      learningRate: [3e-3, 1e-3],
+      alternative: {
+        none: { gr: 'none' },
+        GR: HARSH,
+        'GR + zero-warmup': { ...HARSH, grWarmup: 'zero' },
+        'GR + RAdam': { ...HARSH, optimizer: 'radam' },
+        'GR + ν from the first gradient': { ...HARSH, momentStart: 'first-gradient' },
+        'GR + no bias correction': { ...HARSH, momentStart: 'uncorrected' },
+        'GR + ν corrected alone': { ...HARSH, momentStart: 'second-corrected' },
+        'GR + 20 epochs of warmup': { ...HARSH, warmupEpochs: 20 },
+        'GR + clip 2': { ...HARSH, clip: 2 },
+        'GR + clip 1': { ...HARSH, clip: 1 },
+        'GR + clip 0.5': { ...HARSH, clip: 0.5 },
+        ASAM: { gr: 'asam', grWarmup: 'none' },
+        GSAM: { gr: 'gsam', r: 0.5, grWarmup: 'none' },
+        LookSAM: { gr: 'looksam', r: 0.5, grWarmup: 'none' },
+      },
+      seed: [0, 1, 2, 3, 4, 5, 6, 7],
+    },
+  },
+  text: TEXT,
+  table: DIAMONDS,
   paper: {
     about:
       "The paper's grid: ViT-Ti, -S and -B on CIFAR-10 and CIFAR-100, 300 epochs of which 40 are warmup, basic augmentation. For a GPU.",
@@ -90,4 +126,11 @@ export const PRESETS = {
   },
 } as const;
 
-export const PRESET_NAMES = ['quick', 'cpu', 'paper'] as const satisfies readonly (keyof typeof PRESETS)[];
+export const PRESET_NAMES = [
+  'quick',
+  'cpu',
+  'alternatives',
+  'text',
+  'table',
+  'paper',
+] as const satisfies readonly (keyof typeof PRESETS)[];

@@ -7,6 +7,7 @@ import { type MetricInfos, OLD_METRICS } from '../metrics/info.ts';
 import { type DiagnosticsLine, readDiagnostics } from '../storage/diagnostics-log.node.ts';
 import type { MetricsLine } from '../storage/metrics.ts';
 import { readMetrics } from '../storage/metrics-log.node.ts';
+import type { Comparison } from './compare.ts';
 import { type Axis, type Cell, expandDesign, parseDesign } from './design.ts';
 import { type CellOutcome, readOutcome } from './outcome.node.ts';
 import { modelName } from './plan.node.ts';
@@ -39,6 +40,8 @@ export interface StudyResults {
   /** The command that began the study. */
   readonly command: string;
   readonly axes: readonly Axis[];
+  /** The comparisons that the design plans. */
+  readonly compare: readonly Comparison[];
   readonly cells: readonly CellResult[];
 }
 
@@ -52,6 +55,7 @@ export async function readStudy(folder: string): Promise<StudyResults> {
     about: design.about,
     command: design.command ?? '',
     axes,
+    compare: design.compare,
     cells: await Promise.all(cells.map((cell) => readCell(cellFolder(folder, cell), cell))),
   };
 }

@@ -120,20 +120,26 @@ test.serial('--weight-decay-in loss: the same without clipping and GR, another s
   );
 });
 
-test.serial('--gr asam and gsam train, resume, and write a report that names their strengths', async (t) => {
-  for (const [gr, told] of [
-    ['asam', { lambda: null, r: 0.5, alpha: null }],
-    ['gsam', { lambda: null, r: 0.1, alpha: 0.4 }],
-  ] as const) {
-    const flags = ['--gr', gr, '--gr-warmup', 'none', '--epochs', '2'];
-    await own(gr, ...flags);
-    await own(`${gr}-part`, ...flags, '--max-steps', '3');
-    await said(train, '--resume', `${gr}-part`, '--max-steps', '0');
-    t.deepEqual(modelOf(`${gr}-part`), modelOf(gr));
-    const [line = ''] = readFileSync(`${gr}/metrics.jsonl`, 'utf8').split('\n');
-    t.like(JSON.parse(line), told);
-  }
-});
+test.serial(
+  '--gr asam, gsam and looksam train, resume, and write a report that names their strengths',
+  async (t) => {
+    for (const [gr, told] of [
+      ['asam', { lambda: null, r: 0.5, alpha: null }],
+      ['gsam', { lambda: null, r: 0.1, alpha: 0.4 }],
+      ['looksam', { lambda: null, r: 0.1, alpha: 0.7 }],
+    ] as const) {
+      // The checkpoint of step 3 lies between two perturbations.
+      const every = gr === 'looksam' ? ['--looksam-every', '2'] : [];
+      const flags = ['--gr', gr, '--gr-warmup', 'none', '--epochs', '2', ...every];
+      await own(gr, ...flags);
+      await own(`${gr}-part`, ...flags, '--max-steps', '3');
+      await said(train, '--resume', `${gr}-part`, '--max-steps', '0');
+      t.deepEqual(modelOf(`${gr}-part`), modelOf(gr));
+      const [line = ''] = readFileSync(`${gr}/metrics.jsonl`, 'utf8').split('\n');
+      t.like(JSON.parse(line), told);
+    }
+  },
+);
 
 test.serial('--perturbation-groups: another step for fd, and each group fits a micro-batch', async (t) => {
   const fd = [...STEP, '--gr', 'fd', '--gr-warmup', 'none', '--clip', '0', '--r', '0.5', '--alpha', '1'];
@@ -151,6 +157,13 @@ test.serial('--recipe sets its options, which the run keeps; flags beside it win
   const config = JSON.parse(readFileSync('recipe/config.json', 'utf8'));
   t.like(config, { optimizer: 'sgd', nesterov: true, weightDecayIn: 'loss', decayAll: true, alpha: 0.8 });
   t.like(config, { epochs: 2, learningRate: 0.01, batchSize: 16, augment: 'none' });
+  project.write(
+    'options.json',
+    JSON.stringify({ recipe: 'gnp-cnn', augment: 'none', epochs: 2, learningRate: 0.01 }),
+  );
+  await own('named', '--config', 'options.json');
+  t.deepEqual(JSON.parse(readFileSync('named/config.json', 'utf8')), { ...config, out: 'named' });
+  t.deepEqual(modelOf('named'), modelOf('recipe'));
   t.is(
     await refusal(t, train, '--resume', 'recipe', '--recipe', 'gnp-vit'),
     '--recipe: a resumed run takes its options from its checkpoint; leave --recipe out',

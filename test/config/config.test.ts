@@ -42,6 +42,8 @@ test('what depends on the method of regularization follows it', (t) => {
   t.like(configFor({ gr: 'asam' }), { grWarmup: 'zero', lambda: undefined, r: 0.5, alpha: undefined });
   t.like(configFor({ gr: 'gsam' }), { lambda: undefined, r: 0.1, alpha: 0.4 });
   t.like(configFor({ gr: 'gsam', r: 0.3 }), { r: 0.3, alpha: 0.4 });
+  t.like(configFor({ gr: 'looksam', alpha: 0.5 }), { r: 0.1, alpha: 0.5, looksamEvery: 5 });
+  t.is(configFor({ gr: 'sam' }).looksamEvery, undefined);
   t.like(configFor({ warmupEpochs: 0 }), { grWarmup: 'none', lambda: 0.01 });
 });
 
@@ -74,7 +76,7 @@ test('which images are held out follows the options and the seed', (t) => {
 test('a config survives being written as JSON and read', (t) => {
   const options = fc.record(
     {
-      gr: fc.constantFrom('none', 'exact', 'fd', 'sam', 'asam', 'gsam'),
+      gr: fc.constantFrom('none', 'exact', 'fd', 'sam', 'asam', 'gsam', 'looksam'),
       optimizer: fc.constantFrom('adamw', 'adam', 'sgd', 'rmsprop'),
       schedule: fc.constantFrom('cosine', 'constant', 'step', 'exponential'),
       warmupEpochs: fc.constantFrom(0, 0.5, 1),
@@ -129,10 +131,11 @@ const REFUSED: [given: unknown, message: string][] = [
     { gamma: 0.5 },
     'a.json: gamma: has an effect only with --schedule step or exponential, but --schedule is cosine',
   ],
-  [{ r: 0.1 }, 'a.json: r: has an effect only with --gr fd, sam, asam or gsam, but --gr is exact'],
+  [{ r: 0.1 }, 'a.json: r: has an effect only with --gr fd, sam, asam, gsam or looksam, but --gr is exact'],
+  [{ looksamEvery: 3 }, 'a.json: looksamEvery: has an effect only with --gr looksam, but --gr is exact'],
   [
     { gr: 'none', grWarmup: 'zero' },
-    'a.json: grWarmup: has an effect only with --gr exact, fd, sam, asam or gsam, but --gr is none',
+    'a.json: grWarmup: has an effect only with --gr exact, fd, sam, asam, gsam or looksam, but --gr is none',
   ],
   [
     { optimizer: 'sgd', nesterov: true, momentum: 0 },

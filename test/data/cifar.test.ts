@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { openCifar } from '../../src/data/cifar.node.ts';
+import { open, openCifar } from '../../src/data/cifar.node.ts';
 import { cifarRecords, folder, readPixels, userError } from './_files.ts';
 
 test('CIFAR-10 records are read to the bit, from as many files as are there', async (t) => {
@@ -43,6 +43,36 @@ test('CIFAR-100 records carry a coarse and a fine label, of which the fine one i
     Array.from({ length: 3072 }, (_, p) => (7 + p) % 256),
   );
   t.true(found.endsWith(`(test.bin) in ${join(dir, 'cifar-100-binary')}`));
+});
+
+test('channels are normalised with 4 digits, and with the 8 of the authors’ code where these are asked for', async (t) => {
+  const dir = folder(t, {
+    'data_batch_1.bin': cifarRecords([[3], [9]]),
+    'test_batch.bin': cifarRecords([[8]]),
+    'train.bin': cifarRecords([[11, 19]]),
+    'test.bin': cifarRecords([[19, 0]]),
+  });
+  for (const [dataset, classes, mean] of [
+    ['cifar10', 10, [0.49139968, 0.48215841, 0.44653091]],
+    ['cifar100', 100, [0.50707516, 0.48654887, 0.44091784]],
+  ] as const) {
+    const rounded = await open({ dataset, dir, classes });
+    const exact = await open({ dataset, dir, classes, options: { channelStatistics: 'exact' } });
+    t.deepEqual(exact.about.mean, mean);
+    t.deepEqual(
+      rounded.about.mean,
+      mean.map((x) => Number(x.toFixed(4))),
+    );
+    t.notDeepEqual(exact.about.std, rounded.about.std);
+    const image = async (of: typeof exact) => {
+      const out = { images: new Float32Array(3072), labels: new Int32Array(1) };
+      await of.test.read(0, out, 0);
+      return out.images;
+    };
+    const [a, b] = [await image(rounded), await image(exact)];
+    const apart = Math.max(...a.map((x, i) => Math.abs(x - (b[i] ?? Number.NaN))));
+    t.true(apart > 1e-5 && apart < 6e-4, `${dataset}: ${apart}`);
+  }
 });
 
 const complete = { 'data_batch_1.bin': cifarRecords([[1]]), 'test_batch.bin': cifarRecords([[1]]) };

@@ -45,6 +45,31 @@ test('stopped in the middle of an epoch and resumed, it is the same to the last 
   t.deepEqual(on.history, whole.history);
 });
 
+test('LookSAM goes on between two perturbations, to the last bit', async (t) => {
+  const looksam = {
+    ...recipe,
+    epochs: 3,
+    regularizer: og.lookSam({ every: 4, warmup: 'zero', warmupEpochs: 1 }),
+  };
+  const whole = await og.fit(looksam);
+  const abort = new AbortController();
+  const stopped = await og.fit({
+    ...looksam,
+    signal: abort.signal,
+    onStep({ step }) {
+      if (step === 10) abort.abort();
+    },
+  });
+  t.is(stopped.step, 10);
+  const saved = await stopped.save();
+  t.deepEqual(await (await og.fit({ ...looksam, resume: saved })).save(), await whole.save());
+  await t.throwsAsync(og.fit({ ...looksam, regularizer: og.sam(), resume: saved }), {
+    instanceOf: og.UserError,
+    message: /^resume: regularizer: the run was begun with "looksam", got "sam"/,
+  });
+  t.throws(() => og.lookSam({ every: 0 }), { message: 'regularizer: every: expected an integer ≥ 1, got 0' });
+});
+
 test('a signal that was given before leaves the model as it began', async (t) => {
   const run = await og.fit({ ...sine, signal: AbortSignal.abort() });
   t.deepEqual([run.step, run.outcome, run.history.length], [0, 'aborted', 0]);

@@ -4,8 +4,10 @@ import * as v from 'valibot';
 import { type GraphName, TaskGraphs } from '../../src/artifacts/graphs.ts';
 import { initialize, Scope } from '../../src/layers/scope.ts';
 import { VIT_VARIANTS, vit, vitSchema } from '../../src/models/vit.ts';
+import { topologicalOrder } from '../../src/onnx/graph.ts';
 import { input } from '../../src/onnx/ops.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
+import { finish } from '../../src/passes/finish.ts';
 import { Random } from '../../src/random.ts';
 import { classification } from '../../src/tasks/classification.ts';
 import { taskOf } from '../../src/tasks/own.ts';
@@ -69,6 +71,25 @@ test('embedInit is how the kernel of the patch embedding starts, and nothing els
   t.is(usual['embed/kernel'], 'xavier-uniform');
   t.deepEqual(starts({ embedInit: 'xavier-uniform' }), usual);
   t.deepEqual(starts({ embedInit: 'lecun-normal' }), { ...usual, 'embed/kernel': 'lecun-normal' });
+});
+
+test('gelu-tanh takes the place of each GELU, and nothing else changes', (t) => {
+  const built = (activation: 'gelu' | 'gelu-tanh') => {
+    const scope = new Scope();
+    const images = input('images', [1, 3, 8, 8]);
+    const logits = vit(scope, images, 3, { kind: 'vit', ...RANDOM, activation });
+    const inputs = [images, ...[...scope.variables, ...scope.masks].map(({ value }) => value)];
+    const graph = finish({ name: 'vit', inputs, outputs: { logits } }, { target: 'cpu' });
+    const counts: Record<string, number> = {};
+    for (const { op } of topologicalOrder(Object.values(graph.outputs))) counts[op] = (counts[op] ?? 0) + 1;
+    // What either formula is made of.
+    const { Erf = 0, Tanh = 0, Add, Mul, Constant, ...rest } = counts;
+    return { Erf, Tanh, rest, starts: scope.parameters.map(({ path, init }) => [path, init]) };
+  };
+  const [erf, tanh] = [built('gelu'), built('gelu-tanh')];
+  const { layers } = RANDOM;
+  t.like(erf, { Erf: layers, Tanh: 0 });
+  t.deepEqual(tanh, { ...erf, Erf: 0, Tanh: layers });
 });
 
 test('every committed spec builds all its graphs', (t) => {

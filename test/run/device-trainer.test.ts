@@ -66,6 +66,12 @@ const RUNS: Readonly<Record<string, object>> = {
   'finite-difference regularization, clipped hard': { gr: 'fd', clip: 0.5, beta1: 0.8, beta2: 0.99 },
   'SGD with Nesterov momentum': { gr: 'none', optimizer: 'sgd', nesterov: true, weightDecay: 0.1 },
   'RMSProp, exactly regularized': { gr: 'exact', optimizer: 'rmsprop', learningRate: 1e-3 },
+  'every block a rate of its own, every parameter decays': {
+    ...{ gr: 'fd', layerDecay: 0.5, decayAll: true, headLrScale: 2, weightDecay: 0.3 },
+  },
+  'LookSAM after a zero-warmup': {
+    ...{ gr: 'looksam', looksamEvery: 2, grWarmup: 'zero', warmupEpochs: 0.2, r: 0.05 },
+  },
   'SAM with r-warmup': { gr: 'sam', grWarmup: 'r', warmupEpochs: 0.3, r: 0.05, weightDecay: 0.3 },
 };
 

@@ -8,7 +8,7 @@ import { asam } from '../../src/step/regularizers/asam.ts';
 import { finiteDifference, normalizedDifference } from '../../src/step/regularizers/finite-difference.ts';
 import { gsam } from '../../src/step/regularizers/gsam.ts';
 import { sgd } from '../../src/step/rules/sgd.ts';
-import { batchOf, perceptron } from './_tasks.ts';
+import { batchOf, floats, perceptron, running } from './_tasks.ts';
 import { difference, onHost, type Trained, type Training } from './_train.ts';
 
 const BATCH = 8;
@@ -55,4 +55,38 @@ test('groups give the same however they are cut, over several steps; one group i
   t.true(difference(await step(plan, 2, training), await step(plan, 4, training)) < 1e-6);
   const one = await step(planOf(finiteDifference, { groups: 1 }), 4, training);
   t.deepEqual(one.variables, (await step(planOf(finiteDifference), 4, training)).variables);
+});
+
+test('each group begins with the step’s state, and leaves its own; the mean of these is kept', async (t) => {
+  const training = { task: running, steps: 3, data: (at: number) => batchOf(running, BATCH, at) };
+  const plan = planOf(finiteDifference, { groups: 2 });
+  // A group of two micro-batches moves its state twice, a group of one micro-batch once. While warmup leaves the
+  // regularizer out, groups stay groups.
+  for (const { microBatch, active } of [
+    { microBatch: 2, active: true },
+    { microBatch: 4, active: true },
+    { microBatch: 4, active: false },
+  ]) {
+    let mean = new Float64Array(5);
+    for (let at = 0; at < 3; at++) {
+      const x = floats(batchOf(running, BATCH, at).fields.x);
+      const left = [0, 4].map((first) => {
+        let own = mean;
+        for (let part = first; part < first + 4; part += microBatch) {
+          own = own.map((old, i) => {
+            const rows = Array.from({ length: microBatch }, (_, k) => x[(part + k) * 5 + i] ?? Number.NaN);
+            return 0.9 * old + (0.1 * rows.reduce((sum, value) => sum + value, 0)) / microBatch;
+          });
+        }
+        return own;
+      });
+      mean = mean.map((_, i) => left.reduce((sum, own) => sum + (own[i] ?? Number.NaN), 0) / 2);
+    }
+    const strength = () => ({ active, scalars: { r: 0.1, alpha: 0.6 } });
+    const { variables } = await step({ ...plan, strength }, microBatch, training);
+    mean.forEach((wanted, i) => {
+      const got = variables.mean?.[i] ?? Number.NaN;
+      t.true(Math.abs(got - wanted) < 1e-7, `micro-batch ${microBatch}: ${got}, not ${wanted}`);
+    });
+  }
 });

@@ -65,6 +65,27 @@ test('the normalized mixture is no plain gradient where λ is 0, but where zero-
   }
 });
 
+test('a warmup of whole epochs ends with one: zero-warmup regularizes from the first step of the next', (t) => {
+  const planOf = (warmupEpochs: number, stepsPerEpoch: number) =>
+    planRun(configFor({ gr: 'fd', grWarmup: 'zero', warmupEpochs, epochs: 300 }), stepsPerEpoch);
+  for (const [epochs, stepsPerEpoch] of [
+    [40, 195],
+    [7, 13],
+    [1, 1],
+  ] as const) {
+    const { warmupSteps, regularizer, learningRate } = planOf(epochs, stepsPerEpoch);
+    const first = epochs * stepsPerEpoch;
+    t.is(warmupSteps, first);
+    t.deepEqual(
+      [0, first - 1, first, first + 1].map((step) => regularizer(step).active),
+      [false, false, true, true],
+    );
+    t.true(learningRate(first - 1) < learningRate(first) && learningRate(first + 1) < learningRate(first));
+  }
+  // A fraction of an epoch ends at the nearest step.
+  t.is(planOf(0.3, 13).warmupSteps, 4);
+});
+
 for (const { options, rows } of TABLE) {
   test(`over warmup and after: ${JSON.stringify(options)}`, (t) => {
     const config = configFor({ ...options, epochs: 10, warmupEpochs: 2, learningRate: 0.008 });

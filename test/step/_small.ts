@@ -44,23 +44,38 @@ const derivativesAt = (theta: Arrays): HostDerivatives => ({
 
 type State = Record<string, Arrays>;
 
-function startOf(rule: UpdateRule): State {
+/** One program for every step, or that of each, counted from 0; all have the same slots. */
+type Programs = Program | ((step: number) => Program);
+const programAt = (programs: Programs, step: number): Program =>
+  typeof programs === 'function' ? programs(step) : programs;
+function memoized<T>(of: (program: Program) => T): (program: Program) => T {
+  const known = new Map<Program, T>();
+  return (program) => {
+    const made = known.get(program) ?? of(program);
+    known.set(program, made);
+    return made;
+  };
+}
+
+function startOf(rule: UpdateRule, { next }: Program): State {
   const slot = (name: string): Arrays =>
     start.map((array) => (rule.copies?.includes(name) ? array.slice() : new Float32Array(array.length)));
   return {
     theta: start.map((array) => array.slice()),
-    ...Object.fromEntries(rule.slots.map((name) => [name, slot(name)])),
+    ...Object.fromEntries(
+      Object.keys(next).flatMap((name) => (name === 'theta' ? [] : [[name, slot(name)] as const])),
+    ),
   };
 }
 
 export const STRENGTHS = { r: 0.05, lambda: 0.1, alpha: 0.7, clip: 2 };
 
-export async function onHost(program: Program, rule: UpdateRule, steps: number): Promise<State> {
-  const plan = planStep(program);
-  const state = startOf(rule);
+export async function onHost(programs: Programs, rule: UpdateRule, steps: number): Promise<State> {
+  const planOf = memoized(planStep);
+  const state = startOf(rule, programAt(programs, 0));
   const scratch = new Map<number, Arrays>();
   for (let count = 1; count <= steps; count++) {
-    await plan.run({
+    await planOf(programAt(programs, count - 1)).run({
       derivatives: derivativesAt(state.theta ?? []),
       state,
       scratch: (k) => {
@@ -74,10 +89,10 @@ export async function onHost(program: Program, rule: UpdateRule, steps: number):
   return state;
 }
 
-export async function asGraph(program: Program, rule: UpdateRule, steps: number): Promise<State> {
+export async function asGraph(programs: Programs, rule: UpdateRule, steps: number): Promise<State> {
   const layout = new FlatLayout(SHAPES.map((shape, group) => ({ shape, group })));
   const inputs = Object.fromEntries(
-    Object.keys(program.next).map((name) => [name, input(name, [layout.length])]),
+    Object.keys(programAt(programs, 0).next).map((name) => [name, input(name, [layout.length])]),
   );
   const grouped = Object.fromEntries(
     Object.entries(RATES).map(([name, values]) => [
@@ -85,14 +100,15 @@ export async function asGraph(program: Program, rule: UpdateRule, steps: number)
       values.map((value) => (value === 0 ? undefined : scalar(value))),
     ]),
   );
-  const { next, places } = graphStep(program, { layout, parameters, gradient, state: inputs, grouped });
-  const outputs = substitute(Object.values(next), places);
-  const named = Object.fromEntries(
-    Object.keys(next).map((name, i) => [`${name}_next`, expectAt(outputs, i)]),
-  );
-  const state = startOf(rule);
+  const outputsOf = memoized((program) => {
+    const { next, places } = graphStep(program, { layout, parameters, gradient, state: inputs, grouped });
+    const outputs = substitute(Object.values(next), places);
+    return Object.fromEntries(Object.keys(next).map((name, i) => [`${name}_next`, expectAt(outputs, i)]));
+  });
+  const state = startOf(rule, programAt(programs, 0));
   let flat = Object.fromEntries(Object.entries(state).map(([name, arrays]) => [name, layout.pack(arrays)]));
   for (let count = 1; count <= steps; count++) {
+    const named = outputsOf(programAt(programs, count - 1));
     const numbers = { ...STRENGTHS, ...rule.scalars(count) };
     const feeds = Object.fromEntries(
       Object.entries(numbers).map(([name, value]) => [name, Float32Array.of(value)]),

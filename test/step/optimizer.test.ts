@@ -11,7 +11,7 @@
  *
  * and likewise Adam, SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), RMSprop(alpha=0.99) with momentum 0 and 0.9,
  * RAdam(decoupled_weight_decay=True) with betas (0.9, 0.999) and (0.9, 0.99). AdamW's other starts are its formula by hand:
- * without the two corrections, and with exp_avg_sq = grad² at the first step and without the second correction. AdaBelief
+ * without the two corrections, without the first, and with exp_avg_sq = grad² at the first step and without the second correction. AdaBelief
  * and Lion are optax's (0.2.8, JAX with jax_enable_x64):
  *
  *     optax.chain(optax.scale_by_belief(eps=1e-8, eps_root=1e-8),    # optax.scale_by_lion(b1=0.9, b2=0.99)
@@ -67,6 +67,11 @@ const GOLDEN = {
     10: [0.272880607, 0.345323659, -0.418414531, -0.271992266, -0.405872355, -0.0850248762],
     100: [-1.41038147, -1.50781845, -5.15455311, -3.81394474, -3.43873645, -3.17812729],
   },
+  secondCorrected: {
+    1: [0.839629514, 0.907388129, 0.139978888, -0.755045693, -0.95696535, -0.278136083],
+    10: [0.79100204, 0.85855918, 0.0979271391, -0.709267015, -0.90749936, -0.24316685],
+    100: [0.530949913, 0.63493119, -0.170661025, -0.766869746, -0.827392489, -0.485723663],
+  },
   firstGradient: {
     1: [0.830629514, 0.89838813, 0.130978889, -0.746045693, -0.947965351, -0.269136083],
     10: [0.688035412, 0.788521953, -0.0456900595, -0.660040823, -0.826811703, -0.213529153],
@@ -96,6 +101,7 @@ const CONFIGS: Readonly<
   radam: { optimizer: 'radam' },
   radamShort: { optimizer: 'radam', beta2: 0.99 },
   uncorrected: { optimizer: 'adamw', momentStart: 'uncorrected' },
+  secondCorrected: { optimizer: 'adamw', momentStart: 'second-corrected' },
   firstGradient: { optimizer: 'adamw', momentStart: 'first-gradient' },
   adabelief: { optimizer: 'adabelief' },
   lion: { optimizer: 'lion' },

@@ -10,6 +10,15 @@ test('a cell is planned with its images, steps and arithmetic', async (t) => {
   t.is(zero?.flops, (8 + 2 * 16) * 16 * (zero?.gradientFlops ?? 0));
 });
 
+test('LookSAM takes a second gradient at every k-th step only', async (t) => {
+  const { design } = smallDesign();
+  const gr = { LookSAM: { gr: 'looksam', grWarmup: 'zero' } };
+  const cells = await plannedCells({ ...design, axes: { gr, looksamEvery: [1, 4], seed: [0] } });
+  const gradients = cells.map(({ flops, gradientFlops }) => flops / (16 * gradientFlops));
+  // Of 24 steps 8 are warmup, and of the other 16 every one or four are perturbed.
+  t.deepEqual(gradients, [8 + 2 * 16, 8 + 16 + 4]);
+});
+
 test('images held out for validation are not trained on', async (t) => {
   const { design } = smallDesign();
   const [cell] = await plannedCells({ ...design, axes: { validation: [0.25], seed: [0] } });

@@ -16,6 +16,7 @@ function cell(id: string, gr: 'none' | 'fd', flops: number, seed = 0): PlannedCe
     gradientFlops: 1,
     trainExamples: 100,
     totalSteps: 100,
+    regularizedSteps: 0,
   } as const;
   return { id: `${id}-abcdef`, config, values: {}, flops, ...fixed };
 }

@@ -18,14 +18,7 @@ import {
 } from './measures.ts';
 import { families, modelSize } from './scale.ts';
 import { isAdaptive, type Setting, settingName } from './settings.ts';
-import {
-  holmLevels,
-  type Interval,
-  pairedInterval,
-  pairedPValue,
-  type Spread,
-  spread,
-} from './statistics.ts';
+import { FEWEST_PAIRS, type Interval, type Spread, spread, type Tested, testTogether } from './statistics.ts';
 
 export type Verdict = 'agrees' | 'disagrees' | 'cannot tell';
 export type Side = 'above 0' | 'below 0';
@@ -37,12 +30,8 @@ export interface Difference {
   readonly spread: Spread | null;
 }
 
-export interface Evidence {
+export interface Evidence extends Tested {
   readonly where: string;
-  /** The 95 % interval, not corrected for other comparisons. Null where there is no pair. */
-  readonly interval: Interval | null;
-  /** The interval at the level of the corrected test. Null where there are too few pairs for a test. */
-  readonly corrected: (Interval & { readonly level: number }) | null;
   readonly verdict: Verdict;
 }
 
@@ -71,9 +60,6 @@ interface DifferenceBySeed {
   readonly where: string;
   readonly bySeed: BySeed;
 }
-
-/** The fewest pairs of runs that are tested. */
-export const FEWEST_PAIRS = 3;
 
 /** How claims are judged, as text for a page. */
 export function ruleText(judged: Judged): string {
@@ -211,16 +197,10 @@ export function weigh(
   differences: readonly Difference[],
   side: Side,
 ): Pick<JudgedClaim, 'evidence' | 'verdict'> {
-  const isTested = ({ spread }: Difference) => spread !== null && spread.n >= FEWEST_PAIRS;
-  const tested = differences.filter(isTested);
-  const levels = holmLevels(tested.map(({ spread }) => (spread && pairedPValue(spread)) ?? 1));
-  const evidence = differences.map((difference): Evidence => {
-    const { where, spread } = difference;
-    const interval = pairedInterval(spread);
-    const level = levels[tested.indexOf(difference)];
-    const own = level === undefined ? null : pairedInterval(spread, 1 - level);
-    const corrected = own && level !== undefined ? { ...own, level: 1 - level } : null;
-    return { where, interval, corrected, verdict: judge(corrected, side) };
+  const tests = testTogether(differences.map(({ spread }) => spread));
+  const evidence = differences.flatMap(({ where }, i): Evidence[] => {
+    const tested = tests[i];
+    return tested ? [{ where, ...tested, verdict: judge(tested.corrected, side) }] : [];
   });
   return { evidence, verdict: summarize(evidence.map((each) => each.verdict)) };
 }
@@ -325,5 +305,7 @@ function growth(facets: Facets, facet: 'model' | 'fraction'): readonly Differenc
 }
 
 function place(setting: Setting, variant: string): string {
-  return variant === 'GR' ? settingName(setting) : `${settingName(setting)}, ${variant}`;
+  const name = settingName(setting);
+  if (variant === 'GR') return name;
+  return setting.parts.length === 0 ? variant : `${name}, ${variant}`;
 }

@@ -31,6 +31,7 @@ const KIND_NAMES: Readonly<Record<TrainConfig['gr'], string>> = {
   sam: 'SAM',
   asam: 'ASAM',
   gsam: 'GSAM',
+  looksam: 'LookSAM',
 };
 
 const KIND_MEANINGS: Readonly<Record<TrainConfig['gr'], string>> = {
@@ -40,6 +41,7 @@ const KIND_MEANINGS: Readonly<Record<TrainConfig['gr'], string>> = {
   sam: 'SAM',
   asam: 'ASAM',
   gsam: 'GSAM',
+  looksam: 'LookSAM',
 };
 
 export const WARMUPS = ['none', 'lambda', 'r', 'zero'] as const satisfies readonly TrainConfig['grWarmup'][];
@@ -51,7 +53,7 @@ export const WARMUP_NAMES: Readonly<Record<TrainConfig['grWarmup'], string>> = {
   zero: 'zero-warmup',
 };
 
-export const REGULARIZATION: readonly string[] = ['gr', 'grWarmup', 'lambda', 'r', 'alpha'];
+export const REGULARIZATION: readonly string[] = ['gr', 'grWarmup', 'lambda', 'r', 'alpha', 'looksamEvery'];
 
 /** The axes whose values are the conditions: those that vary the regularization; without any, the last axis. */
 export function conditionAxes(axes: readonly Axis[], varying: readonly string[]): readonly Axis[] {
@@ -171,7 +173,7 @@ function meaning(config: TrainConfig): string {
 }
 
 /** The strengths after warmup. One of λ = α·r that is not given is computed from the other two. */
-function strengths({ gr, lambda, r, alpha }: TrainConfig): { name: string; value: number }[] {
+function strengths({ gr, lambda, r, alpha, looksamEvery }: TrainConfig): { name: string; value: number }[] {
   const rounded = (value: number) => Number(value.toPrecision(4));
   if (gr === 'none') return [];
   if (gr === 'exact') return [{ name: 'λ', value: rounded(lambda ?? Number.NaN) }];
@@ -181,6 +183,7 @@ function strengths({ gr, lambda, r, alpha }: TrainConfig): { name: string; value
   return [
     { name: 'r', value: rounded(radius) },
     { name: 'α', value: rounded(share) },
+    ...(gr === 'looksam' ? [{ name: 'k', value: looksamEvery ?? Number.NaN }] : []),
   ];
 }
 

@@ -6,7 +6,7 @@
 
 import type { TrainConfig } from '../../config/config.ts';
 import type { Axis } from '../../study/design.ts';
-import type { StudyResults } from '../../study/results.node.ts';
+import type { CellResult, StudyResults } from '../../study/results.node.ts';
 import {
   distinct,
   FACET_OPTIONS,
@@ -39,6 +39,11 @@ import {
 
 export interface Facets {
   readonly axes: readonly Axis[];
+  readonly cells: readonly CellResult[];
+  /** The axes whose values are the conditions, and the options that make them. */
+  readonly conditionAxes: readonly Axis[];
+  readonly conditionOptions: ReadonlySet<string>;
+  readonly conditionOf: (cell: CellResult) => Condition;
   /** The settings of tables and figures. */
   readonly settings: readonly Setting[];
   /** The settings of claims. The runs of one differ only in regularization and seed. */
@@ -75,6 +80,10 @@ export function facetsOf({ cells, axes }: StudyResults): Facets {
   const shared = FACETS.filter((facet) => distinct(cells.map(text[facet])).length === 1);
   return {
     axes,
+    cells,
+    conditionAxes: chosen,
+    conditionOptions: ofConditions,
+    conditionOf,
     settings: settingsBy(varying.filter((key) => !ofConditions.has(key))),
     comparable: settingsBy(varying.filter((key) => !REGULARIZATION.includes(key))),
     conditions,

@@ -1,17 +1,14 @@
 /** The study's figures: each a chart with the name of its files. */
 
-import { capitalized } from '../../counted.ts';
 import type { DiagnosticsLine, HessianLine, StepLine } from '../../storage/diagnostics-log.node.ts';
 import type { MetricsLine } from '../../storage/metrics.ts';
 import type { CellResult } from '../../study/results.node.ts';
 import type { Chart, Line } from '../chart.node.ts';
 import { chosenOn, type Point, series } from '../series.ts';
-import { meanWithBand, overRuns } from './bands.ts';
+import { overRuns } from './bands.ts';
 import { type Condition, WARMUPS } from './conditions.ts';
 import type { Facets } from './facets.ts';
 import type { Judged } from './judged.ts';
-import { bySeed, finalError } from './measures.ts';
-import { type Family, families } from './scale.ts';
 import { type Setting, settingName } from './settings.ts';
 
 export interface Figure {
@@ -139,67 +136,13 @@ function chart(
   };
 }
 
-/** The final judged number over the number of training examples, for settings that differ in nothing else. */
-export function sizeFigures(facets: Facets): readonly Figure[] {
-  return families(facets, 'fraction').flatMap((family) => {
-    const known = family.members.flatMap((setting) => (setting.examples === null ? [] : [setting.examples]));
-    const ticks = known.map((count) => ({ x: count, name: count.toLocaleString('en') }));
-    const at = ({ examples }: Setting) => examples;
-    return scaleFigure(
-      facets,
-      family,
-      `${capitalized(facets.judged.label)} over training ${facets.noun}s`,
-      { label: `${facets.noun}s`, scale: 'log', ticks },
-      at,
-    );
-  });
-}
-
-/** The final judged number by model, the smallest first, for settings that differ in nothing else. */
-export function modelFigures(facets: Facets): readonly Figure[] {
-  return families(facets, 'model').flatMap((family) => {
-    const ticks = family.members.map((setting, x) => ({ x, name: setting.model ?? '' }));
-    const at = (setting: Setting) => family.members.indexOf(setting);
-    return scaleFigure(
-      facets,
-      family,
-      `${capitalized(facets.judged.label)} by model`,
-      { label: 'model', ticks },
-      at,
-    );
-  });
-}
-
-function scaleFigure(
-  facets: Facets,
-  { name, members, conditions }: Family,
-  title: string,
-  x: NonNullable<Chart['x']>,
-  at: (setting: Setting) => number | null,
-): Figure[] {
-  const look = looks(facets.conditions);
-  const lines = conditions.map((condition): Line => {
-    const points = members.flatMap((setting): Point[] => {
-      const place = at(setting);
-      const arm = setting.arms.find((each) => each.condition.name === condition.name);
-      const errors = [...bySeed(arm, finalError(facets.judged)).values()];
-      return place === null || errors.length === 0 ? [] : [{ x: place, ...meanWithBand(errors) }];
-    });
-    return { name: condition.name, points, ...look(condition) };
-  });
-  return drawn(
-    [{ title, yLabel: `final test ${facets.judged.axis}`, lines, x, from: 'data', spread: 'bars' }],
-    name,
-  );
-}
-
 function group(setting: Setting, charts: readonly Chart[]): FigureGroup {
   const title = settingName(setting);
   return { title, figures: drawn(charts, title) };
 }
 
 /** The figures of the charts that have something to show. */
-function drawn(charts: readonly Chart[], subtitle: string): Figure[] {
+export function drawn(charts: readonly Chart[], subtitle: string): Figure[] {
   return charts
     .filter(({ lines }) => lines.some(({ points }) => points.some(({ value }) => value !== null)))
     .map((each) => ({ name: fileName([each.title, subtitle]), subtitle, chart: each }));
@@ -209,7 +152,7 @@ function drawn(charts: readonly Chart[], subtitle: string): Figure[] {
 const LONGEST_NAME = 160;
 
 /** Such as `test-error-adamw-lr-warmup`. */
-function fileName(words: readonly string[]): string {
+export function fileName(words: readonly string[]): string {
   return words
     .join(' ')
     .toLowerCase()
@@ -218,10 +161,10 @@ function fileName(words: readonly string[]): string {
     .replace(/^-|-$/g, '');
 }
 
-type Look = (condition: Condition) => Pick<Line, 'color' | 'stroke'>;
+export type Look = (condition: Condition) => Pick<Line, 'color' | 'stroke'>;
 
 /** Looks by regularization, where these differ for all conditions of the study; else by the order of the conditions. */
-function looks(conditions: readonly Condition[]): Look {
+export function looks(conditions: readonly Condition[]): Look {
   const texts = conditions.map((condition) => JSON.stringify(regularizationLook(condition)));
   if (new Set(texts).size === conditions.length) return regularizationLook;
   return ({ name }) => {

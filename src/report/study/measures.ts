@@ -103,8 +103,13 @@ export const examplesPerSecond: Measure = ({ metrics }) =>
 
 /** A measure of each run of an arm that has it, by seed. A run that diverged has none. */
 export function bySeed(arm: Arm | undefined, measure: Measure): BySeed {
+  return ofCells(arm?.cells ?? [], measure);
+}
+
+/** The same of runs that differ in their seed. */
+export function ofCells(cells: readonly CellResult[], measure: Measure): BySeed {
   return new Map(
-    (arm?.cells ?? []).flatMap((cell) => {
+    cells.flatMap((cell) => {
       const value = cell.state === 'diverged' ? null : measure(cell);
       return value === null ? [] : [[cell.config.seed, value]];
     }),

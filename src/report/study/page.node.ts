@@ -4,29 +4,24 @@ import type { CellResult } from '../../study/results.node.ts';
 import { renderChart, warmupSample } from '../chart.node.ts';
 import { renderDocument } from '../document.ts';
 import { type Html, html } from '../html.ts';
-import { type Evidence, FEWEST_PAIRS, type JudgedClaim, ruleText, type Verdict } from './claims.ts';
+import { type Evidence, type JudgedClaim, ruleText, type Verdict } from './claims.ts';
+import { comparisonSection } from './comparison-section.node.ts';
 import type { StudyContent } from './content.ts';
 import type { Facets } from './facets.ts';
 import { EARLY, type Figure, type FigureGroup } from './figures.ts';
 import { plural } from './judged.ts';
+import type { Section } from './section.ts';
+import { FEWEST_PAIRS } from './statistics.ts';
 import { studyStyle } from './style.ts';
 import { showInterval, toHtml } from './table.ts';
 import { digitsOf } from './tables.ts';
-
-/** A part of the page, and of its table of contents. */
-interface Section {
-  readonly id: string;
-  readonly title: string;
-  readonly body: Html;
-  /** The titles of the section's parts. */
-  readonly parts?: readonly string[];
-}
 
 export function renderStudy(content: StudyContent): string {
   const { study, facets } = content;
   const hasClaims = content.claims.length > 0;
   const sections = [
     ...(hasClaims ? [claimsSection(content)] : []),
+    ...comparisonSection(content),
     errorSection(content),
     stabilitySection(content),
     ...scaleSection(content),
@@ -190,25 +185,36 @@ function stabilitySection({ tables, early }: StudyContent): Section {
   return {
     id: 'stability',
     title: 'Gradient statistics in the early steps',
-    body: html`<p class="note">Figures go up to ${EARLY} times the warmup. ψ is the adaptive learning rate of an element. Where the axis is logarithmic, mean and standard deviation are those of the logarithms. A spike is a norm far outside its running spread. The sd of log ‖g‖ is taken in the warmup, about the running median of log ‖g‖ over 11 steps; g is the gradient that the optimizer gets.</p>
+    body: html`<p class="note">Figures go up to ${EARLY} times the warmup. ψ is the adaptive learning rate of an element. Where the axis is logarithmic, mean and standard deviation are those of the logarithms. A spike is a norm far outside its running spread. The sd of log ‖g‖ is taken in the warmup, about the running median of log ‖g‖ over 11 steps; g is the gradient that the optimizer gets, before clipping. ν is Adam's second moment v̂, and lr·ψ the step that a gradient of 1 would make.</p>
 ${toHtml(tables.stability)}
+${[tables.mechanism, tables.mechanismRatios].map((table) => table.rows.length > 0 && toHtml(table))}
+${tables.mechanismRuns.rows.length > 0 && html`<details><summary>${tables.mechanismRuns.title}</summary>${toHtml(tables.mechanismRuns)}</details>`}
 ${groups('stability', early)}`,
     parts: early.map(({ title }) => title),
   };
 }
 
-/** The section on scale; none where the design does not compare two scales. */
-function scaleSection({ tables, sizes, models }: StudyContent): readonly Section[] {
+/** The section on scale; none where the design compares no two scales and has no axis of numbers. */
+function scaleSection({ tables, sizes, models, axes }: StudyContent): readonly Section[] {
   const parts = [
     { table: tables.sizes, figures: sizes },
     { table: tables.models, figures: models },
   ].filter(({ table }) => table.rows.length > 0);
-  if (parts.length === 0) return [];
+  if (parts.length === 0 && axes.length === 0) return [];
   const body = parts.map(
     ({ table, figures }) =>
       html`${toHtml(table)}${figures.map((figure) => html`<h3 class="setting">${figure.subtitle}</h3>${grid([figure])}`)}`,
   );
-  return [{ id: 'scale', title: 'Scale of data and model', body: html`${body}` }];
+  const overAxes = axes.map(
+    (figure) => html`<div><h3 class="setting">${figure.subtitle}</h3>${renderChart(figure.chart)}</div>`,
+  );
+  return [
+    {
+      id: 'scale',
+      title: parts.length === 0 ? 'Over the axes of numbers' : 'Scale of data and model',
+      body: html`${body}${axes.length > 0 && html`<div class="charts axes">${overAxes}</div>`}`,
+    },
+  ];
 }
 
 function missingSection({ tables }: StudyContent): Section {

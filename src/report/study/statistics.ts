@@ -60,6 +60,35 @@ export function holmLevels(pValues: readonly number[], level = 0.05): readonly n
   return levels;
 }
 
+/** The fewest pairs of runs that are tested. */
+export const FEWEST_PAIRS = 3;
+
+/** A mean difference after the test that it is 0, among others that were tested with it. */
+export interface Tested {
+  /** The 95 % interval, not corrected for other comparisons. Null where there is no pair. */
+  readonly interval: Interval | null;
+  /** The interval at the level of the corrected test. Null where there are too few pairs for a test. */
+  readonly corrected: (Interval & { readonly level: number }) | null;
+}
+
+/** Tests several mean differences together: those with FEWEST_PAIRS or more by t-tests, corrected by Holm. */
+export function testTogether(differences: readonly (Spread | null)[]): readonly Tested[] {
+  const isTested = (each: Spread | null) => each !== null && each.n >= FEWEST_PAIRS;
+  const at = differences.flatMap((each, i) => (isTested(each) ? [i] : []));
+  const levels = holmLevels(
+    at.map((i) => {
+      const each = differences[i];
+      return (each && pairedPValue(each)) ?? 1;
+    }),
+  );
+  return differences.map((each, i): Tested => {
+    const level = levels[at.indexOf(i)];
+    const own = level === undefined ? null : pairedInterval(each, 1 - level);
+    const corrected = own && level !== undefined ? { ...own, level: 1 - level } : null;
+    return { interval: pairedInterval(each), corrected };
+  });
+}
+
 /** The quantile t of Student's distribution, P(T ≤ t) = p, for p of 1/2 or more and whole degrees of freedom. */
 export function tQuantile(p: number, freedom: number): number {
   if (!(p >= 0.5 && p < 1) || !Number.isInteger(freedom) || freedom < 1) {

@@ -33,17 +33,22 @@ a { color: var(--blue); }
 h3.setting { margin: 28px 0 12px; }
 h3.setting small { font-weight: 400; margin-left: 6px; }
 .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 8px; background: var(--card); }
+#comparisons .note { margin-top: 20px; }
+.forests { align-items: start; margin-bottom: 20px; }
+.axes > div { grid-column: span 3; min-width: 0; }
+.axes h3.setting { margin-top: 8px; }
 .scroll + .scroll, .scroll + .charts, .charts + .scroll { margin-top: 20px; }
 table.results { border: 0; font-variant-numeric: tabular-nums; }
 table.results caption { padding: 10px 14px; text-align: left; color: var(--soft); font-size: .85rem; }
 table.results th, table.results td { width: auto; padding: 6px 14px; font-family: inherit; font-size: .85rem; white-space: nowrap; overflow-wrap: normal; }
 table.results th { font-weight: 600; color: var(--text); }
 table.results .prose { white-space: normal; min-width: 24ch; overflow-wrap: anywhere; }
-table.results .number, table.results .spread, table.results .interval { text-align: right; }
+table.results .number, table.results .spread, table.results .interval, table.results .ratio { text-align: right; }
 table.results .heading th { padding-top: 12px; text-align: left; white-space: normal; background: var(--page); }
 details { margin: 16px 0; }
 summary { cursor: pointer; padding: 4px 0; }
 @media screen and (max-width: 720px) {
+  .axes > div { grid-column: 1 / -1; }
   table.results th, table.results td { padding: 6px 10px; }
   table.results caption { padding: 10px; position: sticky; left: 0; max-width: calc(100vw - 26px); }
   /* The first column stays in place. Its edge is a shadow, since a border of a collapsed table would not move with it. */

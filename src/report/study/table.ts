@@ -15,12 +15,14 @@ export interface Table {
 export interface Column {
   readonly name: string;
   /**
-   * `spread` is mean ± standard deviation, `interval` a mean with the two ends of its interval, `prose` text that
-   * wraps.
+   * `spread` is mean ± standard deviation, `interval` a difference with the two ends of its interval, `ratio` the same
+   * of a ratio, `prose` text that wraps.
    */
-  readonly kind: 'text' | 'prose' | 'number' | 'spread' | 'interval';
+  readonly kind: 'text' | 'prose' | 'number' | 'spread' | 'interval' | 'ratio';
   /** Digits after the decimal point; 2 by default. */
   readonly digits?: number;
+  /** Significant digits, in place of `digits`, for what spans orders of magnitude. */
+  readonly significant?: number;
 }
 
 type Cell = string | number | Spread | Interval | null;
@@ -47,7 +49,7 @@ export function toCsv({ columns, rows }: Table): string {
   const heads = columns.flatMap(({ name, kind }) =>
     kind === 'spread'
       ? [`${name} mean`, `${name} sd`]
-      : kind === 'interval'
+      : kind === 'interval' || kind === 'ratio'
         ? [name, `${name} low`, `${name} high`]
         : [name],
   );
@@ -56,7 +58,7 @@ export function toCsv({ columns, rows }: Table): string {
 }
 
 function numbers(cell: Cell, { kind }: Column): readonly (string | number | null)[] {
-  const width = { text: 1, prose: 1, number: 1, spread: 2, interval: 3 }[kind];
+  const width = { text: 1, prose: 1, number: 1, spread: 2, interval: 3, ratio: 3 }[kind];
   if (cell === null) return Array.from({ length: width }, () => null);
   if (typeof cell !== 'object') return [cell];
   return 'sd' in cell ? [cell.mean, cell.sd] : [cell.mean, cell.low, cell.high];
@@ -94,6 +96,7 @@ const LATEX_ALIGNMENT = {
   number: 'r',
   spread: 'r',
   interval: 'r',
+  ratio: 'r',
 } as const satisfies Record<Column['kind'], string>;
 
 /** The characters that LaTeX would not print as they are. Its input encoding takes the rest of Unicode. */
@@ -113,6 +116,7 @@ const LATEX: Readonly<Record<string, string>> = {
   λ: '$\\lambda$',
   α: '$\\alpha$',
   ψ: '$\\psi$',
+  ν: '$\\nu$',
   θ: '$\\theta$',
   Δ: '$\\Delta$',
   ε: '$\\varepsilon$',
@@ -169,16 +173,29 @@ function isText({ kind }: Column): boolean {
 }
 
 /** The text of a cell, as people read it. */
-function show(cell: Cell, { kind, digits = 2 }: Column): string {
+function show(cell: Cell, { kind, digits = 2, significant }: Column): string {
   if (cell === null || cell === '') return NOTHING;
   if (typeof cell === 'string') return cell;
-  if (typeof cell === 'number')
-    return kind === 'number' ? cell.toLocaleString('en', fixed(digits)) : String(cell);
-  return 'sd' in cell ? showSpread(cell, digits) : showInterval(cell, digits);
+  const text = (value: number) =>
+    significant === undefined ? value.toFixed(digits) : rounded(value, significant);
+  if (typeof cell === 'number') {
+    if (kind !== 'number') return String(cell);
+    return significant === undefined
+      ? cell.toLocaleString('en', fixed(digits)).replace('-', '−')
+      : text(cell);
+  }
+  if ('sd' in cell) return cell.sd === null ? text(cell.mean) : `${text(cell.mean)} ± ${text(cell.sd)}`;
+  if (kind !== 'ratio') return showInterval(cell, digits);
+  const { mean, low, high } = cell;
+  return low === null || high === null ? `×${text(mean)}` : `×${text(mean)} (${text(low)} to ${text(high)})`;
 }
 
-function showSpread({ mean, sd }: Spread, digits: number): string {
-  return sd === null ? mean.toFixed(digits) : `${mean.toFixed(digits)} ± ${sd.toFixed(digits)}`;
+/** `0.0123`, `1.23e−7`: with so many significant digits. */
+function rounded(value: number, significant: number): string {
+  const size = Math.abs(value);
+  const text = value.toPrecision(significant);
+  if (size !== 0 && (size < 1e-4 || size >= 1e5)) return Number(text).toExponential().replaceAll('-', '−');
+  return String(Number(text)).replace('-', '−');
 }
 
 /** A difference with its sign, and its interval in brackets where there is one. */

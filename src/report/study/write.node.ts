@@ -7,7 +7,7 @@ import type { StudyResults } from '../../study/results.node.ts';
 import { systemErrorMessage } from '../../system-error.ts';
 import { writeWhole } from '../../whole-file.node.ts';
 import { standaloneSvg } from '../standalone.node.ts';
-import { allFigures, studyContent } from './content.ts';
+import { type Asked, allFigures, studyContent } from './content.ts';
 import { renderStudy } from './page.node.ts';
 import { toCsv, toLatex, toMarkdown } from './table.ts';
 
@@ -18,20 +18,21 @@ const PIXELS = 2;
  * Writes `report.html`, `figures/` and `tables/` into a study's folder. The study need not be finished. Each file is
  * replaced as a whole, so that a reader finds either the old or the new one.
  *
- * @returns the page's path
+ * @returns the page's path, and a line on the power of each comparison that was named
  * @throws UserError where the disk refuses
  */
 export async function writeStudyReport(
   folder: string,
   study: StudyResults,
-): Promise<{ readonly report: string }> {
-  const content = studyContent(study);
+  asked: Asked = {},
+): Promise<{ readonly report: string; readonly power: readonly string[] }> {
+  const content = studyContent(study, asked);
   const report = join(folder, 'report.html');
   try {
     await mkdir(join(folder, 'figures'), { recursive: true });
     await mkdir(join(folder, 'tables'), { recursive: true });
-    for (const { name, subtitle, chart } of allFigures(content)) {
-      const svg = standaloneSvg(chart, subtitle);
+    for (const { name, subtitle, drawing } of allFigures(content)) {
+      const svg = standaloneSvg(drawing, subtitle);
       await writeWhole(join(folder, 'figures', `${name}.svg`), svg);
       await writeWhole(join(folder, 'figures', `${name}.png`), await rasterizeSvg(svg, PIXELS));
     }
@@ -45,5 +46,5 @@ export async function writeStudyReport(
     const message = systemErrorMessage(error);
     throw message === undefined ? error : new UserError(message);
   }
-  return { report };
+  return { report, power: content.power };
 }

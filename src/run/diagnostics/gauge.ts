@@ -88,8 +88,9 @@ export function createGauges(
 function momentRule({ optimizer, beta2, epsilon, decay, momentStart }: Config): MomentRule | undefined {
   if (optimizer === 'sgd' || optimizer === 'lion') return undefined;
   if (optimizer === 'rmsprop') return { beta2: decay, corrected: false, epsilon };
-  const isStarted = (optimizer === 'adam' || optimizer === 'adamw') && momentStart !== 'corrected';
-  return { beta2, corrected: !isStarted, epsilon };
+  const isAdam = optimizer === 'adam' || optimizer === 'adamw';
+  const corrected = !isAdam || momentStart === 'corrected' || momentStart === 'second-corrected';
+  return { beta2, corrected, epsilon };
 }
 
 /** In degrees. The inner product has seven digits, so an angle below a twentieth of a degree is noise. */

@@ -23,10 +23,12 @@ export interface AdamOptions {
 
 /**
  * What is done about moments that start at 0. `corrected`: both are divided by what they lack, as in the paper.
- * `uncorrected`: nothing, so that first steps are larger or smaller than meant. `first-gradient`: the second moment starts as the
- * square of the first gradient, and is an average from then on; the first is corrected.
+ * `uncorrected`: nothing, so that first steps are (1 − β1ᵗ)/√(1 − β2ᵗ) of what is meant, up to seven times as large.
+ * `second-corrected`: the second alone is divided, and first steps are 1 − β1ᵗ of what is meant: a ramp of some
+ * 1/(1 − β1) steps. `first-gradient`: the second moment starts as the square of the first gradient, and is an average
+ * from then on; the first is corrected.
  */
-export const MOMENT_STARTS = ['corrected', 'uncorrected', 'first-gradient'] as const;
+export const MOMENT_STARTS = ['corrected', 'uncorrected', 'second-corrected', 'first-gradient'] as const;
 export type MomentStart = (typeof MOMENT_STARTS)[number];
 
 export interface AdamStartOptions extends AdamOptions {
@@ -76,14 +78,17 @@ function adamRule(
 ): UpdateRule<'mu' | 'nu', AdamScalar> {
   const correction = debiased({ beta1, beta2 });
   const fromFirst = momentStart === 'first-gradient';
+  const correctsFirst = momentStart === 'corrected' || fromFirst;
+  const correctsSecond = momentStart === 'corrected' || momentStart === 'second-corrected';
   return {
     name,
     slots: ['mu', 'nu'],
     scalars(count) {
       const isFirst = fromFirst && count === 1;
+      const { debias1, rootDebias2 } = correction(count);
       return {
-        ...(momentStart === 'uncorrected' ? { debias1: 1, rootDebias2: 1 } : correction(count)),
-        ...(fromFirst && { rootDebias2: 1 }),
+        debias1: correctsFirst ? debias1 : 1,
+        rootDebias2: correctsSecond ? rootDebias2 : 1,
         keep2: isFirst ? 0 : beta2,
         take2: isFirst ? 1 : 1 - beta2,
       };

@@ -21,6 +21,7 @@ export const LABELS = {
       sam: 'SAM: sharpness-aware minimization',
       asam: 'ASAM: SAM scaled by the weights',
       gsam: 'GSAM: SAM without the orthogonal part',
+      looksam: 'LookSAM: SAM at every fifth step',
     },
   } satisfies Label<TrainConfig['gr']>,
   grWarmup: {

@@ -4,7 +4,7 @@
  */
 import { type GraphName, TaskGraphs } from '../../artifacts/graphs.ts';
 import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
-import { withDecay } from '../../artifacts/roles.ts';
+import { withRates } from '../../artifacts/roles.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import { IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
 import { type Batches, batchesOf, IN_ORDER, inSequence, TO_TRAIN } from '../../data/batches.ts';
@@ -172,7 +172,7 @@ class PageTraining implements Training {
     this.#trained = saved?.dataset ?? describeImages(dataset, task.fields);
     this.#task = task;
     const described = describeTask(task, graphs, { name: graph.name, hash: saved?.graph.hash ?? '' });
-    this.#manifest = withDecay(described, { all: config.decayAll });
+    this.#manifest = withRates(described, config);
     this.parameters = this.#manifest.variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     // The number of images where the run began, not that of this page: so the schedules stay as they were.
     const began = trainingImages(dataset, config.trainFraction);

@@ -3,6 +3,7 @@ import { OLD_METRICS } from '../../../src/metrics/info.ts';
 import { Random } from '../../../src/random.ts';
 import type { DiagnosticsLine } from '../../../src/storage/diagnostics-log.node.ts';
 import { type MetricsLine, metricsLine } from '../../../src/storage/metrics.ts';
+import type { Axis } from '../../../src/study/design.ts';
 import type { CellResult, StudyResults } from '../../../src/study/results.node.ts';
 import { groupRecord, stepRecord } from '../../run/diagnostics/_records.ts';
 import { testRecord, trainRecord } from '../../storage/_records.ts';
@@ -49,7 +50,14 @@ export function madeCell(made: Made = {}): CellResult {
   return {
     id,
     config,
-    values: {},
+    values: {
+      model,
+      images: String(fraction),
+      optimizer,
+      lrWarmup: hasWarmup ? 'on' : 'off',
+      gr: [...(gr === 'none' ? ['none'] : ['GR']), ...(grWarmup === 'none' ? [] : [grWarmup])].join(' + '),
+      seed: String(seed),
+    },
     dataset: 'cifar10',
     model,
     trainExamples: steps === 0 ? null : Math.round(50_000 * fraction),
@@ -122,8 +130,34 @@ function hash(text: string): number {
   return [...text].reduce((sum, character) => (31 * sum + character.charCodeAt(0)) >>> 0, 7);
 }
 
+/** The axes of made-up runs, and the options that each sets. */
+const AXES: Readonly<Record<string, readonly string[]>> = {
+  model: ['graph'],
+  images: ['trainFraction'],
+  optimizer: ['optimizer'],
+  lrWarmup: ['warmupEpochs'],
+  gr: ['gr', 'grWarmup', 'r', 'alpha'],
+  seed: ['seed'],
+};
+
 export function studyOf(cells: readonly CellResult[]): StudyResults {
-  return { name: 'made-up', about: 'Runs that never were.', command: 'npm run study', axes: [], cells };
+  return {
+    name: 'made-up',
+    about: 'Runs that never were.',
+    command: 'npm run study',
+    axes: [],
+    compare: [],
+    cells,
+  };
+}
+
+/** The same with the axes that its runs have values on. */
+export function withAxes(study: StudyResults): StudyResults {
+  const axes = Object.entries(AXES).map(([name, options]): Axis => {
+    const values = [...new Set(study.cells.flatMap((cell) => cell.values[name] ?? []))];
+    return { name, options, values, hasNames: false };
+  });
+  return { ...study, axes };
 }
 
 export const SEEDS = [0, 1, 2];
@@ -163,5 +197,5 @@ export function wholeStudy({ steps = 120 } = {}): StudyResults {
         }),
       ),
   );
-  return studyOf(cells);
+  return withAxes(studyOf(cells));
 }

@@ -12,12 +12,14 @@ import { testRecord } from '../../storage/_records.ts';
 
 /** The study of a design, each run with an error of its own; `diverges` says which have none. */
 function studyFrom(design: object, diverges: (index: number) => boolean = () => false): StudyResults {
-  const { cells, axes } = expandDesign(parseDesign(design, 'test'), 'test');
+  const parsed = parseDesign(design, 'test');
+  const { cells, axes } = expandDesign(parsed, 'test');
   return {
     name: 'made-up',
     about: '',
     command: '',
     axes,
+    compare: parsed.compare,
     cells: cells.map((cell, i): CellResult => {
       const state = diverges(i) ? 'diverged' : 'done';
       const top1 = 1 - errorOf(i) / 100;
@@ -237,3 +239,113 @@ for (const [what, design, names] of [
     t.notRegex(renderStudy(studyContent(study)), /NaN|undefined|Infinity/);
   });
 }
+
+test('of any design, each comparison is of its own name, and no run is in two pairs of one', (t) => {
+  fc.assert(
+    fc.property(designs, (design) => {
+      let study: StudyResults;
+      try {
+        study = studyFrom(design);
+      } catch {
+        return;
+      }
+      const seeds = new Set(study.cells.map(({ config }) => config.seed)).size;
+      for (const { title, comparisons } of studyContent(study).comparisons) {
+        const names = comparisons.map(({ name, where }) => `${title} | ${name} | ${where}`);
+        t.is(new Set(names).size, names.length, names.join('\n'));
+        for (const { interval } of comparisons)
+          t.true(interval !== null && interval.n >= 1 && interval.n <= seeds);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+/** The comparisons of a design: family, name and place of each. */
+function comparisons(design: object): string[] {
+  return studyContent(studyFrom(design)).comparisons.flatMap((family) =>
+    family.comparisons.map(({ name, where }) => `${family.title}: ${name} | ${where}`),
+  );
+}
+
+test('a design without regularization compares along each of its three axes', (t) => {
+  const axes = {
+    weightDecay: [0, 0.1],
+    batchSize: [16, 32],
+    clip: { on: { clip: 1 }, off: { clip: 0 } },
+    seed: [0, 1, 2],
+  };
+  const compare = [
+    { axis: 'weightDecay', of: 0.1, against: 0 },
+    { axis: 'batchSize', of: 32, against: 16, where: { clip: ['off'], weightDecay: [0] } },
+  ];
+  const found = comparisons({ base: { gr: 'none' }, axes, compare });
+  t.deepEqual(found.slice(0, 6), [
+    'Planned comparisons: weightDecay: 0.1 − 0 | mean of 4 settings',
+    'Planned comparisons: batchSize: 32 − 16 | all runs',
+    'Planned comparisons, by setting: weightDecay: 0.1 − 0 | clip = on · batchSize = 16',
+    'Planned comparisons, by setting: weightDecay: 0.1 − 0 | clip = off · batchSize = 16',
+    'Planned comparisons, by setting: weightDecay: 0.1 − 0 | clip = on · batchSize = 32',
+    'Planned comparisons, by setting: weightDecay: 0.1 − 0 | clip = off · batchSize = 32',
+  ]);
+  t.deepEqual(found.slice(6), [
+    'Exploratory: clip, against on: off − on | weightDecay = 0 · batchSize = 16',
+    'Exploratory: clip, against on: off − on | weightDecay = 0 · batchSize = 32',
+    'Exploratory: clip, against on: off − on | weightDecay = 0.1 · batchSize = 16',
+    'Exploratory: clip, against on: off − on | weightDecay = 0.1 · batchSize = 32',
+    'Exploratory: batchSize, against 16: batchSize: 32 − 16 | clip = on · weightDecay = 0',
+    'Exploratory: batchSize, against 16: batchSize: 32 − 16 | clip = off · weightDecay = 0',
+    'Exploratory: batchSize, against 16: batchSize: 32 − 16 | clip = on · weightDecay = 0.1',
+    'Exploratory: batchSize, against 16: batchSize: 32 − 16 | clip = off · weightDecay = 0.1',
+  ]);
+});
+
+test('an axis of four numbers has a line over it for each condition, and one of conditions a single line', (t) => {
+  const seeds = { seed: [0, 1] };
+  const regularized = studyContent(
+    studyFrom({
+      axes: {
+        labelSmoothing: [0, 0.01, 0.1, 0.2],
+        gr: { none: { gr: 'none' }, GR: { gr: 'exact', grWarmup: 'none' } },
+        ...seeds,
+      },
+    }),
+  ).axes;
+  t.is(regularized.length, 1);
+  t.is(regularized[0]?.chart.title, 'Error over labelSmoothing');
+  t.deepEqual(
+    regularized[0]?.chart.lines.map(({ name, points }) => [name, points.map(({ x }) => x)]),
+    // The values span more than a decade and have a 0, so they stand side by side.
+    [
+      ['none', [0, 1, 2, 3]],
+      ['GR', [0, 1, 2, 3]],
+    ],
+  );
+  const plain = studyContent(
+    studyFrom({ base: { gr: 'none' }, axes: { clip: [1, 2], learningRate: [0.001, 0.003, 0.01], ...seeds } }),
+  ).axes;
+  t.deepEqual(
+    plain.map(({ subtitle, chart }) => [
+      subtitle,
+      chart.x?.scale,
+      chart.lines.map(({ points }) => points.length),
+    ]),
+    [
+      ['clip = 1', 'log', [3]],
+      ['clip = 2', 'log', [3]],
+    ],
+  );
+});
+
+test('one of several axes that make the conditions is compared within the others', (t) => {
+  const found = comparisons({
+    base: { alpha: 1 },
+    axes: { gr: ['none', 'fd'], r: [0.05, 0.5], grWarmup: ['none', 'zero'], seed: [0, 1, 2] },
+    compare: [{ axis: 'grWarmup', of: 'zero', against: 'none' }],
+  });
+  t.deepEqual(found.slice(0, 3), [
+    'Planned comparisons: grWarmup: zero − none | mean of 2 settings',
+    'Planned comparisons, by setting: grWarmup: zero − none | r = 0.05',
+    'Planned comparisons, by setting: grWarmup: zero − none | r = 0.5',
+  ]);
+});

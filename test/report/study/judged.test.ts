@@ -69,10 +69,10 @@ test('tables and figures name the metric, with enough digits to tell runs apart'
   t.regex(errors, /\| 0\.3\d\d\d ± 0\.00\d\d \|/);
   t.regex(toCsv(content.tables.runs), /^run,state,final MAE \(k\$\),best MAE \(k\$\),images\/s,/);
   t.regex(content.tables.sizes.title, /^Final test MAE in k\$ by number of training images: /);
-  const titles = new Set(allFigures(content).map(({ chart }) => chart.title));
+  const titles = new Set(allFigures(content).map(({ drawing }) => drawing.title));
   for (const title of ['Test MAE', 'Test MAE, second half', 'MAE over training images', 'MAE by model'])
     t.true(titles.has(title), title);
-  const loss = allFigures(content).find(({ chart }) => chart.title === 'Training loss');
+  const loss = content.course[0]?.figures.find(({ chart }) => chart.title === 'Training loss');
   t.is(loss?.chart.yLabel, 'mean squared error');
 });
 

@@ -47,7 +47,7 @@ test('page, figures and tables are written, and nothing else', async (t) => {
   );
   t.is(figures.length, 18);
   const tables = readdirSync(join(folder, 'tables'));
-  t.is(tables.length, 3 * 8);
+  t.is(tables.length, 3 * 13);
   t.true(['final-error.md', 'final-error.csv', 'final-error.tex'].every((name) => tables.includes(name)));
 });
 
@@ -81,6 +81,7 @@ test('the page of a whole study: claims, three experiments, what is missing, opt
   const { texts, document } = page(wholeStudy({ steps: 80 }));
   t.deepEqual(texts('h2'), [
     "The paper's claims beside this study's numbers",
+    'Comparisons',
     'Test error and training loss',
     'Gradient statistics in the early steps',
     'Scale of data and model',
@@ -115,7 +116,8 @@ test('the page needs nothing but itself, and text from outside stays text', (t) 
     name: hostile,
     about: hostile,
     command: hostile,
-    axes: [{ name: hostile, options: ['seed'], hasNames: true }],
+    axes: [{ name: hostile, options: ['seed'], values: [hostile], hasNames: true }],
+    compare: [],
     cells: [{ ...madeCell({ state: 'failed', message: hostile }), id: hostile, model: hostile }],
   });
   t.is(document.querySelectorAll('script, link, iframe, object, img, [onerror]').length, 0);
