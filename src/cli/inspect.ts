@@ -74,7 +74,15 @@ function say(text: string): void {
   for (const line of others) print(`  ${line}`);
 }
 
-function optionsOf({ trainable, output, dim }: { trainable?: string; output?: string; dim?: string }) {
+function optionsOf({
+  trainable,
+  output,
+  dim,
+}: {
+  readonly trainable?: string | undefined;
+  readonly output?: string | undefined;
+  readonly dim?: string | undefined;
+}) {
   return {
     ...(trainable !== undefined && { trainable }),
     ...(output !== undefined && { outputs: [output] }),

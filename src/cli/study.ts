@@ -198,5 +198,7 @@ const YEAR = 365 * 86_400;
 
 /** A duration of years in years, since days would be too many to read. */
 function inWords(seconds: number): string {
-  return seconds < 2 * YEAR ? formatDuration(seconds) : `${Math.round(seconds / YEAR).toLocaleString('en')} years`;
+  return seconds < 2 * YEAR
+    ? formatDuration(seconds)
+    : `${Math.round(seconds / YEAR).toLocaleString('en')} years`;
 }

@@ -39,7 +39,13 @@ function branchesTaken(source: OnnxModel, bound: BoundInputs): Map<OnnxNode, Gra
     {
       nodes,
       tensors: tensorSources(source, constants),
-      ...{ variables: new Map(), trained: new Set(), trunk: new Set(), generalised: new Set() },
+      ...{
+        variables: new Map(),
+        adapters: new Map(),
+        trained: new Set(),
+        trunk: new Set(),
+        generalised: new Set(),
+      },
       ...{ fed: bound.types, fixedBatch: bound.fixedBatch, dropout: false },
     },
     {

@@ -77,7 +77,7 @@ export function planOf(given: OnnxModel, options: ImportOptions): Plan {
   };
   return {
     ...whole,
-    ...trunkOf(source, whole, bound, trained, options),
+    ...trunkOf(source, whole, bound, options),
     ...{ source, outputs, bound, trained },
   };
 }

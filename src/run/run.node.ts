@@ -27,8 +27,8 @@ import type { Checkpoint } from '../storage/checkpoint.ts';
 import type { EvaluationRecord, TrainRecord } from '../storage/metrics.ts';
 import { createRunFolder, emptyRunFolder, writeConfig } from '../storage/run-folder.node.ts';
 import { lockRun, type RunLock } from '../storage/run-lock.node.ts';
-import type { NamedTensor } from '../storage/safetensors.ts';
 import { readSafetensors } from '../storage/safetensors.node.ts';
+import type { NamedTensor } from '../storage/safetensors.ts';
 import { infosOf } from '../tasks/infos.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
 import { isModuleSpec, isOnnxSpec, type ModuleSpec } from '../tasks/spec.ts';
@@ -202,8 +202,7 @@ async function openRun(
   opens({ trainer });
   if (resumed) {
     restoreTrainer(trainer, { ...resumed, parameters: withStart(graph.task, resumed.parameters) }, folder);
-  }
-  else beginTrainer(trainer, config.seed, start);
+  } else beginTrainer(trainer, config.seed, start);
   const logs = openLogs(folder, config, resumed ? { resumeAtStep: resumed.step } : {});
   opens({ logs });
   const settings = settingsOf(config, manifest, plan, lastStep);

@@ -21,7 +21,7 @@ import type { ArtifactOptions, TaskStart, TrainingArtifacts } from './artifact-o
 import { graphAsText, graphKey, metadataOf, type TrainingDocument } from './document.ts';
 import { remember } from './live.ts';
 import { optimizerGraph } from './optimizer-graph.ts';
-import { namedGr, optimizerOf, planGr, regularizerOf } from './rules.ts';
+import { kindOf, namedGr, optimizerOf, planGr, regularizerOf } from './rules.ts';
 import { TaskSource } from './source.ts';
 
 /**
@@ -125,16 +125,10 @@ function sizesOf(batchSize: ArtifactOptions['batchSize'] = 32): readonly number[
 }
 
 /** Without what is undefined, which JSON does not keep. */
-function plain({
-  kind,
-  warmup,
-  lambda,
-  r,
-  alpha,
-  mix,
-}: NamedRegularizer): NonNullable<TrainingDocument['gr']> {
+function plain(choice: NamedRegularizer): NonNullable<TrainingDocument['gr']> {
+  const { warmup, lambda, r, alpha, mix } = choice;
   return {
-    kind,
+    kind: kindOf(choice),
     ...(warmup !== undefined && { warmup }),
     ...(lambda !== undefined && { lambda }),
     ...(r !== undefined && { r }),

@@ -18,8 +18,12 @@ const GRAPH = 'ortgrad/graph/';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const tensor = v.object({ dtype: v.string(), shape: v.array(count) });
+/** The regularizers that a session can have: what LookSAM keeps of a step has no place in its files. */
+export const SESSION_KINDS = ['exact', 'fd', 'sam', 'asam', 'gsam'] as const;
+export type SessionKind = (typeof SESSION_KINDS)[number];
+
 const gr = v.object({
-  kind: v.picklist(['exact', 'fd', 'sam', 'asam', 'gsam']),
+  kind: v.picklist(SESSION_KINDS),
   warmup: v.exactOptional(v.picklist(['none', 'lambda', 'r', 'zero'])),
   lambda: v.exactOptional(v.number()),
   r: v.exactOptional(v.number()),

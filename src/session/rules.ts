@@ -24,24 +24,24 @@ import { planRegularizer } from '../run/plan.ts';
 import type { StepPlan } from '../run/trainer.ts';
 import { OPTIMIZER_NAMES, type OptimizerName, ruleOf } from '../step/optimizer.ts';
 import { none } from '../step/regularizers/none.ts';
-import type { OptimizerDocument } from './document.ts';
+import { type OptimizerDocument, SESSION_KINDS, type SessionKind } from './document.ts';
 
 const OPTIMIZERS: Readonly<Record<OptimizerName, () => OptimizerChoice>> = {
   ...{ adamw, adam, radam, adabelief, lion, sgd, rmsprop },
 };
 
-const REGULARIZERS: Readonly<Record<NamedRegularizer['kind'], () => NamedRegularizer>> = {
+const REGULARIZERS: Readonly<Record<SessionKind, () => NamedRegularizer>> = {
   exact: exactGr,
   fd: finiteDifferenceGr,
   ...{ sam, asam, gsam },
 };
 
 /** `none`, a regularizer by the name of its kind with its usual strength, or one with numbers: `exactGr({ lambda })`. */
-export type GrChoice = 'none' | NamedRegularizer['kind'] | RegularizerChoice;
+export type GrChoice = 'none' | SessionKind | RegularizerChoice;
 /** An update rule by its name with its usual numbers, or one with numbers: `sgd({ learningRate: 0.1 })`. */
 export type OptimizerOption = OptimizerName | OptimizerChoice;
 
-const KINDS: readonly ('none' | NamedRegularizer['kind'])[] = ['none', 'exact', 'fd', 'sam', 'asam', 'gsam'];
+const KINDS = ['none', ...SESSION_KINDS] as const;
 
 export function optimizerOf(given: OptimizerOption): OptimizerChoice {
   if (typeof given === 'string') {
@@ -58,10 +58,20 @@ export function regularizerOf(given: GrChoice): RegularizerChoice | undefined {
     expectOneOf('gr', given, KINDS);
     return given === 'none' ? undefined : REGULARIZERS[given]();
   }
-  if (typeof given === 'object' && given !== null && ('kind' in given || 'regularizer' in given))
+  if (typeof given === 'object' && given !== null && ('kind' in given || 'regularizer' in given)) {
+    if ('kind' in given) kindOf(given);
     return given;
+  }
   throw new UserError(
     `gr: expected one of ${KINDS.join(', ')}, exactGr(…) or another of these, or {regularizer, strength}, got ${show(given)}`,
+  );
+}
+
+/** Throws UserError for a kind that a session cannot have. */
+export function kindOf({ kind }: NamedRegularizer): SessionKind {
+  if (kind !== 'looksam') return kind;
+  throw new UserError(
+    'gr: looksam: expected a regularizer that keeps nothing between steps in a training session; use fit or `ortgrad train` for it',
   );
 }
 

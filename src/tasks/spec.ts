@@ -117,7 +117,9 @@ export const onnxSpec = v.strictObject({
    * The types of what the part that only runs gives, where neither the file nor its operators say them: the batch is
    * 'batch', or a multiple of it, on one axis.
    */
-  features: v.optional(v.record(v.string(), v.object({ dtype: v.picklist(FIELD_TYPES), shape: v.array(dim) }))),
+  features: v.optional(
+    v.record(v.string(), v.object({ dtype: v.picklist(FIELD_TYPES), shape: v.array(dim) })),
+  ),
   lora: v.optional(
     v.strictObject({
       /** What gets an adapter: modules, nodes or initializers whose name it finds. */

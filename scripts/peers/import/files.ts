@@ -16,7 +16,9 @@ for (const file of process.argv.slice(2)) {
     const trained = model.variables.filter(({ role }) => role === 'trainable').length;
     const time = Math.round(performance.now() - start);
     const trunk = model.trunk ? ', behind a part that is kept as it is' : '';
-    process.stdout.write(`${basename(file)}: ${trained} of ${model.variables.length} variables train${trunk}, ${time} ms\n`);
+    process.stdout.write(
+      `${basename(file)}: ${trained} of ${model.variables.length} variables train${trunk}, ${time} ms\n`,
+    );
   } catch (error) {
     process.stdout.write(`${basename(file)}: ${messageOf(error).slice(0, 300)}\n`);
   }

@@ -95,7 +95,8 @@ async function attempt({ folder, inputs, outputs }: Case, isKnown: Knowing): Pro
     else fed.set(name, tensor);
   });
   const walk = {
-    ...{ nodes, tensors, fed, variables: new Map(), trunk: new Set<string>() },
+    ...{ nodes, tensors, fed, variables: new Map(), adapters: new Map() },
+    ...{ trained: new Set<string>(), trunk: new Set<string>() },
     ...{ fixedBatch: undefined, generalised: new Set<string>(), dropout: false },
   };
   const { entries, problems } = interpret(walk, {

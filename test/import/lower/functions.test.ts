@@ -128,7 +128,7 @@ test('recurrent layers', async (t) => {
       { op: 'RNN', inputs: [sequence, ...weights(1, 1)], attributes: { hidden_size: width }, outputs: 2 },
       {
         op: 'LSTM',
-        inputs: [sequence, ...weights(4, 1), '', [1, 1, width], [1, 1, width], [1, 3 * width]],
+        inputs: [sequence, ...weights(4, 1), '' as const, [1, 1, width], [1, 1, width], [1, 3 * width]],
         attributes: { hidden_size: width, clip: { float: 5 } },
         outputs: 1,
       },
