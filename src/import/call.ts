@@ -7,7 +7,7 @@ import { attributesOf } from './attributes.ts';
 import type { Entry } from './entry.ts';
 import { batchMultiple, timesBatch } from './known.ts';
 import type { Attributes, Call } from './lower/lowering.ts';
-import type { OnnxNode } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 import type { Known } from './tensor.ts';
 
 /** How messages begin that are about a node. */

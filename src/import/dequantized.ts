@@ -2,7 +2,8 @@
 import { UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { decodeTensor, type FileTensor } from './decode-tensor.ts';
-import type { OnnxModel, OnnxNode } from './onnx-model.ts';
+import type { OnnxModel } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 import type { TensorSource } from './tensor-source.ts';
 
 /** The weights that nodes dequantize from initializers, as tensors of the file by the name that the node gives them. */

@@ -1,5 +1,5 @@
 /** Through which inputs of an operator a derivative passes. */
-import type { OnnxNode } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 
 /** Operators whose results do not change smoothly with anything. */
 // biome-ignore format: a list

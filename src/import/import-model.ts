@@ -13,7 +13,7 @@ import { fieldsOf, type ImportedFields, type Trunk, trunkOf } from './split.ts';
 import type { ImportedVariable } from './variables.ts';
 
 export type { ImportOptions } from './plan.ts';
-export type { ImportedField, ImportedFields, Trunk } from './split.ts';
+export type { ImportedFields, Trunk } from './split.ts';
 export type { ImportedVariable } from './variables.ts';
 
 type Values = Readonly<Record<string, Value>>;

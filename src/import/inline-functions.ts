@@ -9,7 +9,10 @@ import type {
   OperatorSet,
 } from '../onnx/proto.ts';
 import { capturedNames } from './node-order.ts';
-import { MOST_NODES, type OnnxNode } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
+
+/** More than any network has. Functions that call functions could be written out to any number. */
+const MOST_NODES = 50_000;
 
 /** ONNX's own domain has two names. */
 const domainOf = (domain: string): string => (domain === 'ai.onnx' ? '' : domain);

@@ -10,7 +10,7 @@ import { dimIn, knownOf, MOST_KNOWN } from './known.ts';
 import { type Adapter, type AdapterValues, adapterVariables, lowerAdapted } from './lora.ts';
 import { LOWERINGS } from './lower/index.ts';
 import type { Call, Lowering } from './lower/lowering.ts';
-import type { OnnxNode } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 import { expectSize, expectSmallResult } from './size-limit.ts';
 import type { Known, Lowered } from './tensor.ts';
 import type { TensorSource } from './tensor-source.ts';

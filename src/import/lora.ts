@@ -9,7 +9,8 @@ import { add, mul, transpose } from '../onnx/ops.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Call, Lowering } from './lower/lowering.ts';
-import type { OnnxModel, OnnxNode } from './onnx-model.ts';
+import type { OnnxModel } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 import type { ChannelsLast, Lowered } from './tensor.ts';
 
 /** Which nodes get adapters, and how large those are. */

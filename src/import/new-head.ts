@@ -5,7 +5,8 @@ import { sizeOf } from '../onnx/shapes.ts';
 import { Random } from '../random.ts';
 import { decodeTensor } from './decode-tensor.ts';
 import { withValues } from './export.ts';
-import type { OnnxModel, OnnxNode } from './onnx-model.ts';
+import type { OnnxModel } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 
 /** Operators between the last layer and the output that do with any number of classes. */
 const AFTERWARDS = new Set([

@@ -1,7 +1,7 @@
 /** The order in which a file's nodes can run. */
 import { show, UserError } from '../errors.ts';
 import type { GraphProto, NodeProto } from '../onnx/proto.ts';
-import type { OnnxNode } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 
 /** The names that a node needs: its inputs, and what its graphs use of the graph around them. */
 export function needs({ inputs, captured }: Pick<OnnxNode, 'inputs' | 'captured'>): string[] {

@@ -13,24 +13,7 @@ import type { ExternalData } from './decode-tensor.ts';
 import { typeName } from './element-types.ts';
 import { inlineFunctions } from './inline-functions.ts';
 import { ordered } from './node-order.ts';
-
-/** A node of the file. */
-export interface OnnxNode {
-  /** Unique in the model, also where the file gives no name or one twice. */
-  readonly name: string;
-  readonly op: string;
-  /** Empty for ONNX's own operators. */
-  readonly domain: string;
-  /** The opset of its domain that the file was written for. */
-  readonly version: number;
-  /** Empty where an optional one is left out. */
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes: ReadonlyMap<string, AttributeProto>;
-  /** What graphs within it (the branches of an If) use of the graph around them. */
-  readonly captured: readonly string[];
-  readonly proto: NodeProto;
-}
+import type { OnnxNode } from './onnx-node.ts';
 
 /** The type that a file says a value has. */
 export interface DeclaredType {
@@ -56,9 +39,6 @@ export interface OnnxModel {
   readonly metadata: Readonly<Record<string, string>>;
   readonly external: ExternalData | undefined;
 }
-
-/** More than any network has. Functions that call functions could be written out to any number. */
-export const MOST_NODES = 50_000;
 
 /**
  * Reads an ONNX file. Numbers stay where they are until they are asked for; `external` reads those in other files. Throws

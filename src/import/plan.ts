@@ -9,7 +9,8 @@ import { type BoundInputs, bindInputs, boundDeclared, type Sizes } from './input
 import { interpret, type Walk } from './interpret.ts';
 import { withKnownBranches } from './known-branches.ts';
 import { type Adapter, adaptersOf, type LoraOptions } from './lora.ts';
-import type { OnnxModel, OnnxNode } from './onnx-model.ts';
+import type { OnnxModel } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 import { tensorSources } from './tensor-source.ts';
 import { downstreamOf, findVariables, neededNodes, type TrainableOptions } from './variables.ts';
 import { inNewestForm } from './versions.ts';

@@ -3,7 +3,8 @@ import { show, UserError } from '../errors.ts';
 import { ATTRIBUTE_TYPES, type TensorProto } from '../onnx/proto.ts';
 import { decodeTensor, denseTensor, type FileTensor, type TensorInfo, tensorInfo } from './decode-tensor.ts';
 import { ELEMENT_TYPES } from './element-types.ts';
-import type { OnnxModel, OnnxNode } from './onnx-model.ts';
+import type { OnnxModel } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 
 /** A tensor of the file. */
 export interface TensorSource extends TensorInfo {

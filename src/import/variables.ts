@@ -2,7 +2,7 @@
 import type { Role } from '../layers/scope.ts';
 import { differentiableInputs } from './differentiable.ts';
 import { needs } from './node-order.ts';
-import type { OnnxNode } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 import type { TensorSource } from './tensor-source.ts';
 
 /** A tensor of the file that graphs take as an input. Its path is its name in the file. */

@@ -4,7 +4,7 @@
  * all opsets, or is told apart by its inputs and attributes.
  */
 import { ATTRIBUTE_TYPES, type AttributeProto, type NodeProto, type TensorProto } from '../onnx/proto.ts';
-import type { OnnxNode } from './onnx-model.ts';
+import type { OnnxNode } from './onnx-node.ts';
 
 /** A node in its new form, or several that do the same. `constants` gets what stood in attributes. */
 type Rewritten = (node: OnnxNode, constants: TensorProto[]) => OnnxNode | readonly OnnxNode[];

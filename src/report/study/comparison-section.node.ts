@@ -3,7 +3,7 @@ import { renderForest } from '../forest.node.ts';
 import { html } from '../html.ts';
 import { COMPARISON_RULE, comparisonsTable, forests, POWER_RULE } from './comparison-tables.ts';
 import type { ComparisonFamily } from './comparisons.ts';
-import type { StudyContent } from './content.ts';
+import type { StudyContent } from './content.node.ts';
 import type { Section } from './section.ts';
 import { toHtml } from './table.ts';
 import { digitsOf } from './tables.ts';

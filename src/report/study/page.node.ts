@@ -6,7 +6,7 @@ import { renderDocument } from '../document.ts';
 import { type Html, html } from '../html.ts';
 import { type Evidence, type JudgedClaim, ruleText, type Verdict } from './claims.ts';
 import { comparisonSection } from './comparison-section.node.ts';
-import type { StudyContent } from './content.ts';
+import type { StudyContent } from './content.node.ts';
 import type { Facets } from './facets.ts';
 import { EARLY, type Figure, type FigureGroup } from './figures.ts';
 import { plural } from './judged.ts';

@@ -7,7 +7,7 @@ import type { StudyResults } from '../../study/results.node.ts';
 import { systemErrorMessage } from '../../system-error.ts';
 import { writeWhole } from '../../whole-file.node.ts';
 import { standaloneSvg } from '../standalone.node.ts';
-import { type Asked, allFigures, studyContent } from './content.ts';
+import { type Asked, allFigures, studyContent } from './content.node.ts';
 import { renderStudy } from './page.node.ts';
 import { toCsv, toLatex, toMarkdown } from './table.ts';
 

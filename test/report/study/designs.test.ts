@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { UserError } from '../../../src/errors.ts';
 import { OLD_METRICS } from '../../../src/metrics/info.ts';
-import { studyContent } from '../../../src/report/study/content.ts';
+import { studyContent } from '../../../src/report/study/content.node.ts';
 import { renderStudy } from '../../../src/report/study/page.node.ts';
 import { metricsLine } from '../../../src/storage/metrics.ts';
 import { expandDesign, parseDesign } from '../../../src/study/design.ts';

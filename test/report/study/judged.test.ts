@@ -2,7 +2,7 @@
 import test from 'ava';
 import { type MetricInfos, metricInfos } from '../../../src/metrics/info.ts';
 import { judgeClaims, ruleText } from '../../../src/report/study/claims.ts';
-import { allFigures, studyContent } from '../../../src/report/study/content.ts';
+import { allFigures, studyContent } from '../../../src/report/study/content.node.ts';
 import { facetsOf } from '../../../src/report/study/facets.ts';
 import { judgedBy } from '../../../src/report/study/judged.ts';
 import { bestError, finalError } from '../../../src/report/study/measures.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { parseHTML } from 'linkedom';
 import { UserError } from '../../../src/errors.ts';
-import { studyContent } from '../../../src/report/study/content.ts';
+import { studyContent } from '../../../src/report/study/content.node.ts';
 import { renderStudy } from '../../../src/report/study/page.node.ts';
 import { writeStudyReport } from '../../../src/report/study/write.node.ts';
 import type { StudyResults } from '../../../src/study/results.node.ts';
