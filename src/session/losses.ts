@@ -15,6 +15,7 @@ import type { Field, Fields, Task, Term, Terms, Values } from '../tasks/task.ts'
 import type { TrainingDocument } from './document.ts';
 
 export const LOSS_NAMES = ['cross-entropy', 'next-token', 'bce', 'mse', 'mae', 'huber'] as const;
+/** A loss of a training session by its name. */
 export type LossName = (typeof LOSS_NAMES)[number];
 
 /** The class that marks what does not count, as in PyTorch and in Hugging Face's labels. */
