@@ -1,10 +1,8 @@
 /** An ONNX file as its nodes, in an order in which they can run, with functions written out and every name checked. */
 import { messageOf, show, UserError } from '../errors.ts';
 import {
-  type AttributeProto,
   decodeModel,
   type ModelProto,
-  type NodeProto,
   type SparseTensorProto,
   type TensorProto,
   type ValueInfoProto,
