@@ -147,7 +147,7 @@ test('messages name options as the form does', async (t) => {
   await refused({ warmupEpochs: 2 }, 'Warmup epochs: 2 is longer than the run of Epochs 1');
   await refused(
     { gr: 'none' },
-    'Regularization warmup: has an effect only with Regularization “exact: penalizes the gradient’s norm”, “finite difference: nearly the same”, “SAM: sharpness-aware minimization”, “ASAM: SAM scaled by the weights” or “GSAM: SAM without the orthogonal part”, but Regularization is “none”',
+    'Regularization warmup: has an effect only with Regularization “exact: penalizes the gradient’s norm”, “finite difference: nearly the same”, “SAM: sharpness-aware minimization”, “ASAM: SAM scaled by the weights”, “GSAM: SAM without the orthogonal part” or “LookSAM: SAM at every fifth step”, but Regularization is “none”',
   );
   await refused(
     { grWarmup: 'r' },
