@@ -28,7 +28,16 @@ test('a command that is nearly one is named', (t) => {
 
 test('usage and advice are what the user of the package types', (t) => {
   t.regex(ortgrad('--help').stdout, /^Usage: npx ortgrad <command> \[options\]; commands: train, /);
-  for (const command of ['train', 'evaluate', 'export', 'graphs', 'artifacts', 'inspect', 'report', 'study']) {
+  for (const command of [
+    'train',
+    'evaluate',
+    'export',
+    'graphs',
+    'artifacts',
+    'inspect',
+    'report',
+    'study',
+  ]) {
     const { stdout } = ortgrad(command, '--help');
     t.true(stdout.includes(`npx ortgrad ${command}`), command);
     t.false(stdout.includes('npm run'), command);
