@@ -1,9 +1,9 @@
 /** What moves, repeats or leaves out elements: pads, tiles, blocks of pixels, triangles. */
 import { sparseRows } from '../../autodiff/sparse-rows.ts';
 import { expectAt } from '../../expect.ts';
-import { constant, expand, mul, reshape, scalar, transpose, where } from '../../onnx/ops.ts';
-import { broadcast, normalizeAxis, staticDim, staticShape } from '../../onnx/shapes.ts';
-import type { Dim, Value } from '../../onnx/value.ts';
+import { constant, reshape, scalar, transpose, where } from '../../onnx/ops.ts';
+import { normalizeAxis, staticDim } from '../../onnx/shapes.ts';
+import type { Value } from '../../onnx/value.ts';
 import { asItLies, padAxis, repeat } from './images.ts';
 import type { Call, Lowering, Lowerings } from './lowering.ts';
 
@@ -60,24 +60,6 @@ const tile: Lowering = (call) => {
   return [result(repeats.reduce((tiled, times, i) => repeat(tiled, axis(i), times), x))];
 };
 
-const expandTo: Lowering = (call) => {
-  const x = call.value(0);
-  const wanted = call.list(1, 'shape') ?? [];
-  const shape = broadcast(call.op, x.shape, wanted);
-  return [stretched(x, shape)];
-};
-
-/** x in a shape that it broadcasts to. ONNX's own Expand takes a shape without a symbol: for that there are factors of 1. */
-function stretched(x: Value, shape: readonly Dim[]): Value {
-  if (shape.every((dim) => typeof dim === 'number')) return expand(x, staticShape(shape));
-  const rank = shape.length;
-  const ones = shape.map((dim, i) => {
-    const own = x.shape[i - rank + x.shape.length] ?? 1;
-    return own === dim || typeof dim !== 'number' ? 1 : dim;
-  });
-  return mul(x, expand(scalar(1, x.dtype), ones));
-}
-
 /** Both count a pixel's channels in blocks: [by, bx, c] with DCR, [c, by, bx] with CRD. */
 const depthToSpace: Lowering = (call) => {
   const x = call.channelsLast(0);
@@ -127,7 +109,6 @@ const trilu: Lowering = (call) => {
 export const REARRANGE: Lowerings = {
   Pad: pads,
   Tile: tile,
-  Expand: expandTo,
   DepthToSpace: depthToSpace,
   SpaceToDepth: spaceToDepth,
   Trilu: trilu,
