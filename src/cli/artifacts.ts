@@ -90,8 +90,9 @@ function bytesToWrite({ bytes, external }: OnnxBytes, { classes, output }: Value
 
 /** With the types that the part which only runs has to be run for. */
 async function withTypes(file: string, bytes: Uint8Array, how: HowRead): Promise<HowRead> {
-  const { options } = naming(file, () => optionsFor(bytes, how));
-  const features = await findTypes(bytes, options, async (part, feeds) => {
+  const source = naming(file, () => readModel(bytes));
+  const { options } = naming(file, () => optionsFor(source, how));
+  const features = await findTypes(source, options, async (part, feeds) => {
     const session = await createSession(part, { device: 'cpu', threads: 0, optimize: true });
     try {
       const wanted = Object.entries(feeds).filter(([name]) => session.inputs.includes(name));

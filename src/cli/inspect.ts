@@ -3,9 +3,8 @@ import { type OptionTable, text } from '../config/options.ts';
 import { counted, grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { tensorInfo } from '../import/decode-tensor.ts';
-import { type Inspection, inspectModel } from '../import/inspect.ts';
+import { type Inspection, inspectSource } from '../import/inspect.ts';
 import { type OnnxModel, readModel } from '../import/onnx-model.ts';
-import { sizeOf } from '../onnx/shapes.ts';
 import { naming, readOnnx } from '../tasks/imported.node.ts';
 import { COMMON_FLAGS, helpText, parseFlags, WIDTH, wrap } from './flags.ts';
 import { sizesOf } from './imported-spec.ts';
@@ -52,7 +51,10 @@ export async function inspect(argv: readonly string[]): Promise<void> {
   const [file] = rest;
   if (file === undefined) throw new UserError('expected an ONNX file, for example model.onnx');
   const { bytes, external } = await readOnnx(file);
-  const inspected = naming(file, () => inspectModel(bytes, { ...optionsOf(values), external }));
+  const { source, inspected } = naming(file, () => {
+    const read = readModel(bytes, external);
+    return { source: read, inspected: inspectSource(read, { ...optionsOf(values), external }) };
+  });
   const { producer, opsets, nodes, inputs, outputs, openSizes } = inspected;
   const sets = Object.entries(opsets).map(([domain, version]) => `${domain} ${version}`);
   const made = producer === '' ? [] : [`from ${producer}`];
@@ -63,7 +65,7 @@ export async function inspect(argv: readonly string[]): Promise<void> {
   for (const [name, type] of Object.entries(outputs)) say(`output ${name}: ${type}`);
   if (openSizes.length > 0) say(`sizes to be given with --dim: ${openSizes.join(', ')}`);
   say(`operators: ${operators(inspected)}`);
-  for (const line of parameters(readModel(bytes, external))) say(line);
+  for (const line of parameters(source)) say(line);
   say(verdict(inspected));
 }
 
@@ -105,7 +107,7 @@ const MOST_GROUPS = 16;
 function parameters({ initializers }: OnnxModel): string[] {
   const floats = [...initializers].flatMap(([name, tensor]) => {
     const info = tensorInfo(tensor, name);
-    return info?.dtype === 'float32' && info.shape.length > 0 ? [{ name, size: sizeOf(info.shape) }] : [];
+    return info?.dtype === 'float32' && info.shape.length > 0 ? [{ name, size: info.size }] : [];
   });
   const groupsOf = (depth: number): Map<string, number[]> => {
     const groups = new Map<string, number[]>();

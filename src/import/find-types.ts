@@ -4,7 +4,7 @@ import type { Dim, DType } from '../onnx/value.ts';
 import type { ValueType } from './entry.ts';
 import { timesBatch } from './known.ts';
 import { needs } from './node-order.ts';
-import { readModel } from './onnx-model.ts';
+import type { OnnxModel } from './onnx-model.ts';
 import { type ImportOptions, planOf } from './plan.ts';
 import { fieldsOf, type ImportedField, type ImportedFields, trunkFile } from './split.ts';
 
@@ -35,11 +35,10 @@ const EMPTY: Readonly<Record<ImportedField['dtype'], (size: number) => ProbeTens
  * UserError where the batch is on no axis, or on several.
  */
 export async function findTypes(
-  bytes: Uint8Array,
+  source: OnnxModel,
   options: ImportOptions,
   run: RunOnce,
 ): Promise<Readonly<Record<string, ValueType>>> {
-  const source = readModel(bytes, options.external);
   const plan = planOf(source, options);
   const borders = plan.nodes
     .filter(({ outputs }) => outputs.some((name) => plan.trained.has(name)))

@@ -51,7 +51,11 @@ export interface InspectedTraining {
 
 /** Inspects an ONNX file. Throws UserError where it is damaged; what only stands in the way of training is `problem`. */
 export function inspectModel(bytes: Uint8Array, options: ImportOptions = {}): Inspection {
-  const source = readModel(bytes, options.external);
+  return inspectSource(readModel(bytes, options.external), options);
+}
+
+/** The same of a file that has been read. */
+export function inspectSource(source: OnnxModel, options: ImportOptions = {}): Inspection {
   const { proto } = source;
   const tried = attempt(source, options);
   return {

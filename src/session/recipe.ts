@@ -5,10 +5,10 @@
 import * as v from 'valibot';
 import { UserError } from '../errors.ts';
 import { exportTrained } from '../import/export.ts';
-import { type ImportedModel, importModel } from '../import/import-model.ts';
+import { type ImportedModel, modelOf } from '../import/import-model.ts';
 import type { LoraOptions } from '../import/lora.ts';
-import { readModel } from '../import/onnx-model.ts';
-import type { ImportOptions } from '../import/plan.ts';
+import { type OnnxModel, readModel } from '../import/onnx-model.ts';
+import { type ImportOptions, planOf } from '../import/plan.ts';
 import { staticShape } from '../onnx/shapes.ts';
 import { beforeSoftmax } from '../tasks/import-for.ts';
 import type { Fields, Task, TrunkGraph } from '../tasks/task.ts';
@@ -106,8 +106,9 @@ export function taskFrom(
   options: ReadOptions,
   fields: Fields = {},
 ): ModelTask {
-  const wanted = withLogits(bytes, loss, options);
-  const model = importModel(bytes, { ...options, outputs: wanted.outputs });
+  const source = readModel(bytes, options.external);
+  const wanted = withLogits(source, loss, options.outputs);
+  const model = modelOf(planOf(source, { ...options, outputs: wanted.outputs }));
   expectTrained(model, options);
   const { inputs } = model;
   const task = (more: Fields, terms: Task['loss']): Task => ({
@@ -139,11 +140,10 @@ export function taskFrom(
  * which the loss then takes.
  */
 function withLogits(
-  bytes: Uint8Array,
+  source: OnnxModel,
   choice: LossChoice,
-  { outputs, external }: ReadOptions,
+  outputs: ReadOptions['outputs'],
 ): { readonly outputs: readonly string[]; readonly loss: LossChoice } {
-  const source = readModel(bytes, external);
   const all = outputs ?? source.outputs;
   if (typeof choice === 'function' || choice === null) return { outputs: all, loss: choice };
   const loss: NamedLoss = typeof choice === 'string' ? { kind: choice } : choice;

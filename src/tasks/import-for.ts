@@ -1,8 +1,9 @@
 /** A file imported as a spec says: for a loss, which wants logits. Pure: also for browsers. */
 import { UserError } from '../errors.ts';
 import type { ExternalData } from '../import/decode-tensor.ts';
-import { type ImportedModel, type ImportOptions, importModel } from '../import/import-model.ts';
+import { type ImportedModel, modelOf } from '../import/import-model.ts';
 import { type OnnxModel, readModel } from '../import/onnx-model.ts';
+import { type ImportOptions, planOf } from '../import/plan.ts';
 import type { ImportedLoss, OnnxSpec } from './spec.ts';
 
 /** What a spec says of how its file is read. */
@@ -14,19 +15,20 @@ export type HowRead = Pick<OnnxSpec, 'loss' | 'trainable' | 'dims' | 'lora' | 'o
  * read so, and where it has several outputs and none is named.
  */
 export function importFor(bytes: Uint8Array, how: HowRead, external?: ExternalData): ImportedModel {
-  const { options, note } = optionsFor(bytes, how, external);
-  const model = importModel(bytes, options);
+  const source = readModel(bytes, external);
+  const { options, note } = optionsFor(source, how, external);
+  const model = modelOf(planOf(source, options));
   expectTrained(model, how.trainable);
   return note === undefined ? model : { ...model, notes: [...model.notes, note] };
 }
 
 /** The importer's options for a spec, and what a user should know of them. Throws UserError as `importFor` does. */
 export function optionsFor(
-  bytes: Uint8Array,
+  source: OnnxModel,
   { loss, trainable, dims, lora, output, features }: HowRead,
   external?: ExternalData,
 ): { readonly options: ImportOptions; readonly note?: string } {
-  const { name, note } = lossOutput(readModel(bytes, external), loss, output);
+  const { name, note } = lossOutput(source, loss, output);
   const options: ImportOptions = {
     ...(trainable !== undefined && { trainable: new RegExp(trainable) }),
     ...(dims && { dims }),
