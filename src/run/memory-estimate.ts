@@ -7,6 +7,7 @@ import type { TrainConfig } from '../config/config.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { peakBytes } from '../passes/memory.ts';
 import { createOptimizer } from '../step/optimizer.ts';
+import { regularizerOf } from './plan.ts';
 
 /** The program, ONNX Runtime and the two threads that read examples. */
 const BASE = 255e6;
@@ -45,8 +46,9 @@ export function estimateMemory(
   const running = (graph: GraphName) => OVERHEAD.factor * peakBytes(graphs.graph(graph)) + OVERHEAD.bytes;
   const evaluating = OVERHEAD.factor * peakBytes(inferenceGraph(task, testBatch)) + OVERHEAD.bytes;
 
-  const slots = createOptimizer({ optimizer }).slots.length + (gr === 'looksam' ? 1 : 0);
-  const state = 1 + slots + (ema > 0 ? 1 : 0);
+  const slots = createOptimizer({ optimizer }).slots.length;
+  const kept = regularizerOf(gr).reuse?.slots.length ?? 0;
+  const state = 1 + slots + kept + (ema > 0 ? 1 : 0);
   // Fast sessions keep their memory between runs, and fast checkpoints are copies, written while training continues.
   const keepsMemory = memory === 'fast';
   const example = 5 * Object.values(task.fields).reduce((sum, { shape }) => sum + sizeOf(shape), 0);

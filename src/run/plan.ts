@@ -69,14 +69,19 @@ const REGULARIZERS: Readonly<Record<TrainConfig['gr'], Regularizer>> = {
   looksam,
 };
 
-/** A regularizer by its kind, and its strengths as the trainer asks for them. `mix` is that of `fd`. */
+/** A regularizer by its kind. `mix` is that of `fd`. */
+export function regularizerOf(kind: TrainConfig['gr'], mix: Mix = 'plain'): Regularizer {
+  return kind === 'fd' && mix === 'normalized' ? normalizedDifference : REGULARIZERS[kind];
+}
+
+/** A regularizer, and its strengths as the trainer asks for them. */
 export function planRegularizer(
   kind: TrainConfig['gr'],
   schedule: GrSchedule,
   mix: Mix = 'plain',
 ): Pick<StepPlan, 'regularizer' | 'strength'> {
   return {
-    regularizer: kind === 'fd' && mix === 'normalized' ? normalizedDifference : REGULARIZERS[kind],
+    regularizer: regularizerOf(kind, mix),
     strength(step) {
       const { active, reuses, ...scalars } = schedule(step);
       return { active, ...(reuses !== undefined && { reuses }), scalars };
