@@ -1,12 +1,11 @@
 /** The attributes of a node of a file, read by type. */
 import { UserError } from '../errors.ts';
+import { sevenDigits } from '../onnx/encoding.ts';
 import { ATTRIBUTE_TYPES, type AttributeProto } from '../onnx/proto.ts';
 import type { Attributes } from './lower/lowering.ts';
 
 type TypeName = keyof typeof ATTRIBUTE_TYPES;
 
-/** A float32 has 7 significant digits. Rounding to these gives 1e-6 back as 1e-6. */
-const exact = (x: number): number => (Number.isFinite(x) ? Number(x.toPrecision(7)) : x);
 const decoder = new TextDecoder();
 
 /** Reads attributes; `where` names the node. */
@@ -21,10 +20,10 @@ export function attributesOf(given: ReadonlyMap<string, AttributeProto>, where: 
   return {
     has: (name) => given.has(name),
     int: (name, otherwise) => (given.has(name) ? (find(name, 'int')?.i ?? 0) : otherwise),
-    float: (name, otherwise) => (given.has(name) ? exact(find(name, 'float')?.f ?? 0) : otherwise),
+    float: (name, otherwise) => (given.has(name) ? sevenDigits(find(name, 'float')?.f ?? 0) : otherwise),
     text: (name, otherwise) => (given.has(name) ? decoder.decode(find(name, 'string')?.s) : otherwise),
     ints: (name) => find(name, 'ints')?.ints,
-    floats: (name) => find(name, 'floats')?.floats?.map(exact),
+    floats: (name) => find(name, 'floats')?.floats?.map(sevenDigits),
     texts: (name) => find(name, 'strings')?.strings?.map((bytes) => decoder.decode(bytes)),
   };
 }

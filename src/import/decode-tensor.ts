@@ -1,4 +1,5 @@
 /** The tensors of a file: every encoding that onnx.proto has, read as one of our dtypes. */
+import { joined } from '../bytes.ts';
 import { UserError } from '../errors.ts';
 import type { KeyValue, SparseTensorProto, TensorProto } from '../onnx/proto.ts';
 import { show } from '../onnx/shapes.ts';
@@ -142,14 +143,7 @@ function packedBytes(
 
 function fixedBytes(pieces: readonly Uint8Array[]): Uint8Array {
   const [first] = pieces;
-  if (first && pieces.length === 1) return first;
-  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
+  return first && pieces.length === 1 ? first : joined(pieces);
 }
 
 /** Integers of any width from variable-length ones; undefined where there are not `size` of them. */

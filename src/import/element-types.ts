@@ -1,4 +1,5 @@
 /** The types of elements that a file may have, and which of ours each is read as. */
+import { fromBfloat16, fromFloat16 } from '../onnx/float16.ts';
 import type { ConstantData, DType } from '../onnx/value.ts';
 
 /** Where a tensor keeps its numbers where they are not in `rawData`. */
@@ -44,15 +45,6 @@ function tableOf({ exponent, mantissa, bias, special = {}, negativeZeroIsNan }: 
   });
 }
 
-const HALF = tableOnce({
-  exponent: 5,
-  mantissa: 10,
-  bias: 15,
-  special: Object.fromEntries(
-    Array.from({ length: 1024 }, (_, i) => [0x7c00 + i, i === 0 ? Number.POSITIVE_INFINITY : Number.NaN]),
-  ),
-});
-
 function tableOnce(type: MiniFloat): () => Float32Array {
   let table: Float32Array | undefined;
   return () => {
@@ -60,22 +52,6 @@ function tableOnce(type: MiniFloat): () => Float32Array {
     return table;
   };
 }
-
-const halves: ElementType['read'] = (bytes, at, count) => {
-  const table = HALF();
-  const out = new Float32Array(count);
-  const bits = new Uint16Array(bytes, at, count);
-  for (let i = 0; i < count; i++) out[i] = table[bits[i] ?? 0] ?? 0;
-  return out;
-};
-
-/** A bfloat16 is the upper half of a float32. */
-const bfloats: ElementType['read'] = (bytes, at, count) => {
-  const out = new Uint32Array(count);
-  const bits = new Uint16Array(bytes, at, count);
-  for (let i = 0; i < count; i++) out[i] = (bits[i] ?? 0) << 16;
-  return new Float32Array(out.buffer);
-};
 
 const bytewise = (type: MiniFloat): ElementType['read'] => {
   const table = tableOnce(type);
@@ -121,13 +97,13 @@ export const ELEMENT_TYPES: Readonly<Record<number, ElementType>> = {
   6: type('int32', 32, 'int32', 'int32Data', (b, at, n) => new Int32Array(b, at, n)),
   7: type('int64', 64, 'int64', 'int64Data', (b, at, n) => new BigInt64Array(b, at, n)),
   9: type('bool', 8, 'bool', 'int32Data', (b, at, n) => new Uint8Array(b, at, n)),
-  10: type('float16', 16, 'float32', 'int32Data', halves),
+  10: type('float16', 16, 'float32', 'int32Data', (b, at, n) => fromFloat16(new Uint16Array(b, at, n))),
   11: type('double', 64, 'float32', 'doubleData', (b, at, n) => float32(new Float64Array(b, at, n))),
   12: type('uint32', 32, 'int64', 'uint64Data', (b, at, n) =>
     BigInt64Array.from(new Uint32Array(b, at, n), BigInt),
   ),
   13: type('uint64', 64, 'int64', 'uint64Data', (b, at, n) => new BigInt64Array(b, at, n)),
-  16: type('bfloat16', 16, 'float32', 'int32Data', bfloats),
+  16: type('bfloat16', 16, 'float32', 'int32Data', (b, at, n) => fromBfloat16(new Uint16Array(b, at, n))),
   17: type(
     'float8e4m3fn',
     8,

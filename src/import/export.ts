@@ -2,7 +2,9 @@
  * The original file with trained numbers in place of its own. Its nodes, inputs and outputs stay as they are; only a
  * quantized weight with an adapter becomes one of float32. Pure: also for browsers.
  */
+import { bytesOf } from '../bytes.ts';
 import { UserError } from '../errors.ts';
+import { DATA_TYPES } from '../onnx/encoding.ts';
 import { toFloat16 } from '../onnx/float16.ts';
 import { encodeAgain, type GraphProto, type ModelProto, type TensorProto } from '../onnx/proto.ts';
 import { show, sizeOf } from '../onnx/shapes.ts';
@@ -17,8 +19,7 @@ export interface TrainedNumbers {
   readonly adapters: readonly Adapter[];
 }
 
-const FLOAT = 1;
-const FLOAT16 = 10;
+const { float32: FLOAT, float16: FLOAT16 } = DATA_TYPES;
 
 /** A protobuf message has at most 2 GiB. */
 const MOST_BYTES = 2 ** 31 - 1;
@@ -155,10 +156,6 @@ export function withValues(
     ...(docString !== undefined && { docString }),
     ...(metadataProps && { metadataProps }),
   };
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** A tensor whose bytes lie in another file, with these inside. */

@@ -1,5 +1,6 @@
 /** The trunk: nodes that nothing trained feeds, as an ONNX file of their own, verbatim. */
 import { UserError } from '../errors.ts';
+import { DATA_TYPES } from '../onnx/encoding.ts';
 import { ATTRIBUTE_TYPES, encodeAgain, type NodeProto, type ValueInfoProto } from '../onnx/proto.ts';
 import type { Dim, DType } from '../onnx/value.ts';
 import { ELEMENT_TYPES } from './element-types.ts';
@@ -128,7 +129,7 @@ function castsOf(source: OnnxModel, inputs: readonly ValueInfoProto[], outputs: 
 }
 
 /** TensorProto.DataType of float32. */
-const FLOAT = 1;
+const FLOAT = DATA_TYPES.float32;
 const inner = (name: string): string => `${name}#cast`;
 
 function castNode(from: string, to: string, dataType: number): NodeProto {

@@ -3,6 +3,8 @@
  * values, operators of other names. By the changelog of onnx/onnx, docs/Changelog.md. What is not here means the same in
  * all opsets, or is told apart by its inputs and attributes.
  */
+import { bytesOf } from '../bytes.ts';
+import { DATA_TYPES } from '../onnx/encoding.ts';
 import { ATTRIBUTE_TYPES, type AttributeProto, type NodeProto, type TensorProto } from '../onnx/proto.ts';
 import type { OnnxNode } from './onnx-node.ts';
 
@@ -16,8 +18,6 @@ interface Change {
   readonly to: Rewritten;
 }
 
-const bytesOf = (data: Float32Array | BigInt64Array): Uint8Array => new Uint8Array(data.buffer);
-
 /** A constant of the file, under a name that no file has. */
 function constant(
   node: OnnxNode,
@@ -28,7 +28,7 @@ function constant(
   return {
     name: `${node.name}#${name}`,
     dims: isScalar ? [] : [data.length],
-    dataType: data instanceof Float32Array ? 1 : 7,
+    dataType: DATA_TYPES[data instanceof Float32Array ? 'float32' : 'int64'],
     rawData: bytesOf(data),
   };
 }

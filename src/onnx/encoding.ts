@@ -17,6 +17,9 @@ export const DATA_TYPES: Readonly<Record<DType, number>> = {
   uint8: 2,
 };
 
+/** A float32 has 7 significant digits. Rounding to these gives 1e-6 back as 1e-6. */
+export const sevenDigits = (x: number): number => Number(x.toPrecision(7));
+
 /** The dtype that a file's number stands for. `name` is the tensor's, for the error. */
 export function dtypeOf(type: number, name: string): DType {
   const dtypes: readonly DType[] = ['float32', 'float16', 'int32', 'int64', 'bool', 'uint8'];

@@ -1,7 +1,7 @@
 /** ONNX file → graph: reads what serialize.ts wrote, and any other file that keeps to the same ops. */
 import { messageOf, UserError } from '../errors.ts';
 import { applyTo, isEmitted, SCHEMAS } from './apply.ts';
-import { dtypeOf, OPSET } from './encoding.ts';
+import { dtypeOf, OPSET, sevenDigits } from './encoding.ts';
 import type { Graph } from './graph.ts';
 import * as ops from './ops.ts';
 import {
@@ -150,8 +150,7 @@ function numbersOf(node: NodeProto, name: string): readonly number[] | undefined
   if (!attribute) return undefined;
   const { type, i = 0, f = 0, ints = [] } = attribute;
   if (type === ATTRIBUTE_TYPES.ints) return ints;
-  // A float32 has 7 significant digits. Rounding to these gives 1e-6 back as 1e-6.
-  return [type === ATTRIBUTE_TYPES.float ? Number(f.toPrecision(7)) : i];
+  return [type === ATTRIBUTE_TYPES.float ? sevenDigits(f) : i];
 }
 
 function listOf(name: string, value: Value | undefined): readonly number[] {

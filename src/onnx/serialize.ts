@@ -1,4 +1,5 @@
 /** Graph → ONNX file. */
+import { bytesOf } from '../bytes.ts';
 import { VERSION } from '../version.ts';
 import { isEmittedNode, SCHEMAS } from './apply.ts';
 import { DATA_TYPES, IR_VERSION, MICROSOFT, OPSET } from './encoding.ts';
@@ -192,8 +193,7 @@ class ConstantPool {
 }
 
 function tensorProto(name: string, dtype: DType, shape: readonly number[], data: ConstantData): TensorProto {
-  const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return { name, dims: [...shape], dataType: DATA_TYPES[dtype], rawData };
+  return { name, dims: [...shape], dataType: DATA_TYPES[dtype], rawData: bytesOf(data) };
 }
 
 function valueInfo(name: string, { dtype, shape }: Value): ValueInfoProto {

@@ -5,7 +5,7 @@
  */
 import type { GraphName } from '../artifacts/graphs.ts';
 import type { Manifest } from '../artifacts/manifest.ts';
-import { joined } from '../bytes.ts';
+import { bytesOf } from '../bytes.ts';
 import { type Batch, cutFields, emptyField, type FieldData } from '../data/batch.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { Arrays, HostDerivatives } from '../step/host.ts';
@@ -319,10 +319,11 @@ function rowsOf(name: string, parts: readonly Tensor[]): Tensor {
     first.dtype,
     arrays.reduce((length, array) => length + array.length, 0),
   );
-  const views = arrays.map(
-    ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
-  );
-  new Uint8Array(data.buffer).set(joined(views));
+  let end = 0;
+  for (const array of arrays) {
+    new Uint8Array(data.buffer, end).set(bytesOf(array));
+    end += array.byteLength;
+  }
   const [rows = 0, ...shape] = first.shape;
   return { dtype: first.dtype, shape: [rows * parts.length, ...shape], data };
 }

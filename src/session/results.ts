@@ -1,4 +1,5 @@
 /** What a session gives out: tensors, losses, parameters. Also for browsers. */
+import { bytesOf } from '../bytes.ts';
 import { UserError } from '../errors.ts';
 import { type Weights, weightsOf } from '../fit/weights.ts';
 import { numberOf } from '../run/engine.ts';
@@ -15,12 +16,9 @@ function filled(name: string, to: OrtTensor, { dtype, shape, data }: Tensor): Or
       `fetches: ${name}: expected a tensor ${dtype} [${shape.join(', ')}] to be filled, got ${to.type} [${to.dims.join(', ')}]`,
     );
   }
-  const { buffer, byteOffset, byteLength } = data;
   const target: unknown = to.data;
   if (!ArrayBuffer.isView(target)) throw new UserError(`fetches: ${name}: expected a tensor on the CPU`);
-  new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(
-    new Uint8Array(buffer, byteOffset, byteLength),
-  );
+  bytesOf(target).set(bytesOf(data));
   return to;
 }
 

@@ -3,8 +3,9 @@
  * then the bytes of all tensors without gaps. All little-endian, as is every machine that ONNX Runtime runs on.
  * Pure: also for browsers.
  */
+import { bytesOf } from '../bytes.ts';
 import { show, UserError } from '../errors.ts';
-import { fromFloat16 } from '../onnx/float16.ts';
+import { fromBfloat16, fromFloat16 } from '../onnx/float16.ts';
 import type { TensorData } from '../runtime/session.ts';
 
 export interface NamedTensor {
@@ -30,11 +31,6 @@ const DTYPES: Readonly<Record<string, { readonly bytes: number; readonly view: V
   F16: { bytes: 2, view: (buffer, offset, length) => fromFloat16(new Uint16Array(buffer, offset, length)) },
   BF16: { bytes: 2, view: (buffer, offset, length) => fromBfloat16(new Uint16Array(buffer, offset, length)) },
 };
-
-/** A bfloat16 is the upper half of a float32. */
-function fromBfloat16(halves: Uint16Array): Float32Array {
-  return new Float32Array(Uint32Array.from(halves, (bits) => bits << 16).buffer);
-}
 
 const METADATA = '__metadata__';
 const PREFIX_BYTES = 8;
@@ -67,10 +63,7 @@ export function encodeSafetensors(
   const header = new Uint8Array(PREFIX_BYTES + Math.ceil(json.length / 8) * 8).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(header.length - PREFIX_BYTES), true);
   header.set(json, PREFIX_BYTES);
-  return [
-    header,
-    ...tensors.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
-  ];
+  return [header, ...tensors.map(({ data }) => bytesOf(data))];
 }
 
 /**

@@ -23,7 +23,7 @@ import {
   transpose,
   where,
 } from '../../onnx/ops.ts';
-import { normalizeAxis, product, staticDim, staticShape } from '../../onnx/shapes.ts';
+import { normalizeAxis, product, sizeOf, staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import type { Call, Lowering, Lowerings } from './lowering.ts';
 
@@ -48,15 +48,13 @@ const gatherElementsOf: Lowering = (call) => [
 function flatIndices(call: Call, indices: Value, over: readonly number[]): Value {
   const pieces = over.map((length, i) => {
     const one = reshape(slice(indices, -1, i, i + 1), indices.shape.slice(0, -1));
-    const stride = over.slice(i + 1).reduce((all, each) => all * each, 1);
+    const stride = sizeOf(over.slice(i + 1));
     return mul(fromFront(one, length), stride);
   });
   const [first, ...rest] = pieces;
   if (!first) throw call.error('expected indices of one axis or more');
   return rest.reduce((sum, each) => add(sum, each), first);
 }
-
-const sizeOf = (lengths: readonly number[]): number => lengths.reduce((all, each) => all * each, 1);
 
 const gatherND: Lowering = (call) => {
   const [data, indices] = [call.value(0), call.value(1)];

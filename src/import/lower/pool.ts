@@ -2,7 +2,7 @@
 import { expectAt } from '../../expect.ts';
 import { averagePool, LEAST, maxPool } from '../../layers/pool.ts';
 import { abs, constant, mul, pow, reduceMax, reduceMean, reduceSum, reshape } from '../../onnx/ops.ts';
-import { product } from '../../onnx/shapes.ts';
+import { product, sizeOf } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import type { Lowered } from '../tensor.ts';
 import { asItLies, type Moves, movesOf, padAxis, reach, spatial } from './images.ts';
@@ -89,7 +89,7 @@ function shares(call: Call, moves: Moves, withPads: boolean): Value {
   return constant(data, [...counts.map((each) => each.length), 1]);
 }
 
-const pixelsOf = (moves: Moves): number => moves.kernel.reduce((all, each) => all * each, 1);
+const pixelsOf = (moves: Moves): number => sizeOf(moves.kernel);
 
 const averages: Lowering = (call) => {
   const x = call.channelsLast(0);
