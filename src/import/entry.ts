@@ -89,7 +89,7 @@ export function toChannelsLast(x: Value): Value {
 }
 
 /** [batch, …, channels] → [batch, channels, …]. */
-function toChannelsFirst(x: Value): Value {
+export function toChannelsFirst(x: Value): Value {
   const { shape } = x;
   const axes = shape.map((_, i) => i);
   const perm = [0, shape.length - 1, ...axes.slice(1, -1)];

@@ -2,20 +2,11 @@
  * What can be computed while a graph is lowered: shapes, what is computed of shapes, and of small constants. PyTorch's
  * exporters write such arithmetic around every reshape. A size that is a multiple of the batch stays symbolic.
  */
-import { normalizeAxis } from '../onnx/shapes.ts';
+import { normalizeAxis, product } from '../onnx/shapes.ts';
 import type { Dim, DType } from '../onnx/value.ts';
 import { ELEMENT_TYPES } from './element-types.ts';
 import { LAYOUT_FOLDS } from './fold-layout.ts';
-import {
-  batchMultiple,
-  countOf,
-  knownList,
-  knownScalar,
-  MOST_KNOWN,
-  multiply,
-  plus,
-  timesBatch,
-} from './known.ts';
+import { batchMultiple, knownList, knownScalar, MOST_KNOWN, multiply, plus, timesBatch } from './known.ts';
 import { broadcastOperands, stridesOf } from './known-layout.ts';
 import type { Call } from './lower/lowering.ts';
 import type { Known } from './tensor.ts';
@@ -193,7 +184,7 @@ function reduced(f: Numeric, count: 'mean' | 'all' = 'all'): Fold {
 
 const COMPUTED: Readonly<Record<string, Fold>> = {
   Shape: shapeFold,
-  Size: (call) => [knownScalar('int64', countOf(call.shape(0)))],
+  Size: (call) => [knownScalar('int64', product(call.shape(0)))],
   Add: binary((a, b) => plus(a, b)),
   Sub: binary((a, b) => plus(a, b, -1)),
   Mul: binary((a, b) => multiply(a, b)),

@@ -1,7 +1,7 @@
 /** Numbers that are known while a graph is lowered: between tensors of a file, constants of ours, and dimensions. */
 import { UserError } from '../errors.ts';
 import { constant } from '../onnx/ops.ts';
-import { product, show } from '../onnx/shapes.ts';
+import { show } from '../onnx/shapes.ts';
 import type { ConstantData, Dim, DType, Value } from '../onnx/value.ts';
 import type { Known } from './tensor.ts';
 
@@ -80,11 +80,6 @@ export function plus(a: Dim, b: Dim, sign = 1): Dim | undefined {
   if (x !== undefined && y !== undefined) return whole(x + sign * y);
   if (b === 0) return a;
   return a === 0 && sign === 1 ? b : undefined;
-}
-
-/** The number of elements of a shape. */
-export function countOf(shape: readonly Dim[]): Dim {
-  return product(shape);
 }
 
 /** A dimension of a graph with a symbolic batch in one of `batch` examples. */

@@ -8,6 +8,7 @@ import type { Scope } from '../layers/scope.ts';
 import { add, mul, transpose } from '../onnx/ops.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
+import { toChannelsFirst, toChannelsLast } from './entry.ts';
 import type { Call, Lowering } from './lower/lowering.ts';
 import type { OnnxModel } from './onnx-model.ts';
 import type { OnnxNode } from './onnx-node.ts';
@@ -215,11 +216,9 @@ function sum(base: Value | ChannelsLast, up: Value | ChannelsLast, scale: number
   return add(plain(base), mul(plain(up), scale));
 }
 
-/** [batch, …, channels] as ONNX means it. */
+/** As ONNX means it. */
 function plain(lowered: Value | ChannelsLast): Value {
-  if (!('channelsLast' in lowered)) return lowered;
-  const rank = lowered.channelsLast.shape.length;
-  return transpose(lowered.channelsLast, [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, i) => i + 1)]);
+  return 'channelsLast' in lowered ? toChannelsFirst(lowered.channelsLast) : lowered;
 }
 
 const NO_ATTRIBUTES: Call['attributes'] = {
@@ -272,11 +271,7 @@ function convolving(call: Call, first: Call, kernel: Value): Call {
 function pointwise(call: Call, x: Value | ChannelsLast, kernel: Value): Call {
   const isLast = 'channelsLast' in x;
   const value = (): Value => plain(x);
-  const last = (): Value => {
-    if (isLast) return x.channelsLast;
-    const rank = x.shape.length;
-    return transpose(x, [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1]);
-  };
+  const last = (): Value => (isLast ? x.channelsLast : toChannelsLast(x));
   const first = {
     ...{ value, channelsLast: last, isChannelsLast: () => isLast },
     shape: () => value().shape,

@@ -18,7 +18,8 @@ import { encodeSafetensors, type NamedTensor } from '../storage/safetensors.ts';
 import type { Task } from '../tasks/task.ts';
 import { tracePrediction } from '../tasks/trace.ts';
 import type { ArtifactOptions, TaskStart, TrainingArtifacts } from './artifact-options.ts';
-import { graphAsText, graphKey, metadataOf, type TrainingDocument } from './document.ts';
+import { toBase64 } from './base64.ts';
+import { graphKey, metadataOf, type TrainingDocument } from './document.ts';
 import { remember } from './live.ts';
 import { optimizerGraph } from './optimizer-graph.ts';
 import { kindOf, namedGr, optimizerOf, planGr, regularizerOf } from './rules.ts';
@@ -168,16 +169,16 @@ function trainingFile(source: TaskSource, document: TrainingDocument): Uint8Arra
   const [own = 'loss-grad'] = names;
   const [first = 1] = sizes;
   const graphs = sizes.flatMap((size) =>
-    names.map((name) => [graphKey(name, size), graphAsText(source.model(name, size))] as const),
+    names.map((name) => [graphKey(name, size), toBase64(source.model(name, size))] as const),
   );
   const weights = manifest.terms.some(({ weighted }) => weighted)
-    ? [[graphKey('weights'), graphAsText(source.model('weights', first))] as const]
+    ? [[graphKey('weights'), toBase64(source.model('weights', first))] as const]
     : [];
   return serialize(source.graphs(first).graph(own), {
     metadata: {
       ...metadataOf(document),
       ...Object.fromEntries([...graphs, ...weights]),
-      [graphKey('infer')]: graphAsText(serialize(source.inference())),
+      [graphKey('infer')]: toBase64(serialize(source.inference())),
     },
     doc: 'Training artifacts of ortgrad: og.TrainingSession.create({ checkpointState, trainModel, evalModel, optimizerModel }).',
   });

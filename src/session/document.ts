@@ -9,7 +9,7 @@ import { mismatch, UserError } from '../errors.ts';
 import { TARGETS } from '../passes/finish.ts';
 import { DECAY_PLACES } from '../step/program.ts';
 import { FIELD_TYPES } from '../tasks/task.ts';
-import { fromBase64, toBase64 } from './base64.ts';
+import { fromBase64 } from './base64.ts';
 import { recipeSchema } from './recipe.ts';
 
 /** The key of the document in a file's metadata. */
@@ -151,10 +151,6 @@ export function metadataOf(
 /** The key of a graph in the file's metadata; `infer` takes any number of examples, as does `weights`. */
 export function graphKey(name: GraphName, size?: number): string {
   return `${GRAPH}${size === undefined ? '' : `${size}/`}${name}`;
-}
-
-export function graphAsText(bytes: Uint8Array): string {
-  return toBase64(bytes);
 }
 
 /** A graph of a file's metadata, if it is there. */

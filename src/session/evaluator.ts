@@ -2,11 +2,11 @@
 import { createSession } from '#runtime';
 import type { Batch } from '../data/batch.ts';
 import { UserError } from '../errors.ts';
-import { fieldFeeds, runOn } from '../run/engine.ts';
+import { fieldFeeds, runOn, scalarTensor } from '../run/engine.ts';
 import type { Session, Tensor } from '../runtime/session.ts';
 import type { EvaluationDocument } from './document.ts';
 import type { Opened } from './open.ts';
-import { lossIn, scalar } from './results.ts';
+import { lossIn } from './results.ts';
 
 export class Evaluator {
   readonly #opened: Opened;
@@ -33,7 +33,10 @@ export class Evaluator {
       const tensor = out[`output/${name}`];
       return tensor ? [[name, tensor]] : [];
     });
-    return { ...Object.fromEntries(outputs), [document.lossName]: scalar(lossIn(document, out, examples)) };
+    return {
+      ...Object.fromEntries(outputs),
+      [document.lossName]: scalarTensor(lossIn(document, out, examples)),
+    };
   }
 
   async release(): Promise<void> {

@@ -22,10 +22,6 @@ function filled(name: string, to: OrtTensor, { dtype, shape, data }: Tensor): Or
   return to;
 }
 
-export function scalar(value: number): Tensor {
-  return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
-}
-
 export function weightsIn({ variables }: SessionCore): Weights {
   return weightsOf(variables.variables(['trainable', 'frozen', 'state']));
 }

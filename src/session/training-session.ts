@@ -6,6 +6,7 @@ import { show, UserError } from '../errors.ts';
 import { expectNumber } from '../expect.ts';
 import type { ExportOptions } from '../fit/types.ts';
 import { type Weights, weightsOf } from '../fit/weights.ts';
+import { scalarTensor } from '../run/engine.ts';
 import type { OrtTensor } from '../runtime/session.ts';
 import type { Schedule } from '../step/schedule.ts';
 import { parametersSize, readParameters, writeParameters } from './buffers.ts';
@@ -16,7 +17,7 @@ import { type Feeds, type Fetches, type RunOptions, readFeeds, readFetches } fro
 import { bytesOf, openCheckpoint, type UriOrBuffer } from './files.ts';
 import { type Opened, openSession, type TrainingSessionCreateOptions } from './open.ts';
 import type { TrainingSessionOptions } from './options.ts';
-import { resultsOf, scalar, weightsIn } from './results.ts';
+import { resultsOf, weightsIn } from './results.ts';
 
 /** Outputs by name. */
 export type TrainingResults = Readonly<Record<string, OrtTensor>>;
@@ -132,7 +133,7 @@ export class TrainingSession {
       const { lossName } = training;
       const wanted = readFetches('runTrainStep', this.trainingOutputNames, second, options);
       const { loss, outputs } = await core.train(await this.#batch('runTrainStep', feeds));
-      return resultsOf(opened, wanted, { ...outputs, [lossName]: scalar(loss) });
+      return resultsOf(opened, wanted, { ...outputs, [lossName]: scalarTensor(loss) });
     });
   }
 
