@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import registerTest from 'ava';
+import { transform } from 'esbuild';
 import ts from 'typescript';
+import { NODE_FLAGS, placeOf } from './_node.ts';
 
 const GUIDE = 'docs/guide';
 const run = promisify(execFile);
 const folder = mkdtempSync(path.join(tmpdir(), 'ortgrad-guide-'));
+const SOURCE = path.relative(folder, 'src/index.ts');
 const all = readdirSync(GUIDE).filter((name) => name !== 'README.md');
 /** A page of tables alone has no program. */
 const pages = all.filter((name) => readFileSync(path.join(GUIDE, name), 'utf8').includes('```ts\n'));
@@ -21,9 +24,7 @@ registerTest.after.always(() => rmSync(folder, { recursive: true }));
 function write(page: string): string {
   const text = readFileSync(path.join(GUIDE, page), 'utf8');
   const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code);
-  const program = blocks
-    .join('\n')
-    .replace("from 'ortgrad'", `from '${path.relative(folder, 'src/index.ts')}'`);
+  const program = blocks.join('\n').replace("from 'ortgrad'", `from '${SOURCE}'`);
   const file = path.join(folder, page.replace('.md', '.mts'));
   writeFileSync(file, program);
   return file;
@@ -59,11 +60,10 @@ test('its programs are strict TypeScript', (t) => {
 
 for (const page of pages) {
   test(`${page} runs`, async (t) => {
-    const { stdout } = await run(
-      process.execPath,
-      ['--conditions=source', `--import=${import.meta.resolve('tsx')}`, write(page)],
-      { cwd: folder },
-    );
+    const program = readFileSync(write(page), 'utf8').replace(SOURCE, placeOf('src/index.ts'));
+    const script = path.join(folder, page.replace('.md', '.mjs'));
+    writeFileSync(script, (await transform(program, { loader: 'ts' })).code);
+    const { stdout } = await run(process.execPath, [...NODE_FLAGS, script], { cwd: folder });
     t.false(/NaN|undefined/.test(stdout), stdout);
     t.true(stdout.length > 0);
   });

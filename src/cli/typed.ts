@@ -20,7 +20,7 @@ export function typed(command: string, args = '', started: Started = process): s
 
 /** Whether one of the project's npm scripts was started. npm passes flags on to a script only after a `--`. */
 export function isScript({ argv }: Started = process): boolean {
-  return /[\\/]scripts[\\/][^\\/]+\.ts$/.test(argv[1] ?? '');
+  return /[\\/]scripts[\\/][^\\/]+\.[tj]s$/.test(argv[1] ?? '');
 }
 
 /** The package's command. It needs npx if it lies in a project's node_modules, which is not on the path. */

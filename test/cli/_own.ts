@@ -6,9 +6,10 @@ import { pathToFileURL } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { UserError } from '../../src/errors.ts';
 import { decodeSafetensors } from '../../src/storage/safetensors.ts';
+import { placeOf } from '../_node.ts';
 
 /** Where a module of the user's finds the package: its public API, from source. */
-const API = pathToFileURL(path.resolve('src/index.ts')).href;
+const API = pathToFileURL(placeOf('src/index.ts')).href;
 
 /**
  * A module that predicts y of two numbers x, and gives 64 examples of them to train with and 20 to test. `changes`

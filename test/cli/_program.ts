@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Random } from '../../src/random.ts';
+import { running } from '../_node.ts';
 
 export interface Outcome {
   readonly code: number | null;
@@ -17,11 +18,9 @@ export function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): { child: ChildProcess; done: Promise<Outcome> } {
-  const child = spawn(
-    process.execPath,
-    ['--conditions=source', '--import=tsx', `scripts/${name}.ts`, ...args],
-    { env: { ...process.env, ...env } },
-  );
+  const child = spawn(process.execPath, running(`scripts/${name}.ts`, ...args), {
+    env: { ...process.env, ...env },
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text) => {
     stdout += text;

@@ -1,15 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import test from 'ava';
-
-const script = fileURLToPath(new URL('_main.ts', import.meta.url));
+import { running } from '../_node.ts';
 
 function run(...argv: string[]) {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--conditions=source', '--import=tsx', script, ...argv],
-    { encoding: 'utf8', env: { ...process.env, FORCE_COLOR: '' } },
-  );
+  const { status, stdout, stderr } = spawnSync(process.execPath, running('test/cli/_main.ts', ...argv), {
+    encoding: 'utf8',
+    env: { ...process.env, FORCE_COLOR: '' },
+  });
   return { status, stdout, stderr };
 }
 
@@ -36,5 +33,5 @@ for (const [way, stderr] of Object.entries(FAILURES)) {
 test('with --verbose the trace follows', (t) => {
   const { status, stderr } = run('internal', '--verbose');
   t.is(status, 1);
-  t.regex(stderr, /^internal error: no entry 3\nError: internal: no entry 3\n(.*\n)*\s+at .*_main\.ts/);
+  t.regex(stderr, /^internal error: no entry 3\nError: internal: no entry 3\n(.*\n)*\s+at .*_main\.[tj]s/);
 });

@@ -2,10 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { running } from '../_node.ts';
 
 const ortgrad = (...args: string[]) => {
-  const node = ['--conditions=source', '--import=tsx', 'src/cli/main.ts', ...args];
-  const { status, stdout, stderr } = spawnSync(process.execPath, node, {
+  const { status, stdout, stderr } = spawnSync(process.execPath, running('src/cli/main.ts', ...args), {
     encoding: 'utf8',
     env: { ...process.env, FORCE_COLOR: '', npm_command: 'exec' },
   });

@@ -8,6 +8,7 @@ import type { DatasetSource } from '../../src/data/dataset.ts';
 import { imageFields } from '../../src/data/images.ts';
 import { type LoaderOptions, openLoader } from '../../src/data/loader.node.ts';
 import { openDataset } from '../../src/data/open.node.ts';
+import { placeOf } from '../_node.ts';
 import { cifar10Files, folder, picture, userError } from './_files.ts';
 
 function cifar(t: ExecutionContext, overrides: Partial<LoaderOptions> = {}): LoaderOptions {
@@ -125,7 +126,7 @@ for (const [what, [ending, expected]] of Object.entries(ENDINGS)) {
   test(`a program ${what}`, async (t) => {
     const { source, ...options } = cifar(t, { prefetch: 3 });
     const program = `
-    const { openLoader } = await import(${JSON.stringify(new URL('../../src/data/loader.node.ts', import.meta.url))});
+    const { openLoader } = await import(${JSON.stringify(placeOf('src/data/loader.node.ts'))});
     const loader = await openLoader(${JSON.stringify({ source, ...options })});
     for await (const batch of loader.batches({ epoch: 0 })) { console.log(batch.examples); break; }
     ${ending}`;

@@ -7,12 +7,13 @@ import { imagesOf } from '../../src/data/images.ts';
 import { openLoader } from '../../src/data/loader.node.ts';
 import { DATASET_NAMES, DATASETS } from '../../src/data/names.ts';
 import { openDataset } from '../../src/data/open.node.ts';
+import { placeOf } from '../_node.ts';
 import { folder, userError } from './_files.ts';
 
 test('every name has a module that opens it', async (t) => {
   for (const name of DATASET_NAMES) {
-    const url = new URL(`../../src/data/${DATASETS[name].file}.node.ts`, import.meta.url);
-    t.is(typeof (await import(url.href)).open, 'function', name);
+    const file = placeOf(`src/data/${DATASETS[name].file}.node.ts`);
+    t.is(typeof (await import(file)).open, 'function', name);
   }
 });
 

@@ -17,7 +17,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { UserError } from '../../src/errors.ts';
 import {
@@ -27,6 +26,7 @@ import {
   saveCheckpoint,
   writeFileSynced,
 } from '../../src/storage/checkpoint-folder.node.ts';
+import { running } from '../_node.ts';
 import { bestAt, checkpointAt } from './_checkpoint.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'ortgrad-checkpoints-'));
@@ -230,16 +230,11 @@ test('a path without a checkpoint is named', async (t) => {
 
 test('kill -9 at any moment leaves every checkpoint that was saved readable', async (t) => {
   const run = newRun();
-  const script = fileURLToPath(new URL('_save-forever.ts', import.meta.url));
   let safe = 0;
   for (let round = 0; round < 6; round++) {
-    const child = spawn(
-      process.execPath,
-      ['--conditions=source', '--import=tsx', script, run, String(safe)],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
+    const child = spawn(process.execPath, running('test/storage/_save-forever.ts', run, String(safe)), {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     child.stdout.setEncoding('utf8');
     let output = '';
     child.stdout.on('data', (text: string) => {

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, w
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { UserError } from '../../src/errors.ts';
 import { lockRun } from '../../src/storage/run-lock.node.ts';
+import { running } from '../_node.ts';
 import { temporaryFolder } from './_records.ts';
 
 function newRun(t: ExecutionContext): { folder: string; file: string } {
@@ -49,8 +49,7 @@ test('a second lock is refused with the number of the process that has the first
 
 test('the lock of a process that was killed is taken over, that of one that lives is not', async (t) => {
   const { folder } = newRun(t);
-  const script = fileURLToPath(new URL('_lock-forever.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--conditions=source', '--import=tsx', script, folder]);
+  const child = spawn(process.execPath, running('test/storage/_lock-forever.ts', folder));
   await once(child.stdout, 'data');
   await t.throwsAsync(lockRun(folder), {
     instanceOf: UserError,
