@@ -5,7 +5,7 @@ import test from 'ava';
 import { decodeModel } from '../../src/onnx/proto.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import { VERSION } from '../../src/version.ts';
-import { program, workspace } from './_program.ts';
+import { command, program, workspace } from './_program.ts';
 
 const space = workspace();
 const out = (...names: string[]) => path.join(space.folder, ...names);
@@ -13,7 +13,7 @@ const best = out('run', 'best');
 
 test.before(async () => {
   const flags = [...space.flags, '--epochs', '2', '--warmup-epochs', '0', '--out', out('run')];
-  const { code, stderr } = await program('train', ...flags);
+  const { code, stderr } = await command('train', ...flags);
   if (code !== 0) throw new Error(stderr);
 });
 
@@ -30,7 +30,7 @@ test.serial('raw pixels in fp16, what that costs, and a folder for the web', asy
     second ?? '',
     /^accuracy on 20 test images: \d+\.\d\d% in fp32, \d+\.\d\d% in fp16 \(loss \d\.\d{4} and \d\.\d{4}\)$/,
   );
-  const evaluated = await program('evaluate', '--checkpoint', best);
+  const evaluated = await command('evaluate', '--checkpoint', best);
   t.is(/accuracy (\S+),/.exec(evaluated.stdout)?.[1], /(\S+) in fp32/.exec(second ?? '')?.[1]);
   t.is(third, `${out('model-web')}: a page for any static server; 20 sample images`);
 
@@ -57,7 +57,7 @@ test.serial('raw pixels in fp16, what that costs, and a folder for the web', asy
 
 test.serial('fp32 has its accuracy printed, too, and a folder that is not there is created', async (t) => {
   const file = out('new', 'folder', 'model.onnx');
-  const { code, stdout, stderr } = await program('export', best, '--out', file);
+  const { code, stdout, stderr } = await command('export', best, '--out', file);
   t.is(code, 0, stderr);
   const [first, second] = stdout.split('\n');
   t.true(first?.startsWith(`${file}: `), first);
@@ -76,11 +76,11 @@ test.serial('a file that cannot be written is named as it was given', async (t) 
     ],
   ];
   for (const [file, error] of refused) {
-    const { code, stderr } = await program('export', best, '--out', file);
+    const { code, stderr } = await command('export', best, '--out', file);
     t.is(code, 1);
     t.is(stderr, error);
   }
-  const twice = await program('export', best, '--checkpoint', best);
+  const twice = await command('export', best, '--checkpoint', best);
   t.regex(twice.stderr, /^error: --checkpoint: ".*best" was given as well; leave one of the two out\n$/);
 });
 
@@ -103,7 +103,7 @@ test.serial(
 test.serial('a folder with something else in it is left alone', async (t) => {
   mkdirSync(out('mine-web'));
   writeFileSync(out('mine-web', 'index.html'), 'mine');
-  const { code, stderr } = await program('export', '--checkpoint', best, '--out', out('mine.onnx'), '--web');
+  const { code, stderr } = await command('export', '--checkpoint', best, '--out', out('mine.onnx'), '--web');
   t.is(code, 1);
   t.regex(
     stderr,
