@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { train } from '../../src/cli/train.ts';
 import { decodeSafetensors } from '../../src/storage/safetensors.ts';
-import { ownModule, ownProject, refusal, said } from './_own.ts';
+import { ownModule, ownProject, refusal, said, WAVES } from './_own.ts';
 
 const project = ownProject();
 test.after.always(() => project.close());
 
+const MODEL = ['--model', './my-model.mjs', '--dataset', './waves.mjs'];
 const own = (out: string, ...more: string[]) =>
-  said(train, '--model', './my-model.mjs', '--batch-size', '16', '--threads', '1', '--out', out, ...more);
+  said(train, ...MODEL, '--batch-size', '16', '--threads', '1', '--out', out, ...more);
 
 const modelOf = (run: string): Readonly<Record<string, Float32Array>> => {
   const file = `${run}/last/model.safetensors`;
@@ -37,6 +38,7 @@ const STEP = stepOf(DECAY);
 
 test.before(async () => {
   project.write('my-model.mjs', ownModule());
+  project.write('waves.mjs', WAVES);
   await own('begun', '--epochs', '2', '--lr', '0.01');
 });
 

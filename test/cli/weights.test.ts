@@ -6,14 +6,14 @@ import { exportModel } from '../../src/cli/export.ts';
 import { train } from '../../src/cli/train.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../src/storage/safetensors.ts';
-import { lastOf, ownModule, ownProject, refusal, said } from './_own.ts';
+import { lastOf, ownModule, ownProject, refusal, said, WAVES } from './_own.ts';
 
 const project = ownProject();
 test.after.always(() => project.close());
 
+const MODEL = ['--model', './my-model.mjs', '--dataset', './waves.mjs'];
 const FLAGS = ['--batch-size', '16', '--threads', '1', '--lr', '0.01'];
-const own = (out: string, ...more: string[]) =>
-  said(train, '--model', './my-model.mjs', ...FLAGS, '--out', out, ...more);
+const own = (out: string, ...more: string[]) => said(train, ...MODEL, ...FLAGS, '--out', out, ...more);
 /** Steps of plain gradient descent from the weights of `begun`. */
 const PLAIN = [
   '--optimizer',
@@ -44,6 +44,7 @@ function moved(run: string, path: string): number {
 
 test.before(async () => {
   project.write('my-model.mjs', ownModule());
+  project.write('waves.mjs', WAVES);
   await own('begun', '--epochs', '2');
 });
 
