@@ -7,7 +7,7 @@ import { exportModel } from '../../src/cli/export.ts';
 import { report } from '../../src/cli/report.ts';
 import { train } from '../../src/cli/train.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
-import { lastOf, ownModule, ownProject, refusal, said } from './_own.ts';
+import { lastOf, ownModule, ownProject, refusal, said, WAVES } from './_own.ts';
 
 const project = ownProject();
 test.after.always(() => project.close());
@@ -18,6 +18,7 @@ const own = (out: string, ...more: string[]) =>
 
 test.before(async () => {
   project.write('my-model.mjs', ownModule());
+  project.write('waves.mjs', WAVES);
   await own('whole');
 });
 
@@ -56,7 +57,7 @@ test.serial('a checkpoint imports no code: its module must be named', async (t) 
 });
 
 test.serial('stopped and resumed it equals one that was not, also with its module elsewhere', async (t) => {
-  await own('part', '--max-steps', '6');
+  await own('part', '--max-steps', '6', '--dataset', './waves.mjs');
   project.write('moved.mjs', ownModule());
   await said(train, '--resume', 'part', '--max-steps', '9');
   await said(train, '--resume', 'part', '--max-steps', '0', '--model', 'moved.mjs', '--dataset', 'moved.mjs');
@@ -71,7 +72,7 @@ const CHANGED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   metric: { meanAbsoluteError: 'rootMeanSquaredError' },
 };
 test.serial('a module that computes something else is refused on --resume', async (t) => {
-  await own('stopped', '--max-steps', '6');
+  await own('stopped', '--max-steps', '1', '--dataset', './waves.mjs');
   for (const [i, [what, changes]] of Object.entries(CHANGED).entries()) {
     project.write(`changed-${i}.mjs`, ownModule(changes));
     t.is(
@@ -85,7 +86,7 @@ test.serial('a module that computes something else is refused on --resume', asyn
 test.serial('graphs of a module that changed are written anew, also where only a metric did', async (t) => {
   const flags = [...FLAGS, '--max-steps', '1'];
   const graphs = async (module: string, out: string): Promise<readonly Buffer[]> => {
-    await said(train, '--model', `${module}/same.mjs`, '--dataset', 'my-model.mjs', ...flags, '--out', out);
+    await said(train, '--model', `${module}/same.mjs`, '--dataset', 'waves.mjs', ...flags, '--out', out);
     return ['loss-grad', 'evaluate'].map((name) => readFileSync(`graphs/same/${name}.onnx`));
   };
   for (const name of ['a', 'b']) mkdirSync(name);
@@ -112,8 +113,7 @@ test.serial('all of it in a JSON file, whose paths begin at the working folder',
 });
 
 test.serial('a dataset by name and one of another module go with a model', async (t) => {
-  project.write('data.mjs', ownModule());
-  await said(train, '--model', 'my-model.mjs', '--dataset', 'data.mjs', ...FLAGS, '--out', 'two');
+  await said(train, '--model', 'my-model.mjs', '--dataset', 'waves.mjs', ...FLAGS, '--out', 'two');
   t.deepEqual(lastOf('two'), lastOf('whole'));
   const classifier = ownModule({
     "x: { dtype: 'float32', shape: [2] }, y: { dtype: 'float32', shape: [] }":

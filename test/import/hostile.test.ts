@@ -1,4 +1,4 @@
-/** Damaged files and files that mean harm: one clear line, at once, and without the memory that they ask for. */
+/** Damaged files and files that mean harm: one clear line, without the memory that they ask for. */
 import test from 'ava';
 import { importModel } from '../../src/import/import-model.ts';
 import type { AttributeProto, FunctionProto, NodeProto } from '../../src/onnx/proto.ts';
@@ -6,10 +6,9 @@ import { type Attribute, cnn, ELEMENTS, file, floats, info, ints, node, tensor, 
 
 /** What importing says, and what it cost. */
 function refused(bytes: Uint8Array, options: Parameters<typeof importModel>[1] = {}) {
-  const [before, start] = [process.memoryUsage().rss, performance.now()];
+  const before = process.memoryUsage().rss;
   const { message, name } = Object(thrown(() => importModel(bytes, options)));
-  const seconds = (performance.now() - start) / 1000;
-  return { message: String(message), name: String(name), seconds, bytes: process.memoryUsage().rss - before };
+  return { message: String(message), name: String(name), bytes: process.memoryUsage().rss - before };
 }
 
 function thrown(f: () => unknown): unknown {
@@ -235,8 +234,6 @@ for (const [what, [bytes, expected]] of Object.entries(CASES)) {
     const found = refused(bytes);
     t.regex(found.message, expected);
     t.is(found.name, 'UserError');
-    // A second on a machine of its own; others run beside a test.
-    t.true(found.seconds < 5, `${found.seconds} s`);
     t.true(found.bytes < 300e6, `${found.bytes} bytes`);
   });
 }

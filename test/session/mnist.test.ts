@@ -23,16 +23,16 @@ test('its calls, in their order, learn digits from the four files', async (t) =>
     { Tensor, TrainingSession },
     { checkpointState, trainModel, evalModel, optimizerModel },
     {
-      ...{ train: digits('train', 6400), test: digits('t10k', 1280) },
-      ...{ batchSize: 64, epochs: 4, lossName: LOSS_NAME },
+      ...{ train: digits('train', 3200), test: digits('t10k', 640) },
+      ...{ batchSize: 64, epochs: 2, lossName: LOSS_NAME },
     },
   );
   rmSync(folder, { recursive: true });
   t.log(`${result.accuracies}, ${result.seconds} s for ${result.steps} steps`);
-  t.is(result.steps, 400);
+  t.is(result.steps, 100);
   t.deepEqual(result.parameters, [397510]);
   t.is(result.size, 397510);
   t.true((result.losses[0] ?? 0) > 2 && (result.losses.at(-1) ?? 9) < 0.5);
-  t.true((result.accuracies.at(-1) ?? 0) > 0.9);
+  t.true((result.accuracies.at(-1) ?? 0) > 0.8);
   t.is(result.shown.length, 18);
 });
