@@ -74,6 +74,27 @@ test('adapters train, and are added to the weights of the file that is exported'
   await session.release();
 });
 
+test('batch normalization trains with a loss in which labels may not count, and its statistics move', async (t) => {
+  const bytes = file({
+    inputs: [info('input', ['n', 4])],
+    initializers: [
+      ...[weight('fc', 4, 3), weight('bn.weight', 3), weight('bn.bias', 3)],
+      ...[tensor('bn.mean', [3], new Float32Array(3)), tensor('bn.var', [3], new Float32Array(3).fill(1))],
+    ],
+    nodes: [
+      node('MatMul', ['input', 'fc'], 'h'),
+      node('BatchNormalization', ['h', 'bn.weight', 'bn.bias', 'bn.mean', 'bn.var'], 'output'),
+    ],
+    outputs: [info('output', ['n', 3])],
+  });
+  const session = await og.TrainingSession.create(og.generateArtifacts(bytes, { loss: 'cross-entropy' }));
+  await session.runTrainStep(batch(1));
+  t.deepEqual(Object.keys(await session.getGradients()).sort(), ['bn.bias', 'bn.weight', 'fc']);
+  const moved = (await session.getWeights())['bn.mean']?.data;
+  t.true(far(numbers({ data: moved }), [0, 0, 0]) > 1e-3);
+  await session.release();
+});
+
 /** Tokens → logits of the next: an embedding, a mask and a head. */
 const language = file({
   inputs: [info('input_ids', ['n', 5], 7), info('attention_mask', ['n', 5], 7)],
