@@ -12,6 +12,7 @@ import { typeName } from './element-types.ts';
 import { inlineFunctions } from './inline-functions.ts';
 import { ordered } from './node-order.ts';
 import type { OnnxNode } from './onnx-node.ts';
+import { withOwnStatistics } from './own-statistics.ts';
 import { expectNoPythonCheckpoint, expectNoPythonModel } from './python-artifacts.ts';
 
 /** The type that a file says a value has. */
@@ -46,8 +47,9 @@ export interface OnnxModel {
  */
 export function readModel(bytes: Uint8Array, external?: ExternalData): OnnxModel {
   expectNoPythonCheckpoint('import', bytes);
-  const proto = decoded(bytes);
-  expectNoPythonModel('import', proto);
+  const read = decoded(bytes);
+  expectNoPythonModel('import', read);
+  const proto = withOwnStatistics(read);
   const { graph } = proto;
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
   const sparse = new Map(
