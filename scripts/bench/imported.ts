@@ -50,13 +50,14 @@ async function gradient() {
 
 async function profiled(profile: string) {
   const graph = await createSession(artifacts.trainModel, { ...options, profile });
-  const labels = feeds.labels && {
-    ...feeds.labels,
-    dtype: 'int32',
-    data: Int32Array.from(feeds.labels.data, Number),
+  const labels: Tensor = {
+    ...{ dtype: 'int32', shape: [Number(batch)] },
+    data: Int32Array.from(feeds.labels?.data ?? [], Number),
   };
-  const weights = { 'weight/loss': scalarTensor(Number(batch)) };
-  const all = { ...tensorsOf(artifacts.checkpointState), ...feeds, ...(labels && { labels }), ...weights };
+  const all = {
+    ...{ ...tensorsOf(artifacts.checkpointState), ...feeds, labels },
+    'weight/loss': scalarTensor(Number(batch)),
+  };
   for (let run = 0; run < 5; run++) await runOn(graph, all);
   await graph.release();
   return {};
