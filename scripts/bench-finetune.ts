@@ -24,7 +24,18 @@ import { datasetSource } from '../src/inference/source.ts';
 
 const BATCH = 64;
 const SEED = 0;
-const SETTINGS = ['--gr', 'none', '--batch-size', String(BATCH), '--seed', String(SEED), '--augment', 'none'];
+const SETTINGS = [
+  '--gr',
+  'none',
+  '--batch-size',
+  String(BATCH),
+  '--seed',
+  String(SEED),
+  '--augment',
+  'none',
+  '--threads',
+  '1',
+];
 const HEAD = { rate: 0.01, decay: 0.05 };
 
 /** A dataset of five classes of CIFAR-10: a module, as a user would write it. */

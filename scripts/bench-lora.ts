@@ -16,7 +16,7 @@ import { train } from '../src/cli/train.ts';
 import { UserError } from '../src/errors.ts';
 import { openModel } from '../src/inference/model.node.ts';
 
-const SETTINGS = ['--gr', 'none', '--batch-size', '64', '--seed', '0'];
+const SETTINGS = ['--gr', 'none', '--batch-size', '64', '--seed', '0', '--threads', '1'];
 
 /** Half of the languages, as a module of a user's own. */
 function moduleOf(first: number): string {

@@ -63,7 +63,14 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-export function startSubject(name: string, command: string, args: readonly string[]): Subject {
+/** A process that answers every line with one, each a JSON object; `{cmd: 'exit'}` ends it. */
+export interface Respondent {
+  /** Sends a line. Gives the numbers of the answer by their keys; throws the error that it tells. */
+  request(message: object): Promise<(key: string) => number>;
+  close(): Promise<void>;
+}
+
+export function startRespondent(command: string, args: readonly string[]): Respondent {
   // A peer's warnings are of no use here; its errors come as replies.
   const child = spawn(command, [...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   let complaints = '';
@@ -79,7 +86,7 @@ export function startSubject(name: string, command: string, args: readonly strin
       resolve();
     });
   });
-  async function request(message: object): Promise<(key: string) => number> {
+  const request: Respondent['request'] = async (message) => {
     child.stdin.write(`${JSON.stringify(message)}\n`);
     for (;;) {
       const { value, done } = await lines.next();
@@ -94,7 +101,18 @@ export function startSubject(name: string, command: string, args: readonly strin
       if (typeof reply.error === 'string') throw new Error(reply.error.split('\n', 1)[0]);
       return (key) => Number(reply[key] ?? 0);
     }
-  }
+  };
+  return {
+    request,
+    async close() {
+      child.stdin.end(`${JSON.stringify({ cmd: 'exit' })}\n`);
+      await ended;
+    },
+  };
+}
+
+export function startSubject(name: string, command: string, args: readonly string[]): Subject {
+  const { request, close } = startRespondent(command, args);
   return {
     name,
     async load(job) {
@@ -122,9 +140,6 @@ export function startSubject(name: string, command: string, args: readonly strin
     async release() {
       await request({ cmd: 'release' });
     },
-    async close() {
-      child.stdin.end(`${JSON.stringify({ cmd: 'exit' })}\n`);
-      await ended;
-    },
+    close,
   };
 }

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch_resnet import Network
 
+torch.set_num_threads(1)
 out, cifar = Path(sys.argv[1]), Path(sys.argv[2])
 about = json.loads((out / "about.json").read_text())
 tensors = load_file(out / "runs/base/last/model.safetensors")

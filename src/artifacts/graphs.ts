@@ -29,7 +29,7 @@ import { FlatLayout } from '../step/flat.ts';
 import { graphStep } from '../step/graph.ts';
 import { type Program, usesHessian } from '../step/program.ts';
 import type { Task, Values } from '../tasks/task.ts';
-import { type TracedTask, tracePrediction, traceTask } from '../tasks/trace.ts';
+import { type TracedTask, tracePrediction, traceTask, traceWeights, weightsOf } from '../tasks/trace.ts';
 
 /** The graphs of a task; their inputs and outputs are in the table above. */
 export const GRAPH_NAMES = ['loss-grad', 'gr-exact', 'hvp', 'evaluate', 'weights', 'infer'] as const;
@@ -418,10 +418,9 @@ interface Forward {
 export function evaluationGraph(task: Task, { predicts = false } = {}): Graph {
   const traced = traceTask(task, { batch: 'batch', training: false });
   const { fields, variables, terms, sums } = traced;
-  const weights = terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : []));
   const outputs = {
     ...Object.fromEntries(terms.map(({ name, total }) => [`total/${name}`, total])),
-    ...Object.fromEntries(weights),
+    ...weightsOf(terms),
     ...prefixed('sums', sums),
     ...(predicts && prefixed('output', traced.outputs)),
   };
@@ -431,17 +430,10 @@ export function evaluationGraph(task: Task, { predicts = false } = {}): Graph {
 
 /** The sums of a batch's weights, before its pass. */
 function weightsGraph(task: Task): Graph {
-  const { fields, terms } = traceTask(task, { batch: 'batch', training: true });
-  const weights = terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : []));
-  if (weights.length === 0) throw new Error('internal: a task without weights needs no graph of them');
-  return portable(
-    'weights',
-    reached(
-      Object.values(fields),
-      weights.map(([, value]) => value),
-    ),
-    Object.fromEntries(weights),
-  );
+  const { fields, weights } = traceWeights(task);
+  const values = Object.values(weights);
+  if (values.length === 0) throw new Error('internal: a task without weights needs no graph of them');
+  return portable('weights', reached(Object.values(fields), values), weights);
 }
 
 /** What the task predicts, in standard ONNX so that it runs wherever ONNX does. */

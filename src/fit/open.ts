@@ -63,7 +63,7 @@ function begin({ options, manifest, seed }: Prepared, trainer: Trainer): void {
     const kept = Object.fromEntries(Object.entries(initialWeights).filter(([path]) => !isFresh(path)));
     const wanted = manifest.variables.filter(({ path }) => !isFresh(path));
     for (const { name, data } of expectWeights('initialWeights', kept, wanted)) {
-      if (data instanceof Float32Array) trainer.variables.array(name).set(data);
+      if (data instanceof Float32Array) trainer.variables.put(name, data);
     }
   } else if (fresh !== undefined) {
     throw new UserError('fresh: has an effect only with initialWeights');

@@ -58,7 +58,7 @@ function sizeOfDims(dims: readonly number[], what: string): number {
 }
 
 /**
- * The numbers of a tensor: a view of the file where they lie aligned in it. Throws UserError where it holds others than
+ * The numbers of a tensor: a view of its bytes where these lie as numbers do. Throws UserError where it holds others than
  * its shape says, numbers of a type that we have none for, or where they are in another file that cannot be read.
  */
 export function decodeTensor(tensor: TensorProto, what: string, external?: ExternalData): FileTensor {

@@ -29,7 +29,7 @@ export interface ImportedModel {
   readonly adapters: readonly Adapter[];
   /** What a user should know: what was read otherwise than the file says it. */
   readonly notes: readonly string[];
-  /** The file's numbers by the paths of variables: views of the file where they lie aligned in it. */
+  /** The file's numbers by the paths of variables, views of what `source` holds where they are floats there: not to be changed. */
   weights(): ReadonlyMap<string, Float32Array>;
   /** The file's outputs by their names, of fields whose first axis is the batch. */
   predict(scope: Scope, fields: Values): Values;

@@ -12,6 +12,8 @@ import { typeName } from './element-types.ts';
 import { inlineFunctions } from './inline-functions.ts';
 import { ordered } from './node-order.ts';
 import type { OnnxNode } from './onnx-node.ts';
+import { withOwnStatistics } from './own-statistics.ts';
+import { expectNoPythonCheckpoint, expectNoPythonModel } from './python-artifacts.ts';
 
 /** The type that a file says a value has. */
 export interface DeclaredType {
@@ -40,11 +42,14 @@ export interface OnnxModel {
 
 /**
  * Reads an ONNX file. Numbers stay where they are until they are asked for; `external` reads those in other files. Throws
- * UserError where the bytes are no ONNX model or damaged, and where its graph is none: names that nothing gives, that two
+ * UserError where the bytes are no ONNX model, damaged or of Python's onnxruntime.training, and where its graph is none: names that nothing gives, that two
  * nodes give, or nodes that wait for each other.
  */
 export function readModel(bytes: Uint8Array, external?: ExternalData): OnnxModel {
-  const proto = decoded(bytes);
+  expectNoPythonCheckpoint('import', bytes);
+  const read = decoded(bytes);
+  expectNoPythonModel('import', read);
+  const proto = withOwnStatistics(read);
   const { graph } = proto;
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
   const sparse = new Map(

@@ -11,7 +11,7 @@ export interface TensorSource extends TensorInfo {
   /** Of an initializer, or of the output of a Constant node. */
   readonly name: string;
   readonly isInitializer: boolean;
-  /** Its numbers: a view of the file where they lie aligned in it. */
+  /** Its numbers: a view of the model's bytes where these have that form. Nobody changes them. */
   read(): FileTensor;
 }
 

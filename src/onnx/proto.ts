@@ -354,7 +354,7 @@ function saidInList(entry: unknown): unknown {
   return typeof entry === 'object' && entry !== null && !(entry instanceof Uint8Array) ? said(entry) : entry;
 }
 
-/** Throws where the bytes are no ONNX model. `call` begins the message. Bytes of tensors are views of `bytes`. */
+/** Throws where the bytes are no ONNX model. `call` begins the message. Nothing of it is a view of `bytes`. */
 export function decodeModel(bytes: Uint8Array, call = 'read'): ModelProto {
   const model = Model.toObject(decode(bytes, call), {
     longs: Number,
@@ -379,9 +379,19 @@ function withoutDefaults({ attribute }: NodeProto): void {
   }
 }
 
+/**
+ * Copies the numbers of every tensor. A model that lives as long as a run would otherwise keep the whole file beside the
+ * copies that must be made of what does not lie aligned in it.
+ */
+class OwningReader extends protobuf.Reader {
+  override bytes(): Uint8Array {
+    return new Uint8Array(super.bytes());
+  }
+}
+
 function decode(bytes: Uint8Array, call: string): protobuf.Message {
   try {
-    return Model.decode(bytes);
+    return Model.decode(new OwningReader(bytes));
   } catch (cause) {
     if (messageOf(cause) === 'max depth exceeded') {
       throw new Error(`${call}: expected graphs nested at most ${DEEPEST} messages deep, got more`, {

@@ -20,6 +20,7 @@ import { mergeSharedInputs } from './shared-input.ts';
 import { pushSlicesUp } from './slice-up.ts';
 import { sumAtOnce } from './sums.ts';
 import { foldSumsIntoProducts } from './sums-into-products.ts';
+import { foldSumsIntoScatters } from './sums-into-scatters.ts';
 import { transposeProducts } from './transposed-products.ts';
 
 export const TARGETS = ['cpu', 'webgpu'] as const;
@@ -45,6 +46,7 @@ const AFTER = {
   sums: (outputs) => mergeCommonSubexpressions(sumAtOnce(outputs)),
   'transposed-products': (outputs) => mergeCommonSubexpressions(transposeProducts(outputs)),
   'sums-into-products': foldSumsIntoProducts,
+  'sums-into-scatters': foldSumsIntoScatters,
 } satisfies Record<string, Pass>;
 
 export const PASS_NAMES = [...names(BEFORE), ...names(AFTER), 'execution-order', 'recompute'] as const;

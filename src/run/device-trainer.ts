@@ -61,7 +61,7 @@ class DeviceTrainer implements Trainer {
   readonly #vectors: Readonly<Record<string, Arrays>>;
   readonly #layout: FlatLayout;
   /** Variables that no step changes. */
-  readonly #fixed: Readonly<Record<string, Tensor>>;
+  readonly #fixed: readonly string[];
   /** Graphs of steps, by what they take of the regularizer. */
   readonly #steps = new Map<Use, Promise<OpenStep>>();
   readonly #beside = new Map<GraphName, Promise<Session>>();
@@ -77,10 +77,8 @@ class DeviceTrainer implements Trainer {
     this.slots = Object.fromEntries(slots.map((slot) => [slot, variables.allocate()]));
     this.#vectors = { theta: variables.theta, ...this.slots };
     this.#layout = groupRates(graphs.parameters, this.#rates).layout;
-    this.#fixed = this.#feedsOf(
-      manifest.variables.flatMap(({ role, path }) =>
-        role === 'trainable' || manifest.state.includes(path) ? [] : [path],
-      ),
+    this.#fixed = manifest.variables.flatMap(({ role, path }) =>
+      role === 'trainable' || manifest.state.includes(path) ? [] : [path],
     );
   }
 
@@ -186,7 +184,7 @@ class DeviceTrainer implements Trainer {
     const about = { seed, step, ...(plan.scalars && { scalars: plan.scalars }) };
     return {
       ...(await batchFeeds(manifest, batch, about, this.#load)),
-      ...this.#fixed,
+      ...this.#feedsOf(this.#fixed),
       ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, scalarTensor(value)])),
     };
   }

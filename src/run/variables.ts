@@ -16,11 +16,10 @@ export class VariableArrays {
   readonly parameters: readonly ManifestVariable[];
   /** The trainable variables. */
   readonly theta: readonly OwnedFloats[];
-  /** What graphs are fed: every variable. An update in place is seen by the next run. */
-  readonly feeds: Feeds;
   readonly #variables: readonly ManifestVariable[];
-  /** Frozen and state variables, by path. */
-  readonly #others: ReadonlyMap<string, OwnedFloats>;
+  /** Frozen and state variables, by path. Of a frozen one nobody writes the array: it may be another's. */
+  readonly #others: Map<string, Float32Array>;
+  readonly #feeds: Record<string, Tensor>;
   readonly #reserved: () => readonly OwnedFloats[];
   readonly #scratch: (readonly OwnedFloats[])[] = [];
 
@@ -38,12 +37,14 @@ export class VariableArrays {
         .filter(({ role }) => role !== 'trainable')
         .map(({ path, shape }) => [path, new Float32Array(sizeOf(shape))]),
     );
-    this.feeds = Object.fromEntries(
-      variables.map(({ path, shape }) => [
-        path,
-        { dtype: 'float32', shape, data: this.array(path) } satisfies Tensor,
-      ]),
+    this.#feeds = Object.fromEntries(
+      variables.map(({ path, shape }) => [path, { dtype: 'float32', shape, data: this.array(path) }]),
     );
+  }
+
+  /** What graphs are fed: every variable. An update in place is seen by the next run. */
+  get feeds(): Feeds {
+    return this.#feeds;
   }
 
   /** Zeros for every parameter element, where loops reach them. */
@@ -57,18 +58,32 @@ export class VariableArrays {
     return this.#scratch[index] ?? [];
   }
 
-  /** A variable's array. */
-  array(path: string): OwnedFloats {
+  /** A variable's array. One of a frozen variable is only read. */
+  array(path: string): Float32Array {
     const place = this.parameters.findIndex((parameter) => parameter.path === path);
     const array = this.#others.get(path) ?? this.theta[place];
     if (!array) throw new Error(`internal: no variable ${path}`);
     return array;
   }
 
-  /** Starting values from a seed. */
-  initialize(seed: number): void {
-    for (const { path, shape, init } of this.#variables)
-      initialize(this.array(path), path, shape, init, seed);
+  /** Starting values: those that are given, which no one may change then, and of all other variables from a seed. */
+  initialize(seed: number, given: ReadonlyMap<string, Float32Array> = new Map()): void {
+    for (const { path, shape, init } of this.#variables) {
+      const values = given.get(path);
+      if (values) this.put(path, values, { isShared: true });
+      else initialize(this.array(path), path, shape, init, seed);
+    }
+  }
+
+  /** Puts numbers into a variable. One that is frozen takes the array itself where it is shared: no copy of a large base. */
+  put(path: string, values: Float32Array, { isShared = false } = {}): void {
+    const variable = this.#variables.find((each) => each.path === path);
+    if (variable?.role !== 'frozen') this.array(path).set(values);
+    else {
+      const data = isShared ? values : values.slice();
+      this.#others.set(path, data);
+      this.#feeds[path] = { dtype: 'float32', shape: variable.shape, data };
+    }
   }
 
   /** The feeds with other parameters. */
@@ -98,45 +113,50 @@ export class VariableArrays {
     return copied ? copyOf(tensors) : tensors;
   }
 
-  /** Puts saved tensors back into the variables of some roles. Throws UserError where they are not these. */
-  restoreVariables(roles: readonly Role[], tensors: readonly NamedTensor[], origin: string): void {
+  /**
+   * Puts saved tensors back into the variables of some roles; `isShared` as in `put`. Throws UserError where they are not
+   * these.
+   */
+  restoreVariables(
+    roles: readonly Role[],
+    tensors: readonly NamedTensor[],
+    origin: string,
+    shared?: { readonly isShared: boolean },
+  ): void {
     const wanted = this.#variables.filter(({ role }) => roles.includes(role));
-    restore(
-      wanted,
-      wanted.map(({ path }) => this.array(path)),
-      tensors,
-      origin,
-    );
+    expectSaved(wanted, tensors, origin).forEach((data, i) => {
+      this.put(wanted[i]?.path ?? '', data, shared);
+    });
   }
 
   /** Puts saved tensors back into arrays of the parameters' sizes. Throws UserError where they are not these. */
   restore(arrays: Arrays, tensors: readonly NamedTensor[], origin: string): void {
-    restore(this.parameters, arrays, tensors, origin);
+    expectSaved(this.parameters, tensors, origin).forEach((data, k) => {
+      expectArray(arrays, k).set(data);
+    });
   }
 }
 
-function restore(
+/** What was saved of variables, in their order. Throws UserError where it is of others. */
+function expectSaved(
   variables: readonly ManifestVariable[],
-  arrays: Arrays,
   tensors: readonly NamedTensor[],
   origin: string,
-): void {
+): readonly Float32Array[] {
   const saved = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  variables.forEach(({ path, shape }, k) => {
+  const found = variables.map(({ path, shape }) => {
     const tensor = saved.get(path);
-    if (!tensor || String(tensor.shape) !== String(shape) || !(tensor.data instanceof Float32Array)) {
-      const got = tensor ? `shape [${tensor.shape}]` : 'none';
-      throw new UserError(
-        `${origin}: expected float32 ${path} of shape [${shape}], got ${got}; it belongs to another graph`,
-      );
-    }
-    expectArray(arrays, k).set(tensor.data);
-  });
-  if (saved.size > variables.length) {
+    if (tensor && String(tensor.shape) === String(shape) && tensor.data instanceof Float32Array)
+      return tensor.data;
+    const got = tensor ? `shape [${tensor.shape}]` : 'none';
     throw new UserError(
-      `${origin}: expected ${variables.length} parameters, got ${saved.size}; it belongs to another graph`,
+      `${origin}: expected float32 ${path} of shape [${shape}], got ${got}; it belongs to another graph`,
     );
-  }
+  });
+  if (saved.size <= variables.length) return found;
+  throw new UserError(
+    `${origin}: expected ${variables.length} parameters, got ${saved.size}; it belongs to another graph`,
+  );
 }
 
 function copyOf(tensors: readonly (NamedTensor & { readonly data: Float32Array })[]): NamedTensor[] {

@@ -47,7 +47,7 @@ export function restoreCheckpoint(core: SessionCore, file: Safetensors, origin: 
   if (file.metadata[DOCUMENT] === undefined) {
     const all = variables.variables(ALL).map(({ name, shape }) => ({ path: name, shape }));
     for (const { name, data } of expectWeights(origin, weightsOf(file.tensors, origin), all)) {
-      if (data instanceof Float32Array) variables.array(name).set(data);
+      if (data instanceof Float32Array) variables.put(name, data);
     }
     return undefined;
   }

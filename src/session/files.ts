@@ -1,6 +1,7 @@
 /** The files of a training session, opened: by bytes, path or address; others are refused by what they are. Also for browsers. */
 import { readAddress } from '#host';
 import { messageOf, show, UserError } from '../errors.ts';
+import { expectNoPythonCheckpoint, expectNoPythonModel } from '../import/python-artifacts.ts';
 import { decodeModel, type ModelProto } from '../onnx/proto.ts';
 import { decodeSafetensors, type Safetensors } from '../storage/safetensors.ts';
 import {
@@ -23,9 +24,6 @@ export async function bytesOf(what: string, given: unknown): Promise<Uint8Array>
   throw new UserError(`${what}: expected bytes, a path or an address, got ${show(given)}`);
 }
 
-const HOW =
-  'og.generateArtifacts(forward, { loss }) makes ours from the forward model that those were made from';
-
 /** Throws UserError for a file of Python's onnxruntime.training, and others that are not of this library. */
 export function openTraining(bytes: Uint8Array): TrainingFile {
   const metadata = metadataOf('trainModel', bytes);
@@ -44,18 +42,14 @@ function metadataOf(what: string, bytes: Uint8Array): Readonly<Record<string, st
   const model = decoded(what, bytes);
   const metadata = Object.fromEntries(model.metadataProps.map(({ key, value }) => [key, value]));
   if (metadata[DOCUMENT] !== undefined) return metadata;
-  const theirs = trainingOp(model);
-  if (theirs !== undefined) {
-    throw new UserError(
-      `${what}: it was written by Python's onnxruntime.training (its ${theirs} is in no stock ONNX Runtime); ${HOW}`,
-    );
-  }
+  expectNoPythonModel(what, model);
   throw new UserError(
-    `${what}: expected a file of og.generateArtifacts, got another ONNX model; ${what === 'trainModel' ? 'if it computes predictions, og.generateArtifacts(bytes, { loss }) makes artifacts of it' : HOW}`,
+    `${what}: expected a file of og.generateArtifacts, got another ONNX model; if it computes predictions, og.generateArtifacts(bytes, { loss }) makes artifacts of it`,
   );
 }
 
 function decoded(what: string, bytes: Uint8Array): ModelProto {
+  expectNoPythonCheckpoint(what, bytes);
   try {
     return decodeModel(bytes);
   } catch (error) {
@@ -63,24 +57,8 @@ function decoded(what: string, bytes: Uint8Array): ModelProto {
   }
 }
 
-/** The operators that only builds of ONNX Runtime with training have. */
-const TRAINING_OPS =
-  /Grad$|^(InPlaceAccumulator|InPlaceAccumulatorV2|AdamWOptimizer|SGDOptimizerV2|YieldOp|SoftmaxCrossEntropyLossInternal|ReduceAllL2|MixedPrecisionScale|PassThrough|BiasGeluGrad_dX|LambOptimizer|AdamOptimizer|SGDOptimizer|SceLossInternal|BatchNormInternal|BitmaskDropout|ConcatTraining)$/;
-
-function trainingOp({ graph }: ModelProto): string | undefined {
-  const found = graph.node.find(({ domain, opType }) => domain !== '' && TRAINING_OPS.test(opType));
-  return found?.opType;
-}
-
-/** The file identifier of onnxruntime.training's checkpoints, at byte 4 of a flatbuffer. */
-const THEIR_CHECKPOINT = 'ODTC';
-
 /** A file of weights, or a checkpoint of a session. Throws UserError for a checkpoint of Python's. */
 export function openCheckpoint(bytes: Uint8Array, what = 'checkpointState'): Safetensors {
-  if (String.fromCharCode(...bytes.subarray(4, 8)) === THEIR_CHECKPOINT) {
-    throw new UserError(
-      `${what}: it is a checkpoint of Python's onnxruntime.training, a flatbuffer; ${HOW}, with its weights`,
-    );
-  }
+  expectNoPythonCheckpoint(what, bytes);
   return decodeSafetensors(bytes, what);
 }

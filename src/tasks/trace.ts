@@ -81,6 +81,23 @@ export function traceTask(task: Task, { batch, training, roles, fields: given }:
   };
 }
 
+/**
+ * Σ weight of every term that has weights, by name, for any number of examples. The model is traced as inference computes
+ * it, since batch normalization, for one, trains only where it knows the batch: weights depend on fields alone. Throws
+ * UserError as `traceTask` does.
+ */
+export function traceWeights(task: Task): Pick<TracedTask, 'fields'> & { readonly weights: Values } {
+  const { fields, outputs } = tracePrediction(task, 'batch');
+  const terms = termsOf(task, outputs, fields, new Scope({ training: true }), 'batch');
+  return { fields, weights: weightsOf(terms) };
+}
+
+/** The weights of terms that have some, as outputs of a graph. */
+export function weightsOf(terms: readonly Pick<TracedTerm, 'name' | 'weight'>[]): Values {
+  const weights = terms.flatMap(({ name, weight }) => (weight ? [[`weight/${name}`, weight] as const] : []));
+  return Object.fromEntries(weights);
+}
+
 /** What inference computes: the outputs and the variables, without a loss. Throws UserError as `traceTask` does. */
 export function tracePrediction(
   task: Task,

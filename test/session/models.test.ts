@@ -74,6 +74,45 @@ test('adapters train, and are added to the weights of the file that is exported'
   await session.release();
 });
 
+test('batch normalizations train where labels may not count, each with statistics of its own', async (t) => {
+  const statistics = (mean: string, variance: string) => ['bn.weight', 'bn.bias', mean, variance];
+  const bytes = file({
+    inputs: [info('input', ['n', 4])],
+    initializers: [
+      ...[weight('fc', 4, 3), weight('bn.weight', 3), weight('bn.bias', 3)],
+      ...[tensor('mean', [3], new Float32Array(3)), tensor('var', [3], new Float32Array(3).fill(1))],
+    ],
+    // What starts alike is there once: PyTorch's older exporter has an Identity of it, its newer one names it again.
+    nodes: [
+      node('Identity', ['mean'], 'second.mean'),
+      node('MatMul', ['input', 'fc'], 'h'),
+      node('BatchNormalization', ['h', ...statistics('mean', 'var')], 'a'),
+      node('BatchNormalization', ['a', ...statistics('second.mean', 'var')], 'output'),
+    ],
+    outputs: [info('output', ['n', 3])],
+  });
+  const session = await og.TrainingSession.create(og.generateArtifacts(bytes, { loss: 'cross-entropy' }));
+  await session.runTrainStep(batch(1));
+  t.deepEqual(Object.keys(await session.getGradients()).sort(), ['bn.bias', 'bn.weight', 'fc']);
+  const weights = await session.getWeights();
+  // The first one's output has the bias as its mean and the scale as its deviation.
+  const moved = (path: string) => numbers(weights[path]);
+  const [scale, bias] = [moved('bn.weight'), moved('bn.bias')];
+  const expected = scale.map((x) => 0.9 + 0.1 * (6 / 5) * x * x);
+  t.true(
+    far(
+      moved('second.mean'),
+      bias.map((x) => 0.1 * x),
+    ) < 1e-5,
+  );
+  t.true(far(moved('var.2'), expected) < 1e-4);
+  t.true(far(moved('mean'), [0, 0, 0]) > 1e-3);
+  const { output } = await session.runEvalStep(batch(0));
+  const exported = await createSession(await session.export(), { device: 'cpu', threads: 1 });
+  t.true(far(numbers(output), numbers((await exported.run({ input: batch(0).input })).output)) < 1e-6);
+  await session.release();
+});
+
 /** Tokens → logits of the next: an embedding, a mask and a head. */
 const language = file({
   inputs: [info('input_ids', ['n', 5], 7), info('attention_mask', ['n', 5], 7)],

@@ -191,29 +191,48 @@ async function other(): Promise<og.TrainingArtifacts> {
 }
 
 test("files of Python's onnxruntime.training are told from others", async (t) => {
-  // As onnxruntime.training.artifacts writes them: gradients by operators that stock builds do not have.
-  const theirs = file({
-    inputs: [info('input', ['n', 4]), info('labels', ['n'], 7)],
-    nodes: [
-      node('com.microsoft.SoftmaxCrossEntropyLossGrad', ['input', 'labels'], 'grad'),
-      node('com.microsoft.InPlaceAccumulatorV2', ['grad'], 'output'),
-    ],
-    outputs: ['output'],
-    opsets: [{ domain: 'com.microsoft', version: 1 }],
-  });
   const how =
-    'og.generateArtifacts(forward, { loss }) makes ours from the forward model that those were made from';
+    'make ours from the forward model that it was made from, with og.generateArtifacts or ortgrad artifacts';
+  // As onnxruntime.training.artifacts 1.19.2 writes them: gradients and updates by operators that stock builds do not have.
+  const model = (nodes: readonly ReturnType<typeof node>[], output: string) =>
+    file({
+      inputs: [info('input', ['n', 4]), info('labels', ['n'], 7)],
+      nodes,
+      outputs: [output],
+      opsets: [{ domain: 'com.microsoft', version: 1 }],
+    });
+  const theirs = {
+    trainModel: model(
+      [
+        node('com.microsoft.SoftmaxCrossEntropyLossGrad', ['input', 'labels'], 'grad'),
+        node('com.microsoft.InPlaceAccumulatorV2', ['grad'], 'output'),
+      ],
+      'output',
+    ),
+    evalModel: model(
+      [node('SoftmaxCrossEntropyLoss', ['input', 'labels'], 'onnx::loss::2')],
+      'onnx::loss::2',
+    ),
+    optimizerModel: model([node('com.microsoft.AdamWOptimizer', ['input'], 'flag')], 'flag'),
+    // The header of a flatbuffer: where its root lies, then the identifier of the schema.
+    checkpointState: Uint8Array.of(16, 0, 0, 0, ...new TextEncoder().encode('ODTC'), 0, 0, 0, 0),
+  };
+  const said = {
+    trainModel: `it was written by Python's onnxruntime.training (its SoftmaxCrossEntropyLossGrad is in no stock ONNX Runtime); ${how}`,
+    evalModel: `it was written by Python's onnxruntime.training (its output onnx::loss::2 is the loss); ${how}`,
+    optimizerModel: `it was written by Python's onnxruntime.training (its AdamWOptimizer is in no stock ONNX Runtime); ${how}`,
+    checkpointState: `it is a checkpoint of Python's onnxruntime.training, a flatbuffer; ${how}`,
+  };
+  for (const name of ['trainModel', 'evalModel', 'optimizerModel', 'checkpointState'] as const) {
+    const create = () => og.TrainingSession.create({ ...artifacts(), [name]: theirs[name] });
+    await refused(t, create, `${name}: ${said[name]}`);
+    const generate = () => og.generateArtifacts(theirs[name], { loss: 'cross-entropy' });
+    await refused(t, generate, `import: ${said[name]}`);
+  }
   await refused(
     t,
-    () => og.TrainingSession.create({ ...artifacts(), trainModel: theirs }),
-    `trainModel: it was written by Python's onnxruntime.training (its SoftmaxCrossEntropyLossGrad is in no stock ONNX Runtime); ${how}`,
-  );
-  // The header of a flatbuffer: where its root lies, then the identifier of the schema.
-  const flatbuffer = Uint8Array.of(16, 0, 0, 0, ...new TextEncoder().encode('ODTC'), 0, 0, 0, 0);
-  await refused(
-    t,
-    () => og.TrainingSession.create({ ...artifacts(), checkpointState: flatbuffer }),
-    `checkpointState: it is a checkpoint of Python's onnxruntime.training, a flatbuffer; ${how}, with its weights`,
+    () => og.TrainingSession.create({ ...artifacts(), trainModel: theirs.checkpointState }),
+    `trainModel: ${said.checkpointState}`,
   );
 });
 

@@ -266,4 +266,5 @@ def write(out, network, inputs, targets):
     (out / "meta.json").write_text(json.dumps(meta))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,19 +1,35 @@
 /** Matrix products. */
 import { gemm, matmul, mul, reshape } from '../../onnx/ops.ts';
+import { product } from '../../onnx/shapes.ts';
+import { isOp, type Value } from '../../onnx/value.ts';
 import type { Lowering, Lowerings } from './lowering.ts';
 
 /** A vector is a row on the left and a column on the right, and that axis is not in the result. */
-const product: Lowering = (call) => {
+const products: Lowering = (call) => {
   const [a, b] = [call.value(0), call.value(1)];
   const [isRow, isColumn] = [a.shape.length === 1, b.shape.length === 1];
   const left = isRow ? reshape(a, [1, ...a.shape]) : a;
   const right = isColumn ? reshape(b, [...b.shape, 1]) : b;
-  const y = matmul(left, right);
+  const y = right.shape.length === 2 ? rowsTimes(left, right) : matmul(left, right);
   const leading = y.shape.slice(0, -2);
   const rows = isRow ? [] : y.shape.slice(-2, -1);
   const columns = isColumn ? [] : y.shape.slice(-1);
   return [reshape(y, [...leading, ...rows, ...columns])];
 };
+
+/**
+ * The rows of x, whatever its axes, times a matrix: one Gemm, as a layer of ours has it, so that the same passes find it.
+ * A matrix that the file transposes, as every Linear of PyTorch is, is read transposed.
+ */
+function rowsTimes(x: Value, matrix: Value): Value {
+  const { node } = matrix;
+  const isTransposed = isOp(node, 'Transpose') && node.inputs[0].shape.length === 2;
+  const [leading, width] = [x.shape.slice(0, -1), x.shape.at(-1) ?? 1];
+  const y = gemm(reshape(x, [product(leading), width]), isTransposed ? node.inputs[0] : matrix, undefined, {
+    transB: isTransposed,
+  });
+  return reshape(y, [...leading, ...y.shape.slice(1)]);
+}
 
 const general: Lowering = (call) => {
   const { attributes } = call;
@@ -31,4 +47,4 @@ const general: Lowering = (call) => {
   return [gemm(call.value(0), call.value(1), bias, { ...options, beta: bias === c ? beta : 1 })];
 };
 
-export const MATMUL: Lowerings = { MatMul: product, Gemm: general };
+export const MATMUL: Lowerings = { MatMul: products, Gemm: general };
