@@ -74,7 +74,8 @@ export function trunkFile(source: OnnxModel, outputs: readonly string[], isOfAny
   const { proto } = source;
   const nodes = neededNodes(source.nodes, outputs);
   const used = new Set([...nodes.flatMap(needs), ...outputs]);
-  const given = proto.graph.input.filter(({ name }) => used.has(name) && !source.initializers.has(name));
+  const inputs = new Set(source.inputs.map(({ name }) => name));
+  const given = proto.graph.input.filter(({ name }) => used.has(name) && inputs.has(name));
   const casts = castsOf(source, given, outputs);
   return encodeAgain({
     ...proto,

@@ -147,6 +147,16 @@ test('weights in another file', (t) => {
   t.deepEqual(asked, [['w.bin', 8, 16]]);
 });
 
+test('a slice up to a billion is one of all examples', async (t) => {
+  const bytes = file({
+    inputs: [x],
+    initializers: [ints('from', 0, 1), ints('to', 1e9, 3), weight('w', 2, 3)],
+    nodes: [node('Slice', ['x', 'from', 'to'], 's'), node('MatMul', ['s', 'w'], 'y')],
+    outputs: ['y'],
+  });
+  t.true((await difference(bytes, { x: feed([2, 4]) })).worst < 1e-6);
+});
+
 test('a file for one example is read as for any number of them', async (t) => {
   const bytes = file({
     inputs: [info('x', [1, 4, 2])],
