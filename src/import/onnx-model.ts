@@ -27,6 +27,7 @@ export interface Declared extends DeclaredType {
 export interface OnnxModel {
   readonly proto: ModelProto;
   readonly nodes: readonly OnnxNode[];
+  /** By the names that nodes use; a tensor of a branch has another in the file. */
   readonly initializers: ReadonlyMap<string, TensorProto>;
   readonly sparse: ReadonlyMap<string, SparseTensorProto>;
   /** What must be fed. */

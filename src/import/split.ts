@@ -86,7 +86,9 @@ export function trunkFile(source: OnnxModel, outputs: readonly string[], isOfAny
         ...nodes.map((node) => ({ ...renamedNode(node.proto, casts.rename), name: node.name })),
         ...casts.behind,
       ],
-      initializer: [...source.initializers.values()].filter(({ name }) => used.has(name)),
+      initializer: [...source.initializers].flatMap(([name, tensor]) =>
+        used.has(name) ? [{ ...tensor, name }] : [],
+      ),
       sparseInitializer: (proto.graph.sparseInitializer ?? []).filter(({ values }) =>
         used.has(values?.name ?? ''),
       ),

@@ -158,6 +158,10 @@ test('one line lists what stands in the way, and what avoids it', (t) => {
     message:
       'import: node my.Secret_of_s (my.Secret): it has no derivative here; freezing the 1 weights upstream of it avoids this, and leaves 1 to train: trainable: /^b/',
   });
+  t.throws(() => importModel(stuck, { outputs: ['d'] }), {
+    message:
+      /all 1 weights that train are upstream of it, so .*; what comes before can be trained for: outputs: \["h"\]$/,
+  });
 });
 
 test('a pattern that finds nothing, and an output that is none', (t) => {

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { messageOf, UserError } from '../../../src/errors.ts';
 import { type OnnxModel, readModel } from '../../../src/import/onnx-model.ts';
 import { type ImportOptions, planOf } from '../../../src/import/plan.ts';
+import { beforeSoftmax } from '../../../src/tasks/import-for.ts';
 import { withRandomWeights } from './generated-weights.ts';
 import { measure } from './measure.ts';
 
@@ -21,12 +22,14 @@ const OPTIONS: readonly (readonly [file: RegExp, options: ImportOptions])[] = [
   [/PP-OCRv4_det/, { dims: { 'p2o.DynamicDimension.1': 64, 'p2o.DynamicDimension.2': 64 } }],
   [/PP-OCRv4_rec/, { dims: { 'x[2]': 48, 'p2o.DynamicDimension.1': 96 } }],
   [/ppocr_mobile_v2.0_cls/, { dims: { 'x[2]': 48, 'x[3]': 192 } }],
-  [/data.silero_vad\.onnx/, { dims: { 'input[1]': 576 }, fix: { sr: 16_000, state: 0 } }],
-  [/silero_vad_(16k_op15|op18_ifless)/, { dims: { sequence: 576 }, fix: { sr: 16_000, state: 0 } }],
-  [/silero_vad_half/, { dims: { sequence: 576 }, fix: { state: 0 } }],
-  [/silero_vad_openvino/, { fix: { state: 0 } }],
-  [/silero_vad_16k_sequence/, { fix: { h: 0, c: 0 } }],
-  [/models.silero_vad\.onnx/, { dims: { sequence: 512 }, fix: { sr: 16_000, h: 0, c: 0 } }],
+  [/data.silero_vad\.onnx/, { dims: { 'input[1]': 576 }, fix: { sr: 16_000, state: 0 }, outputs: ['output'] }],
+  [/silero_vad_(16k_op15|op18_ifless)/, { dims: { sequence: 576 }, fix: { sr: 16_000, state: 0 }, outputs: ['output'] }],
+  [/silero_vad_half/, { dims: { sequence: 576 }, fix: { state: 0 }, outputs: ['output'] }],
+  [/silero_vad_openvino/, { fix: { state: 0 }, outputs: ['output'] }],
+  [/silero_vad_16k_sequence/, { fix: { h: 0, c: 0 }, outputs: ['speech_probs'] }],
+  [/models.silero_vad\.onnx/, { dims: { sequence: 512 }, fix: { sr: 16_000, h: 0, c: 0 }, outputs: ['output'] }],
+  // Behind it an If, whose branch the data choose, asks a second network.
+  [/hey_jarvis/, { outputs: ['p1.1'] }],
   [/melspectrogram/, { dims: { samples: 1280 } }],
 ];
 
@@ -73,8 +76,13 @@ process.stdout.write(
     '| --- | ---: | ---: | --- | --- | ---: | ---: | ---: | --- |\n',
 );
 for (const file of files.sort()) {
-  const [, options = {}] = OPTIONS.find(([pattern]) => pattern.test(file)) ?? [];
+  const [, given = {}] = OPTIONS.find(([pattern]) => pattern.test(file)) ?? [];
   const model = readModel(withRandomWeights(readFileSync(file)));
+  // A loss takes what goes into a Sigmoid or a Softmax at the end, as it does in training.
+  const outputs = (given.outputs ?? model.outputs).map((name) =>
+    beforeSoftmax(model.nodes, 'cross-entropy', beforeSoftmax(model.nodes, 'bce', name)),
+  );
+  const options = { ...given, outputs };
   const opset = model.proto.opsetImport.find(({ domain }) => domain === '')?.version;
   const start = `| ${basename(file, '.onnx')} | ${opset} | ${model.nodes.length} |`;
   process.stdout.write(`${start} all | ${await cells(model, options)}\n`);

@@ -18,7 +18,7 @@ def main():
     source, target, about = sys.argv[1:]
     about = json.load(open(about))
     model = onnx.load(source)
-    if next(o.version for o in model.opset_import if o.domain == "") < 13:
+    if next(o.version for o in model.opset_import if o.domain == "") < 16:
         model = version_converter.convert_version(model, 17)
     graph = model.graph
     weights = about["weights"]
