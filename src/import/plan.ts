@@ -58,7 +58,8 @@ export function planOf(model: OnnxModel, options: ImportOptions): Plan {
     : new Map<string, Adapter>();
   const quantized = dequantizedSources(source, all);
   for (const each of quantized) tensors.set(each.name, each);
-  const nodes = all.filter(({ outputs: names }) => !quantized.some(({ name }) => names.includes(name)));
+  const made = new Set(quantized.map(({ name }) => name));
+  const nodes = all.filter(({ outputs: names }) => !names.some((name) => made.has(name)));
   const variables = findVariables(nodes, outputs, tensors, {
     ...options,
     ...(options.lora && options.trainable === undefined && { trainable: NOTHING }),

@@ -52,7 +52,9 @@ function outputsBefore({ nodes }: Plan, problems: readonly Problem[]): string {
     problems.flatMap(({ node }) => node.outputs),
   );
   const before = names.filter((name) => made.has(name) && !behind.has(name)).slice(0, 3);
-  return before.length === 0 ? '' : `; what comes before can be trained for: outputs: ${JSON.stringify(before)}`;
+  return before.length === 0
+    ? ''
+    : `; what comes before can be trained for: outputs: ${JSON.stringify(before)}`;
 }
 
 /** A pattern that matches these names: what they begin with, if that is something; else the first of them. */

@@ -22,12 +22,21 @@ const OPTIONS: readonly (readonly [file: RegExp, options: ImportOptions])[] = [
   [/PP-OCRv4_det/, { dims: { 'p2o.DynamicDimension.1': 64, 'p2o.DynamicDimension.2': 64 } }],
   [/PP-OCRv4_rec/, { dims: { 'x[2]': 48, 'p2o.DynamicDimension.1': 96 } }],
   [/ppocr_mobile_v2.0_cls/, { dims: { 'x[2]': 48, 'x[3]': 192 } }],
-  [/data.silero_vad\.onnx/, { dims: { 'input[1]': 576 }, fix: { sr: 16_000, state: 0 }, outputs: ['output'] }],
-  [/silero_vad_(16k_op15|op18_ifless)/, { dims: { sequence: 576 }, fix: { sr: 16_000, state: 0 }, outputs: ['output'] }],
+  [
+    /data.silero_vad\.onnx/,
+    { dims: { 'input[1]': 576 }, fix: { sr: 16_000, state: 0 }, outputs: ['output'] },
+  ],
+  [
+    /silero_vad_(16k_op15|op18_ifless)/,
+    { dims: { sequence: 576 }, fix: { sr: 16_000, state: 0 }, outputs: ['output'] },
+  ],
   [/silero_vad_half/, { dims: { sequence: 576 }, fix: { state: 0 }, outputs: ['output'] }],
   [/silero_vad_openvino/, { fix: { state: 0 }, outputs: ['output'] }],
   [/silero_vad_16k_sequence/, { fix: { h: 0, c: 0 }, outputs: ['speech_probs'] }],
-  [/models.silero_vad\.onnx/, { dims: { sequence: 512 }, fix: { sr: 16_000, h: 0, c: 0 }, outputs: ['output'] }],
+  [
+    /models.silero_vad\.onnx/,
+    { dims: { sequence: 512 }, fix: { sr: 16_000, h: 0, c: 0 }, outputs: ['output'] },
+  ],
   // Behind it an If, whose branch the data choose, asks a second network.
   [/hey_jarvis/, { outputs: ['p1.1'] }],
   [/melspectrogram/, { dims: { samples: 1280 } }],
@@ -50,7 +59,7 @@ async function cells(model: OnnxModel, options: ImportOptions): Promise<string> 
     const { trained, nodesKept, output, gradient, second, by, refusal } = found;
     const shown = [output, gradient, second].map((each) => each.toExponential(1)).join(' | ');
     const kept = nodesKept > 0 ? `, ${nodesKept} nodes kept` : '';
-    return `${trained[0]} (${trained[1]}${kept}) | ${shown} | ${by}${refusal === undefined ? '' : ` (onnx-ad: ${refusal.slice(0, 200)})`} |`;
+    return `${trained[0]} (${trained[1]}${kept}) | ${shown} | ${by}${refusal === '' ? '' : ` (${refusal.slice(0, 200)})`} |`;
   } catch (error) {
     const name = error instanceof UserError ? 'refused' : 'FAILED';
     return `${name}: ${messageOf(error).slice(0, flags.verbose ? 4000 : 300)} | | | | |`;

@@ -2,8 +2,9 @@
  * Networks without weights, as PyPI `onnx` carries them: each weight is made by a ConstantOfShape, one number all over. Here
  * they get random ones, since equal channels would hide mistakes.
  */
-import { decodeTensor } from '../../../src/import/decode-tensor.ts';
+
 import { bytesOf } from '../../../src/bytes.ts';
+import { decodeTensor } from '../../../src/import/decode-tensor.ts';
 import { decodeModel, encodeAgain, type TensorProto } from '../../../src/onnx/proto.ts';
 import { Random } from '../../../src/random.ts';
 

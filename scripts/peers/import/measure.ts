@@ -1,16 +1,18 @@
 /**
  * How right an imported file is: its outputs beside ONNX Runtime's own run of the file, the gradient of a loss, and the
- * gradient of that gradient's squared norm, which exact regularization takes. The loss is Σ r∘y with random r. The
- * derivatives are compared with those of PyPI `onnx-ad`; where that refuses the file, with central differences along the
+ * gradient of that gradient's squared norm, which exact regularization takes. The loss is Σ r∘(y + y²/2) with random r. The
+ * derivatives are compared with those of PyPI `onnx-ad`; where it does not differentiate its gradient again, its second
+ * derivatives along the gradient and random directions are. Where it refuses the file, with central differences along the
  * derivative: of the loss, as ONNX Runtime computes it of the file with other weights, and of the norm.
  */
 import { grad } from '../../../src/autodiff/grad.ts';
+import { messageOf } from '../../../src/errors.ts';
 import type { ValueType } from '../../../src/import/entry.ts';
 import { exportTrained } from '../../../src/import/export.ts';
 import { findTypes } from '../../../src/import/find-types.ts';
 import { type ImportedModel, modelOf } from '../../../src/import/import-model.ts';
-import type { OnnxModel } from '../../../src/import/onnx-model.ts';
 import { interpret } from '../../../src/import/interpret.ts';
+import type { OnnxModel } from '../../../src/import/onnx-model.ts';
 import { type ImportOptions, type Plan, planOf } from '../../../src/import/plan.ts';
 import { Scope } from '../../../src/layers/scope.ts';
 import { add, input, mul, reduceSum } from '../../../src/onnx/ops.ts';
@@ -19,7 +21,21 @@ import { staticShape } from '../../../src/onnx/shapes.ts';
 import type { Value } from '../../../src/onnx/value.ts';
 import { graphOf } from '../../../test/_run.ts';
 import { distance } from './distance.ts';
-import { dataFor, floats, normal, rows, runBytes, secondOrder, type Tensors, withOutputs } from './original.ts';
+import { besideOnnxAd } from './onnx-ad.ts';
+import {
+  bestDifference,
+  dataFor,
+  dataOf,
+  floats,
+  joined,
+  type Numbers,
+  normal,
+  rows,
+  runBytes,
+  square,
+  type Tensors,
+  withOutputs,
+} from './original.ts';
 
 export interface Measured {
   /** Tensors that train, and numbers in them. */
@@ -30,8 +46,8 @@ export interface Measured {
   readonly second: number;
   /** What the derivatives were compared with. */
   readonly by: 'onnx-ad' | 'differences';
-  /** Why not with onnx-ad. */
-  readonly refusal: string | undefined;
+  /** What onnx-ad refused; empty for nothing. */
+  readonly refusal: string;
 }
 
 export interface Given {
@@ -42,8 +58,6 @@ export interface Given {
   readonly python: string | undefined;
 }
 
-type Numbers = ReadonlyMap<string, Float32Array>;
-
 export async function measure({ model: source, options, batch, python }: Given): Promise<Measured> {
   const features = await findTypes(source, options, (bytes, feeds) => runBytes(bytes, feeds));
   const plan = planOf(source, { ...options, features });
@@ -53,7 +67,7 @@ export async function measure({ model: source, options, batch, python }: Given):
   const parts = Array.from({ length: batch / size }, (_, i) => [i * size, (i + 1) * size] as const);
   const given = { ...free, ...(await featuresOf(model, free)) };
   const graphs = derivatives(model, batch);
-  const whole = withOutputs(source, graphs.outputs);
+  const whole = withOutputs(plan.source, graphs.outputs);
   const weights = model.weights();
   const shapes = new Map(model.variables.map(({ path, shape }) => [path, shape]));
   const tensors = (numbers: Numbers): Tensors =>
@@ -93,39 +107,22 @@ export async function measure({ model: source, options, batch, python }: Given):
     nodesKept: model.trunk?.nodes ?? 0,
     output,
   } as const;
-  let refusal: string | undefined;
+  let refusal = '';
   if (python !== undefined) {
     try {
-      const bytes = secondOrder(python, whole, about);
-      const sums = { adj: zerosLike(gradient), fwd_adj: zerosLike(gradient) };
-      for (const [from, to] of parts) {
-        const results = await runBytes(bytes, {
-          ...rows(free, from, to),
-          ...fixed,
-          ...tensors(weights),
-          ...seeded('adj_', rows(graphs.seedsByOutput, from, to)),
-          ...seeded('fwd_', tensors(gradient)),
-        });
-        for (const kind of ['adj', 'fwd_adj'] as const)
-          for (const [path, sum] of sums[kind])
-            dataOf(results, `${kind}_${path}`).forEach((x, i) => {
-              sum[i] = (sum[i] ?? 0) + (kind === 'adj' ? x : 2 * x);
-            });
-      }
-      return {
-        ...counted,
-        gradient: distance(joined(gradient), joined(sums.adj)),
-        second: distance(joined(curvature), joined(sums.fwd_adj)),
-        ...{ by: 'onnx-ad', refusal: undefined },
-      };
+      const verdict = await besideOnnxAd({
+        ...{ python, model: whole, about, parts, data: free, fixed, seeds: graphs.seedsByOutput },
+        ...{ weights, tensors, gradient, second: curvature },
+      });
+      return { ...counted, ...verdict, by: 'onnx-ad' };
     } catch (error) {
-      refusal = lastLine(error);
+      refusal = messageOf(error).trim().split('\n').at(-1) ?? '';
     }
   }
   const lossOf = async (numbers: Numbers): Promise<number> => {
     const results = await original(numbers);
     return Object.entries(graphs.seedsByOutput).reduce(
-      (sum, [name, { data }]) => sum + dot(results.get(name) ?? [], Array.from(data, Number)),
+      (sum, [name, { data }]) => sum + lossAt(results.get(name) ?? [], Array.from(data, Number)),
       0,
     );
   };
@@ -140,6 +137,16 @@ export async function measure({ model: source, options, batch, python }: Given):
     ...{ by: 'differences', refusal },
   };
 }
+
+/** How far the derivative of `f` along g is from |g|². */
+const alongItself = (at: Numbers, g: Numbers, f: (numbers: Numbers) => Promise<number>): Promise<number> =>
+  bestDifference(at, g, async (ahead, behind, step) => {
+    const slope = ((await f(ahead)) - (await f(behind))) / (2 * step);
+    return Math.abs(slope / square(joined(g)) - 1);
+  });
+
+const lossAt = (y: readonly number[], r: readonly number[]): number =>
+  y.reduce((sum, x, i) => sum + (x + (x * x) / 2) * (r[i] ?? 0), 0);
 
 function derivatives(model: ImportedModel, batch: number) {
   const fields = Object.entries(model.inputs).map(([name, { dtype, shape }]): [string, Value] => [
@@ -159,7 +166,7 @@ function derivatives(model: ImportedModel, batch: number) {
     ]),
   );
   const loss = predicted
-    .map(([name, y]) => reduceSum(mul(y, input(`r/${name}`, y.shape))))
+    .map(([name, y]) => reduceSum(mul(add(y, mul(mul(y, y), 0.5)), input(`r/${name}`, y.shape))))
     .reduce((a, b) => add(a, b));
   const values = variables.map(({ value }) => value);
   const gradients = grad(loss, values);
@@ -202,63 +209,7 @@ async function featuresOf({ trunk }: ImportedModel, data: Tensors): Promise<Tens
   return Object.fromEntries(
     Object.entries(trunk.features).map(([name, { shape }]) => [
       name,
-      floats(
-        [batch, ...shape],
-        Float32Array.from(parts.flatMap((part) => [...dataOf(part, name)])),
-      ),
+      floats([batch, ...shape], Float32Array.from(parts.flatMap((part) => [...dataOf(part, name)]))),
     ]),
   );
-}
-
-/** The derivative of `f` along `g` by central differences, beside the norm of g: relative, at the best of three distances. */
-async function alongItself(
-  at: Numbers,
-  g: Numbers,
-  f: (numbers: Numbers) => Promise<number>,
-): Promise<number> {
-  const [norm, size] = [Math.sqrt(square(joined(g))), Math.sqrt(square(joined(at)))];
-  let best = Number.POSITIVE_INFINITY;
-  for (const distance of [1e-2, 1e-3, 1e-4]) {
-    const step = (distance * size) / norm;
-    const moved = (sign: number): Numbers =>
-      new Map([...at].map(([path, x]) => [path, x.map((v, i) => v + sign * step * (g.get(path)?.[i] ?? 0))]));
-    const slope = ((await f(moved(1))) - (await f(moved(-1)))) / (2 * step * norm);
-    best = Math.min(best, Math.abs(slope - norm) / norm);
-  }
-  return best;
-}
-
-const dataOf = (tensors: Tensors, name: string): Float32Array =>
-  Float32Array.from(tensors[name]?.data ?? [], Number);
-const zerosLike = (numbers: Numbers): Map<string, Float32Array> =>
-  new Map([...numbers].map(([path, { length }]) => [path, new Float32Array(length)]));
-const dot = (a: readonly number[], b: readonly number[]): number =>
-  a.reduce((sum, x, i) => sum + x * (b[i] ?? 0), 0);
-const square = (x: ArrayLike<number>): number => {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += (x[i] ?? 0) ** 2;
-  return sum;
-};
-const joined = (numbers: Numbers): Float32Array => {
-  const all = new Float32Array([...numbers.values()].reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of numbers.values()) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-};
-
-/** Tensors under other names, with an axis of one seed behind their own. */
-const seeded = (prefix: string, tensors: Tensors): Tensors =>
-  Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [
-      `${prefix}${name}`,
-      { ...tensor, shape: [...tensor.shape, 1] },
-    ]),
-  );
-
-function lastLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.trim().split('\n').at(-1) ?? text;
 }

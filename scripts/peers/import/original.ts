@@ -1,12 +1,7 @@
-/** A file as ONNX Runtime itself runs it, on random data, and what PyPI `onnx-ad` makes of it. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** A file as ONNX Runtime itself runs it, on random data. */
 import { dimIn } from '../../../src/import/known.ts';
 import type { OnnxModel } from '../../../src/import/onnx-model.ts';
 import type { Plan } from '../../../src/import/plan.ts';
-import { encodeAgain } from '../../../src/onnx/proto.ts';
 import { sizeOf } from '../../../src/onnx/shapes.ts';
 import type { DType } from '../../../src/onnx/value.ts';
 import { Random } from '../../../src/random.ts';
@@ -37,7 +32,12 @@ function randomTensor(dtype: DType, shape: readonly number[], index: number): Te
 }
 
 /** Random data for the inputs that a plan leaves, and for those that are one number. */
-export function dataFor(model: OnnxModel, { bound }: Plan, batch: number, fix: Readonly<Record<string, number>>) {
+export function dataFor(
+  model: OnnxModel,
+  { bound }: Plan,
+  batch: number,
+  fix: Readonly<Record<string, number>>,
+) {
   const free = [...bound.types].map(([name, { dtype, shape }], i): [string, Tensor] => [
     name,
     randomTensor(dtype, numbersIn(shape.map((dim) => dimIn(dim, batch))), i),
@@ -57,10 +57,19 @@ const numbersIn = (shape: readonly (number | string)[]): number[] => shape.map(N
 /** The rows `from` to `to` of tensors whose first axis is the batch. */
 export function rows(tensors: Tensors, from: number, to: number): Tensors {
   return Object.fromEntries(
-    Object.entries(tensors).map(([name, { dtype, shape: [batch = 1, ...rest], data }]) => {
-      const each = data.length / batch;
-      return [name, { dtype, shape: [to - from, ...rest], data: data.subarray(from * each, to * each) }];
-    }),
+    Object.entries(tensors).map(
+      ([
+        name,
+        {
+          dtype,
+          shape: [batch = 1, ...rest],
+          data,
+        },
+      ]) => {
+        const each = data.length / batch;
+        return [name, { dtype, shape: [to - from, ...rest], data: data.subarray(from * each, to * each) }];
+      },
+    ),
   );
 }
 
@@ -80,17 +89,44 @@ export async function runBytes(bytes: Uint8Array, feeds: Tensors, fetches?: read
   return results;
 }
 
-/** What `onnx-ad` makes of a file: the bytes of its second-order model. Throws where it refuses the file. */
-export function secondOrder(python: string, model: OnnxModel, about: object): Uint8Array {
-  const folder = mkdtempSync(join(tmpdir(), 'onnx-ad-'));
-  const [from, to, json] = ['model.onnx', 'second.onnx', 'about.json'].map((name) => join(folder, name));
-  try {
-    writeFileSync(from ?? '', encodeAgain(model.proto));
-    writeFileSync(json ?? '', JSON.stringify(about));
-    const script = new URL('onnx_ad_second.py', import.meta.url).pathname;
-    execFileSync(python, [script, from ?? '', to ?? '', json ?? ''], { stdio: ['ignore', 'ignore', 'pipe'] });
-    return readFileSync(to ?? '');
-  } finally {
-    rmSync(folder, { recursive: true });
+/** Numbers by the paths of variables. */
+export type Numbers = ReadonlyMap<string, Float32Array>;
+
+export const dataOf = (tensors: Tensors, name: string): Float32Array =>
+  Float32Array.from(tensors[name]?.data ?? [], Number);
+
+export function square(x: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += (x[i] ?? 0) ** 2;
+  return sum;
+}
+
+export function joined(numbers: Numbers): Float32Array {
+  const all = new Float32Array([...numbers.values()].reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of numbers.values()) {
+    all.set(part, at);
+    at += part.length;
   }
+  return all;
+}
+
+/** Distances to go, by the norm of where one stands. */
+const DISTANCES = [1e-2, 1e-3, 1e-4];
+
+/** The best of several differences: what `compare` makes of the numbers on both sides, a step along `direction` away. */
+export async function bestDifference(
+  at: Numbers,
+  direction: Numbers,
+  compare: (ahead: Numbers, behind: Numbers, step: number) => Promise<number>,
+): Promise<number> {
+  const size = Math.sqrt(square(joined(at)) / square(joined(direction)));
+  let best = Number.POSITIVE_INFINITY;
+  for (const distance of DISTANCES) {
+    const step = distance * size;
+    const moved = (by: number): Numbers =>
+      new Map([...at].map(([path, x]) => [path, x.map((v, i) => v + by * (direction.get(path)?.[i] ?? 0))]));
+    best = Math.min(best, await compare(moved(step), moved(-step), step));
+  }
+  return best;
 }

@@ -145,8 +145,7 @@ function sliceAlong(
   [start, end, step]: readonly [Dim, Dim, number],
 ): Value {
   const length = x.shape[at] ?? 1;
-  const isWhole =
-    start === 0 && step === 1 && (end === length || (typeof end === 'number' && end >= FAR));
+  const isWhole = start === 0 && step === 1 && (end === length || (typeof end === 'number' && end >= FAR));
   if (isWhole) return x;
   if (typeof length !== 'number' || typeof start !== 'number' || typeof end !== 'number') {
     throw call.error(
