@@ -2,6 +2,7 @@
 import { choice, integer, number, type OptionTable, type OptionValues, text } from '../config/options.ts';
 import { show, UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
+import type { ImportOptions } from '../import/plan.ts';
 import { guessInputs } from '../tasks/guess-inputs.ts';
 import type { HowRead } from '../tasks/import-for.ts';
 import { dataInputs } from '../tasks/imported-inputs.ts';
@@ -41,12 +42,7 @@ export const TABLE = {
     { min: 1, max: 65536 },
     { group: 'Artifacts', help: 'Examples that one run of a training graph holds, at most.', default: 32 },
   ),
-  dim: text({
-    group: 'Artifacts',
-    help: 'Sizes of named dimensions other than the batch: sequence=128, several with commas.',
-    placeholder: 'NAME=N,…',
-    default: undefined,
-  }),
+  ...inputFlags('Artifacts'),
   trainable: text({
     group: WHAT,
     help: 'Regular expression: the parameters whose names it finds train, all others are frozen.',
@@ -142,7 +138,7 @@ export type Values = OptionValues<typeof TABLE>;
 
 /** Throws UserError for a pattern that is none, and a dimension without a size. `adapters`: those that it begins with. */
 export function howRead(
-  { loss, trainable, lora, rank, loraAlpha, output, dim }: Values,
+  { loss, trainable, lora, rank, loraAlpha, output, dim, fix }: Values,
   adapters: ReadAdapters | undefined,
 ): HowRead {
   if (adapters && lora !== undefined)
@@ -162,7 +158,7 @@ export function howRead(
       },
     }),
     ...(output !== undefined && { output }),
-    ...(dim !== undefined && { dims: sizesOf(dim) }),
+    ...aboutInputs({ dim, fix }),
   };
 }
 
@@ -259,12 +255,50 @@ function pairs(flag: string, list: string): Record<string, string> {
   );
 }
 
-export function sizesOf(list: string): Record<string, number> {
+/** The flags that say what a file leaves open of its inputs. */
+export function inputFlags(group: string) {
+  return {
+    dim: text({
+      group,
+      help: 'Sizes of named dimensions other than the batch: sequence=128, several with commas.',
+      placeholder: 'NAME=N,…',
+      default: undefined,
+    }),
+    fix: text({
+      group,
+      help: 'Inputs that are always one number, and so no data: sr=16000,state=0.',
+      placeholder: 'NAME=X,…',
+      default: undefined,
+    }),
+  } as const;
+}
+
+/** What those flags say. Throws UserError for a size or a number that is none. */
+export function aboutInputs({
+  dim,
+  fix,
+}: {
+  readonly dim?: string | undefined;
+  readonly fix?: string | undefined;
+}): Pick<ImportOptions, 'dims' | 'fix'> {
+  const isSize = (x: number): boolean => Number.isSafeInteger(x) && x > 0;
+  return {
+    ...(dim !== undefined && { dims: numbersOf('--dim', dim, 'a size of 1 or more', isSize) }),
+    ...(fix !== undefined && { fix: numbersOf('--fix', fix, 'a number', Number.isFinite) }),
+  };
+}
+
+function numbersOf(
+  flag: string,
+  list: string,
+  expected: string,
+  isRight: (x: number) => boolean,
+): Record<string, number> {
   return Object.fromEntries(
-    Object.entries(pairs('--dim', list)).map(([name, value]) => {
-      const size = Number(value);
-      if (Number.isSafeInteger(size) && size > 0) return [name, size];
-      throw new UserError(`--dim ${name}: expected a size of 1 or more, got ${show(value)}`);
+    Object.entries(pairs(flag, list)).map(([name, value]) => {
+      const x = Number(value);
+      if (isRight(x)) return [name, x];
+      throw new UserError(`${flag} ${name}: expected ${expected}, got ${show(value)}`);
     }),
   );
 }

@@ -1,13 +1,14 @@
 /** `ortgrad inspect`: what an ONNX file is, what of it can be trained, and what stands in the way. */
-import { type OptionTable, text } from '../config/options.ts';
+import { type OptionTable, type OptionValues, text } from '../config/options.ts';
 import { counted, grouped } from '../counted.ts';
 import { UserError } from '../errors.ts';
 import { tensorInfo } from '../import/decode-tensor.ts';
 import { type Inspection, inspectSource } from '../import/inspect.ts';
 import { type OnnxModel, readModel } from '../import/onnx-model.ts';
+import type { ImportOptions } from '../import/plan.ts';
 import { naming, readOnnx } from '../tasks/imported.node.ts';
 import { COMMON_FLAGS, helpText, parseFlags, WIDTH, wrap } from './flags.ts';
-import { sizesOf } from './imported-spec.ts';
+import { aboutInputs, inputFlags } from './imported-spec.ts';
 import { print } from './print.ts';
 import { typed } from './typed.ts';
 
@@ -26,12 +27,7 @@ const TABLE = {
     default: undefined,
     unset: 'all',
   }),
-  dim: text({
-    group: 'Inspection',
-    help: 'Sizes of named dimensions other than the batch: sequence=128, several with commas.',
-    placeholder: 'NAME=N,…',
-    default: undefined,
-  }),
+  ...inputFlags('Inspection'),
   ...COMMON_FLAGS,
 } as const satisfies OptionTable;
 
@@ -79,16 +75,12 @@ function say(text: string): void {
 function optionsOf({
   trainable,
   output,
-  dim,
-}: {
-  readonly trainable?: string | undefined;
-  readonly output?: string | undefined;
-  readonly dim?: string | undefined;
-}) {
+  ...inputs
+}: Pick<OptionValues<typeof TABLE>, 'trainable' | 'output' | 'dim' | 'fix'>): ImportOptions {
   return {
     ...(trainable !== undefined && { trainable }),
     ...(output !== undefined && { outputs: [output] }),
-    ...(dim !== undefined && { dims: sizesOf(dim) }),
+    ...aboutInputs(inputs),
   };
 }
 

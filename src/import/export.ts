@@ -47,8 +47,8 @@ export function exportTrained(source: OnnxModel, { values, adapters }: TrainedNu
       added.set(adapter.dequantized, sumOf(base, product));
     }
   }
-  const { proto, external } = source;
-  const graph = withNumbers(withoutStart(proto.graph, adapters), replaced, external);
+  const { proto } = source;
+  const graph = withNumbers(withoutStart(proto.graph, adapters), source, replaced);
   expectAllPut(replaced);
   return encoded({ ...proto, graph: withDequantized(graph, source, adapters, added) });
 }
@@ -58,7 +58,7 @@ export function exportTrained(source: OnnxModel, { values, adapters }: TrainedNu
  * and with `values` in place of the numbers of others.
  */
 export function withStart(
-  { proto, external }: OnnxModel,
+  source: OnnxModel,
   adapters: readonly Adapter[],
   values: ReadonlyMap<string, Float32Array>,
 ): Uint8Array {
@@ -72,7 +72,8 @@ export function withStart(
       return data ? [{ name: paths[part], dims, dataType: FLOAT, rawData: bytesOf(data) }] : [];
     });
   });
-  const graph = withNumbers(withoutStart(proto.graph, adapters), replaced, external);
+  const { proto } = source;
+  const graph = withNumbers(withoutStart(proto.graph, adapters), source, replaced);
   expectAllPut(replaced);
   return encoded({ ...proto, graph: { ...graph, initializer: [...graph.initializer, ...held] } });
 }
@@ -105,33 +106,39 @@ function numbersOf({ initializers, external }: OnnxModel, name: string): Float32
   throw new UserError(`${name}: expected float numbers, to which an adapter can be added`);
 }
 
-/** The graph with other numbers, which are taken out of `replaced`. What lies in other files comes inside. */
+/**
+ * The graph with other numbers, which are taken out of `replaced`, also in branches that were read in place of their If.
+ * What lies in other files comes inside.
+ */
 function withNumbers(
   graph: GraphProto,
+  { initializers, nodes, external }: OnnxModel,
   replaced: Map<string, Float32Array>,
-  external: ExternalData | undefined,
 ): GraphProto {
-  const taken = (name: string): Float32Array | undefined => {
+  const named = new Map([...initializers].map(([name, tensor]) => [tensor, name]));
+  for (const { op, domain, outputs, attributes } of nodes) {
+    const tensor = op === 'Constant' && domain === '' ? attributes.get('value')?.t : undefined;
+    if (tensor) named.set(tensor, outputs[0] ?? '');
+  }
+  const put = (tensor: TensorProto): TensorProto => {
+    const name = named.get(tensor) ?? '';
     const values = replaced.get(name);
     replaced.delete(name);
-    return values;
-  };
-  const initializer = graph.initializer.map((tensor) => {
-    const values = taken(tensor.name);
     return values ? withValues(tensor, values) : inside(tensor, external);
+  };
+  const within = (each: GraphProto): GraphProto => ({
+    ...each,
+    initializer: each.initializer.map(put),
+    node: each.node.map((node) => ({
+      ...node,
+      attribute: node.attribute.map((attribute) => ({
+        ...attribute,
+        ...(attribute.t && { t: put(attribute.t) }),
+        ...(attribute.g && { g: within(attribute.g) }),
+      })),
+    })),
   });
-  const node = graph.node.map((each) => {
-    const [output = ''] = each.output;
-    const values = each.opType === 'Constant' ? replaced.get(output) : undefined;
-    const old = each.attribute.find(({ name }) => name === 'value')?.t;
-    if (!values || !old) return each;
-    replaced.delete(output);
-    const attribute = each.attribute.map((attribute) =>
-      attribute.name === 'value' ? { ...attribute, t: withValues(old, values) } : attribute,
-    );
-    return { ...each, attribute };
-  });
-  return { ...graph, initializer, node };
+  return within(graph);
 }
 
 function expectAllPut(left: ReadonlyMap<string, Float32Array>): void {

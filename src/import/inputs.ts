@@ -28,7 +28,7 @@ export function bindInputs({ inputs }: OnnxModel, sizes: Sizes): BoundInputs {
   const isOpen = firsts.some((dim) => typeof dim !== 'number');
   if (numbers.length > 1 || (isOpen && numbers.some((dim) => dim !== 1))) {
     throw new UserError(
-      `import: expected the batch as the first axis of every input, got ${inputs.map((input) => `${input.name} ${showType(input)}`).join(', ')}`,
+      `import: expected the batch as the first axis of every input, got ${inputs.map((input) => `${input.name} ${showType(input)}`).join(', ')}${ADVICE}`,
     );
   }
   const batchNames = new Set(firsts.filter((dim) => typeof dim === 'string'));
@@ -39,6 +39,9 @@ export function bindInputs({ inputs }: OnnxModel, sizes: Sizes): BoundInputs {
   return { types, batchNames, fixedBatch: isOpen ? undefined : numbers[0] };
 }
 
+/** What to do about an input that has no batch. */
+const ADVICE = '; for one that is always the same number give fix, for example { "state": 0 }';
+
 function firstAxis(input: Declared): number | string | undefined {
   if (!input.shape) {
     throw new UserError(
@@ -47,7 +50,7 @@ function firstAxis(input: Declared): number | string | undefined {
   }
   if (input.shape.length > 0) return input.shape[0];
   throw new UserError(
-    `import: input ${input.name}: expected the batch as its first axis, got one ${typeName(input.dataType)}`,
+    `import: input ${input.name}: expected the batch as its first axis, got one ${typeName(input.dataType)}${ADVICE}`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** What a file holds, and what of it can be trained: as data, for people and programs. */
 import { messageOf, UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
+import type { FixedInputs } from './fixed-inputs.ts';
 import type { ImportedModel } from './import-model.ts';
 import { modelOf } from './import-model.ts';
 import { lowering } from './interpret.ts';
@@ -72,7 +73,7 @@ export function inspectSource(source: OnnxModel, options: ImportOptions = {}): I
     ),
     operators: operatorsOf(source),
     nodes: source.nodes.length,
-    openSizes: openSizes(source),
+    openSizes: openSizes(source, options.fix ?? {}),
     ...tried,
   };
 }
@@ -117,7 +118,8 @@ function operatorsOf({ nodes }: OnnxModel): InspectedOperator[] {
 const RENAMED = new Set(['Upsample']);
 
 /** Sizes of inputs, but for the first axis, that the file gives a name or nothing. */
-function openSizes({ inputs }: OnnxModel): string[] {
+function openSizes({ inputs: all }: OnnxModel, fixed: FixedInputs): string[] {
+  const inputs = all.filter(({ name }) => !Object.hasOwn(fixed, name));
   const firsts = new Set(inputs.map(({ shape }) => shape?.[0]));
   const names = inputs.flatMap(({ name, shape = [] }) =>
     shape.flatMap((dim, axis) => {

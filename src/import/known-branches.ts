@@ -70,7 +70,7 @@ function spliced(source: OnnxModel, taken: ReadonlyMap<OnnxNode, GraphProto>): O
     const branch = taken.get(node);
     if (!branch) return [node];
     const inlined = branchOf(node, branch);
-    for (const tensor of inlined.initializers) initializers.set(tensor.name, tensor);
+    for (const [name, tensor] of inlined.initializers) initializers.set(name, tensor);
     return inlineFunctions({ ...source.proto, graph: { ...branch, node: inlined.nodes } });
   });
   const given = new Set([
@@ -85,7 +85,7 @@ function spliced(source: OnnxModel, taken: ReadonlyMap<OnnxNode, GraphProto>): O
 function branchOf(
   { name: prefix, outputs }: OnnxNode,
   branch: GraphProto,
-): { readonly nodes: NodeProto[]; readonly initializers: readonly TensorProto[] } {
+): { readonly nodes: NodeProto[]; readonly initializers: readonly (readonly [string, TensorProto])[] } {
   const own = new Set(branch.initializer.map(({ name }) => name));
   for (const { output } of branch.node) for (const name of output) own.add(name);
   const rename = (name: string): string => (name !== '' && own.has(name) ? `${prefix}/${name}` : name);
@@ -107,6 +107,6 @@ function branchOf(
       },
     ];
   });
-  const initializers = branch.initializer.map((tensor) => ({ ...tensor, name: rename(tensor.name) }));
+  const initializers = branch.initializer.map((tensor) => [rename(tensor.name), tensor] as const);
   return { nodes: [...nodes, ...results], initializers };
 }

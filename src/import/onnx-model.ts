@@ -29,6 +29,7 @@ export interface Declared extends DeclaredType {
 export interface OnnxModel {
   readonly proto: ModelProto;
   readonly nodes: readonly OnnxNode[];
+  /** By the names that nodes use; a tensor of a branch has another in the file. */
   readonly initializers: ReadonlyMap<string, TensorProto>;
   readonly sparse: ReadonlyMap<string, SparseTensorProto>;
   /** What must be fed. */
@@ -82,7 +83,10 @@ function decoded(bytes: Uint8Array): ModelProto {
 function declared({ name, type }: ValueInfoProto): Declared {
   const tensor = type?.tensorType;
   if (!tensor) return { name, dataType: 0, shape: undefined };
-  const shape = tensor.shape?.dim.map(({ dimValue, dimParam }) => dimParam || dimValue || undefined);
+  // Sizes that are not known are left out, or stand as 0, −1 or a question mark, which is no name: others are it, too.
+  const shape = tensor.shape?.dim.map(({ dimValue = 0, dimParam = '' }) =>
+    dimParam === '' || dimParam === '?' ? (dimValue > 0 ? dimValue : undefined) : dimParam,
+  );
   return { name, dataType: tensor.elemType, shape };
 }
 

@@ -5,6 +5,7 @@ import { input } from '../onnx/ops.ts';
 import type { ExternalData } from './decode-tensor.ts';
 import { dequantizedSources } from './dequantized.ts';
 import type { ValueType } from './entry.ts';
+import { type FixedInputs, withFixedInputs } from './fixed-inputs.ts';
 import { type BoundInputs, bindInputs, boundDeclared, type Sizes } from './inputs.ts';
 import { interpret, type Walk } from './interpret.ts';
 import { withKnownBranches } from './known-branches.ts';
@@ -18,6 +19,8 @@ import { inNewestForm } from './versions.ts';
 export interface ImportOptions extends TrainableOptions {
   /** Sizes that the file leaves open, by their names in it: `{ sequence: 128 }`. */
   readonly dims?: Sizes | undefined;
+  /** Inputs that are always one number, by name: `{ sr: 16000, state: 0 }`. They are then no fields. */
+  readonly fix?: FixedInputs | undefined;
   /** The outputs that are wanted; all by default. */
   readonly outputs?: readonly string[] | undefined;
   /** Reads what the file keeps in other files beside it. */
@@ -43,7 +46,8 @@ export interface Plan extends Walk {
 }
 
 /** Reads the options and the file's graph. Throws UserError where they do not fit together. */
-export function planOf(given: OnnxModel, options: ImportOptions): Plan {
+export function planOf(model: OnnxModel, options: ImportOptions): Plan {
+  const given = withFixedInputs(model, options.fix ?? {});
   const bound = bindInputs(given, options.dims ?? {});
   const source = withKnownBranches(given, bound);
   const outputs = wantedOutputs(source, options.outputs);
@@ -54,7 +58,8 @@ export function planOf(given: OnnxModel, options: ImportOptions): Plan {
     : new Map<string, Adapter>();
   const quantized = dequantizedSources(source, all);
   for (const each of quantized) tensors.set(each.name, each);
-  const nodes = all.filter(({ outputs: names }) => !quantized.some(({ name }) => names.includes(name)));
+  const made = new Set(quantized.map(({ name }) => name));
+  const nodes = all.filter(({ outputs: names }) => !names.some((name) => made.has(name)));
   const variables = findVariables(nodes, outputs, tensors, {
     ...options,
     ...(options.lora && options.trainable === undefined && { trainable: NOTHING }),

@@ -1,8 +1,9 @@
 /** The one line that says which nodes stand in the way of training, and what would avoid it. */
 import { UserError } from '../errors.ts';
+import { differentiableInputs } from './differentiable.ts';
 import type { Problem } from './interpret.ts';
 import type { Plan } from './plan.ts';
-import { neededNodes } from './variables.ts';
+import { downstreamOf, neededNodes } from './variables.ts';
 
 /** So many nodes are named; the line has an end. */
 const MOST_NAMED = 12;
@@ -34,11 +35,26 @@ function adviceFor(plan: Plan, problems: readonly Problem[]): string {
     .map(({ path }) => path);
   const left = trains.filter((path) => !upstream.has(path));
   const count = trains.length - left.length;
-  if (count === 0) return '';
+  if (count === 0) return outputsBefore(plan, problems);
   if (left.length === 0) {
-    return `; all ${count} weights that train are upstream of it, so that freezing them leaves nothing to train`;
+    return `; all ${count} weights that train are upstream of it, so that freezing them leaves nothing to train${outputsBefore(plan, problems)}`;
   }
   return `; freezing the ${count} weights upstream of it avoids this, and leaves ${left.length} to train: trainable: ${commonPattern(left)}`;
+}
+
+/** What nodes give to those with problems: a loss may be of that instead. */
+function outputsBefore({ nodes }: Plan, problems: readonly Problem[]): string {
+  const smooth = nodes.filter((node) => differentiableInputs(node).length > 0);
+  const made = new Set(smooth.flatMap(({ outputs }) => outputs));
+  const names = [...new Set(problems.flatMap(({ node }) => [...node.captured, ...node.inputs]))];
+  const behind = downstreamOf(
+    nodes,
+    problems.flatMap(({ node }) => node.outputs),
+  );
+  const before = names.filter((name) => made.has(name) && !behind.has(name)).slice(0, 3);
+  return before.length === 0
+    ? ''
+    : `; what comes before can be trained for: outputs: ${JSON.stringify(before)}`;
 }
 
 /** A pattern that matches these names: what they begin with, if that is something; else the first of them. */

@@ -74,7 +74,8 @@ export function trunkFile(source: OnnxModel, outputs: readonly string[], isOfAny
   const { proto } = source;
   const nodes = neededNodes(source.nodes, outputs);
   const used = new Set([...nodes.flatMap(needs), ...outputs]);
-  const given = proto.graph.input.filter(({ name }) => used.has(name) && !source.initializers.has(name));
+  const inputs = new Set(source.inputs.map(({ name }) => name));
+  const given = proto.graph.input.filter(({ name }) => used.has(name) && inputs.has(name));
   const casts = castsOf(source, given, outputs);
   return encodeAgain({
     ...proto,
@@ -85,7 +86,9 @@ export function trunkFile(source: OnnxModel, outputs: readonly string[], isOfAny
         ...nodes.map((node) => ({ ...renamedNode(node.proto, casts.rename), name: node.name })),
         ...casts.behind,
       ],
-      initializer: [...source.initializers.values()].filter(({ name }) => used.has(name)),
+      initializer: [...source.initializers].flatMap(([name, tensor]) =>
+        used.has(name) ? [{ ...tensor, name }] : [],
+      ),
       sparseInitializer: (proto.graph.sparseInitializer ?? []).filter(({ values }) =>
         used.has(values?.name ?? ''),
       ),

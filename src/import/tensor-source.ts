@@ -28,13 +28,12 @@ export function tensorSources(
   const add = (source: TensorSource | undefined): void => {
     if (source) sources.set(source.name, source);
   };
-  const addTensor = (tensor: TensorProto, isInitializer: boolean): void => {
-    const { name } = tensor;
+  const addTensor = (tensor: TensorProto, isInitializer: boolean, name = tensor.name): void => {
     const what = `import: ${show(name)}`;
     const info = tensorInfo(tensor, what, external);
     add(info && { ...info, name, isInitializer, read: once(() => decodeTensor(tensor, what, external)) });
   };
-  for (const tensor of model.initializers.values()) addTensor(tensor, true);
+  for (const [name, tensor] of model.initializers) addTensor(tensor, true, name);
   for (const tensor of constants) addTensor(tensor, false);
   for (const [name, tensor] of model.sparse) {
     const what = `import: ${show(name)}`;

@@ -28,9 +28,9 @@ export function generateArtifacts(bytes: Uint8Array, options: GenerateOptions): 
       `generateArtifacts: expected { loss }: one of ${LOSS_NAMES.join(', ')}, or a function of (outputs, fields)`,
     );
   }
-  const { loss, fields, dims, outputs, external, dropout, lora, features, ...others } = options;
+  const { loss, fields, dims, fix, outputs, external, dropout, lora, features, ...others } = options;
   const { trainable, frozen, ...written } = others;
-  const read: ReadOptions = { dims, outputs, external, dropout, lora, features, trainable, frozen };
+  const read: ReadOptions = { dims, fix, outputs, external, dropout, lora, features, trainable, frozen };
   const { task, labels, exported, order, weights } = taskFrom(bytes, loss, read, fields);
   const recipe = recipeOf(loss, read);
   const made = artifactsOf(task, written, { weights: weights(), labels, recipe, exported, order });

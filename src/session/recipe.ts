@@ -37,6 +37,7 @@ export const recipeSchema = v.object({
     mask: optional(v.string()),
   }),
   dims: optional(v.record(v.string(), v.number())),
+  fix: optional(v.record(v.string(), v.number())),
   outputs: optional(v.array(v.string())),
   dropout: optional(v.boolean()),
   trainable: optional(pattern),
@@ -49,16 +50,17 @@ export type Recipe = v.InferOutput<typeof recipeSchema>;
 /** How a model is read from a file. */
 export type ReadOptions = Pick<
   ImportOptions,
-  'dims' | 'outputs' | 'dropout' | 'external' | 'trainable' | 'frozen' | 'lora' | 'features'
+  'dims' | 'fix' | 'outputs' | 'dropout' | 'external' | 'trainable' | 'frozen' | 'lora' | 'features'
 >;
 
 /** The recipe of options; null where they have functions, which no file holds. */
 export function recipeOf(loss: LossChoice, options: ReadOptions): Recipe | null {
-  const { dims, outputs, dropout, external, features, trainable, frozen, lora } = options;
+  const { dims, fix, outputs, dropout, external, features, trainable, frozen, lora } = options;
   if (typeof loss === 'function' || external !== undefined || features !== undefined) return null;
   return {
     loss: typeof loss === 'string' ? { kind: loss } : { ...loss },
     ...(dims && { dims: { ...dims } }),
+    ...(fix && { fix: { ...fix } }),
     ...(outputs && { outputs: [...outputs] }),
     ...(dropout !== undefined && { dropout }),
     ...(trainable !== undefined && { trainable: written(trainable) }),
@@ -74,11 +76,12 @@ function written(regexp: RegExp | string): v.InferOutput<typeof pattern> {
 }
 
 /** The options that a recipe was made from. */
-export function optionsIn({ dims, outputs, dropout, trainable, frozen, lora }: Recipe): ReadOptions {
+export function optionsIn({ dims, fix, outputs, dropout, trainable, frozen, lora }: Recipe): ReadOptions {
   const read = ({ source, flags }: v.InferOutput<typeof pattern>): RegExp => new RegExp(source, flags);
   const adapters: LoraOptions | undefined = lora && { ...lora, target: read(lora.target) };
   return {
     ...(dims && { dims }),
+    ...(fix && { fix }),
     ...(outputs && { outputs }),
     ...(dropout !== undefined && { dropout }),
     ...(trainable && { trainable: read(trainable) }),

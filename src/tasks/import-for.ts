@@ -7,7 +7,7 @@ import { type ImportOptions, planOf } from '../import/plan.ts';
 import type { ImportedLoss, OnnxSpec } from './spec.ts';
 
 /** What a spec says of how its file is read. */
-export type HowRead = Pick<OnnxSpec, 'loss' | 'trainable' | 'dims' | 'lora' | 'output' | 'features'>;
+export type HowRead = Pick<OnnxSpec, 'loss' | 'trainable' | 'dims' | 'fix' | 'lora' | 'output' | 'features'>;
 
 /**
  * What trains is what the spec's pattern finds, all without one or, with adapters, these alone. Where the output is a
@@ -25,13 +25,14 @@ export function importFor(bytes: Uint8Array, how: HowRead, external?: ExternalDa
 /** The importer's options for a spec, and what a user should know of them. Throws UserError as `importFor` does. */
 export function optionsFor(
   source: OnnxModel,
-  { loss, trainable, dims, lora, output, features }: HowRead,
+  { loss, trainable, dims, fix, lora, output, features }: HowRead,
   external?: ExternalData,
 ): { readonly options: ImportOptions; readonly note?: string } {
   const { name, note } = lossOutput(source, loss, output);
   const options: ImportOptions = {
     ...(trainable !== undefined && { trainable: new RegExp(trainable) }),
     ...(dims && { dims }),
+    ...(fix && { fix }),
     ...(lora && { lora: { ...lora, target: new RegExp(lora.target) } }),
     ...(features && { features }),
     ...(external && { external }),
@@ -64,7 +65,9 @@ function lossOutput(
 ): { readonly name: string; readonly note?: string } {
   const [only, ...others] = outputs;
   const output = asked ?? (others.length === 0 ? only : undefined);
-  if (output === undefined || !outputs.includes(output)) {
+  const isKnown = (value: string): boolean =>
+    outputs.includes(value) || nodes.some((node) => node.outputs.includes(value));
+  if (output === undefined || !isKnown(output)) {
     const names = outputs.join(', ');
     throw new UserError(
       asked === undefined

@@ -113,6 +113,8 @@ export const onnxSpec = v.strictObject({
   trainable: v.optional(pattern),
   /** Sizes of the file's named dimensions, but for the batch. */
   dims: v.optional(v.record(v.string(), size(2 ** 24))),
+  /** Inputs of the file that are always one number, and so no fields. */
+  fix: v.optional(v.record(v.string(), v.pipe(v.number(), v.finite()))),
   /**
    * The types of what the part that only runs gives, where neither the file nor its operators say them: the batch is
    * 'batch', or a multiple of it, on one axis.

@@ -1,5 +1,6 @@
 /** Graphs as exporters write them: functions, branches, shape arithmetic, several encodings of tensors, fixed batches. */
 import test from 'ava';
+import { exportTrained } from '../../src/import/export.ts';
 import { importModel } from '../../src/import/import-model.ts';
 import { inspectModel } from '../../src/import/inspect.ts';
 import type { TensorProto } from '../../src/onnx/proto.ts';
@@ -98,6 +99,11 @@ test('an If on a shape is its branch, with the branch’s own weights', async (t
     model.variables.map(({ path }) => path),
     ['If_of_y/wThen'],
   );
+  const values = new Map([['If_of_y/wThen', Float32Array.of(1, -2, 0.5, 1, 0, 3, -1, 0.25)]]);
+  const trained = exportTrained(model.source, { values, adapters: [] });
+  const found = importModel(trained).weights().get('If_of_y/wThen');
+  t.deepEqual(found, values.get('If_of_y/wThen'));
+  t.true((await difference(trained, { x: feed([2, 4]) })).worst < 1e-6);
 });
 
 const lists: Readonly<Record<string, TensorProto>> = {
@@ -145,6 +151,16 @@ test('weights in another file', (t) => {
   };
   t.deepEqual([...(importModel(bytes, { external }).weights().get('w') ?? [])], [1, 2, 3, 4]);
   t.deepEqual(asked, [['w.bin', 8, 16]]);
+});
+
+test('a slice up to a billion is one of all examples', async (t) => {
+  const bytes = file({
+    inputs: [x],
+    initializers: [ints('from', 0, 1), ints('to', 1e9, 3), weight('w', 2, 3)],
+    nodes: [node('Slice', ['x', 'from', 'to'], 's'), node('MatMul', ['s', 'w'], 'y')],
+    outputs: ['y'],
+  });
+  t.true((await difference(bytes, { x: feed([2, 4]) })).worst < 1e-6);
 });
 
 test('a file for one example is read as for any number of them', async (t) => {

@@ -158,6 +158,10 @@ test('one line lists what stands in the way, and what avoids it', (t) => {
     message:
       'import: node my.Secret_of_s (my.Secret): it has no derivative here; freezing the 1 weights upstream of it avoids this, and leaves 1 to train: trainable: /^b/',
   });
+  t.throws(() => importModel(stuck, { outputs: ['d'] }), {
+    message:
+      /all 1 weights that train are upstream of it, so .*; what comes before can be trained for: outputs: \["h"\]$/,
+  });
 });
 
 test('a pattern that finds nothing, and an output that is none', (t) => {
@@ -190,4 +194,73 @@ test('sizes that the file leaves open', (t) => {
     ids: { dtype: 'int64', shape: [6] },
     mask: { dtype: 'float32', shape: [6] },
   });
+  // As Paddle writes sizes that it does not know: each may be another.
+  const unnamed = file({
+    inputs: [info('x', [-1, 3, '?', '?'])],
+    initializers: [weight('w', 2, 3, 1, 1)],
+    nodes: [node('Conv', ['x', 'w'], 'y')],
+    outputs: ['y'],
+  });
+  t.throws(() => importModel(unnamed), { message: /expected sizes for x\[2\], x\[3\], which the file/ });
+  t.deepEqual(importModel(unnamed, { dims: { 'x[2]': 4, 'x[3]': 5 } }).inputs, {
+    x: { dtype: 'float32', shape: [3, 4, 5] },
+  });
+});
+
+/** As a detector of speech is exported: a rate that chooses the branch, and a state whose second axis is the batch. */
+const stateful = file({
+  opset: 16,
+  inputs: [info('x', ['N', 3]), info('rate', [], ELEMENTS.int64), info('state', [2, 'N', 4])],
+  initializers: [
+    ...[tensor('high', [], BigInt64Array.of(16_000n)), ints('zero', 0)],
+    ...[weight('w', 1, 16, 3), weight('r', 1, 16, 4), weight('fc', 4, 2), weight('other', 3, 4)],
+  ],
+  nodes: [
+    node('Equal', ['rate', 'high'], 'isHigh'),
+    node('If', ['isHigh'], 'f', {
+      then_branch: graphProto({
+        inputs: [],
+        nodes: [
+          node('Unsqueeze', ['x', 'zero'], 'steps'),
+          node('Split', ['state'], ['h', 'c'], { axis: 0 }),
+          node('LSTM', ['steps', 'w', 'r', '', '', 'h', 'c'], ['all', 'last'], { hidden_size: 4 }),
+          node('Squeeze', ['last', 'zero'], 'a'),
+        ],
+        outputs: [info('a', ['N', 4])],
+      }),
+      else_branch: graphProto({
+        inputs: [],
+        nodes: [node('MatMul', ['x', 'other'], 'b')],
+        outputs: [info('b', ['N', 4])],
+      }),
+    }),
+    node('MatMul', ['f', 'fc'], 'y'),
+  ],
+  outputs: ['y'],
+});
+
+test('inputs that are always the same number choose a branch, all of which then trains', async (t) => {
+  t.throws(() => importModel(stateful, { fix: { state: 0 } }), {
+    message: /^import: input rate: expected the batch as its first axis, got one int64; .* give fix/,
+  });
+  t.throws(() => importModel(stateful, { fix: { speed: 1 } }), {
+    message: 'import: fix: expected some of the inputs x, rate, state, not all, got speed',
+  });
+  const x = feed([2, 3]);
+  const expected = await runFile(stateful, {
+    ...{ x, rate: { ...feed([], BigInt64Array.of(16_000n)), shape: [] } },
+    state: feed([2, 2, 4], new Float32Array(16).fill(0.25)),
+  });
+  for (const [trainable, paths] of [
+    [/./, ['fc', 'r', 'w']],
+    [/^fc/, ['fc']],
+  ] as const) {
+    const model = importModel(stateful, { fix: { rate: 16_000, state: 0.25 }, trainable });
+    t.deepEqual(model.variables.map(({ path }) => path).sort(), paths);
+    const found = await runImported(model, await throughTrunk(model, { x }));
+    t.deepEqual(found.y?.length, 4);
+    expected.y?.forEach((value, i) => {
+      t.true(Math.abs(value - (found.y?.[i] ?? Number.NaN)) < 1e-6);
+    });
+  }
 });

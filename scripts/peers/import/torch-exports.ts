@@ -17,6 +17,7 @@ import { sizeOf } from '../../../src/onnx/shapes.ts';
 import type { Value } from '../../../src/onnx/value.ts';
 import type { TensorData } from '../../../src/runtime/session.ts';
 import { run } from '../../../test/_run.ts';
+import { distance } from './distance.ts';
 
 interface Meta {
   readonly inputs: readonly { readonly dtype: string; readonly shape: readonly number[] }[];
@@ -30,18 +31,6 @@ interface Meta {
 
 const bytesOf = (file: string): ArrayBuffer => Uint8Array.from(readFileSync(file)).buffer;
 const floats = (file: string): Float32Array => new Float32Array(bytesOf(file));
-
-/** The norm of a difference over that of what is expected. */
-function distance(got: ArrayLike<number>, wanted: ArrayLike<number>): number {
-  if (got.length !== wanted.length) return Number.POSITIVE_INFINITY;
-  let [difference, size] = [0, 0];
-  for (let i = 0; i < got.length; i++) {
-    const [a, b] = [got[i] ?? 0, wanted[i] ?? 0];
-    difference += (a - b) ** 2;
-    size += b ** 2;
-  }
-  return Math.sqrt(difference / size);
-}
 
 async function compare(folder: string): Promise<string> {
   const meta: Meta = JSON.parse(readFileSync(join(folder, 'meta.json'), 'utf8'));

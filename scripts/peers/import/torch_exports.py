@@ -169,6 +169,12 @@ NETWORKS = {
 }
 
 
+def twice_differentiable():
+    """PyTorch's fused hard sigmoid and hard swish have no second derivative; their formulas do."""
+    F.hardsigmoid = lambda x, inplace=False: F.relu6(x + 3) / 6
+    F.hardswish = lambda x, inplace=False: x * F.relu6(x + 3) / 6
+
+
 def loss_of(y, targets):
     return F.cross_entropy(y, targets) if y.dim() == 2 else (y * y).mean()
 
@@ -211,6 +217,7 @@ def matches(path, network):
 
 def main():
     folder, *only = sys.argv[1:]
+    written = []
     for name, (make, draw) in NETWORKS.items():
         if only and name not in only:
             continue
@@ -231,8 +238,12 @@ def main():
             except Exception as error:
                 print(name, exporter, "export failed:", str(error).splitlines()[0][:200], flush=True)
                 continue
-            write(out, network, inputs, targets)
-            print(name, exporter, flush=True)
+            written.append((out, network, inputs, targets))
+            print(name, exporter, "exported", flush=True)
+    twice_differentiable()
+    for each in written:
+        write(*each)
+        print(each[0].name, "differentiated", flush=True)
 
 
 def write(out, network, inputs, targets):

@@ -135,6 +135,9 @@ const sliced: Lowering = (call) => {
   return [result(y)];
 };
 
+/** Beyond any size: "up to the end", as some write 2⁶³ − 1, some 2³¹ − 1, and TensorFlow's converter 10⁹. */
+const FAR = 1e9;
+
 function sliceAlong(
   call: Call,
   x: Value,
@@ -142,8 +145,7 @@ function sliceAlong(
   [start, end, step]: readonly [Dim, Dim, number],
 ): Value {
   const length = x.shape[at] ?? 1;
-  const isWhole =
-    start === 0 && step === 1 && (end === length || (typeof end === 'number' && end >= 2 ** 31 - 1));
+  const isWhole = start === 0 && step === 1 && (end === length || (typeof end === 'number' && end >= FAR));
   if (isWhole) return x;
   if (typeof length !== 'number' || typeof start !== 'number' || typeof end !== 'number') {
     throw call.error(
