@@ -56,7 +56,7 @@ export function parameterLines({ initializers }: OnnxModel): string[] {
 }
 
 /** What can be trained, or the line that says what stands in the way. */
-export function verdictText({ training, problem = '' }: Inspection): string {
+export function verdictText({ training, problem = '' }: Pick<Inspection, 'training' | 'problem'>): string {
   if (!training) return `cannot be trained so: ${problem.replace(/^import: /, '')}`;
   const { variables, trainable, frozen, trunk, notes } = training;
   const trained = variables.filter(({ role }) => role === 'trainable');
