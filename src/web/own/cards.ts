@@ -33,7 +33,7 @@ export function showData({ text, classes }: DataCard): void {
   );
 }
 
-export function showPlan({ text, isError }: Extract<Reply, { kind: 'planned' }>): void {
+export function showPlan({ text, isError }: Omit<Extract<Reply, { kind: 'planned' }>, 'kind'>): void {
   const line = element('plan', HTMLElement);
   line.textContent = text;
   line.classList.toggle('error', isError);

@@ -8,6 +8,9 @@ import { type Choices, LOSSES, type ModelCard, NORMALIZATIONS, ORDERS, TOKENS, W
 const RATES: Readonly<Record<Choices['what'], number>> = { head: 1e-3, all: 1e-4, pattern: 1e-4, lora: 1e-3 };
 
 interface ChoicesForm {
+  /** What trains. */
+  what(): Choices['what'];
+  /** Throws UserError for a size that is none. */
   read(): Choices;
   /** Offers what goes with a file, and chooses what suits it. */
   suggest(card: ModelCard): void;
@@ -63,6 +66,7 @@ export function createChoices(changed: () => void): ChoicesForm {
   choose('head');
 
   return {
+    what,
     fit,
     read: () => ({
       dims: Object.fromEntries(sizes().map(({ name, valueAsNumber }) => [name, sizeOf(name, valueAsNumber)])),

@@ -25,7 +25,10 @@ fieldset { margin: 0; padding: 0; border: 0; min-width: 0; }
 .radio input, .check input { flex: none; accent-color: var(--blue); }
 .check { margin: 0 0 16px; }
 .fields { margin-bottom: 16px; }
-details { margin: 0 0 4px; }
+.fields:empty { display: none; }
+.broad { grid-column: span 2; }
+.drop .files { justify-content: center; }
+details { margin: 0 0 12px; }
 summary { width: max-content; color: var(--soft); font-size: .9rem; cursor: pointer; }
 details .fields { margin: 12px 0 0; }
 #plan { margin: 0; padding: 8px 14px; border-left: 4px solid var(--blue); background: var(--page); border-radius: 4px; font-size: .9rem;
@@ -35,15 +38,16 @@ details .fields { margin: 12px 0 0; }
 #charts { grid-column: 1 / -1; }
 @media (max-width: 720px) {
   main, .what { grid-template-columns: minmax(0, 1fr); }
+  .broad { grid-column: 1 / -1; }
   .card { grid-template-columns: minmax(0, 1fr); gap: 0; }
   .card dd { margin-bottom: 8px; }
 }
 `;
 
-const options = (labels: Readonly<Record<string, string>>): Html[] =>
+const items = (labels: Readonly<Record<string, string>>): Html[] =>
   Object.entries(labels).map(([value, text]) => html`<option value="${value}">${text}</option>`);
 const menu = (id: string, label: string, labels: Readonly<Record<string, string>>) =>
-  html`<label>${label}<select id="${id}">${options(labels)}</select></label>`;
+  html`<label class="${Object.values(labels).some(({ length }) => length > 20) ? 'broad' : ''}">${label}<select id="${id}">${items(labels)}</select></label>`;
 const radios = Object.entries(WHAT_LABELS).map(
   ([value, text]) =>
     html`<label class="radio"><input type="radio" name="what" value="${value}">${text}</label>`,
@@ -61,16 +65,16 @@ export function ownPageHtml(chartStyle: string, script: string): string {
     ...{ chartStyle, ownStyle, script },
     main: html`<main>
 <section>
-<h2>1 · A model</h2>
-<fieldset class="drop" id="drop-model">
+<h2 id="model-title">1 · A model</h2>
+<fieldset class="drop" id="drop-model" aria-labelledby="model-title">
 <p>Drop an ONNX file here, with the files beside it that hold its weights, if there are any</p>
 <label class="pick">Choose files<input id="model-files" type="file" multiple></label>
 </fieldset>
 <dl class="card" id="model-card"></dl>
 </section>
 <section>
-<h2>2 · Data</h2>
-<fieldset class="drop" id="drop-data">
+<h2 id="data-title">2 · Data</h2>
+<fieldset class="drop" id="drop-data" aria-labelledby="data-title">
 <p>Drop a folder with a folder of pictures for each class, or a text file: lines of a label, a tab and a text, or one long text for a language model</p>
 <div class="files">
 <label class="pick">Choose a folder<input id="data-folder" type="file" webkitdirectory multiple></label>
@@ -84,27 +88,27 @@ export function ownPageHtml(chartStyle: string, script: string): string {
 <h2>3 · What trains</h2>
 <form id="settings">
 <fieldset class="what" id="what" disabled><legend>It trains</legend>${radios}</fieldset>
-<fieldset class="fields" disabled>
-<label id="pattern-field">Pattern, a regular expression<input id="pattern" spellcheck="false" autocapitalize="off" autocomplete="off"></label>
+<fieldset class="fields" aria-label="Model and data" disabled>
+<label id="pattern-field" class="broad">Pattern, a regular expression<input id="pattern" spellcheck="false" autocapitalize="off" autocomplete="off"></label>
 <label id="rank-field">Rank of adapters<input id="rank" type="number" min="1" step="1" value="8" required></label>
 ${menu('file-loss', 'Loss', LOSS_LABELS)}
 <label id="output-field">Output<select id="output"></select></label>
-${menu('normalization', 'Pixels, as the model expects them', NORMALIZATION_LABELS)}
+${menu('normalization', 'Pixels are brought to', NORMALIZATION_LABELS)}
 ${menu('order', 'Colours', ORDER_LABELS)}
 ${menu('tokens', 'Tokens', TOKEN_LABELS)}
 <label>Held out, %<input id="held-out" type="number" min="1" max="90" step="1" value="20" required></label>
 </fieldset>
-<fieldset disabled><div class="fields" id="sizes"></div>
+<fieldset aria-label="Sizes and head" disabled><div class="fields" id="sizes"></div>
 <label class="check" id="new-head-field"><input id="new-head" type="checkbox"> A new last layer, with the classes of the data</label></fieldset>
-<fieldset class="fields" disabled>
+<fieldset class="fields" aria-label="Training" disabled>
 ${number('learningRate')}
 ${number('epochs', '1', 1)}
 <label>${LABELS.batchSize.label}<input id="${flagName('batchSize')}" type="number" min="1" step="1" value="16" required></label>
-${choice('gr')}
+${choice('gr', 'broad')}
 ${number('lambda')}
 </fieldset>
 <details><summary>More settings</summary>
-<fieldset class="fields" disabled>
+<fieldset class="fields" aria-label="More settings" disabled>
 ${choice('grWarmup')}
 ${number('r')}
 ${choice('optimizer')}

@@ -22,7 +22,7 @@ export const NORMALIZATION_LABELS: Labels<'normalization'> = {
   signed: '−1 to 1',
   none: 'none: 0 to 255',
 };
-export const ORDER_LABELS: Labels<'order'> = { rgb: 'red, green, blue', bgr: 'blue, green, red' };
+export const ORDER_LABELS: Labels<'order'> = { rgb: 'RGB', bgr: 'BGR' };
 export const TOKEN_LABELS: Labels<'tokens'> = {
   bytes: 'bytes: byte b is token b + 2',
   words: 'words: the most frequent of the text',

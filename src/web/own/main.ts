@@ -18,11 +18,11 @@ const button = (id: string): HTMLButtonElement => element(id, HTMLButtonElement)
 const settings = createSettings(FINE_TUNING);
 const choices = createChoices(choose);
 const view = new RunView(
-  createCurves(element('charts', HTMLElement), { tested: 'held out', things: 'examples' }),
+  createCurves(element('charts', HTMLElement), { tested: 'held out', things: 'examples', top: 0.7 }),
   {
     entered(phase, isOpen) {
       button('tuned').disabled = !isOpen;
-      button('adapters').disabled = !isOpen || choices.read().what !== 'lora';
+      button('adapters').disabled = !isOpen || choices.what() !== 'lora';
       if (phase === 'idle') button('run').disabled = !hasModel || !hasData;
       choices.fit();
     },
@@ -35,7 +35,12 @@ function ask(request: Request): void {
 
 /** Asks what the choices would train. */
 function choose(): void {
-  if (hasModel && hasData && view.phase === 'idle') ask({ kind: 'choose', choices: choices.read() });
+  if (!hasModel || !hasData || view.phase !== 'idle') return;
+  try {
+    ask({ kind: 'choose', choices: choices.read() });
+  } catch (error) {
+    showPlan({ text: messageOf(error), isError: true });
+  }
 }
 
 function take(kind: 'model' | 'data', files: readonly PickedFile[]): void {
@@ -74,6 +79,14 @@ function backend(): BackendName {
   return element('backend', HTMLSelectElement).value === 'webgpu' ? 'webgpu' : 'wasm';
 }
 
+// What is not valid must be seen, or else nothing would say why the run does not start.
+element('settings', HTMLFormElement).addEventListener(
+  'invalid',
+  ({ target }) => {
+    if (target instanceof HTMLElement) target.closest('details')?.setAttribute('open', '');
+  },
+  true,
+);
 element('settings', HTMLFormElement).addEventListener('submit', (event) => {
   event.preventDefault();
   const batchSize = element('batch-size', HTMLInputElement).valueAsNumber;

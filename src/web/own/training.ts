@@ -85,7 +85,7 @@ async function brought(
   batchSize: number,
   told: (text: string) => void,
 ): Promise<Pick<Examples, 'train' | 'held'>> {
-  const trunk = await openTrunk(task, { device: 'cpu', threads: threadCount() });
+  const trunk = task.trunk && (await openTrunk(task, { device: 'cpu', threads: threadCount() }));
   if (!trunk) return { train, held };
   const all = train.length + held.length;
   const through = (split: Split, before: number) =>

@@ -216,8 +216,10 @@ function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlo
     gap: 4,
     ...options,
   });
-  const values = (_: uPlot, splits: readonly (number | null)[]): string[] =>
-    splits.map((value) => (value === null ? '' : String(Number(value.toPrecision(6)))));
+  const shown =
+    (digits: number) =>
+    (_: uPlot, splits: readonly (number | null)[]): string[] =>
+      splits.map((value) => (value === null ? '' : String(Number(value.toPrecision(digits)))));
   return {
     width,
     height: HEIGHT,
@@ -231,7 +233,10 @@ function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlo
         range: (_, from, to) => rangeOf(chart, from, to),
       },
     },
-    axes: [axis({ size: 24, label: 'step', values }), axis({ size: 46, label: chart.measure, values })],
+    axes: [
+      axis({ size: 24, label: 'step', values: shown(6) }),
+      axis({ size: 46, label: chart.measure, values: shown(3) }),
+    ],
     series: [{}, ...[beforeOf(chart), ...chart.curves].map(drawn)],
     hooks: { drawClear: [(plot) => shade(plot, warmupSteps())] },
   };

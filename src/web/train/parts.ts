@@ -59,12 +59,12 @@ function tell(text) { var status = document.getElementById('status'); status.tex
 if (location.protocol === 'file:') tell('Opened as a file, where browsers load no modules: serve this folder, for example with python3 -m http.server');
 `;
 
-export const choice = (key: 'gr' | 'grWarmup' | 'optimizer') => {
+export const choice = (key: 'gr' | 'grWarmup' | 'optimizer', className = '') => {
   const { label, values } = LABELS[key];
   const options = Object.entries(values).map(
     ([value, text]) => html`<option value="${value}">${text}</option>`,
   );
-  return html`<label>${label}<select id="${flagName(key)}">${options}</select></label>`;
+  return html`<label class="${className}">${label}<select id="${flagName(key)}">${options}</select></label>`;
 };
 
 export const number = (key: keyof typeof LABELS, step = 'any', least = 0) =>
