@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { runMain } from '../src/cli/fail.ts';
 import { helpText, parseFlags } from '../src/cli/flags.ts';
+import { serve } from '../src/cli/serve.ts';
 import { UserError } from '../src/errors.ts';
 import { graphsIn, namesIn } from './bench/flags.ts';
 import { machine, machineLine } from './bench/machine.ts';
@@ -18,7 +19,6 @@ import { writeSite } from './bench/web/site.ts';
 import { benchSizes } from './bench/web/sizes.ts';
 import { benchWeb, type WebRow } from './bench/web/works.ts';
 import { BROWSER_WANTED, hasBrowser, startBrowser } from './web/browser.ts';
-import { serve } from './web/serve.ts';
 
 await runMain(async (argv) => {
   const { values, given } = parseFlags(argv, WEB_TABLE);

@@ -1,4 +1,4 @@
-/** `npm run web:build`: the page that trains, as a static site. */
+/** `npm run web:build`: the pages that train, as a static site. */
 import { runMain } from '../src/cli/fail.ts';
 import { buildSite, SITE } from './web/site.ts';
 

@@ -92,10 +92,12 @@ test('the file that is packed from a clean clone installs in an empty project, r
     'node.js',
     'runtime/ort.web.js',
     'web/page.js',
+    'web/own/index.html',
+    'web/own/own-worker.js',
   ])
     t.true(packed.includes(`package/dist/${name}`), name);
   const expected =
-    /^package\/(dist\/.*\.(js|d\.ts)|graphs\/[\w-]+\/spec\.json|recipes\/[\w-]+\.json|LICENSE|README\.md|package\.json)$/;
+    /^package\/(dist\/.*\.(js|d\.ts)|dist\/web\/own\/index\.html|graphs\/[\w-]+\/spec\.json|recipes\/[\w-]+\.json|LICENSE|README\.md|package\.json)$/;
   t.deepEqual(
     packed.filter((name) => !expected.test(name)),
     [],

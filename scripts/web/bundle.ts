@@ -3,10 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin, type StdinOptions } from 'esbuild';
 import { ORT_MODULE, ORT_WEBGPU_MODULE } from '../../src/runtime/web-names.ts';
 
+const RUNTIME = fileURLToPath(new URL('../../src/runtime/ort.web.ts', import.meta.url));
+
 /** Keeps ONNX Runtime out of the bundle, as a file that is served beside it: its threads start from that file. */
 const ortBeside: Plugin = {
   name: 'ort-beside',
   setup({ onResolve }) {
+    onResolve({ filter: /^#runtime$/ }, () => ({ path: RUNTIME }));
     onResolve({ filter: /^onnxruntime-web/ }, ({ path }) => ({
       path: `./${path.endsWith('/webgpu') ? ORT_WEBGPU_MODULE : ORT_MODULE}`,
       external: true,

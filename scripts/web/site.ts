@@ -1,4 +1,4 @@
-/** The page that trains, as a folder for any static server. */
+/** The pages that train, as a folder for any static server. */
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -6,6 +6,7 @@ import { imageInfo } from '../../src/data/images.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { stratifiedSubset } from '../../src/data/subset.ts';
 import { webFiles } from '../../src/runtime/web-files.node.ts';
+import { ownPageHtml } from '../../src/web/own/html.ts';
 import { trainingPageHtml } from '../../src/web/train/html.ts';
 import { packDataset } from '../../src/web/train/packed-dataset.ts';
 import { bundlePage } from './bundle.ts';
@@ -18,10 +19,11 @@ const FRACTION = 0.1;
 /** Writes the folder, in place of an older one. Returns its size in bytes. */
 export async function buildSite(folder: string): Promise<number> {
   const files: Readonly<Record<string, string | Uint8Array>> = {
-    'index.html': trainingPageHtml(await readFile(await chartStyle(), 'utf8')),
+    'index.html': trainingPageHtml(await chartStyle()),
     'page.js': await bundlePage('train/main.ts'),
     'worker.js': await bundlePage('train/worker.ts'),
     'mnist.pack': await digits(),
+    ...(await ownPage('onnx.html')),
   };
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
@@ -33,8 +35,17 @@ export async function buildSite(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-async function chartStyle(): Promise<string> {
-  return createRequire(import.meta.url).resolve('uplot/dist/uPlot.min.css');
+/** The files of the page for an ONNX file of one's own, but for ONNX Runtime's. */
+export async function ownPage(name: string): Promise<Readonly<Record<string, string>>> {
+  return {
+    [name]: ownPageHtml(await chartStyle(), 'own.js'),
+    'own.js': await bundlePage('own/main.ts'),
+    'own-worker.js': await bundlePage('own/worker.ts'),
+  };
+}
+
+function chartStyle(): Promise<string> {
+  return readFile(createRequire(import.meta.url).resolve('uplot/dist/uPlot.min.css'), 'utf8');
 }
 
 async function digits(): Promise<Uint8Array> {

@@ -1,22 +1,20 @@
 /** `ortgrad artifacts`: an ONNX file of somebody else's as a graph that `ortgrad train` trains. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createSession } from '#runtime';
 import { GRAPH_NAMES } from '../artifacts/graphs.ts';
 import { ensureArtifact, openGraph } from '../artifacts/store.node.ts';
 import { counted } from '../counted.ts';
 import { UserError } from '../errors.ts';
-import { exportTrained, withStart } from '../import/export.ts';
-import { findTypes } from '../import/find-types.ts';
+import { withStart } from '../import/export.ts';
 import type { ImportedModel } from '../import/import-model.ts';
-import { withNewHead } from '../import/new-head.ts';
-import { readModel } from '../import/onnx-model.ts';
 import { adapterWeights } from '../import/peft.ts';
+import { startingFile } from '../import/starting-file.ts';
 import type { Role } from '../layers/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
+import { withFeatureTypes } from '../run/feature-types.ts';
 import { graphsToRun } from '../run/plan.ts';
-import { type HowRead, importFor, optionsFor } from '../tasks/import-for.ts';
-import { naming, type OnnxBytes, readOnnx, sha256Of } from '../tasks/imported.node.ts';
+import { type HowRead, importFor, naming } from '../tasks/import-for.ts';
+import { readOnnx, sha256Of } from '../tasks/imported.node.ts';
 import { importedTask } from '../tasks/imported.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
 import { isOnnxSpec } from '../tasks/spec.ts';
@@ -62,9 +60,11 @@ export async function artifacts(argv: readonly string[]): Promise<void> {
 /** Writes spec.json and the file beside it, and tells what trains. */
 async function writeSpec(file: string, folder: string, values: Values): Promise<void> {
   const read = await readOnnx(file);
-  const plain = naming(file, () => bytesToWrite(read, values));
+  const plain = naming(file, () => startingFile(read.bytes, values, read.external));
   const adapters = values.adapters === undefined ? undefined : await readAdapters(values.adapters);
-  const how = await withTypes(file, plain, howRead(values, adapters));
+  const how = await withFeatureTypes(plain, howRead(values, adapters)).catch((error: unknown) =>
+    naming(file, () => rethrow(error)),
+  );
   const { bytes, model } = naming(file, () => opened(plain, how, adapters));
   const spec = naming(file, () => specOf(values, how, model, sha256Of(bytes)));
   const checked = parseSpec(spec, path.join(folder, 'spec.json'));
@@ -80,41 +80,8 @@ async function writeSpec(file: string, folder: string, values: Values): Promise<
   await writeJson(path.join(folder, 'spec.json'), spec);
 }
 
-/** The file with a new head where that is asked for, and with what it keeps in other files inside. */
-function bytesToWrite({ bytes, external }: OnnxBytes, { classes, output }: Values): Uint8Array {
-  const model = readModel(bytes, external);
-  const isElsewhere = model.proto.graph.initializer.some(({ dataLocation }) => dataLocation === 1);
-  const whole = isElsewhere ? exportTrained(model, { values: new Map(), adapters: [] }) : bytes;
-  return classes === undefined ? whole : withNewHead(readModel(whole), classes, output);
-}
-
-/** With the types that the part which only runs has to be run for. */
-async function withTypes(file: string, bytes: Uint8Array, how: HowRead): Promise<HowRead> {
-  const source = naming(file, () => readModel(bytes));
-  const { options } = naming(file, () => optionsFor(source, how));
-  const features = await findTypes(source, options, async (part, feeds) => {
-    const session = await createSession(part, { device: 'cpu', threads: 0, optimize: true });
-    try {
-      const wanted = Object.entries(feeds).filter(([name]) => session.inputs.includes(name));
-      return await session.run(Object.fromEntries(wanted));
-    } finally {
-      await session.release();
-    }
-  }).catch((error: unknown) => naming(file, () => rethrow(error)));
-  return Object.keys(features).length === 0 ? how : { ...how, features: typesOf(features) };
-}
-
 function rethrow(error: unknown): never {
   throw error;
-}
-
-function typesOf(types: Awaited<ReturnType<typeof findTypes>>): NonNullable<HowRead['features']> {
-  return Object.fromEntries(
-    Object.entries(types).map(([name, { dtype, shape }]) => {
-      if (dtype === 'float16') throw new UserError(`${name}: expected float32 or integers, got float16`);
-      return [name, { dtype, shape: [...shape] }];
-    }),
-  );
 }
 
 /** The model, and where it begins with adapters the file that holds them. */

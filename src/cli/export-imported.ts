@@ -2,15 +2,15 @@
 import path from 'node:path';
 import { joined } from '../bytes.ts';
 import { counted } from '../counted.ts';
-import { UserError } from '../errors.ts';
 import { exportTrained } from '../import/export.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import { showType } from '../import/onnx-model.ts';
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, peftFiles } from '../import/peft.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterFiles } from '../import/peft.ts';
 import type { TrainedModel } from '../inference/model.node.ts';
 import { createFolder } from '../storage/run-folder.node.ts';
 import { encodeSafetensors } from '../storage/safetensors.ts';
-import { naming, openOnnx } from '../tasks/imported.node.ts';
+import { naming } from '../tasks/import-for.ts';
+import { openOnnx } from '../tasks/imported.node.ts';
 import type { OnnxSpec } from '../tasks/spec.ts';
 import { writeJson, writeWhole } from '../whole-file.node.ts';
 import { print } from './print.ts';
@@ -56,22 +56,16 @@ export async function exportImported(
 
 async function writeAdapters(
   folder: string,
-  { adapters, variables }: ImportedModel,
+  model: ImportedModel,
   { lora }: OnnxSpec,
   values: ReadonlyMap<string, Float32Array>,
 ): Promise<void> {
-  if (!lora) {
-    throw new UserError('--adapters: the run trained no adapters (ortgrad artifacts --lora); leave it out');
-  }
-  const others = variables.filter(
-    ({ role, path: name }) => role === 'trainable' && !/\/lora_[AB]$/.test(name),
-  );
-  const { config, tensors } = peftFiles(adapters, values, { ...lora, others });
+  const { config, tensors } = adapterFiles(model, values, lora);
   await createFolder(folder);
   await writeJson(path.join(folder, ADAPTER_CONFIG), config);
   const bytes = joined(encodeSafetensors(tensors, { format: 'pt' }));
   await writeWhole(path.join(folder, ADAPTER_WEIGHTS), bytes);
   print(
-    `${folder}: ${counted(adapters.length, 'adapter')} as PEFT reads them, ${(bytes.length / 1e6).toFixed(2)} MB`,
+    `${folder}: ${counted(model.adapters.length, 'adapter')} as PEFT reads them, ${(bytes.length / 1e6).toFixed(2)} MB`,
   );
 }

@@ -3,6 +3,8 @@ import { choice, integer, number, type OptionTable, type OptionValues, text } fr
 import { show, UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import type { ImportOptions } from '../import/plan.ts';
+import { exactly } from '../import/variables.ts';
+import { vocabularyOf } from '../import/vocabulary.ts';
 import { guessInputs } from '../tasks/guess-inputs.ts';
 import type { HowRead } from '../tasks/import-for.ts';
 import { dataInputs } from '../tasks/imported-inputs.ts';
@@ -143,7 +145,7 @@ export function howRead(
 ): HowRead {
   if (adapters && lora !== undefined)
     throw new UserError('--lora: expected --adapters or --lora, got both: the adapters say what they are of');
-  const whole = adapters?.others.length ? `^(${adapters.others.map(escaped).join('|')})$` : undefined;
+  const whole = adapters?.others.length ? exactly(adapters.others) : undefined;
   const trained = trainable === undefined ? whole : expectPattern('--trainable', trainable);
   return {
     loss,
@@ -153,7 +155,7 @@ export function howRead(
     }),
     ...(adapters && {
       lora: {
-        target: `^(${adapters.modules.map(escaped).join('|')})$`,
+        target: exactly(adapters.modules),
         ...{ rank: adapters.rank, alpha: adapters.alpha },
       },
     }),
@@ -211,28 +213,12 @@ function tokensOf(
   model: ImportedModel,
 ): Pick<OnnxSpec, 'tokens' | 'vocabulary'> {
   const kind = tokens ?? (dataset === 'text' ? 'given' : 'bytes');
-  const known = vocabulary ?? vocabularyOf(model);
+  const known = vocabulary ?? vocabularyOf(model.source);
   if (known === undefined && kind !== 'bytes')
     throw new UserError(
       '--vocabulary: expected how many tokens the file knows, which it does not say itself',
     );
   return { tokens: kind, ...(known !== undefined && { vocabulary: known }) };
-}
-
-/** Rows of the table in which an input looks up. */
-function vocabularyOf({ source: { nodes, initializers, inputs } }: ImportedModel): number | undefined {
-  const names = new Set(inputs.map(({ name }) => name));
-  for (const { op, inputs: of, outputs } of nodes) {
-    if (op === 'Cast' && names.has(of[0] ?? '')) names.add(outputs[0] ?? '');
-    if (op !== 'Gather' || !names.has(of[1] ?? '') || /type|segment|position/i.test(of[1] ?? '')) continue;
-    const rows = initializers.get(of[0] ?? '')?.dims[0];
-    if (rows !== undefined) return rows;
-  }
-  return undefined;
-}
-
-function escaped(name: string): string {
-  return name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }
 
 function expectPattern(flag: string, pattern: string): string {

@@ -14,6 +14,7 @@ import { report } from './report.ts';
 import { study } from './study.ts';
 import { train } from './train.ts';
 import { typed } from './typed.ts';
+import { web } from './web.ts';
 
 const COMMANDS = new Map([
   ['train', train],
@@ -24,6 +25,7 @@ const COMMANDS = new Map([
   ['inspect', inspect],
   ['report', report],
   ['study', study],
+  ['web', web],
 ]);
 
 await runMain(async ([name = '', ...rest]) => {

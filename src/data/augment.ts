@@ -14,6 +14,12 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
+/** ImageNet's mean and standard deviation of each channel; for grey images, their means over the channels. */
+export const IMAGENET_STATISTICS = {
+  1: { mean: [0.449], std: [0.226] },
+  3: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+} as const;
+
 /** One draw: output pixel (y, x) shows input pixel (y + top, x + left), mirrored after the crop if `flip`. */
 export interface Placement {
   /** Integers in [−pad, pad]. */

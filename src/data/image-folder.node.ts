@@ -1,10 +1,11 @@
 /** Images of any size in a folder for each class (class-folders.node.ts). They are decoded when they are needed. */
 import { UserError } from '../errors.ts';
+import { IMAGENET_STATISTICS } from './augment.ts';
 import { listClassFolders } from './class-folders.node.ts';
 import type { DatasetSource, OpenDataset } from './dataset.ts';
 import type { FileList } from './file-list.ts';
 import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
-import { IMAGENET_STATISTICS, pictureSplit, wantedShape } from './pictures.node.ts';
+import { pictureSplit, wantedShape } from './pictures.node.ts';
 
 export const open: OpenDataset = async (source) => imageDataset(await openImageFolder(source), source, 0);
 

@@ -3,11 +3,12 @@
  * `train/<wnid>/` and `val/<wnid>/`. Nothing but the files' names is held in memory, however many there are.
  */
 import { UserError } from '../errors.ts';
+import { IMAGENET_STATISTICS } from './augment.ts';
 import { listClassFolders } from './class-folders.node.ts';
 import type { DatasetSource, OpenDataset } from './dataset.ts';
 import type { FileList } from './file-list.ts';
 import { type ImageDataset, type ImageSplit, imageDataset } from './images.ts';
-import { IMAGENET_STATISTICS, pictureSplit, wantedShape } from './pictures.node.ts';
+import { pictureSplit, wantedShape } from './pictures.node.ts';
 
 export const open: OpenDataset = async (source) => imageDataset(await openImagenet(source), source, 0);
 

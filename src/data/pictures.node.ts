@@ -17,12 +17,6 @@ const HEADERS_AT_ONCE = 16;
  */
 const MOST_BYTES = 256 * 2 ** 20;
 
-/** ImageNet's mean and standard deviation of each channel; for grey images, their means over the channels. */
-export const IMAGENET_STATISTICS = {
-  1: { mean: [0.449], std: [0.226] },
-  3: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-} as const;
-
 /** The size that a task reads: 1 channel or 3. Throws a UserError, which begins with the dataset's name, without one. */
 export function wantedShape(dataset: string, { fields }: Pick<DatasetSource, 'fields'>) {
   const [channels, height, width] = fields?.images?.shape ?? [];

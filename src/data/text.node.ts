@@ -1,11 +1,12 @@
 /** Texts with labels: files in a folder for each class, or lines of JSON. Its fields are those of `textDataset`. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, show, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { listClassFolders } from './class-folders.node.ts';
 import type { OpenDataset } from './dataset.ts';
 import { readBytes } from './files.node.ts';
 import { partsOf } from './parts.ts';
+import { decodeText, jsonLines } from './text-lines.ts';
 import { type Corpus, type LabelledText, parseTextOptions, type TextOptions, textDataset } from './tokens.ts';
 
 /**
@@ -42,7 +43,7 @@ async function readCorpus(dir: string, options: TextOptions): Promise<Corpus> {
     Promise.all(
       Array.from(files.labels, async (label, i) => {
         const path = files.path(i);
-        return { text: decode(await readBytes(path), path), label: classes[label] ?? '', place: path };
+        return { text: decodeText(await readBytes(path), path), label: classes[label] ?? '', place: path };
       }),
     );
   return {
@@ -53,49 +54,6 @@ async function readCorpus(dir: string, options: TextOptions): Promise<Corpus> {
   };
 }
 
-function decode(bytes: Uint8Array, path: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new UserError(`${path}: it is not UTF-8: save it as UTF-8`);
-  }
-}
-
 async function readLines(path: string, options: TextOptions): Promise<LabelledText[]> {
-  const lines = decode(await readBytes(path), path).split(/\r?\n/);
-  const texts = lines.flatMap((line, i) =>
-    line.trim() === '' ? [] : [parseLine(line, `${path}:${i + 1}`, options)],
-  );
-  if (texts.length === 0) throw new UserError(`${path}: expected a line of JSON for each text, got none`);
-  return texts;
-}
-
-function parseLine(line: string, place: string, { tokens }: TextOptions): LabelledText {
-  const field = tokens === 'given' ? 'tokens' : 'text';
-  const json = parseJson(line, place);
-  const isObject = typeof json === 'object' && json !== null;
-  const text: unknown = isObject ? Reflect.get(json, field) : undefined;
-  const label: unknown = isObject ? Reflect.get(json, 'label') : undefined;
-  if (typeof label !== 'string' && typeof label !== 'number' && typeof label !== 'boolean') {
-    throw new UserError(`${place}: label: expected text or a number, got ${show(label)}`);
-  }
-  if (tokens === 'given') {
-    if (!isNumbers(text))
-      throw new UserError(`${place}: tokens: expected a list of numbers, got ${show(text)}`);
-    return { text, label: String(label), place };
-  }
-  if (typeof text !== 'string') throw new UserError(`${place}: text: expected text, got ${show(text)}`);
-  return { text, label: String(label), place };
-}
-
-function parseJson(line: string, place: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (error) {
-    throw new UserError(`${place}: not valid JSON: ${messageOf(error)}`);
-  }
-}
-
-function isNumbers(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((each) => typeof each === 'number');
+  return jsonLines(decodeText(await readBytes(path), path), path, options);
 }

@@ -7,12 +7,13 @@ import { existsSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { grouped } from '../counted.ts';
 import { show, UserError } from '../errors.ts';
+import { IMAGENET_STATISTICS } from './augment.ts';
 import { list } from './class-folders.node.ts';
 import type { DatasetSource, OpenDataset } from './dataset.ts';
 import { listFiles } from './file-list.ts';
 import { present, readBytes } from './files.node.ts';
 import { type ImageDataset, imageDataset } from './images.ts';
-import { IMAGENET_STATISTICS, pictureSplit, wantedShape } from './pictures.node.ts';
+import { pictureSplit, wantedShape } from './pictures.node.ts';
 
 const NAME = 'tiny-imagenet';
 const FOLDER = 'tiny-imagenet-200';

@@ -85,10 +85,13 @@ const USUAL: readonly (readonly [RegExp, number])[] = [
   [/height|width|\[[23]\]/i, 224],
 ];
 
+/** A size that people often choose for a dimension of this name. */
+export function usualSize(name: string): number {
+  return USUAL.find(([part]) => part.test(name))?.[1] ?? 64;
+}
+
 function unbound(names: readonly string[]): UserError {
-  const example = names.map(
-    (name) => `${JSON.stringify(name)}: ${USUAL.find(([part]) => part.test(name))?.[1] ?? 64}`,
-  );
+  const example = names.map((name) => `${JSON.stringify(name)}: ${usualSize(name)}`);
   return new UserError(
     `import: expected sizes for ${names.join(', ')}, which the file leaves open; graphs for training are static: give dims, for example { ${example.join(', ')} }`,
   );

@@ -80,14 +80,15 @@ export function inspectSource(source: OnnxModel, options: ImportOptions = {}): I
 
 function attempt(source: OnnxModel, options: ImportOptions): Pick<Inspection, 'training' | 'problem'> {
   try {
-    return { training: describe(modelOf(planOf(source, options))), problem: undefined };
+    return { training: trainingOf(modelOf(planOf(source, options))), problem: undefined };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { training: undefined, problem: messageOf(error) };
   }
 }
 
-function describe({ variables, trunk, notes }: ImportedModel): InspectedTraining {
+/** What of a model trains. */
+export function trainingOf({ variables, trunk, notes }: ImportedModel): InspectedTraining {
   const numbers = (trains: boolean): number =>
     variables
       .filter(({ role }) => (role === 'trainable') === trains)

@@ -67,6 +67,12 @@ export function withNewHead(model: OnnxModel, classes: number, output = model.ou
   });
 }
 
+/** The names of the weight and bias of the last layer that `output` comes of. Throws UserError as `withNewHead` does. */
+export function headParameters(model: OnnxModel, output = model.outputs[0] ?? ''): readonly string[] {
+  const { layer, bias } = lastLayer(model, output);
+  return [layer.inputs[1] ?? '', ...(bias === undefined ? [] : [bias])];
+}
+
 interface LastLayer {
   readonly layer: OnnxNode;
   readonly bias: string | undefined;

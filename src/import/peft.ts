@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { mismatch, show as quote, UserError } from '../errors.ts';
 import { sameShape, show } from '../onnx/shapes.ts';
+import type { ImportedModel } from './import-model.ts';
 import { type Adapter, adapterPaths } from './lora.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
@@ -67,6 +68,21 @@ export function peftFiles(
     use_dora: false,
   };
   return { config, tensors: [...tensors, ...whole] };
+}
+
+/**
+ * The contents of the two files of a model that trained, `lora` being how its adapters were asked for. Throws UserError as
+ * `peftFiles` does, and where there are no adapters.
+ */
+export function adapterFiles(
+  { adapters, variables }: Pick<ImportedModel, 'adapters' | 'variables'>,
+  values: ReadonlyMap<string, Float32Array>,
+  lora: PeftConfig | undefined,
+): ReturnType<typeof peftFiles> {
+  if (!lora)
+    throw new UserError('--adapters: the run trained no adapters (ortgrad artifacts --lora); leave it out');
+  const others = variables.filter(({ role, path }) => role === 'trainable' && !/\/lora_[AB]$/.test(path));
+  return peftFiles(adapters, values, { ...lora, others });
 }
 
 function numbersOf(values: ReadonlyMap<string, Float32Array>, path: string): Float32Array {

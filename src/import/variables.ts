@@ -24,6 +24,11 @@ export interface TrainableOptions {
   readonly frozen?: RegExp | string | undefined;
 }
 
+/** A regular expression that finds these names and no others. */
+export function exactly(names: readonly string[]): string {
+  return `^(${names.map((name) => name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')).join('|')})$`;
+}
+
 /** The running mean and variance. */
 const STATISTICS = [3, 4];
 

@@ -5,11 +5,11 @@ import { UserError } from '../errors.ts';
 import { ORT_MODULE, ORT_WASM, ORT_WEBGPU_MODULE, ORT_WEBGPU_WASM } from './web-names.ts';
 
 /**
- * Where each file lies, by its name in the page's folder. With `webgpu`, also the files for WebGPU. Throws UserError if
- * the package is missing.
+ * Where each file lies, by its name in the page's folder. With `webgpu`, also the files for WebGPU. Throws UserError, which
+ * begins with `what` asked for them, if the package is missing.
  */
-export function webFiles({ webgpu = false } = {}): ReadonlyMap<string, string> {
-  const folder = path.dirname(entry());
+export function webFiles({ webgpu = false, what = '--web' } = {}): ReadonlyMap<string, string> {
+  const folder = path.dirname(entry(what));
   const own = (name: string): [string, string] => [name, path.join(folder, name)];
   return new Map([
     [ORT_MODULE, path.join(folder, 'ort.wasm.bundle.min.mjs')],
@@ -20,12 +20,12 @@ export function webFiles({ webgpu = false } = {}): ReadonlyMap<string, string> {
   ]);
 }
 
-function entry(): string {
+function entry(what: string): string {
   try {
     return createRequire(import.meta.url).resolve('onnxruntime-web/wasm');
   } catch {
     throw new UserError(
-      '--web: expected the package onnxruntime-web, whose files are served with the page; run npm install onnxruntime-web',
+      `${what}: expected the package onnxruntime-web, whose files are served with the page; run npm install onnxruntime-web`,
     );
   }
 }

@@ -1,5 +1,5 @@
 /** A file imported as a spec says: for a loss, which wants logits. Pure: also for browsers. */
-import { UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import type { ExternalData } from '../import/decode-tensor.ts';
 import { type ImportedModel, modelOf } from '../import/import-model.ts';
 import { type OnnxModel, readModel } from '../import/onnx-model.ts';
@@ -90,5 +90,16 @@ export function beforeSoftmax(nodes: OnnxModel['nodes'], loss: ImportedLoss, out
     if (node.op === AFTER_LOGITS[loss]) return from;
     if (node.op !== 'Identity') return output;
     name = from;
+  }
+}
+
+/** What `give` returns; a UserError of its then begins with the file. */
+export function naming<T>(file: string, give: () => T): T {
+  try {
+    return give();
+  } catch (error) {
+    const message = messageOf(error);
+    if (!(error instanceof UserError) || message.startsWith(file)) throw error;
+    throw new UserError(`${file}: ${message.replace(/^import: /, '')}`, { cause: error });
   }
 }

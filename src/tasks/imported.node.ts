@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import { fileError } from '../system-error.ts';
-import { importFor } from './import-for.ts';
+import { importFor, naming } from './import-for.ts';
 import { importedTask } from './imported.ts';
 import type { OnnxSpec } from './spec.ts';
 import type { Task } from './task.ts';
@@ -94,15 +94,4 @@ export function readBytes(file: string): Promise<Uint8Array> {
   return readFile(file).catch((error: unknown) => {
     throw fileError(error, file);
   });
-}
-
-/** What `give` returns; a UserError of its then begins with the file. */
-export function naming<T>(file: string, give: () => T): T {
-  try {
-    return give();
-  } catch (error) {
-    const message = messageOf(error);
-    if (!(error instanceof UserError) || message.startsWith(file)) throw error;
-    throw new UserError(`${file}: ${message.replace(/^import: /, '')}`, { cause: error });
-  }
 }

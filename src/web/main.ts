@@ -3,7 +3,7 @@ import { messageOf, UserError } from '../errors.ts';
 import { type Classifier, loadClassifier } from './classifier.ts';
 import { element, say } from './dom.ts';
 import { drawOn } from './drawing.ts';
-import { context, fitted, fittedDigit, type Picture, pixelsOf } from './picture.ts';
+import { type Canvas, context, fitted, fittedDigit, type Picture, pixelsOf } from './picture.ts';
 
 interface Job {
   /** The picture's name, as the page shows it. */
@@ -11,7 +11,7 @@ interface Job {
   /** The picture's true class, where it is known. */
   readonly label?: string;
   /** Gives the picture at the model's size. */
-  readonly read: () => Promise<HTMLCanvasElement>;
+  readonly read: () => Promise<Canvas>;
 }
 
 /** Returns a function that shows a picture. While one is worked on, only the latest of the others waits. */
@@ -109,7 +109,7 @@ function takeDrawings({ info }: Classifier, classify: (job: Job) => void): void 
   const isGrey = info.image.channels === 1;
   canvas.height = Math.round((canvas.width * info.image.height) / info.image.width);
   pen.hidden = isGrey;
-  const fit = (picture: Picture): HTMLCanvasElement =>
+  const fit = (picture: Picture): Canvas =>
     info.dataset === 'mnist' && picture instanceof HTMLCanvasElement
       ? fittedDigit(picture, info.image)
       : fitted(picture, info.image);

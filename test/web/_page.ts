@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
-import { serve } from '../../scripts/web/serve.ts';
+import { serve } from '../../src/cli/serve.ts';
 
 const WASM = ['ort-wasm-simd-threaded.wasm', 'ort-wasm-simd-threaded.asyncify.wasm'];
 const PLACES: Readonly<Record<string, string>> = {

@@ -8,7 +8,7 @@ import registerTest from 'ava';
 import { build as esbuild } from 'esbuild';
 import type { Browser } from 'playwright-core';
 import { createServer, build as viteBuild } from 'vite';
-import { serve } from '../../scripts/web/serve.ts';
+import { serve } from '../../src/cli/serve.ts';
 import { hasBrowser, startBrowser } from './_browser.ts';
 
 const exec = promisify(execFile);

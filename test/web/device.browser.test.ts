@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import registerTest, { type ExecutionContext } from 'ava';
 import type { Browser, JSHandle } from 'playwright-core';
 import { bundle } from '../../scripts/web/bundle.ts';
-import { serve } from '../../scripts/web/serve.ts';
+import { serve } from '../../src/cli/serve.ts';
 import { input, logSoftmax } from '../../src/onnx/ops.ts';
 import { decodeModel } from '../../src/onnx/proto.ts';
 import { serialize } from '../../src/onnx/serialize.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import registerTest from 'ava';
 import type { Browser, Page } from 'playwright-core';
-import { serve } from '../../scripts/web/serve.ts';
+import { serve } from '../../src/cli/serve.ts';
 import { imageInfo, readImage } from '../../src/data/images.ts';
 import { openDataset } from '../../src/data/open.node.ts';
 import { encodePng } from '../../src/data/picture.node.ts';

@@ -11,7 +11,7 @@ import { untar } from '../../src/storage/tar.ts';
 import { parseSpec } from '../../src/tasks/parse-spec.ts';
 import type { Backend } from '../../src/web/train/backend.ts';
 import { type PageDataset, packDataset, unpackDataset } from '../../src/web/train/packed-dataset.ts';
-import { newTraining, resumedTraining, type Training } from '../../src/web/train/training.ts';
+import { type ImageTraining, newTraining, resumedTraining } from '../../src/web/train/training.ts';
 import { bestAt } from '../storage/_checkpoint.ts';
 
 const image = { channels: 1, height: 28, width: 28 };
@@ -52,11 +52,11 @@ test.before(async () => {
   dataset = await unpackDataset(new Blob([packed]), 'mnist.pack');
 });
 
-async function advance(training: Training, steps: number): Promise<void> {
+async function advance(training: ImageTraining, steps: number): Promise<void> {
   for (let i = 0; i < steps; i++) await training.advance();
 }
 
-const saved = async (training: Training): Promise<ArchivedRun> => {
+const saved = async (training: ImageTraining): Promise<ArchivedRun> => {
   const { name, pieces } = await training.save(new Date());
   return decodeRun(untar(Buffer.concat(pieces), name), name);
 };

@@ -1,6 +1,7 @@
 /** The curves of a run, drawn while it trains. Only this file imports uPlot. */
 import uPlot from 'uplot';
-import { classifierMetrics, judgeOf, shownValue } from '../../metrics/info.ts';
+import { binaryAccuracy } from '../../metrics/classification.ts';
+import { classifierMetrics, metricInfos, shownValue } from '../../metrics/info.ts';
 import { type Point, series, smooth } from '../../report/series.ts';
 import type { MetricsLine } from '../../storage/metrics.ts';
 
@@ -25,8 +26,12 @@ interface Chart {
   readonly compared: Curve;
 }
 
-const accuracy = judgeOf(classifierMetrics());
-const percent = (line: MetricsLine): number | null => shownValue(accuracy, line);
+const shares = [...classifierMetrics(), ...metricInfos({ accuracy: binaryAccuracy() })];
+/** The accuracy of a classifier of many classes, or of two. */
+const percent = (line: MetricsLine): number | null => {
+  const accuracy = shares.find(({ name }) => name in line.metrics);
+  return accuracy ? shownValue(accuracy, line) : null;
+};
 /** The moving median. Its window is wider than in a report, since runs in a page are short. */
 const smoothed = (points: readonly Point[]): Point[] => smooth(points, 0.08);
 
@@ -36,12 +41,12 @@ const trainLoss: Curve = {
   stroke: 'solid',
   points: (metrics) => smoothed(series(metrics, 'train', ({ loss }) => loss)),
 };
-const testAccuracy: Curve = {
-  name: 'test',
+const testAccuracy = (name: string): Curve => ({
+  name,
   color: 'orange',
   stroke: 'solid',
   points: (metrics) => series(metrics, 'test', percent),
-};
+});
 const cleanNorm: Curve = {
   name: 'clean',
   color: 'blue',
@@ -55,11 +60,21 @@ const strength: Curve = {
   points: (metrics) => series(metrics, 'train', ({ lambda }) => lambda),
 };
 
-const CHARTS: readonly Chart[] = [
+/** What charts say of a run. */
+export interface ChartOptions {
+  /** The examples that it is tested on. */
+  readonly tested: string;
+  /** What examples are called. */
+  readonly things: string;
+  /** The loss that the axis always covers. */
+  readonly top?: number;
+}
+
+const chartsOf = ({ tested, things, top }: ChartOptions): readonly Chart[] => [
   {
     title: 'Loss',
     measure: 'cross-entropy',
-    range: [0, 2.4],
+    ...(top !== undefined && { range: [0, top] }),
     curves: [
       {
         name: 'batch',
@@ -69,7 +84,7 @@ const CHARTS: readonly Chart[] = [
       },
       trainLoss,
       {
-        name: 'test',
+        name: tested,
         color: 'orange',
         stroke: 'solid',
         points: (metrics) => series(metrics, 'test', ({ loss }) => loss),
@@ -79,7 +94,7 @@ const CHARTS: readonly Chart[] = [
   },
   {
     title: 'Accuracy',
-    measure: 'images right, %',
+    measure: `${things} right, %`,
     range: [0, 100],
     curves: [
       {
@@ -88,9 +103,9 @@ const CHARTS: readonly Chart[] = [
         stroke: 'solid',
         points: (metrics) => smoothed(series(metrics, 'train', percent)),
       },
-      testAccuracy,
+      testAccuracy(tested),
     ],
-    compared: testAccuracy,
+    compared: testAccuracy(tested),
   },
   {
     title: 'Gradient norm',
@@ -132,9 +147,9 @@ export interface Curves {
 }
 
 /** Puts the charts into an element. */
-export function createCurves(into: HTMLElement): Curves {
+export function createCurves(into: HTMLElement, options: ChartOptions): Curves {
   let warmup = 0;
-  const plots = CHARTS.map((chart) => ({ chart, plot: plotOf(chart, into, () => warmup) }));
+  const plots = chartsOf(options).map((chart) => ({ chart, plot: plotOf(chart, into, () => warmup) }));
   const redraw = (): void => {
     for (const { plot } of plots) plot.redraw(false);
   };
@@ -201,8 +216,10 @@ function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlo
     gap: 4,
     ...options,
   });
-  const values = (_: uPlot, splits: readonly (number | null)[]): string[] =>
-    splits.map((value) => (value === null ? '' : String(Number(value.toPrecision(6)))));
+  const shown =
+    (digits: number) =>
+    (_: uPlot, splits: readonly (number | null)[]): string[] =>
+      splits.map((value) => (value === null ? '' : String(Number(value.toPrecision(digits)))));
   return {
     width,
     height: HEIGHT,
@@ -216,7 +233,10 @@ function optionsOf(chart: Chart, width: number, warmupSteps: () => number): uPlo
         range: (_, from, to) => rangeOf(chart, from, to),
       },
     },
-    axes: [axis({ size: 24, label: 'step', values }), axis({ size: 46, label: chart.measure, values })],
+    axes: [
+      axis({ size: 24, label: 'step', values: shown(6) }),
+      axis({ size: 46, label: chart.measure, values: shown(3) }),
+    ],
     series: [{}, ...[beforeOf(chart), ...chart.curves].map(drawn)],
     hooks: { drawClear: [(plot) => shade(plot, warmupSteps())] },
   };

@@ -37,6 +37,7 @@ export const LABELS = {
   learningRate: { label: 'Learning rate' },
   weightDecay: { label: 'Weight decay' },
   epochs: { label: 'Epochs' },
+  batchSize: { label: 'Batch size' },
   warmupEpochs: { label: 'Warmup epochs' },
   device: { label: 'Runs in', values: { cpu: 'WebAssembly', webgpu: 'WebGPU' } },
 } as const satisfies Readonly<Record<string, Label>>;

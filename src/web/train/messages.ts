@@ -3,15 +3,16 @@ import type { TrainConfig } from '../../config/config.ts';
 import type { MetricsLine } from '../../storage/metrics.ts';
 import type { BackendName } from './backend.ts';
 
-/** A message to the worker. It handles them one after the other, between steps of training. */
+/** What every page asks of its run. */
+export type RunRequest = { readonly kind: 'go' | 'pause' | 'reset' };
+
+/** A message to the worker of digits. It handles them one after the other, between steps of training. */
 export type Request =
   /** Begins a new run, with options as in a `--config` file. */
   | { readonly kind: 'begin'; readonly settings: object; readonly backend: BackendName }
   /** Opens a run from an archive, or from the files of a checkpoint. */
   | { readonly kind: 'load'; readonly files: readonly File[]; readonly backend: BackendName }
-  | { readonly kind: 'go' }
-  | { readonly kind: 'pause' }
-  | { readonly kind: 'reset' }
+  | RunRequest
   | { readonly kind: 'save' }
   | { readonly kind: 'export' }
   /** Asks for the logits of an image, uint8 [height, width]. */
@@ -38,9 +39,8 @@ export interface Offer {
   readonly classes: readonly string[];
 }
 
-/** A message from the worker. */
-export type Reply =
-  | { readonly kind: 'ready'; readonly offer: Offer }
+/** A message from a worker about its run. */
+export type RunReply =
   /** The worker is doing something that takes a while. `text` says what. */
   | { readonly kind: 'busy'; readonly text: string }
   | { readonly kind: 'opened'; readonly run: RunInfo }
@@ -49,5 +49,10 @@ export type Reply =
   | { readonly kind: 'paused'; readonly step: number }
   | { readonly kind: 'closed' }
   | { readonly kind: 'file'; readonly name: string; readonly content: Blob }
-  | { readonly kind: 'answered'; readonly logits: Float32Array; readonly milliseconds: number }
   | { readonly kind: 'failed'; readonly message: string };
+
+/** A message from the worker of digits. */
+export type Reply =
+  | RunReply
+  | { readonly kind: 'ready'; readonly offer: Offer }
+  | { readonly kind: 'answered'; readonly logits: Float32Array; readonly milliseconds: number };

@@ -7,20 +7,34 @@ import { OPTIMIZER_NAMES } from '../../step/optimizer.ts';
 import { element } from '../dom.ts';
 import { PAGE_NAMES } from './labels.ts';
 
-/** The learning rate that the form suggests for each optimizer: one that trains this model well. */
-const LEARNING_RATES: Readonly<Record<TrainConfig['optimizer'], number>> = {
-  adamw: 0.002,
-  adam: 0.002,
-  radam: 0.002,
-  adabelief: 0.002,
-  lion: 0.0005,
-  sgd: 0.1,
-  rmsprop: 0.0005,
+/** What a form begins with. */
+export interface FormDefaults {
+  /** The learning rate that the form suggests for each optimizer. */
+  readonly learningRates: Readonly<Record<TrainConfig['optimizer'], number>>;
+  /** Options that differ from those of a run in node. */
+  readonly first: Partial<TrainConfig>;
+  /** Where the form has no field for it. */
+  readonly batchSize?: number;
+}
+
+/** For a small Vision Transformer from random weights. Such a run takes a few minutes. */
+export const FROM_SCRATCH: FormDefaults = {
+  learningRates: {
+    ...{ adamw: 0.002, adam: 0.002, radam: 0.002, adabelief: 0.002 },
+    ...{ lion: 0.0005, sgd: 0.1, rmsprop: 0.0005 },
+  },
+  first: { epochs: 10, warmupEpochs: 1 },
+  batchSize: 64,
 };
 
-const BATCH_SIZE = 64;
-/** The lengths that the form begins with. Such a run takes a few minutes. */
-const FIRST = { epochs: 10, warmupEpochs: 1 };
+/** For a file that was trained already. The form has a field for the batch. */
+export const FINE_TUNING: FormDefaults = {
+  learningRates: {
+    ...{ adamw: 0.001, adam: 0.001, radam: 0.001, adabelief: 0.001 },
+    ...{ lion: 0.0003, sgd: 0.01, rmsprop: 0.0003 },
+  },
+  first: { gr: 'none', epochs: 5, warmupEpochs: 0, learningRate: 0.001 },
+};
 
 export interface Settings {
   /** The options, as in a `--config` file. A field without a number gives NaN, which parseConfig() refuses. */
@@ -30,7 +44,7 @@ export interface Settings {
 }
 
 /** Makes the form offer only options that go together. Where a change rules out the chosen one, the form says why. */
-export function createSettings(graph: string, fraction: () => number): Settings {
+export function createSettings({ learningRates, first, batchSize }: FormDefaults): Settings {
   const gr = element('gr', HTMLSelectElement);
   const warmup = element('gr-warmup', HTMLSelectElement);
   const optimizer = element('optimizer', HTMLSelectElement);
@@ -68,7 +82,7 @@ export function createSettings(graph: string, fraction: () => number): Settings 
   warmup.addEventListener('change', fit);
   warmupEpochs.addEventListener('change', fit);
   optimizer.addEventListener('change', () => {
-    rate.value = text(LEARNING_RATES[chosen(optimizer, OPTIMIZER_NAMES)]);
+    rate.value = text(learningRates[chosen(optimizer, OPTIMIZER_NAMES)]);
     decay.value = text(parseConfig({ optimizer: optimizer.value }).weightDecay);
   });
 
@@ -83,7 +97,7 @@ export function createSettings(graph: string, fraction: () => number): Settings 
     strengthOf(config);
     fit();
   };
-  show(parseConfig(FIRST));
+  show(parseConfig(first));
 
   return {
     show,
@@ -91,9 +105,7 @@ export function createSettings(graph: string, fraction: () => number): Settings 
       // A disabled field is left out: parseConfig() would refuse the value that it still holds.
       const given = (input: HTMLInputElement) => (input.disabled ? undefined : input.valueAsNumber);
       return {
-        graph,
-        trainFraction: fraction(),
-        batchSize: BATCH_SIZE,
+        ...(batchSize !== undefined && { batchSize }),
         gr: gr.value,
         grWarmup: warmup.disabled ? undefined : warmup.value,
         lambda: given(lambda),
@@ -123,7 +135,7 @@ function refusal(kind: GrKind, warmup: GrWarmup, warmupEpochs: number): string |
 }
 
 /** The value of a menu, or of an item of a menu. */
-function chosen<const T extends string>(
+export function chosen<const T extends string>(
   { value }: HTMLSelectElement | HTMLOptionElement,
   values: readonly T[],
 ): T {

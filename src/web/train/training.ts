@@ -1,9 +1,8 @@
 /**
- * A training run in a page: the run of run/run.ts, as in node. The graphs are written in the page, and the images come
- * with it.
+ * A training run of the page's own images. The graphs are written in the page, and the images come with it.
  */
-import { type GraphName, TaskGraphs } from '../../artifacts/graphs.ts';
-import { describeTask, type Manifest } from '../../artifacts/manifest.ts';
+import { TaskGraphs } from '../../artifacts/graphs.ts';
+import { describeTask } from '../../artifacts/manifest.ts';
 import { withRates } from '../../artifacts/roles.ts';
 import { holdOutOf, parseConfig, runName, type TrainConfig } from '../../config/config.ts';
 import { IN_PLACE, normalizationTable, writeNormalized } from '../../data/augment.ts';
@@ -16,18 +15,10 @@ import { UserError } from '../../errors.ts';
 import { imageModel } from '../../inference/inference-model.ts';
 import { augmentationOf, specInUse } from '../../inference/source.ts';
 import { serialize } from '../../onnx/serialize.ts';
-import { sizeOf } from '../../onnx/shapes.ts';
-import { setting } from '../../option-names.ts';
 import { beginTrainer, restoreTrainer } from '../../run/begin.ts';
-import { createDeviceTrainer } from '../../run/device-trainer.ts';
-import { SPIKE_WINDOW } from '../../run/diagnostics/spikes.ts';
 import { fieldFeeds, floatsOf, runOn } from '../../run/engine.ts';
-import { createHostTrainer } from '../../run/host-trainer.ts';
-import { expectDeviceOptions, type Plan, planRun, remediesOf, stepPlanOf } from '../../run/plan.ts';
-import { type BatchSource, Run, type RunEvent } from '../../run/run.ts';
-import type { Trainer } from '../../run/trainer.ts';
-import type { Session } from '../../runtime/session.ts';
-import { type MetricsLine, metricsLine } from '../../storage/metrics.ts';
+import { type Plan, planRun } from '../../run/plan.ts';
+import type { BatchSource } from '../../run/run.ts';
 import { type ArchivedRun, encodeRun } from '../../storage/run-archive.ts';
 import { infosOf } from '../../tasks/infos.ts';
 import { taskOf } from '../../tasks/own.ts';
@@ -37,36 +28,20 @@ import type { Fields, Task } from '../../tasks/task.ts';
 import type { Backend } from './backend.ts';
 import { PAGE_NAMES } from './labels.ts';
 import { type PageDataset, trainingImages } from './packed-dataset.ts';
+import { expectBatch, type NamedPieces, PageRun, type Training } from './page-run.ts';
 
 /** The number of steps between measurements on the test images. */
 const TEST_EVERY = 20;
 const TEST_BATCH = 100;
 
-export interface Training {
-  readonly config: TrainConfig;
-  readonly plan: Plan;
-  /** The step after which the run ends. */
-  readonly lastStep: number;
-  /** The number of trained numbers, over all parameters. */
-  readonly parameters: number;
-  /** The number of steps done. */
-  step(): number;
-  /** All lines of metrics so far. */
-  metrics(): readonly MetricsLine[];
-  /** Takes a step and measures when it is due. Returns the new lines. Throws UserError where the loss is not finite. */
-  advance(): Promise<readonly MetricsLine[]>;
+/** A run of a classifier of images. */
+export interface ImageTraining extends Training {
   /** The logits of an image, uint8 [height, width], which is normalised here. */
   classify(pixels: Uint8Array): Promise<Float32Array>;
   /** The run as an archive that `npm run train -- --resume` reads, in pieces. */
   save(now: Date): Promise<NamedPieces>;
   /** The model as `npm run export` writes it. */
   export(): Promise<NamedPieces>;
-  release(): Promise<void>;
-}
-
-export interface NamedPieces {
-  readonly name: string;
-  readonly pieces: readonly Uint8Array[];
 }
 
 export interface TrainingOptions {
@@ -79,7 +54,7 @@ export async function newTraining(
   settings: unknown,
   spec: Spec,
   options: TrainingOptions,
-): Promise<Training> {
+): Promise<ImageTraining> {
   const config = parseConfig(settings, undefined, PAGE_NAMES);
   const microBatch = config.microBatch || config.batchSize;
   const whole = { ...config, microBatch, memory: config.memory ?? 'fast' };
@@ -91,7 +66,7 @@ export async function resumedTraining(
   run: ArchivedRun,
   origin: string,
   options: TrainingOptions,
-): Promise<Training> {
+): Promise<ImageTraining> {
   const { config, graph, dataset } = run.checkpoint;
   const spec = expectImageSpec(parseSpec(graph.spec, `${origin}: graph`), origin);
   const own = options.dataset;
@@ -112,7 +87,7 @@ async function openTraining(
   spec: ImageSpec,
   options: TrainingOptions,
   resumed?: Resumed,
-): Promise<Training> {
+): Promise<ImageTraining> {
   if (holdOutOf(config) !== undefined) {
     throw new UserError(
       `${resumed?.origin ?? 'settings'}: the run holds out validation images, and a page does not; train it in node: npm run train`,
@@ -139,21 +114,16 @@ interface PageGraph {
   readonly spec: ImageSpec;
 }
 
-class PageTraining implements Training {
-  readonly config: TrainConfig;
-  readonly plan: Plan;
-  readonly lastStep: number;
-  readonly parameters: number;
-  readonly #graph: PageGraph;
-  readonly #dataset: PageDataset;
-  readonly #trained: DatasetInfo;
-  readonly #task: Task;
-  readonly #manifest: Manifest;
-  readonly #trainer: Trainer;
-  readonly #sessions: ReturnType<typeof keptSessions>;
-  readonly #metrics: MetricsLine[];
-  readonly #run: Run;
-  readonly #events: AsyncIterator<RunEvent, void>;
+/** What the images of a run are, and what it began as. */
+interface Origin {
+  readonly graph: PageGraph;
+  readonly dataset: PageDataset;
+  readonly trained: DatasetInfo;
+  readonly task: Task;
+}
+
+class PageTraining extends PageRun implements ImageTraining {
+  readonly #origin: Origin;
 
   constructor(
     config: TrainConfig,
@@ -164,140 +134,58 @@ class PageTraining implements Training {
   ) {
     const { task } = graphs;
     const saved = resumed?.run.checkpoint;
-    const load = (name: GraphName) => backend.load(serialize(graphs.graph(name)));
     const images = trainingBatches(config, graph.spec, task.fields, dataset);
-    this.config = config;
-    this.#graph = graph;
-    this.#dataset = dataset;
-    this.#trained = saved?.dataset ?? describeImages(dataset, task.fields);
-    this.#task = task;
     const described = describeTask(task, graphs, { name: graph.name, hash: saved?.graph.hash ?? '' });
-    this.#manifest = withRates(described, config);
-    this.parameters = this.#manifest.variables.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     // The number of images where the run began, not that of this page: so the schedules stay as they were.
     const began = trainingImages(dataset, config.trainFraction);
-    this.plan = planRun(config, Math.floor(began / config.batchSize));
-    this.lastStep = this.plan.totalSteps;
-    this.#trainer = openTrainer(config, { graphs, manifest: this.#manifest, plan: this.plan, backend, load });
-    if (resumed) restoreTrainer(this.#trainer, resumed.run.checkpoint, resumed.origin);
-    else beginTrainer(this.#trainer, config.seed);
-    this.#sessions = keptSessions(load);
-    this.#metrics = [...(resumed?.run.metrics ?? [])];
-    this.#run = new Run({
-      ...{ manifest: this.#manifest, metrics: task.metrics, infos: infosOf(task), trainer: this.#trainer },
-      settings: {
-        ...{ batchSize: config.batchSize, plan: this.plan, gr: config.gr, lastStep: this.lastStep },
-        copies: true,
-        isEvaluated: (step) => step % TEST_EVERY === 0,
-        isSaved: () => false,
-        remedies: remediesOf(config, PAGE_NAMES),
-      },
-      ports: {
-        train: cycled(images, this.plan),
-        test: testBatches(task.fields, dataset),
-        load: this.#sessions.open,
-      },
-      from: {
-        step: saved?.step ?? 0,
-        best: saved?.best ?? null,
-        recent: this.#metrics.filter(({ split }) => split === 'train').slice(-SPIKE_WINDOW),
-      },
+    const plan = planRun(config, Math.floor(began / config.batchSize));
+    super({
+      ...{ config, graphs, plan, backend, manifest: withRates(described, config) },
+      ...{ train: cycled(images, plan), test: testBatches(task.fields, dataset), testEvery: TEST_EVERY },
+      begin: (trainer) =>
+        resumed
+          ? restoreTrainer(trainer, resumed.run.checkpoint, resumed.origin)
+          : beginTrainer(trainer, config.seed),
+      ...(resumed && { from: resumed.run }),
     });
-    this.#events = this.#run[Symbol.asyncIterator]();
-  }
-
-  step(): number {
-    return this.#run.step;
-  }
-
-  metrics(): readonly MetricsLine[] {
-    return this.#metrics;
-  }
-
-  async advance(): Promise<readonly MetricsLine[]> {
-    const lines: MetricsLine[] = [];
-    for (let isOver = false; !isOver; ) {
-      const { value: event } = await this.#events.next();
-      if (event?.kind === 'step' || event?.kind === 'evaluated') lines.push(metricsLine(event.record));
-      isOver = event === undefined || event.kind === 'settled' || event.kind === 'stopped';
-    }
-    this.#metrics.push(...lines);
-    return lines;
+    this.#origin = { graph, dataset, trained: saved?.dataset ?? describeImages(dataset, task.fields), task };
   }
 
   async classify(pixels: Uint8Array): Promise<Float32Array> {
-    await this.#trainer.pull();
+    const { dataset, task } = this.#origin;
+    await this.trainer.pull();
     const images = new Float32Array(pixels.length);
-    writeNormalized(pixels, 0, this.#dataset, normalizationTable(this.#dataset), IN_PLACE, images, 0);
-    const { labels: _, ...fields } = this.#task.fields;
-    const feeds = { ...this.#trainer.variables.feeds, ...fieldFeeds({ fields }, { images }, 1) };
-    return floatsOf(await runOn(await this.#sessions.open('infer'), feeds), 'logits');
+    writeNormalized(pixels, 0, dataset, normalizationTable(dataset), IN_PLACE, images, 0);
+    const { labels: _, ...fields } = task.fields;
+    const feeds = { ...this.trainer.variables.feeds, ...fieldFeeds({ fields }, { images }, 1) };
+    return floatsOf(await runOn(await this.sessions.open('infer'), feeds), 'logits');
   }
 
   async save(now: Date): Promise<NamedPieces> {
+    const { graph, trained, task } = this.#origin;
     // The archive's name: short, and of characters that every system allows.
     const folder = runName(this.config, now)
       .replaceAll(/[^\w.-]/g, '-')
       .slice(-44);
-    const { frozen, best, ...state } = await this.#run.state(true);
+    const { frozen, best, ...state } = await this.state();
     const checkpoint = {
       ...{ config: this.config, generator: { seed: this.config.seed } },
-      ...{ graph: this.#graph, dataset: this.#trained },
+      ...{ graph, dataset: trained },
       ...state,
       // The page keeps no copy of the best weights, so `best` is saved only where it is the current step.
       best: best?.step === state.step ? best : null,
-      metrics: infosOf(this.#task),
+      metrics: infosOf(task),
     };
-    const pieces = await encodeRun(folder, { checkpoint, metrics: this.#metrics }, now);
+    const pieces = await encodeRun(folder, { checkpoint, metrics: this.metrics() }, now);
     return { name: `${folder}.tar`, pieces };
   }
 
   async export(): Promise<NamedPieces> {
-    await this.#trainer.pull();
-    const { classes, mean, std } = this.#dataset;
-    const { variables } = this.#trainer;
-    const weights = new Map(this.#manifest.variables.map(({ path }) => [path, variables.array(path)]));
-    const { spec } = this.#graph;
+    const { spec } = this.#origin.graph;
+    const { classes, mean, std } = this.#origin.dataset;
+    const weights = await this.weights();
     return { name: 'model.onnx', pieces: [imageModel({ spec, weights, classes, mean, std })] };
   }
-
-  async release(): Promise<void> {
-    await this.#trainer.release();
-    await this.#sessions.release();
-  }
-}
-
-interface TrainerParts {
-  readonly graphs: TaskGraphs;
-  readonly manifest: Manifest;
-  readonly plan: Plan;
-  readonly backend: Backend;
-  readonly load: (graph: GraphName) => Promise<Session>;
-}
-
-/** A trainer on the device or on the processor. */
-function openTrainer(config: TrainConfig, { graphs, manifest, plan, backend, load }: TrainerParts): Trainer {
-  const { batchSize, seed, memory = 'fast' } = config;
-  const shared = { manifest, plan: stepPlanOf(config, plan, PAGE_NAMES), seed, load };
-  if (!backend.open) return createHostTrainer({ ...shared, batchSize });
-  expectDeviceOptions(config, PAGE_NAMES);
-  const own = new TaskGraphs(graphs.task, { batch: batchSize, memory, target: 'webgpu' });
-  return createDeviceTrainer({ ...shared, graphs: own, open: backend.open });
-}
-
-/** Sessions that are opened once and kept, since a page asks for them again and again. */
-function keptSessions(load: (graph: GraphName) => Promise<Session>) {
-  const kept = new Map<GraphName, Promise<Session>>();
-  return {
-    async open(graph: GraphName): Promise<Session> {
-      const opened = kept.get(graph) ?? load(graph);
-      kept.set(graph, opened);
-      return { ...(await opened), release: async () => {} };
-    },
-    async release(): Promise<void> {
-      for (const session of kept.values()) await (await session).release();
-    },
-  };
 }
 
 function graphsOf(spec: ImageSpec, { microBatch, batchSize, memory = 'fast' }: TrainConfig): TaskGraphs {
@@ -321,10 +209,8 @@ function trainingBatches(
     ...{ batchSize, seed, shuffle: true },
     ...TO_TRAIN,
   });
-  if (batches.perEpoch > 0) return batches;
-  throw new UserError(
-    `${setting(PAGE_NAMES, 'batchSize', batchSize)}: expected at most ${dataset.train.length}, the training images that this page has`,
-  );
+  expectBatch(batches, config, `${dataset.train.length}, the training images that this page has`);
+  return batches;
 }
 
 /**

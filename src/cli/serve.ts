@@ -1,8 +1,8 @@
-/** A static server, as any host has one: it serves the files of a folder. */
+/** A static server, as any host has one. */
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
-import { UserError } from '../../src/errors.ts';
+import { UserError } from '../errors.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -13,14 +13,15 @@ const TYPES: Readonly<Record<string, string>> = {
   '.png': 'image/png',
 };
 
-/** Serves the folder to this machine; `isolated` adds the two headers that give a page threads. Port 0 is any free one. */
+/** Serves a folder, or files by their names, to this machine; `isolated` adds the two headers that give a page threads. Port 0 is any free one. */
 export async function serve(
-  folder: string,
+  site: string | ReadonlyMap<string, string>,
   { isolated = false, port = 0 } = {},
 ): Promise<{ origin: string; close(): void }> {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    const file = path.join(folder, pathname === '/' ? 'index.html' : path.normalize(pathname));
+    const name = pathname === '/' ? 'index.html' : path.normalize(pathname).slice(1);
+    const file = typeof site === 'string' ? path.join(site, name) : (site.get(name) ?? '');
     const content = await readFile(file).catch(() => undefined);
     response.writeHead(content ? 200 : 404, {
       'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream',
