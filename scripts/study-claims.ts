@@ -1,6 +1,7 @@
 /**
- * `npm run study:claims -- FOLDER`: judges the claims of a study again by the present rule, from the differences that are
- * recorded in its `tables/claims.csv`. It is for a study whose runs are gone. If they still exist, use `npm run report`.
+ * `npm run study:claims -- FOLDER…`: judges the claims of studies again by the present rule, from the differences that are
+ * recorded in `tables/claims.csv`, and sets several studies beside each other. It is for a study whose runs are gone. If
+ * they still exist, use `npm run report`.
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,20 +9,53 @@ import { runMain } from '../src/cli/fail.ts';
 import { UserError } from '../src/errors.ts';
 import { type JudgedClaim, weigh } from '../src/report/study/claims.ts';
 import { type Interval, type Spread, tQuantile } from '../src/report/study/statistics.ts';
-import { toCsv, toLatex, toMarkdown } from '../src/report/study/table.ts';
+import { type Table, toCsv, toLatex, toMarkdown } from '../src/report/study/table.ts';
 import { claimsTable } from '../src/report/study/tables.ts';
 import { writeWhole } from '../src/whole-file.node.ts';
 
-async function main([folder]: readonly string[]): Promise<void> {
-  if (folder === undefined)
-    throw new UserError('study:claims: expected the folder of a study, for example docs/study');
+async function main(folders: readonly string[]): Promise<void> {
+  if (folders.length === 0)
+    throw new UserError('study:claims: expected the folder of a study, for example docs/study/cpu');
+  const judged = new Map<string, readonly JudgedClaim[]>();
+  for (const folder of folders) judged.set(path.basename(folder), await judgeAgain(folder));
+  if (folders.length > 1) console.log(toMarkdown(besideEachOther(judged)));
+  else
+    for (const { claim, verdict } of [...judged.values()].flat()) console.log(`${verdict}: ${claim}`);
+}
+
+/** The claims of a study, whose tables are written anew. */
+async function judgeAgain(folder: string): Promise<readonly JudgedClaim[]> {
   const file = path.join(folder, 'tables', 'claims.csv');
-  const table = claimsTable(judgeRecorded(parseCsv(await readFile(file, 'utf8')), file));
+  const claims = judgeRecorded(parseCsv(await readFile(file, 'utf8')), file);
+  const table = claimsTable(claims);
   await writeWhole(file, toCsv(table));
   await writeWhole(path.join(folder, 'tables', 'claims.md'), toMarkdown(table));
   await writeWhole(path.join(folder, 'tables', 'claims.tex'), toLatex(table));
-  for (const [claim, verdict] of new Map(table.rows.map((row) => [row[0], row.at(-1)])))
-    console.log(`${verdict}: ${claim}`);
+  return claims;
+}
+
+/** Each claim's verdict in each study, and in how many settings the numbers agree, disagree and cannot tell. */
+function besideEachOther(judged: ReadonlyMap<string, readonly JudgedClaim[]>): Table {
+  const claims = new Set([...judged.values()].flat().map(({ claim }) => claim));
+  return {
+    name: 'claims',
+    title: "The paper's claims: verdict, and settings that agree / disagree / cannot tell",
+    columns: ['claim', ...judged.keys()].map((name) => ({ name, kind: 'text' })),
+    rows: [...claims].map((claim) => [
+      claim,
+      ...[...judged.values()].map((all) => {
+        const own = all.find((each) => each.claim === claim);
+        return own === undefined ? null : verdictText(own);
+      }),
+    ]),
+  };
+}
+
+function verdictText({ verdict, evidence }: JudgedClaim): string {
+  const settings = (['agrees', 'disagrees', 'cannot tell'] as const).map(
+    (each) => evidence.filter((setting) => setting.verdict === each).length,
+  );
+  return `${verdict}, ${settings.join(' / ')}`;
 }
 
 /** The rows of a CSV text (RFC 4180). */

@@ -198,6 +198,11 @@ def order_of(job, examples, batch):
         yield from torch.randperm(examples)[: examples // batch * batch].split(batch)
 
 
+def as_conv2d_reads(t):
+    """A kernel of a convolution [height, width, in, out], in memory as conv2d wants it. Otherwise each step copies it."""
+    return t.permute(3, 2, 0, 1).contiguous().permute(2, 3, 1, 0) if t.dim() == 4 else t
+
+
 def train(job, train_fields, test_fields):
     torch.manual_seed(job["seed"])
     shapes = parameter_shapes(job)
@@ -205,8 +210,7 @@ def train(job, train_fields, test_fields):
     if given is not None and {k: list(t.shape) for k, t in given.items()} != shapes:
         raise ValueError("the weights are those of another model")
     p = {k: given[k] if given is not None else initial(k, s, job["model"]["kind"]) for k, s in shapes.items()}
-    for t in p.values():
-        t.requires_grad_()
+    p = {k: as_conv2d_reads(t).requires_grad_() for k, t in p.items()}
     decays = lambda path: path.split("/")[-1] in ("kernel", "embedding")
     groups = [
         {"params": [t for k, t in p.items() if decays(k)], "weight_decay": job["weightDecay"]},
@@ -223,7 +227,7 @@ def train(job, train_fields, test_fields):
         loss, g = gradients(p, fields, job, job["lambda"] if step >= warmup else 0)
         for t, d in zip(p.values(), g):
             # AdamW's fused loop reads a gradient as if it lay in memory as its weight does.
-            t.grad = d.contiguous()
+            t.grad = d if d.stride() == t.stride() else torch.empty_like(t).copy_(d)
         torch.nn.utils.clip_grad_norm_(p.values(), job["clip"])
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, warmup, total, job["learningRate"])

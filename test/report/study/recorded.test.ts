@@ -9,13 +9,13 @@ import { temporaryFolder } from '../../storage/_records.ts';
 test('the recorded claims are what the rule says of the recorded differences', (t) => {
   const folder = temporaryFolder(t);
   mkdirSync(join(folder, 'tables'));
-  copyFileSync('docs/study/tables/claims.csv', join(folder, 'tables', 'claims.csv'));
+  copyFileSync('docs/study/cpu/tables/claims.csv', join(folder, 'tables', 'claims.csv'));
   execFileSync(process.execPath, running('scripts/study-claims.ts', folder));
   for (const name of ['claims.csv', 'claims.md', 'claims.tex'])
     t.is(
       readFileSync(join(folder, 'tables', name), 'utf8'),
-      readFileSync(join('docs/study/tables', name), 'utf8'),
+      readFileSync(join('docs/study/cpu/tables', name), 'utf8'),
       name,
     );
-  t.regex(readFileSync('docs/study/tables/claims.csv', 'utf8'), /,98\.75,agrees,agrees/);
+  t.regex(readFileSync('docs/study/cpu/tables/claims.csv', 'utf8'), /,98\.75,agrees,agrees/);
 });
