@@ -19,8 +19,7 @@ async function main(folders: readonly string[]): Promise<void> {
   const judged = new Map<string, readonly JudgedClaim[]>();
   for (const folder of folders) judged.set(path.basename(folder), await judgeAgain(folder));
   if (folders.length > 1) console.log(toMarkdown(besideEachOther(judged)));
-  else
-    for (const { claim, verdict } of [...judged.values()].flat()) console.log(`${verdict}: ${claim}`);
+  else for (const { claim, verdict } of [...judged.values()].flat()) console.log(`${verdict}: ${claim}`);
 }
 
 /** The claims of a study, whose tables are written anew. */
