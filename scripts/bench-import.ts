@@ -50,14 +50,15 @@ function generated(isRaw: boolean): Uint8Array {
   });
 }
 
-/** Reads a file and asks for all its weights. The memory is what the process has more than before it read the file. */
+/** Reads a file and asks for all its weights. The memory is the peak of the process beyond what it had before. */
 function measure(path: string): void {
   const before = process.memoryUsage().rss;
   const [start, cpu] = [performance.now(), process.cpuUsage()];
   const bytes = readFileSync(path);
   const weights = importModel(bytes).weights();
   const [seconds, used] = [(performance.now() - start) / 1000, process.cpuUsage(cpu)];
-  const times = (process.memoryUsage().rss - before) / bytes.length;
+  // KiB; of the whole process, of which `before` bytes were there.
+  const times = (1024 * process.resourceUsage().maxRSS - before) / bytes.length;
   console.log(
     `${path}: ${(bytes.length / 1e6).toFixed(0)} MB, ${weights.size} weights: ${seconds.toFixed(2)} s, of which ${((used.user + used.system) / 1e6).toFixed(2)} s computing; ${times.toFixed(2)} times its size in memory`,
   );

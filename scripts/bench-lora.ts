@@ -1,6 +1,6 @@
 /**
  * Low-rank adapters on an exported encoder: it learns to tell the first twenty of forty languages apart and is exported;
- * then adapters of its attention, with its head, learn the last twenty, beside the head alone.
+ * then adapters of its attention, with its head, learn the last twenty, beside the head alone and all of it.
  *
  *     npm run bench:lora -- OUT [EPOCHS]
  */
@@ -47,6 +47,7 @@ export async function open(source) {
 const WAYS: Readonly<Record<string, readonly string[]>> = {
   head: ['--trainable', '^head'],
   adapters: ['--trainable', '^head', '--lora', 'attn', '--rank', '4', '--lora-alpha', '8'],
+  all: [],
 };
 
 await runMain(async ([out, epochs = '4']) => {

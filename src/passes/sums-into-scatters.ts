@@ -2,12 +2,13 @@
  * What is added to rows that are scattered into zeros is scattered into, in place of the zeros:
  *
  *     Add(ScatterElements(0, i, u), X) → ScatterElements(X, i, u)          where nothing else uses the scattered
+ *     Add(ScatterElements(0, i, u), ScatterElements(X, j, v)) → ScatterElements(X, Concat(j, i), Concat(v, u))
  *
  * The gradient of a table of words gets a part from every slice of the batch, and the table is larger than all else in a
- * small encoder: this saves making the zeros, and an Add of the whole table.
+ * small encoder: each operation that is left out writes the whole of it.
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
-import { scatterElements } from '../onnx/ops.ts';
+import { concat, scatterElements } from '../onnx/ops.ts';
 import { sameShape } from '../onnx/shapes.ts';
 import { isOp, type Value } from '../onnx/value.ts';
 import { Users } from './users.ts';
@@ -19,11 +20,16 @@ export function foldSumsIntoScatters(outputs: readonly Value[]): Value[] {
     if (!isOp(node, 'Add') || !a || !b || !sameShape(a.shape, b.shape)) return keep(node, inputs);
     const [fromA, fromB] = node.inputs;
     const isFree = (value: Value): boolean => isIntoZeros(value) && users.isSingle(value);
-    const [scattered, other] = isFree(fromB) ? [b, a] : [a, b];
     if (!isFree(fromB) && !isFree(fromA)) return keep(node, inputs);
-    if (!isOp(scattered.node, 'ScatterElements')) return keep(node, inputs);
-    const [, indices, updates] = scattered.node.inputs;
-    return [scatterElements(other, indices, updates, scattered.node.attributes.axis)];
+    const [scattered, other, from] = isFree(fromB) ? [b.node, a, fromA] : [a.node, b, fromB];
+    if (!isOp(scattered, 'ScatterElements')) return keep(node, inputs);
+    const [, indices, updates] = scattered.inputs;
+    const { axis } = scattered.attributes;
+    const before = isOp(other.node, 'ScatterElements') && users.isSingle(from) ? other.node : undefined;
+    if (before?.attributes.axis !== axis) return [scatterElements(other, indices, updates, axis)];
+    const [into, earlier, numbers] = before.inputs;
+    const all = [concat([earlier, indices], axis), concat([numbers, updates], axis)] as const;
+    return [scatterElements(into, ...all, axis)];
   });
 }
 

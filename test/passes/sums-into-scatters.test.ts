@@ -19,6 +19,13 @@ test('what is added to rows that are scattered into zeros is scattered into', as
   }
 });
 
+test('what is scattered in several sums is scattered at once', async (t) => {
+  const zeros = ops.zeros([3, 2]);
+  const y = ops.add(ops.add(scattered(zeros, u), scattered(zeros, v)), scattered(zeros, ops.neg(u)));
+  t.is(printAfter(foldSumsIntoScatters, { y }).match(/= ScatterElements/g)?.length, 1);
+  await sameResults(t, foldSumsIntoScatters, { y });
+});
+
 test('rows that others need, that are scattered into numbers, or that are stretched stay', (t) => {
   const shared = scattered(ops.zeros([3, 2]), u);
   unchanged(t, foldSumsIntoScatters, { y: ops.add(shared, x), z: ops.tanh(shared) });

@@ -7,6 +7,7 @@ import { product, staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { type Moves, movesOf, padAxis, padImage, reach, spatial } from './images.ts';
 import type { Call, Lowering, Lowerings } from './lowering.ts';
+import { rowsTimes } from './matmul.ts';
 
 /**
  * [out, in, …] as our convolutions take it: […, in, out]. Two transpositions of which each moves one axis: ONNX Runtime
@@ -96,9 +97,21 @@ export function conv(call: Call): Value {
   const x = call.channelsLast(0);
   const weight = call.value(1);
   const moves = movesOf(call, staticShape(weight.shape.slice(2), call.op), spatial(call, x));
-  const y = convolved(x, kernelOf(weight), moves, call.attributes.int('group', 1));
+  const groups = call.attributes.int('group', 1);
+  const y = isOfPixels(moves, groups)
+    ? rowsTimes(x, reshape(weight, weight.shape.slice(0, 2)), { transB: true })
+    : convolved(x, kernelOf(weight), moves, groups);
   const bias = call.optional(2);
   return bias ? add(y, bias) : y;
+}
+
+/** Whether each pixel of the result is of one pixel, in the same order: a product of the channels. */
+function isOfPixels({ kernel, stride, before, after }: Moves, groups: number): boolean {
+  return (
+    groups === 1 &&
+    [...kernel, ...stride].every((x) => x === 1) &&
+    [...before, ...after].every((x) => x === 0)
+  );
 }
 
 /** How a transposed convolution of n spatial axes moves. */

@@ -10,7 +10,11 @@ const products: Lowering = (call) => {
   const [isRow, isColumn] = [a.shape.length === 1, b.shape.length === 1];
   const left = isRow ? reshape(a, [1, ...a.shape]) : a;
   const right = isColumn ? reshape(b, [...b.shape, 1]) : b;
-  const y = right.shape.length === 2 ? rowsTimes(left, right) : matmul(left, right);
+  const stored = turned(right);
+  const y =
+    right.shape.length === 2
+      ? rowsTimes(left, stored ?? right, { transB: stored !== undefined })
+      : matmul(left, right);
   const leading = y.shape.slice(0, -2);
   const rows = isRow ? [] : y.shape.slice(-2, -1);
   const columns = isColumn ? [] : y.shape.slice(-1);
@@ -19,16 +23,17 @@ const products: Lowering = (call) => {
 
 /**
  * The rows of x, whatever its axes, times a matrix: one Gemm, as a layer of ours has it, so that the same passes find it.
- * A matrix that the file transposes, as every Linear of PyTorch is, is read transposed.
+ * With `transB` times the transposed matrix, which costs nothing.
  */
-function rowsTimes(x: Value, matrix: Value): Value {
-  const { node } = matrix;
-  const isTransposed = isOp(node, 'Transpose') && node.inputs[0].shape.length === 2;
+export function rowsTimes(x: Value, matrix: Value, { transB = false } = {}): Value {
   const [leading, width] = [x.shape.slice(0, -1), x.shape.at(-1) ?? 1];
-  const y = gemm(reshape(x, [product(leading), width]), isTransposed ? node.inputs[0] : matrix, undefined, {
-    transB: isTransposed,
-  });
+  const y = gemm(reshape(x, [product(leading), width]), matrix, undefined, { transB });
   return reshape(y, [...leading, ...y.shape.slice(1)]);
+}
+
+/** The matrix that another is the transposed of, as every Linear of PyTorch is exported. */
+function turned({ node }: Value): Value | undefined {
+  return isOp(node, 'Transpose') && node.inputs[0].shape.length === 2 ? node.inputs[0] : undefined;
 }
 
 const general: Lowering = (call) => {
