@@ -46,7 +46,7 @@ export async function findTypes(
     .filter((name) => plan.trunk.has(name) && !plan.fed.has(name));
   const names = [...new Set(borders)];
   if (names.length === 0) return {};
-  const file = trunkFile(source, names, plan.fixedBatch === undefined);
+  const file = trunkFile(plan.source, names, plan.fixedBatch === undefined);
   const fields = fieldsOf(plan.bound.types);
   const sizes = plan.fixedBatch === undefined ? [1, 2] : [plan.fixedBatch];
   const runs: Readonly<Record<string, ProbeTensor>>[] = [];

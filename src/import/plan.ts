@@ -10,6 +10,7 @@ import { type BoundInputs, bindInputs, boundDeclared, type Sizes } from './input
 import { interpret, type Walk } from './interpret.ts';
 import { withKnownBranches } from './known-branches.ts';
 import { type Adapter, adaptersOf, type LoraOptions } from './lora.ts';
+import { needs } from './node-order.ts';
 import type { OnnxModel } from './onnx-model.ts';
 import type { OnnxNode } from './onnx-node.ts';
 import { tensorSources } from './tensor-source.ts';
@@ -83,7 +84,7 @@ export function planOf(model: OnnxModel, options: ImportOptions): Plan {
   };
   return {
     ...whole,
-    ...trunkOf(source, whole, bound, options),
+    ...trunkOf(source, whole, { bound, options, outputs }),
     ...{ source, outputs, bound, trained },
   };
 }
@@ -115,8 +116,7 @@ function wantedOutputs(source: OnnxModel, given: readonly string[] | undefined):
 function trunkOf(
   source: OnnxModel,
   whole: Walk,
-  bound: BoundInputs,
-  options: ImportOptions,
+  { bound, options, outputs }: Pick<Plan, 'bound' | 'outputs'> & { readonly options: ImportOptions },
 ): Pick<Walk, 'trunk' | 'fed' | 'generalised'> {
   const { trained } = whole;
   const data = downstreamOf(whole.nodes, bound.types.keys());
@@ -129,7 +129,9 @@ function trunkOf(
   const weighted = downstreamOf(whole.nodes, whole.variables.keys());
   const hasWeights = kept.some(({ inputs }) => inputs.some((name) => weighted.has(name)));
   if (isWhole && !hasWeights) return { trunk: new Set(), fed, generalised };
-  const trunk = new Set(kept.flatMap((node) => node.outputs.filter(isKept)));
+  const asked = whole.nodes.filter(({ outputs: names }) => names.some((name) => trained.has(name)));
+  const lowerable = behindFeatures(kept, [...asked.flatMap(needs), ...outputs], types);
+  const trunk = new Set(kept.flatMap((node) => (lowerable.has(node) ? [] : node.outputs.filter(isKept))));
   const known = new Map(fed);
   for (const name of trunk) {
     const declared = boundDeclared(source.types.get(name), bound, options.dims ?? {});
@@ -137,6 +139,29 @@ function trunkOf(
     if (type) known.set(name, type);
   }
   return { trunk, fed: known, generalised };
+}
+
+/**
+ * Those of the trunk's nodes that are lowered all the same. What the trunk gives has the batch first, and no other axis of
+ * it; nodes between such a value and what is asked for, as in front of an LSTM that has its steps first, go with the rest.
+ */
+function behindFeatures(
+  kept: readonly OnnxNode[],
+  wanted: readonly string[],
+  types: ReadonlyMap<string, ValueType>,
+): ReadonlySet<OnnxNode> {
+  const isFeature = (name: string): boolean => {
+    const [first, ...rest] = types.get(name)?.shape ?? ['batch'];
+    return typeof first === 'string' && rest.every((dim) => typeof dim === 'number');
+  };
+  const asked = new Set(wanted);
+  const found = new Set<OnnxNode>();
+  for (const node of kept.toReversed()) {
+    if (!node.outputs.some((name) => asked.has(name) && !isFeature(name))) continue;
+    found.add(node);
+    for (const name of needs(node)) asked.add(name);
+  }
+  return found;
 }
 
 /** The types of what some nodes give, as far as they can be lowered, and whether they all can. */

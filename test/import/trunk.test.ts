@@ -213,7 +213,8 @@ const stateful = file({
   inputs: [info('x', ['N', 3]), info('rate', [], ELEMENTS.int64), info('state', [2, 'N', 4])],
   initializers: [
     ...[tensor('high', [], BigInt64Array.of(16_000n)), ints('zero', 0)],
-    ...[weight('w', 1, 16, 3), weight('r', 1, 16, 4), weight('fc', 4, 2), weight('other', 3, 4)],
+    ...[weight('enc', 3, 3), weight('w', 1, 16, 3), weight('r', 1, 16, 4)],
+    ...[weight('fc', 4, 2), weight('other', 3, 4)],
   ],
   nodes: [
     node('Equal', ['rate', 'high'], 'isHigh'),
@@ -221,7 +222,8 @@ const stateful = file({
       then_branch: graphProto({
         inputs: [],
         nodes: [
-          node('Unsqueeze', ['x', 'zero'], 'steps'),
+          node('MatMul', ['x', 'enc'], 'e'),
+          node('Unsqueeze', ['e', 'zero'], 'steps'),
           node('Split', ['state'], ['h', 'c'], { axis: 0 }),
           node('LSTM', ['steps', 'w', 'r', '', '', 'h', 'c'], ['all', 'last'], { hidden_size: 4 }),
           node('Squeeze', ['last', 'zero'], 'a'),
@@ -252,7 +254,9 @@ test('inputs that are always the same number choose a branch, all of which then 
     state: feed([2, 2, 4], new Float32Array(16).fill(0.25)),
   });
   for (const [trainable, paths] of [
-    [/./, ['fc', 'r', 'w']],
+    [/./, ['enc', 'fc', 'r', 'w']],
+    // The batch of what the LSTM takes is on the second axis, where no feature has it.
+    [/^(fc|r|w)$/, ['fc', 'r', 'w']],
     [/^fc/, ['fc']],
   ] as const) {
     const model = importModel(stateful, { fix: { rate: 16_000, state: 0.25 }, trainable });

@@ -56,10 +56,10 @@ function lastLayer(model: OnnxModel, options: ImportOptions): RegExp {
 async function cells(model: OnnxModel, options: ImportOptions): Promise<string> {
   try {
     const found = await measure({ model, options, batch: Number(flags.batch), python: flags['onnx-ad'] });
-    const { trained, nodesKept, output, gradient, second, by, refusal } = found;
+    const { trained, judged, nodesKept, output, gradient, second, by, refusal } = found;
     const shown = [output, gradient, second].map((each) => each.toExponential(1)).join(' | ');
     const kept = nodesKept > 0 ? `, ${nodesKept} nodes kept` : '';
-    return `${trained[0]} (${trained[1]}${kept}) | ${shown} | ${by}${refusal === '' ? '' : ` (${refusal.slice(0, 200)})`} |`;
+    return `${trained}${judged < trained ? `, ${judged} compared` : ''}${kept} | ${shown} | ${by}${refusal === '' ? '' : ` (${refusal.slice(0, 200)})`} |`;
   } catch (error) {
     const name = error instanceof UserError ? 'refused' : 'FAILED';
     return `${name}: ${messageOf(error).slice(0, flags.verbose ? 4000 : 300)} | | | | |`;
@@ -81,7 +81,7 @@ const files = positionals.flatMap((folder) =>
     .map((file) => join(folder, file)),
 );
 process.stdout.write(
-  '| file | opset | nodes | trains | tensors (numbers) | output | gradient | exact GR | by |\n' +
+  '| file | opset | nodes | trains | tensors | output | gradient | exact GR | by |\n' +
     '| --- | ---: | ---: | --- | --- | ---: | ---: | ---: | --- |\n',
 );
 for (const file of files.sort()) {

@@ -14,6 +14,7 @@ import { type ImportedModel, modelOf } from '../../../src/import/import-model.ts
 import { interpret } from '../../../src/import/interpret.ts';
 import type { OnnxModel } from '../../../src/import/onnx-model.ts';
 import { type ImportOptions, type Plan, planOf } from '../../../src/import/plan.ts';
+import { trunkFile } from '../../../src/import/split.ts';
 import { Scope } from '../../../src/layers/scope.ts';
 import { add, input, mul, reduceSum } from '../../../src/onnx/ops.ts';
 import { serialize } from '../../../src/onnx/serialize.ts';
@@ -38,8 +39,9 @@ import {
 } from './original.ts';
 
 export interface Measured {
-  /** Tensors that train, and numbers in them. */
-  readonly trained: readonly [tensors: number, numbers: number];
+  /** Tensors that train, and by how many of them the derivatives are compared. */
+  readonly trained: number;
+  readonly judged: number;
   readonly nodesKept: number;
   readonly output: number;
   readonly gradient: number;
@@ -66,7 +68,7 @@ export async function measure({ model: source, options, batch, python }: Given):
   const size = plan.fixedBatch ?? batch;
   const parts = Array.from({ length: batch / size }, (_, i) => [i * size, (i + 1) * size] as const);
   const given = { ...free, ...(await featuresOf(model, free)) };
-  const graphs = derivatives(model, batch);
+  const graphs = derivatives(model, batch, python === undefined ? new Set() : groupedWeights(plan));
   const whole = withOutputs(plan.source, graphs.outputs);
   const weights = model.weights();
   const shapes = new Map(model.variables.map(({ path, shape }) => [path, shape]));
@@ -103,7 +105,8 @@ export async function measure({ model: source, options, batch, python }: Given):
     values: shapesOf(plan, size),
   };
   const counted = {
-    trained: [graphs.paths.length, [...gradient.values()].reduce((sum, { length }) => sum + length, 0)],
+    judged: graphs.paths.length,
+    trained: model.variables.filter(({ role }) => role === 'trainable').length,
     nodesKept: model.trunk?.nodes ?? 0,
     output,
   } as const;
@@ -111,7 +114,15 @@ export async function measure({ model: source, options, batch, python }: Given):
   if (python !== undefined) {
     try {
       const verdict = await besideOnnxAd({
-        ...{ python, model: whole, about, parts, data: free, fixed, seeds: graphs.seedsByOutput },
+        ...{
+          python,
+          file: trunkFile(plan.source, graphs.outputs, false),
+          about,
+          parts,
+          data: free,
+          fixed,
+          seeds: graphs.seedsByOutput,
+        },
         ...{ weights, tensors, gradient, second: curvature },
       });
       return { ...counted, ...verdict, by: 'onnx-ad' };
@@ -148,7 +159,16 @@ const alongItself = (at: Numbers, g: Numbers, f: (numbers: Numbers) => Promise<n
 const lossAt = (y: readonly number[], r: readonly number[]): number =>
   y.reduce((sum, x, i) => sum + (x + (x * x) / 2) * (r[i] ?? 0), 0);
 
-function derivatives(model: ImportedModel, batch: number) {
+/** The kernels of convolutions in groups, by which onnx-ad has no derivative. */
+function groupedWeights({ nodes }: Plan): ReadonlySet<string> {
+  const grouped = nodes.filter(
+    ({ op, attributes }) => op === 'Conv' && (attributes.get('group')?.i ?? 1) > 1,
+  );
+  return new Set(grouped.map(({ inputs }) => inputs[1] ?? ''));
+}
+
+/** The graphs of the first and the second derivative by all that trains, but for what is left out. */
+function derivatives(model: ImportedModel, batch: number, leftOut: ReadonlySet<string>) {
   const fields = Object.entries(model.inputs).map(([name, { dtype, shape }]): [string, Value] => [
     name,
     input(name, [batch, ...shape], dtype),
@@ -157,7 +177,9 @@ function derivatives(model: ImportedModel, batch: number) {
   const predicted = Object.entries(model.predict(scope, Object.fromEntries(fields))).filter(
     ([, { dtype }]) => dtype === 'float32',
   );
-  const trains = new Set(model.variables.flatMap(({ path, role }) => (role === 'trainable' ? [path] : [])));
+  const trains = new Set(
+    model.variables.flatMap(({ path, role }) => (role === 'trainable' && !leftOut.has(path) ? [path] : [])),
+  );
   const variables = scope.variables.filter(({ path }) => trains.has(path));
   const seedsByOutput = Object.fromEntries(
     predicted.map(([name, { shape }], i) => [

@@ -3,14 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { OnnxModel } from '../../../src/import/onnx-model.ts';
-import { encodeAgain } from '../../../src/onnx/proto.ts';
 import { distance } from './distance.ts';
 import { dataOf, joined, type Numbers, normal, rows, runBytes, type Tensors } from './original.ts';
 
 export interface Question {
   readonly python: string;
-  readonly model: OnnxModel;
+  readonly file: Uint8Array;
   /** Shapes, as onnx_ad_second.py takes them. */
   readonly about: object;
   /** The examples of each run. */
@@ -100,7 +98,7 @@ function dot(a: Float32Array = new Float32Array(), b: Float32Array = new Float32
   return a.reduce((sum, x, i) => sum + x * (b[i] ?? 0), 0);
 }
 
-function derived({ python, model, about }: Question): {
+function derived({ python, file: bytes, about }: Question): {
   readonly first: Uint8Array;
   readonly twice: Uint8Array;
   readonly refusal: string;
@@ -108,7 +106,7 @@ function derived({ python, model, about }: Question): {
   const folder = mkdtempSync(join(tmpdir(), 'onnx-ad-'));
   const file = (name: string): string => join(folder, name);
   try {
-    writeFileSync(file('model.onnx'), encodeAgain(model.proto));
+    writeFileSync(file('model.onnx'), bytes);
     writeFileSync(file('about.json'), JSON.stringify(about));
     const script = new URL('onnx_ad_second.py', import.meta.url).pathname;
     const refusal = execFileSync(python, [script, folder], {

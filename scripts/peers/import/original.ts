@@ -112,7 +112,7 @@ export function joined(numbers: Numbers): Float32Array {
 }
 
 /** Distances to go, by the norm of where one stands. */
-const DISTANCES = [1e-2, 1e-3, 1e-4];
+const DISTANCES = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 
 /** The best of several differences: what `compare` makes of the numbers on both sides, a step along `direction` away. */
 export async function bestDifference(
