@@ -217,7 +217,7 @@ test('a run of other images, and a batch larger than all of them, are refused', 
   );
   await t.throwsAsync(newTraining({ ...settings, batchSize: 1000 }, spec, { dataset, backend }), {
     instanceOf: UserError,
-    message: 'batch size 1000: expected at most 599, the training images that this page has',
+    message: 'Batch size 1000: expected at most 599, the training images that this page has',
   });
 });
 
