@@ -68,11 +68,15 @@ function dataOf(dataset: string): Promise<readonly string[]> {
   return flags;
 }
 
-/** The path of the same graph with fewer classes. */
-function ofFewClasses(name: string): string {
+/** The path of the same graph with fewer classes and, of ImageNet, with a twelfth of the pixels. */
+function smaller(name: string): string {
   const copy = path.join(out, 'few', name);
   const spec = JSON.parse(readFileSync(path.join('graphs', name, 'spec.json'), 'utf8'));
-  const text = JSON.stringify({ ...spec, classes: FEW_CLASSES });
+  const text = JSON.stringify({
+    ...spec,
+    classes: FEW_CLASSES,
+    image: { channels: 3, height: 64, width: 64 },
+  });
   writeFiles(copy, { 'spec.json': new TextEncoder().encode(text) });
   return copy;
 }
@@ -97,7 +101,7 @@ for (const { name, spec, built } of graphs) {
     test.serial(`${name}, the smallest of its kind or of its dataset, trains`, async (t) => {
       t.timeout(8 * 60_000);
       const run = path.join(out, name);
-      const graph = spec.dataset.endsWith('imagenet') ? ofFewClasses(name) : name;
+      const graph = spec.dataset.endsWith('imagenet') ? smaller(name) : name;
       const flags = [...FLAGS.split(' '), ...(await dataOf(spec.dataset))];
       const { code, stdout, stderr } = await command('train', '--graph', graph, '--out', run, ...flags);
       t.is(code, 0, stderr);
