@@ -43,11 +43,10 @@ function weightsOf({ shapes }: Golden) {
 
 for (const [name, golden] of Object.entries(GOLDENS)) {
   const { image, batch, classes } = golden;
-  const graphs = () =>
-    imageGraphs(
-      imageSpec({ dataset: 'mnist', image, classes, model: golden.model, microBatch: batch }),
-      batch,
-    );
+  const written = imageGraphs(
+    imageSpec({ dataset: 'mnist', image, classes, model: golden.model, microBatch: batch }),
+    batch,
+  );
   const images = Float32Array.from({ length: batch * image.channels * image.height * image.width }, (_, i) =>
     Math.sin(0.37 * i),
   );
@@ -59,7 +58,6 @@ for (const [name, golden] of Object.entries(GOLDENS)) {
   ] as const) {
     const how = kind === 'gradient' ? '' : ` of exact GR in ${whole ? 'one run' : 'two runs'}`;
     test(`a small ${name}: timm's loss and gradient${how}`, async (t) => {
-      const written = graphs();
       const manifest = manifestOf(written);
       const load = (graph: GraphName) =>
         createSession(serialize(written.graph(graph)), { device: 'cpu', threads: 1 });
@@ -95,7 +93,6 @@ for (const [name, golden] of Object.entries(GOLDENS)) {
   }
 
   test(`a small ${name}: timm's logits, of any number of images`, async (t) => {
-    const written = graphs();
     const weights = initFrom(weightsOf(golden), written.parameters, { origin: 'golden' });
     t.is(weights.naming, name === 'swin' ? "timm's Swin" : "timm's CaiT");
     t.deepEqual(weights.notes, []);

@@ -13,7 +13,7 @@ import {
   type RunObserver,
   trainRun,
 } from '../../src/node.ts';
-import { program, start, workspace } from '../cli/_program.ts';
+import { command, start, workspace } from '../cli/_program.ts';
 
 const space = workspace();
 test.after.always(() => rmSync(space.folder, { recursive: true, force: true }));
@@ -118,7 +118,7 @@ for (const [what, remove] of Object.entries({
 
 test.serial('of two that go on with one run, the second is told which process has it', async (t) => {
   const flags = [...space.flags, '--gr', 'none', '--warmup-epochs', '0'];
-  const short = await program(
+  const short = await command(
     'train',
     ...flags,
     '--epochs',
@@ -131,7 +131,7 @@ test.serial('of two that go on with one run, the second is told which process ha
   t.is(short.code, 0, short.stderr);
   const first = start('train', ['--resume', out('twice'), '--max-steps', '0']);
   while (!existsSync(path.join(out('twice'), 'run.lock'))) await sleep(20);
-  const second = await program('train', '--resume', out('twice'), '--max-steps', '0');
+  const second = await command('train', '--resume', out('twice'), '--max-steps', '0');
   t.is(second.code, 1);
   t.regex(
     second.stderr,
@@ -141,7 +141,7 @@ test.serial('of two that go on with one run, the second is told which process ha
   );
   first.child.kill('SIGKILL');
   await first.done;
-  const third = await program('train', '--resume', out('twice'), '--max-steps', '6');
+  const third = await command('train', '--resume', out('twice'), '--max-steps', '6');
   t.is(third.code, 0, third.stderr);
 });
 
@@ -156,7 +156,7 @@ test.serial('an option that a checkpoint of before digests has wrong is named wi
     instanceOf: UserError,
     message: new RegExp(`^${file}: config: .*learningRate.*"fast"`),
   });
-  const { code, stderr } = await program('train', '--resume', folder);
+  const { code, stderr } = await command('train', '--resume', folder);
   t.is(code, 1);
   t.true(stderr.startsWith(`error: ${file}: `), stderr);
 });

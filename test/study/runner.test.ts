@@ -104,8 +104,9 @@ test.serial(
   'a cell whose process is killed has failed, another process takes the next, and a resumed study tries it again',
   async (t) => {
     const { folder, design } = smallDesign();
-    writeFileSync(join(folder, 'study.json'), JSON.stringify(design));
-    const cells = await plannedCells(design);
+    const two = { ...design, axes: { gr: ['none'], seed: [0, 1] } };
+    writeFileSync(join(folder, 'study.json'), JSON.stringify(two));
+    const cells = await plannedCells(two);
     let victim: string | undefined;
     const failures: string[] = [];
     await runStudy(folder, cells, 1, {

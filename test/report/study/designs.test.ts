@@ -153,7 +153,7 @@ test('of any design, the number of every run is in the tables exactly once', (t)
         cells.length,
       );
     }),
-    { numRuns: 300 },
+    { numRuns: 80 },
   );
 });
 
@@ -177,7 +177,7 @@ test('of any design, every figure has a line for each condition with a result, a
           t.is(new Set(looks).size, Math.min(looks.length, 25));
         }
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   );
 });
 
@@ -257,7 +257,7 @@ test('of any design, each comparison is of its own name, and no run is in two pa
           t.true(interval !== null && interval.n >= 1 && interval.n <= seeds);
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
 
