@@ -45,8 +45,8 @@ function choose(): void {
 
 function take(kind: 'model' | 'data', files: readonly PickedFile[]): void {
   if (files.length === 0) return;
-  if (view.phase === 'idle') ask({ kind, files });
-  else say('Reset the run first, then take other files', true);
+  if (view.run) say('reset the run first, then take other files', true);
+  else ask({ kind, files });
 }
 
 worker.addEventListener('message', ({ data: reply }: MessageEvent<Reply>) => {

@@ -28,6 +28,8 @@ let model: OwnFile | undefined;
 let data: { readonly of: PictureFolder | TextFile; readonly classes: number } | undefined;
 
 async function answer(request: OwnRequest): Promise<void> {
+  if (desk.training && (request.kind === 'model' || request.kind === 'data'))
+    throw new UserError('reset the run first, then take other files');
   switch (request.kind) {
     case 'model':
       return readModelFile(request.files);
