@@ -1,10 +1,9 @@
 /** Graphs for the benchmark, each written by a process of its own. */
 import { spawnSync } from 'node:child_process';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import type { GraphName, GraphOptions } from '../../src/artifacts/graphs.ts';
 import type { OwnSpec } from '../../src/tasks/spec.ts';
+import { scriptBeside } from './script-beside.ts';
 
 /** How graphs are written, besides what a network says. */
 export type GraphChoice = Pick<GraphOptions, 'memory' | 'without'>;
@@ -32,7 +31,7 @@ export interface Generated {
 }
 
 export function generate(request: GenerateRequest): Generated {
-  const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'generator.ts');
+  const script = scriptBeside(import.meta.url, 'generator');
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [...process.execArgv, script, JSON.stringify(request)],

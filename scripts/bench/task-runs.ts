@@ -16,6 +16,7 @@ import { sizeOf } from '../../src/onnx/shapes.ts';
 import { encodeSafetensors, type NamedTensor } from '../../src/storage/safetensors.ts';
 import { isOwnSpec } from '../../src/tasks/spec.ts';
 import { type PeerNetwork, peerNetwork } from './peer-network.ts';
+import { scriptBeside } from './script-beside.ts';
 
 /** What a run tells, on either side. */
 export interface TaskRun {
@@ -74,7 +75,7 @@ async function arraysOf({ fields }: Dataset, split: Split, name: string): Promis
 
 /** ortgrad's run. */
 export function runOurs({ folder }: Pick<SharedTask, 'folder'>, options: TaskOptions): TaskRun {
-  const subject = fileURLToPath(new URL('task-subject.ts', import.meta.url));
+  const subject = scriptBeside(import.meta.url, 'task-subject');
   // Measured once, after the last step.
   const config = JSON.stringify({ ...options, evalEvery: options.epochs });
   const run = path.join(

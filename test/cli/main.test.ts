@@ -22,7 +22,7 @@ test('a command that is nearly one is named', (t) => {
   t.is(status, 1);
   t.is(
     stderr,
-    'error: "evalaute": unknown command; did you mean evaluate?; expected one of train, evaluate, export, graphs, artifacts, inspect, report, study\n',
+    'error: "evalaute": unknown command; did you mean evaluate?; expected one of train, evaluate, export, graphs, artifacts, inspect, report, study, web\n',
   );
 });
 
