@@ -1,7 +1,7 @@
 /** Starts this package's worker threads, and passes their errors on. Node only. */
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { UserError } from './errors.ts';
+import { moduleBeside } from './module-beside.node.ts';
 
 /** An error as plain data, because an error that is posted between threads loses its class. */
 export interface Failure {
@@ -13,11 +13,11 @@ export interface Failure {
 
 /** Runs the module `./<name>` next to the one whose `import.meta.url` is given. */
 export function startModule(name: string, base: string, workerData?: unknown): Worker {
-  const extension = extname(base);
-  return new Worker(new URL(`./${name}${extension}`, base), {
+  const module = moduleBeside(name, base);
+  return new Worker(module, {
     workerData,
-    // In dist both files are .js. From source both are .ts, and the thread needs tsx to read that.
-    ...(extension === '.ts' && { execArgv: [...process.execArgv, '--import', registerTsx()] }),
+    // From source the thread needs tsx.
+    ...(module.pathname.endsWith('.ts') && { execArgv: [...process.execArgv, '--import', registerTsx()] }),
   });
 }
 

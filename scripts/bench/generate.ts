@@ -1,9 +1,10 @@
 /** Graphs for the benchmark, each written by a process of its own. */
 import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import type { GraphName, GraphOptions } from '../../src/artifacts/graphs.ts';
+import { moduleBeside } from '../../src/module-beside.node.ts';
 import type { OwnSpec } from '../../src/tasks/spec.ts';
-import { scriptBeside } from './script-beside.ts';
 
 /** How graphs are written, besides what a network says. */
 export type GraphChoice = Pick<GraphOptions, 'memory' | 'without'>;
@@ -31,7 +32,7 @@ export interface Generated {
 }
 
 export function generate(request: GenerateRequest): Generated {
-  const script = scriptBeside(import.meta.url, 'generator');
+  const script = fileURLToPath(moduleBeside('generator', import.meta.url));
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [...process.execArgv, script, JSON.stringify(request)],

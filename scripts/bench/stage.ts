@@ -1,13 +1,14 @@
 /** Prepares a network to be timed: writes its weights and images to disk, and its graphs when they are asked for. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { GraphName } from '../../src/artifacts/graphs.ts';
+import { moduleBeside } from '../../src/module-beside.node.ts';
 import { type Generated, type GraphChoice, generate } from './generate.ts';
 import { forwardFlops, type Inputs, type Network, writeInputs } from './network.ts';
 import type { Peer } from './peers.ts';
 import { type Job, type Runtime, type Subject, startSubject, type Work } from './protocol.ts';
 import type { Rounds } from './rounds.ts';
-import { scriptBeside } from './script-beside.ts';
 
 export interface Settings {
   readonly rounds: Rounds;
@@ -107,7 +108,7 @@ function graphsFor(work: Work, inOneRun: boolean): GraphName[] {
 
 /** A process of ortgrad. `loadMatmul` makes it the yardstick. */
 export function startOurs(name = 'ortgrad'): Subject {
-  const script = scriptBeside(import.meta.url, 'subject');
+  const script = fileURLToPath(moduleBeside('subject', import.meta.url));
   return startSubject(name, process.execPath, [...process.execArgv, script]);
 }
 

@@ -12,11 +12,11 @@ import { openDataset } from '../../src/data/open.node.ts';
 import { UserError } from '../../src/errors.ts';
 import { datasetSource } from '../../src/inference/source.ts';
 import { initialize } from '../../src/layers/scope.ts';
+import { moduleBeside } from '../../src/module-beside.node.ts';
 import { sizeOf } from '../../src/onnx/shapes.ts';
 import { encodeSafetensors, type NamedTensor } from '../../src/storage/safetensors.ts';
 import { isOwnSpec } from '../../src/tasks/spec.ts';
 import { type PeerNetwork, peerNetwork } from './peer-network.ts';
-import { scriptBeside } from './script-beside.ts';
 
 /** What a run tells, on either side. */
 export interface TaskRun {
@@ -75,7 +75,7 @@ async function arraysOf({ fields }: Dataset, split: Split, name: string): Promis
 
 /** ortgrad's run. */
 export function runOurs({ folder }: Pick<SharedTask, 'folder'>, options: TaskOptions): TaskRun {
-  const subject = scriptBeside(import.meta.url, 'task-subject');
+  const subject = fileURLToPath(moduleBeside('task-subject', import.meta.url));
   // Measured once, after the last step.
   const config = JSON.stringify({ ...options, evalEvery: options.epochs });
   const run = path.join(

@@ -85,16 +85,22 @@ export function affineLayerNorm(x: Value, scale: Value, bias: Value, epsilon: nu
   return add(mul(normalized, scale), bias);
 }
 
-/** x·kernel + bias over the last axis: x [..., in], kernel [in, out], bias [out], which may be left out → [..., out]. */
-export function linear(x: Value, kernel: Value, bias?: Value): Value {
-  const [width, columns] = [x.shape.at(-1), kernel.shape[1]];
+/**
+ * x·kernel + bias over the last axis: x [..., in], kernel [in, out], bias [out], which may be left out → [..., out]. With
+ * `transB` the kernel is [out, in], which costs nothing.
+ */
+export function linear(x: Value, kernel: Value, bias?: Value, { transB = false } = {}): Value {
+  const [width, columns] = [x.shape.at(-1), kernel.shape[transB ? 0 : 1]];
   if (width === undefined || columns === undefined) {
     throw new Error(
       `linear: expected x [..., in] and kernel [in, out], got ${show(x.shape)} and ${show(kernel.shape)}`,
     );
   }
   const leading = x.shape.slice(0, -1);
-  return reshape(gemm(reshape(x, [product(leading), width]), kernel, bias), [...leading, columns]);
+  return reshape(gemm(reshape(x, [product(leading), width]), kernel, bias, { transB }), [
+    ...leading,
+    columns,
+  ]);
 }
 
 /**

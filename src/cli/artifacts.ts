@@ -13,7 +13,7 @@ import type { Role } from '../layers/scope.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import { withFeatureTypes } from '../run/feature-types.ts';
 import { graphsToRun } from '../run/plan.ts';
-import { type HowRead, importFor, naming } from '../tasks/import-for.ts';
+import { type HowRead, importFor, named, naming } from '../tasks/import-for.ts';
 import { readOnnx, sha256Of } from '../tasks/imported.node.ts';
 import { importedTask } from '../tasks/imported.ts';
 import { parseSpec } from '../tasks/parse-spec.ts';
@@ -62,9 +62,9 @@ async function writeSpec(file: string, folder: string, values: Values): Promise<
   const read = await readOnnx(file);
   const plain = naming(file, () => startingFile(read.bytes, values, read.external));
   const adapters = values.adapters === undefined ? undefined : await readAdapters(values.adapters);
-  const how = await withFeatureTypes(plain, howRead(values, adapters)).catch((error: unknown) =>
-    naming(file, () => rethrow(error)),
-  );
+  const how = await withFeatureTypes(plain, howRead(values, adapters)).catch((error: unknown) => {
+    throw named(file, error);
+  });
   const { bytes, model } = naming(file, () => opened(plain, how, adapters));
   const spec = naming(file, () => specOf(values, how, model, sha256Of(bytes)));
   const checked = parseSpec(spec, path.join(folder, 'spec.json'));
@@ -78,10 +78,6 @@ async function writeSpec(file: string, folder: string, values: Values): Promise<
   await mkdir(folder, { recursive: true });
   await writeWhole(path.join(folder, checked.file), bytes);
   await writeJson(path.join(folder, 'spec.json'), spec);
-}
-
-function rethrow(error: unknown): never {
-  throw error;
 }
 
 /** The model, and where it begins with adapters the file that holds them. */

@@ -8,6 +8,7 @@ import { vocabularyOf } from '../import/vocabulary.ts';
 import { guessInputs } from '../tasks/guess-inputs.ts';
 import type { HowRead } from '../tasks/import-for.ts';
 import { dataInputs } from '../tasks/imported-inputs.ts';
+import { CHANNEL_ORDERS, IMAGE_LAYOUTS, TOKEN_KINDS } from '../tasks/input-forms.ts';
 import { IMPORTED_LOSSES, type OnnxSpec } from '../tasks/spec.ts';
 import { COMMON_FLAGS } from './flags.ts';
 import type { ReadAdapters } from './read-adapters.ts';
@@ -97,7 +98,7 @@ export const TABLE = {
     default: undefined,
     unset: "by the inputs' names",
   }),
-  tokens: choice(['bytes', 'words', 'given'], {
+  tokens: choice(TOKEN_KINDS, {
     group: DATA,
     help: 'What a token is; given: the numbers of a tokenizer of your own, in the data.',
     default: undefined,
@@ -126,8 +127,8 @@ export const TABLE = {
     default: undefined,
     unset: "the dataset's",
   }),
-  order: choice(['rgb', 'bgr'], { group: DATA, help: 'Of the channels in the file.', default: 'rgb' }),
-  layout: choice(['channels-first', 'channels-last'], {
+  order: choice(CHANNEL_ORDERS, { group: DATA, help: 'Of the channels in the file.', default: 'rgb' }),
+  layout: choice(IMAGE_LAYOUTS, {
     group: DATA,
     help: 'Of images in the file.',
     default: undefined,

@@ -8,6 +8,7 @@ import { BrokenExample, type DatasetSource } from './dataset.ts';
 import type { FileList } from './file-list.ts';
 import { reason } from './files.node.ts';
 import type { ImageSplit } from './images.ts';
+import { channelsFirst } from './planes.ts';
 
 const HEADERS_AT_ONCE = 16;
 
@@ -126,13 +127,7 @@ async function decode(
   if (pixels.length !== channels * plane) {
     throw new Error(`internal: ${path} was decoded to ${pixels.length} bytes, expected ${channels * plane}`);
   }
-  if (channels === 1) return pixels;
-  const planes = new Uint8Array(pixels.length);
-  for (let c = 0; c < channels; c++) {
-    const end = (c + 1) * plane;
-    for (let i = c * plane, at = c; i < end; i++, at += channels) planes[i] = pixels[at] ?? 0;
-  }
-  return planes;
+  return channels === 1 ? pixels : channelsFirst(pixels, channels);
 }
 
 function unreadable(path: string, dataset: string): (error: unknown) => never {

@@ -1,8 +1,9 @@
 /** Finds the function that opens a dataset: one of ours by its name, a user's own by the path of its module. */
 import { existsSync } from 'node:fs';
-import { extname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { askedAsync, nearestName, show, UserError } from '../errors.ts';
+import { moduleBeside } from '../module-beside.node.ts';
 import { importProblem } from '../tasks/module.node.ts';
 import { FIELD_TYPES } from '../tasks/task.ts';
 import type { Dataset, DatasetSource, Split } from './dataset.ts';
@@ -35,10 +36,7 @@ export async function openByName(source: DatasetSource): Promise<Dataset> {
   const { dataset: name } = source;
   expectDatasetName(name);
   const entry = entryOf(name);
-  // In dist all modules are .js, and from source .ts.
-  const url = entry
-    ? new URL(`./${entry.file}.node${extname(import.meta.url)}`, import.meta.url)
-    : pathToFileURL(pathOf(name));
+  const url = entry ? moduleBeside(`${entry.file}.node`, import.meta.url) : pathToFileURL(pathOf(name));
   const found: { readonly open?: unknown; readonly default?: unknown } = await import(url.href).catch(
     (error: unknown) => {
       if (entry) throw error;

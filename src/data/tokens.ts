@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { counted } from '../counted.ts';
 import { nearestName, show, UserError } from '../errors.ts';
+import { TOKEN_KINDS } from '../tasks/input-forms.ts';
 import type { Fields } from '../tasks/task.ts';
 import { arraysDataset } from './arrays.ts';
 import type { Dataset, DatasetSource, Json } from './dataset.ts';
@@ -19,7 +20,7 @@ const Texts = v.strictObject({
    * `bytes`: the UTF-8 bytes, byte b is token b + 2, 258 in all. `words`: the most frequent words of the training texts.
    * `given`: the lines have `tokens`, numbers of another tokenizer, in place of `text`.
    */
-  tokens: v.optional(v.picklist(['bytes', 'words', 'given']), 'bytes'),
+  tokens: v.optional(v.picklist(TOKEN_KINDS), 'bytes'),
   /** How many different tokens there are, with padding and unknown: for `words` and `given`. */
   vocabulary: v.optional(size(FIRST + 1)),
   /** Whether words are made lower case first. */

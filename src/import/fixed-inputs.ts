@@ -2,7 +2,7 @@
 import { bytesOf } from '../bytes.ts';
 import { UserError } from '../errors.ts';
 import { DATA_TYPES } from '../onnx/encoding.ts';
-import { ATTRIBUTE_TYPES, type AttributeProto, type NodeProto } from '../onnx/proto.ts';
+import { ATTRIBUTE_TYPES, type AttributeProto, intAttribute, type NodeProto } from '../onnx/proto.ts';
 import { inlineFunctions } from './inline-functions.ts';
 import { ordered } from './node-order.ts';
 import { type Declared, type OnnxModel, showType } from './onnx-model.ts';
@@ -38,8 +38,6 @@ export function withFixedInputs(model: OnnxModel, fixed: FixedInputs): OnnxModel
   return { ...model, inputs, nodes: ordered([...made, ...model.nodes], given) };
 }
 
-const int = (name: string, i: number): AttributeProto => ({ name, type: ATTRIBUTE_TYPES.int, i });
-
 /** An attribute of one tensor, `value`, as Constant and ConstantOfShape have it. */
 function value(data: BigInt64Array | Float32Array, dims: number[]): AttributeProto[] {
   const dataType = DATA_TYPES[data instanceof Float32Array ? 'float32' : 'int64'];
@@ -69,10 +67,10 @@ function filled(input: Declared, number: number, others: readonly Declared[]): N
     if (typeof dim === 'number') return list(dim);
     const same = others.find((other) => dim !== undefined && other.shape?.includes(dim)) ?? first;
     const axis = Math.max(0, same.shape?.indexOf(dim) ?? 0);
-    return add('Gather', [add('Shape', [same.name], []), list(axis)], [int('axis', 0)]);
+    return add('Gather', [add('Shape', [same.name], []), list(axis)], [intAttribute('axis', 0)]);
   });
-  const dims = sizes.length === 0 ? list() : add('Concat', sizes, [int('axis', 0)]);
+  const dims = sizes.length === 0 ? list() : add('Concat', sizes, [intAttribute('axis', 0)]);
   const data = Number.isInteger(number) ? BigInt64Array.of(BigInt(number)) : Float32Array.of(number);
-  add('Cast', [add('ConstantOfShape', [dims], value(data, [1]))], [int('to', dataType)], name);
+  add('Cast', [add('ConstantOfShape', [dims], value(data, [1]))], [intAttribute('to', dataType)], name);
   return nodes;
 }

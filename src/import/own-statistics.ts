@@ -5,7 +5,7 @@
 import type { ModelProto, NodeProto, TensorProto } from '../onnx/proto.ts';
 
 /** Which inputs of BatchNormalization are the running mean and variance. */
-const STATISTICS = [3, 4];
+export const STATISTICS = [3, 4];
 
 /** The model with a copy of each tensor for every further node, also where PyTorch has an Identity of it in between. */
 export function withOwnStatistics(model: ModelProto): ModelProto {

@@ -1,7 +1,7 @@
 /** The trunk: nodes that nothing trained feeds, as an ONNX file of their own, verbatim. */
 import { UserError } from '../errors.ts';
 import { DATA_TYPES } from '../onnx/encoding.ts';
-import { ATTRIBUTE_TYPES, encodeAgain, type NodeProto, type ValueInfoProto } from '../onnx/proto.ts';
+import { encodeAgain, intAttribute, type NodeProto, type ValueInfoProto } from '../onnx/proto.ts';
 import type { Dim, DType } from '../onnx/value.ts';
 import { ELEMENT_TYPES } from './element-types.ts';
 import type { ValueType } from './entry.ts';
@@ -136,7 +136,7 @@ const FLOAT = DATA_TYPES.float32;
 const inner = (name: string): string => `${name}#cast`;
 
 function castNode(from: string, to: string, dataType: number): NodeProto {
-  const attribute = [{ name: 'to', type: ATTRIBUTE_TYPES.int, i: dataType }];
+  const attribute = [intAttribute('to', dataType)];
   return { name: `${to}#node`, opType: 'Cast', domain: '', input: [from], output: [to], attribute };
 }
 

@@ -3,6 +3,7 @@ import type { Role } from '../layers/scope.ts';
 import { differentiableInputs } from './differentiable.ts';
 import { needs } from './node-order.ts';
 import type { OnnxNode } from './onnx-node.ts';
+import { STATISTICS } from './own-statistics.ts';
 import type { TensorSource } from './tensor-source.ts';
 
 /** A tensor of the file that graphs take as an input. Its path is its name in the file. */
@@ -28,9 +29,6 @@ export interface TrainableOptions {
 export function exactly(names: readonly string[]): string {
   return `^(${names.map((name) => name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')).join('|')})$`;
 }
-
-/** The running mean and variance. */
-const STATISTICS = [3, 4];
 
 /** The nodes that the outputs need, in order. Outputs at the end of a node's list that nobody needs are left out of it. */
 export function neededNodes(all: readonly OnnxNode[], outputs: Iterable<string>): OnnxNode[] {

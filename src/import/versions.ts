@@ -5,7 +5,13 @@
  */
 import { bytesOf } from '../bytes.ts';
 import { DATA_TYPES } from '../onnx/encoding.ts';
-import { ATTRIBUTE_TYPES, type AttributeProto, type NodeProto, type TensorProto } from '../onnx/proto.ts';
+import {
+  ATTRIBUTE_TYPES,
+  type AttributeProto,
+  intAttribute,
+  type NodeProto,
+  type TensorProto,
+} from '../onnx/proto.ts';
 import type { OnnxNode } from './onnx-node.ts';
 
 /** A node in its new form, or several that do the same. `constants` gets what stood in attributes. */
@@ -66,7 +72,6 @@ const toInputs =
     return { ...node, inputs, attributes };
   };
 
-const int = (name: string, i: number): AttributeProto => ({ name, type: ATTRIBUTE_TYPES.int, i });
 const text = (name: string, s: string): AttributeProto => ({
   name,
   type: ATTRIBUTE_TYPES.string,
@@ -110,8 +115,8 @@ const flattened: Rewritten = (node) => {
   const [output = ''] = node.outputs;
   const [flat, shape, found] = ['flat', 'shape', 'result'].map((part) => `${node.name}#${part}`);
   return [
-    added(node, 'Flatten', [x], flat ?? '', [int('axis', axis)]),
-    { ...added(node, node.op, [flat ?? ''], found ?? '', [int('axis', 1)]), name: node.name },
+    added(node, 'Flatten', [x], flat ?? '', [intAttribute('axis', axis)]),
+    { ...added(node, node.op, [flat ?? ''], found ?? '', [intAttribute('axis', 1)]), name: node.name },
     added(node, 'Shape', [x], shape ?? ''),
     added(node, 'Reshape', [found ?? '', shape ?? ''], output),
   ];
@@ -127,7 +132,7 @@ const FLAT: Change = { before: 13, to: flattened };
 const CHANGES: Readonly<Record<string, readonly Change[]>> = {
   BatchNormalization: [{ before: 14, to: firstOutput }],
   Clip: [{ before: 11, to: toInputs({ min: 1, max: 2 }) }],
-  Concat: [{ before: 4, to: withDefaults(int('axis', 1)) }],
+  Concat: [{ before: 4, to: withDefaults(intAttribute('axis', 1)) }],
   // Not a change: a tensor among the attributes is read as an input everywhere here.
   ConstantOfShape: [{ before: Number.POSITIVE_INFINITY, to: toInputs({ value: 1 }) }],
   Dropout: [{ before: 12, to: toInputs({ ratio: 1, is_test: -1 }) }],

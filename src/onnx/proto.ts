@@ -165,6 +165,12 @@ export const ATTRIBUTE_TYPES = {
   types: 14,
 } as const;
 
+export const intAttribute = (name: string, i: number): AttributeProto => ({
+  name,
+  type: ATTRIBUTE_TYPES.int,
+  i,
+});
+
 const one = (type: string, id: number) => ({ type, id });
 /** A field that is written even where it is 0, as in onnx.proto: readers check whether an attribute has a number. */
 const present = (type: string, id: number) => ({

@@ -2,8 +2,9 @@
  * Runs a study's cells in parallel processes. It skips cells that are over and continues those that were interrupted.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { dirname, extname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { moduleBeside } from '../module-beside.node.ts';
 import { makeFolder } from '../storage/run-folder.node.ts';
 import type { CellReply, CellRequest } from './cell-process.node.ts';
 import { type CellOutcome, readOutcome, writeOutcome } from './outcome.node.ts';
@@ -114,12 +115,9 @@ interface CellProcess {
 const TAIL = 500;
 
 function startProcess(): CellProcess {
-  const child = fork(
-    fileURLToPath(new URL(`./cell-process.node${extname(import.meta.url)}`, import.meta.url)),
-    {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    },
-  );
+  const child = fork(fileURLToPath(moduleBeside('cell-process.node', import.meta.url)), {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
   let tail = '';
   child.stderr?.on('data', (text) => {
     tail = (tail + text).slice(-TAIL);

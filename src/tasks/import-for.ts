@@ -98,8 +98,13 @@ export function naming<T>(file: string, give: () => T): T {
   try {
     return give();
   } catch (error) {
-    const message = messageOf(error);
-    if (!(error instanceof UserError) || message.startsWith(file)) throw error;
-    throw new UserError(`${file}: ${message.replace(/^import: /, '')}`, { cause: error });
+    throw named(file, error);
   }
+}
+
+/** The error; a UserError then begins with the file. */
+export function named(file: string, error: unknown): unknown {
+  const message = messageOf(error);
+  if (!(error instanceof UserError) || message.startsWith(file)) return error;
+  return new UserError(`${file}: ${message.replace(/^import: /, '')}`, { cause: error });
 }

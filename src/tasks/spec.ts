@@ -6,6 +6,7 @@ import { size } from '../models/schema.ts';
 import type { Dim } from '../onnx/value.ts';
 import { TARGETS } from '../passes/finish.ts';
 import type { Augmentation } from './augmentation.ts';
+import { CHANNEL_ORDERS, IMAGE_LAYOUTS, TOKEN_KINDS } from './input-forms.ts';
 import { FIELD_TYPES } from './task.ts';
 
 /** What every spec says. */
@@ -54,7 +55,7 @@ const textSpec = v.strictObject({
   task: v.literal('text'),
   dataset,
   /** What a token is (data/tokens.ts): a byte, one of the most frequent words, or what the data has as numbers. */
-  tokens: v.optional(v.picklist(['bytes', 'words', 'given']), 'bytes'),
+  tokens: v.optional(v.picklist(TOKEN_KINDS), 'bytes'),
   /** Tokens of an example. */
   length: size(65536),
   classes,
@@ -141,12 +142,12 @@ export const onnxSpec = v.strictObject({
       /** Per channel, for pixels on the scale 0 to 1: what the file was trained with. */
       mean: v.optional(numbers),
       std: v.optional(numbers),
-      order: v.optional(v.picklist(['rgb', 'bgr']), 'rgb'),
-      layout: v.optional(v.picklist(['channels-first', 'channels-last']), 'channels-first'),
+      order: v.optional(v.picklist(CHANNEL_ORDERS), 'rgb'),
+      layout: v.optional(v.picklist(IMAGE_LAYOUTS), 'channels-first'),
     }),
   ),
   /** What a token is, where the file reads texts, as for our own tasks; and how many tokens it knows. */
-  tokens: v.optional(v.picklist(['bytes', 'words', 'given'])),
+  tokens: v.optional(v.picklist(TOKEN_KINDS)),
   vocabulary: v.optional(size(2 ** 24)),
   augmentation: v.optional(v.custom<Augmentation>((given) => given !== null)),
 });

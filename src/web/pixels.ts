@@ -28,12 +28,6 @@ export function toChannels(rgba: Uint8ClampedArray, channels: number): Uint8Arra
   return pixels;
 }
 
-/** uint8 [height, width, channels] → [channels, height, width]. */
-export function channelsFirst(pixels: Uint8Array, channels: number): Uint8Array {
-  const plane = pixels.length / channels;
-  return pixels.map((_, i) => pixels[(i % plane) * channels + Math.floor(i / plane)] ?? 0);
-}
-
 /** How a drawn digit is put into a square: the box of its ink, and the place of that box in fractions of the side. */
 export interface Placement {
   readonly from: Box;

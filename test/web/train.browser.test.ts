@@ -347,8 +347,8 @@ test('a file that is no run, or damaged, is a message that can be read, and the 
 
 const FAILURES: Readonly<Record<string, { missing: string; says: RegExp }>> = {
   'no digits': { missing: 'mnist.pack', says: /^mnist\.pack: the server answered 404; it belongs beside/ },
-  'no worker': { missing: 'worker.js', says: /^worker\.js does not load: it belongs beside index\.html/ },
-  'no page.js': { missing: 'page.js', says: /^page\.js does not load: it belongs beside index\.html/ },
+  'no worker': { missing: 'worker.js', says: /^worker\.js does not load: it belongs beside the page/ },
+  'no page.js': { missing: 'page.js', says: /^page\.js does not load: it belongs beside the page/ },
 };
 
 for (const [what, { missing, says }] of Object.entries(FAILURES)) {

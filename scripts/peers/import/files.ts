@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { messageOf, UserError } from '../../../src/errors.ts';
 import { type OnnxModel, readModel } from '../../../src/import/onnx-model.ts';
 import { type ImportOptions, planOf } from '../../../src/import/plan.ts';
+import { exactly } from '../../../src/import/variables.ts';
 import { beforeSoftmax } from '../../../src/tasks/import-for.ts';
 import { withRandomWeights } from './generated-weights.ts';
 import { measure } from './measure.ts';
@@ -43,13 +44,12 @@ const OPTIONS: readonly (readonly [file: RegExp, options: ImportOptions])[] = [
 ];
 
 /** The variables of the last node that has a matrix, and of those behind it. */
-function lastLayer(model: OnnxModel, options: ImportOptions): RegExp {
+function lastLayer(model: OnnxModel, options: ImportOptions): string {
   const { nodes, variables } = planOf(model, options);
   const own = (inputs: readonly string[]) => inputs.flatMap((name) => variables.get(name) ?? []);
   const last = nodes.findLastIndex(({ inputs }) => own(inputs).some(({ shape }) => shape.length > 1));
   const names = nodes.slice(Math.max(0, last)).flatMap(({ inputs }) => own(inputs).map(({ path }) => path));
-  const quoted = [...new Set(names)].map((name) => name.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-  return new RegExp(`^(${quoted.join('|')})$`);
+  return exactly([...new Set(names)]);
 }
 
 /** The cells of a table about training some of a file, or why that is refused. */

@@ -1,5 +1,6 @@
 /** Convolutions of one, two and three spatial axes. */
 import { convolution, transposedConvolution } from '../../autodiff/convolution/convolution.ts';
+import { linear } from '../../autodiff/functions.ts';
 import { sparseRows } from '../../autodiff/sparse-rows.ts';
 import { expectAt } from '../../expect.ts';
 import { add, constant, gather, reshape, slice, transpose } from '../../onnx/ops.ts';
@@ -7,7 +8,6 @@ import { product, staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { type Moves, movesOf, padAxis, padImage, reach, spatial } from './images.ts';
 import type { Call, Lowering, Lowerings } from './lowering.ts';
-import { rowsTimes } from './matmul.ts';
 
 /**
  * [out, in, …] as our convolutions take it: […, in, out]. Two transpositions of which each moves one axis: ONNX Runtime
@@ -99,7 +99,7 @@ export function conv(call: Call): Value {
   const moves = movesOf(call, staticShape(weight.shape.slice(2), call.op), spatial(call, x));
   const groups = call.attributes.int('group', 1);
   const y = isOfPixels(moves, groups)
-    ? rowsTimes(x, reshape(weight, weight.shape.slice(0, 2)), { transB: true })
+    ? linear(x, reshape(weight, weight.shape.slice(0, 2)), undefined, { transB: true })
     : convolved(x, kernelOf(weight), moves, groups);
   const bias = call.optional(2);
   return bias ? add(y, bias) : y;

@@ -1,6 +1,6 @@
 /** Matrix products. */
+import { linear } from '../../autodiff/functions.ts';
 import { gemm, matmul, mul, reshape } from '../../onnx/ops.ts';
-import { product } from '../../onnx/shapes.ts';
 import { isOp, type Value } from '../../onnx/value.ts';
 import type { Lowering, Lowerings } from './lowering.ts';
 
@@ -13,23 +13,14 @@ const products: Lowering = (call) => {
   const stored = turned(right);
   const y =
     right.shape.length === 2
-      ? rowsTimes(left, stored ?? right, { transB: stored !== undefined })
+      ? // One Gemm, as a layer of ours is, so that the same passes find it.
+        linear(left, stored ?? right, undefined, { transB: stored !== undefined })
       : matmul(left, right);
   const leading = y.shape.slice(0, -2);
   const rows = isRow ? [] : y.shape.slice(-2, -1);
   const columns = isColumn ? [] : y.shape.slice(-1);
   return [reshape(y, [...leading, ...rows, ...columns])];
 };
-
-/**
- * The rows of x, whatever its axes, times a matrix: one Gemm, as a layer of ours has it, so that the same passes find it.
- * With `transB` times the transposed matrix, which costs nothing.
- */
-export function rowsTimes(x: Value, matrix: Value, { transB = false } = {}): Value {
-  const [leading, width] = [x.shape.slice(0, -1), x.shape.at(-1) ?? 1];
-  const y = gemm(reshape(x, [product(leading), width]), matrix, undefined, { transB });
-  return reshape(y, [...leading, ...y.shape.slice(1)]);
-}
 
 /** The matrix that another is the transposed of, as every Linear of PyTorch is exported. */
 function turned({ node }: Value): Value | undefined {

@@ -1,8 +1,9 @@
 /** The part of the form that says what trains, and on what. */
 import { show, UserError } from '../../errors.ts';
+import { CHANNEL_ORDERS, TOKEN_KINDS } from '../../tasks/input-forms.ts';
 import { element } from '../dom.ts';
 import { chosen } from '../train/settings.ts';
-import { type Choices, LOSSES, type ModelCard, NORMALIZATIONS, ORDERS, TOKENS, WHAT } from './messages.ts';
+import { type Choices, LOSSES, type ModelCard, NORMALIZATIONS, WHAT } from './messages.ts';
 
 /** Learning rates that suit AdamW, by what trains: weights that are good already move little. */
 const RATES: Readonly<Record<Choices['what'], number>> = { head: 1e-3, all: 1e-4, pattern: 1e-4, lora: 1e-3 };
@@ -77,8 +78,8 @@ export function createChoices(changed: () => void): ChoicesForm {
       rank: input('rank').valueAsNumber,
       newHead: input('new-head').checked,
       normalization: chosen(menu('normalization'), NORMALIZATIONS),
-      order: chosen(menu('order'), ORDERS),
-      tokens: chosen(menu('tokens'), TOKENS),
+      order: chosen(menu('order'), CHANNEL_ORDERS),
+      tokens: chosen(menu('tokens'), TOKEN_KINDS),
       heldOut: input('held-out').valueAsNumber / 100,
     }),
     suggest(card) {

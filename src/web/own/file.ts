@@ -7,6 +7,7 @@ import { type OnnxModel, readModel } from '../../import/onnx-model.ts';
 import { fieldsOf } from '../../import/split.ts';
 import { startingFile } from '../../import/starting-file.ts';
 import { vocabularyOf } from '../../import/vocabulary.ts';
+import { DATA_TYPES } from '../../onnx/encoding.ts';
 import type { NamedFile } from '../../storage/tar.ts';
 import { type GuessedInputs, guessInputs } from '../../tasks/guess-inputs.ts';
 import { naming } from '../../tasks/import-for.ts';
@@ -90,16 +91,13 @@ function dataFor(
 ): { readonly data: ModelCard['data']; readonly why: readonly string[]; readonly isBytes: boolean } {
   try {
     const { dataset } = inputsOf(source, dims);
-    const isBytes = source.inputs.every(({ dataType }) => dataType === UINT8);
+    const isBytes = source.inputs.every(({ dataType }) => dataType === DATA_TYPES.uint8);
     return { data: KINDS[dataset], why: [], isBytes };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { data: undefined, why: [inPageWords(error.message)], isBytes: false };
   }
 }
-
-/** TensorProto.DataType of bytes. */
-const UINT8 = 2;
 
 /** Whether an output has three axes: a row of logits for every token. */
 function isPerToken({ outputs, types }: OnnxModel): boolean {

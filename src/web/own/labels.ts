@@ -1,6 +1,5 @@
 /** What the page for a file of one's own calls things. Pure. */
-import type { Normalization } from '../../data/augment.ts';
-import { IMAGENET_STATISTICS } from '../../data/augment.ts';
+import { IMAGENET_STATISTICS, type Normalization } from '../../data/augment.ts';
 import type { Choices } from './messages.ts';
 
 type Labels<K extends keyof Choices> = Readonly<Record<Extract<Choices[K], string>, string>>;

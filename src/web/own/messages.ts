@@ -1,4 +1,5 @@
 /** The messages between the page for a file of one's own and its worker. */
+import type { CHANNEL_ORDERS, TOKEN_KINDS } from '../../tasks/input-forms.ts';
 import type { BackendName } from '../train/backend.ts';
 import type { RunReply, RunRequest } from '../train/messages.ts';
 
@@ -11,8 +12,6 @@ export interface PickedFile {
 export const LOSSES = ['cross-entropy', 'bce', 'next-token'] as const;
 export const WHAT = ['head', 'all', 'pattern', 'lora'] as const;
 export const NORMALIZATIONS = ['imagenet', 'unit', 'signed', 'none'] as const;
-export const ORDERS = ['rgb', 'bgr'] as const;
-export const TOKENS = ['bytes', 'words', 'given'] as const;
 
 /** What a reader has chosen to train, and on what. */
 export interface Choices {
@@ -30,8 +29,8 @@ export interface Choices {
   readonly newHead: boolean;
   /** What the file expects of pixels. */
   readonly normalization: (typeof NORMALIZATIONS)[number];
-  readonly order: (typeof ORDERS)[number];
-  readonly tokens: (typeof TOKENS)[number];
+  readonly order: (typeof CHANNEL_ORDERS)[number];
+  readonly tokens: (typeof TOKEN_KINDS)[number];
   /** The share of the examples that is not trained on, in (0, 1). */
   readonly heldOut: number;
 }

@@ -4,9 +4,9 @@ import type { ImageShape } from '../../data/augment.ts';
 import type { ImageSplit } from '../../data/images.ts';
 import { packedSplit } from '../../data/packed.ts';
 import { partsOf } from '../../data/parts.ts';
+import { channelsFirst } from '../../data/planes.ts';
 import { UserError } from '../../errors.ts';
 import { fitted, pixelsOf } from '../picture.ts';
-import { channelsFirst } from '../pixels.ts';
 import type { DataCard, PickedFile } from './messages.ts';
 
 interface LabelledFile extends PickedFile {

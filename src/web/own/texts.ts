@@ -61,9 +61,9 @@ export function aboutTexts(file: TextFile): DataCard {
   const size = counted(file.content.length, 'character');
   const isLabelled = isJson(file) || linesOf(file).every(({ line }) => line.includes('\t'));
   if (!isLabelled) return { text: `one text of ${size}`, classes: [] };
-  const tokens = file.content.includes('"tokens"') ? 'given' : 'bytes';
+  const tokens = isJson(file) && file.content.includes('"tokens"') ? 'given' : 'bytes';
   const counts = new Map<string, number>();
-  const lines = isJson(file) ? labelledLines(file, tokens) : labelledLines(file, 'bytes');
+  const lines = labelledLines(file, tokens);
   for (const { label } of lines) counts.set(label, (counts.get(label) ?? 0) + 1);
   return {
     text: `${counted(lines.length, 'line')} in ${counts.size} classes, ${size}`,
