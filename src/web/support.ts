@@ -44,6 +44,9 @@ export function openResident(step: Uint8Array, name: string, next: NextState): P
 function orWhatIsMissing<S>(session: Promise<S>, name: string, files: readonly string[]): Promise<S> {
   return session.catch(async (error: unknown) => {
     for (const file of files) await fetched(file, 'HEAD');
-    throw new UserError(`${name} does not load: ${messageOf(error)}`);
+    const message = messageOf(error);
+    if (message.includes('fallback to CPU EP has been explicitly disabled'))
+      throw new UserError(`${name} has an operator that does not run on WebGPU: take WebAssembly`);
+    throw new UserError(`${name} does not load: ${message}`);
   });
 }
