@@ -5,6 +5,7 @@
 import { expectOneOf } from '../expect.ts';
 import { expectInputs, type Graph, inlineCalls, mapOutputs } from '../onnx/graph.ts';
 import type { Value } from '../onnx/value.ts';
+import { foldBiasIntoLinear } from './bias-into-linear.ts';
 import { mergeCommonSubexpressions } from './common-subexpressions.ts';
 import { multiplyEarlyFactorsFirst } from './early-factors.ts';
 import { orderExecution } from './execution-order.ts';
@@ -30,6 +31,7 @@ export type Target = (typeof TARGETS)[number];
 type Pass = (outputs: readonly Value[]) => Value[];
 
 const BEFORE = {
+  'bias-into-linear': foldBiasIntoLinear,
   'slice-up': pushSlicesUp,
   'shared-input': mergeSharedInputs,
   'norm-into-linear': foldNormIntoLinear,

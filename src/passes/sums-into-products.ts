@@ -3,7 +3,6 @@
  *
  *     Add(Gemm(A, B), C) → Gemm(A, B, C)                            where nothing else uses the product
  *     Add(Reshape(Gemm(A, B)), C) → Reshape(Gemm(A, B, Reshape(C)))
- *     Add(Reshape(Gemm(A, B)), c) → Reshape(Gemm(A, B, c))          c a row, as the bias of a layer of others is
  *
  * So is what comes to a state's cotangent at each step of a recurrent network. Where C is a product as well, the two stay
  * apart: either may then run as soon as its factors are there, and these be freed. As one they cost exact regularization
@@ -43,14 +42,9 @@ function isOnlyIn(sum: Node<'Add'>, term: Value, users: Users): boolean {
 /** The product, as it is after the rewriting, with a summand; undefined where it has one, or of another shape. */
 function withSummand(term: Value, summand: Value): Value | undefined {
   const { node } = term;
-  const isRow = sameShape(summand.shape, term.shape.slice(-1));
-  if (!isRow && !sameShape(term.shape, summand.shape)) return undefined;
+  if (!sameShape(term.shape, summand.shape)) return undefined;
   if (isOp(node, 'Reshape')) {
     const [product] = node.inputs;
-    if (isRow) {
-      const folded = withSummand(product, summand);
-      return folded && reshape(folded, node.attributes.shape);
-    }
     if (!product.shape.every((dim) => typeof dim === 'number')) return undefined;
     const folded = withSummand(product, reshape(summand, staticShape(product.shape)));
     return folded && reshape(folded, node.attributes.shape);

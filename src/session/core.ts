@@ -52,8 +52,6 @@ export class SessionCore {
   readonly variables: VariableArrays;
   readonly rule: UpdateRule;
   readonly slots: Readonly<Record<string, Arrays>>;
-  /** The sum of the gradients, in the order of the parameters. */
-  readonly gradient: Arrays;
   /** How many training steps that is the sum of. */
   added = 0;
   trainSteps = 0;
@@ -62,6 +60,7 @@ export class SessionCore {
   readonly #engines = new Map<number, Engine>();
   readonly #gradientPlans = new Map<string, HostPlan>();
   readonly #updatePlan: HostPlan;
+  #gradient: Arrays | undefined;
 
   constructor(options: CoreOptions) {
     const { manifest, plan, hasOptimizer } = options;
@@ -80,8 +79,13 @@ export class SessionCore {
     ];
     const scratch = Math.max(this.#updatePlan.scratch, ...plans.map((each) => each.scratch));
     this.variables = new VariableArrays(manifest, this.rule.slots.length + 1 + scratch);
-    this.gradient = this.variables.allocate();
     this.slots = Object.fromEntries(this.rule.slots.map((slot) => [slot, this.variables.allocate()]));
+  }
+
+  /** The sum of the gradients, in the order of the parameters. */
+  get gradient(): Arrays {
+    this.#gradient ??= this.variables.allocate();
+    return this.#gradient;
   }
 
   /** Loss and gradient of a batch; the gradient is added to the sum. Throws DivergedError before anything is changed. */
@@ -93,7 +97,8 @@ export class SessionCore {
     const whole = active && plan.regularizer === exact && size === examples;
     const pass = await this.#engine(size).pass(batch, { step: this.trainSteps });
     let told: CoreStep | undefined;
-    await this.#gradientPlan(active, whole).run({
+    const gradientPlan = this.#gradientPlan(active, whole);
+    await gradientPlan.run({
       derivatives: pass.derivatives,
       state: { theta: this.variables.theta },
       scratch: (index) => this.variables.scratch(index),
@@ -101,7 +106,10 @@ export class SessionCore {
       beforeUpdate: ({ gradNorm, regularizedNorm }, regularized = []) => {
         const { loss, outputs } = pass.result();
         expectFinite({ loss, gradNorm, regularizedNorm });
-        this.#add(regularized);
+        // Without scratch it is what a derivative gave, which is ours.
+        if (this.added === 0 && gradientPlan.scratch === 0) this.#gradient = regularized;
+        else this.#add(regularized);
+        this.added++;
         told = { loss, outputs, gradNorm, regularizedNorm };
       },
     });
@@ -147,7 +155,6 @@ export class SessionCore {
       if (this.added === 0) sum.set(term);
       else combine(sum, 1, sum, 1, term);
     });
-    this.added++;
   }
 
   #gradientPlan(active: boolean, whole: boolean): HostPlan {
