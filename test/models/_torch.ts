@@ -15,16 +15,20 @@ import { asStored, type Golden, goldenBatch, openGolden, setWeights } from './_g
 
 /** Declares the tests of one golden; `name` is what titles say. */
 export function torchTests(name: string, golden: Golden): void {
-  gradientTest(name, golden, 'gradient', false);
-  for (const whole of [true, false]) gradientTest(name, golden, 'exact', whole);
-  for (const gr of ['none', 'sam'] as const) stepsTest(name, golden, gr);
-  if (golden.evaluated) evaluationTest(name, golden, golden.evaluated);
+  const opened = { golden, ...openGolden(golden) };
+  gradientTest(name, opened, 'gradient', false);
+  for (const whole of [true, false]) gradientTest(name, opened, 'exact', whole);
+  for (const gr of ['none', 'sam'] as const) stepsTest(name, opened, gr);
+  if (golden.evaluated) evaluationTest(name, opened, golden.evaluated);
 }
 
-function gradientTest(name: string, golden: Golden, kind: 'gradient' | 'exact', whole: boolean): void {
+/** A golden and its graphs, which are written once for all tests of it. */
+type Opened = { readonly golden: Golden } & ReturnType<typeof openGolden>;
+
+function gradientTest(name: string, opened: Opened, kind: 'gradient' | 'exact', whole: boolean): void {
+  const { golden, manifest, load } = opened;
   const how = kind === 'exact' ? (whole ? ' of exact GR in one run' : ' of exact GR in two runs') : '';
   test(`${name}: PyTorch's loss and gradient${how}`, async (t) => {
-    const { manifest, load } = openGolden(golden);
     const variables = new VariableArrays(manifest, 0);
     setWeights(variables, golden);
     const engine = createEngine({ manifest, variables, seed: 0, load });
@@ -49,9 +53,8 @@ function gradientTest(name: string, golden: Golden, kind: 'gradient' | 'exact', 
   });
 }
 
-function stepsTest(name: string, golden: Golden, gr: 'none' | 'sam'): void {
+function stepsTest(name: string, { golden, manifest, load }: Opened, gr: 'none' | 'sam'): void {
   test(`${name}, ${gr}: running statistics after ${golden.steps} steps`, async (t) => {
-    const { manifest, load } = openGolden(golden);
     const options = { gr, optimizer: 'sgd', schedule: 'constant', learningRate: golden.rate } as const;
     const config = configFor({
       ...options,
@@ -77,9 +80,12 @@ function stepsTest(name: string, golden: Golden, gr: 'none' | 'sam'): void {
   });
 }
 
-function evaluationTest(name: string, golden: Golden, expected: readonly number[]): void {
+function evaluationTest(
+  name: string,
+  { golden, manifest, graphs }: Opened,
+  expected: readonly number[],
+): void {
   test(`${name}: PyTorch's logits at evaluation`, async (t) => {
-    const { manifest, graphs } = openGolden(golden);
     const variables = new VariableArrays(manifest, 0);
     setWeights(variables, golden);
     manifest.state.forEach((path, k) => {
