@@ -7,7 +7,7 @@ import type { Browser } from 'playwright-core';
 import { Random } from '../../src/random.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import type { Tensor } from '../../src/runtime/session.ts';
-import { program, workspace } from '../cli/_program.ts';
+import { command, workspace } from '../cli/_program.ts';
 import { hasBrowser, startBrowser } from './_browser.ts';
 import { type ServedPage, servePage } from './_page.ts';
 
@@ -69,10 +69,10 @@ for (const [graph, { input, examples, data }] of Object.entries(MODELS)) {
     const run = path.join(folder, graph);
     const options = '--gr none --epochs 1 --max-steps 3 --batch-size 16 --warmup-epochs 0 --samples 0';
     const where = data ? ['--data', workspace().data] : ['--train-fraction', '0.05'];
-    const trained = await program('train', '--graph', graph, '--out', run, ...options.split(' '), ...where);
+    const trained = await command('train', '--graph', graph, '--out', run, ...options.split(' '), ...where);
     t.is(trained.code, 0, trained.stderr);
     const file = `${run}.onnx`;
-    const exported = await program('export', '--checkpoint', `${run}/last`, '--out', file);
+    const exported = await command('export', '--checkpoint', `${run}/last`, '--out', file);
     t.is(exported.code, 0, exported.stderr);
 
     const feed = examples();
