@@ -10,7 +10,7 @@ import { openDataset } from '../../src/data/open.node.ts';
 import { encodePng } from '../../src/data/picture.node.ts';
 import { createSession } from '../../src/runtime/ort.node.ts';
 import { bestAnswers } from '../../src/web/pixels.ts';
-import { program } from '../cli/_program.ts';
+import { command, program } from '../cli/_program.ts';
 import { hasBrowser, startBrowser } from './_browser.ts';
 
 const image = { channels: 1, height: 28, width: 28 };
@@ -34,8 +34,8 @@ registerTest.before(async () => {
   writeFileSync(path.join(graph, 'spec.json'), JSON.stringify(spec));
   const run = path.join(folder, 'run');
   const flags =
-    '--gr none --epochs 5 --warmup-epochs 1 --batch-size 50 --lr 0.003 --train-fraction 0.1 --samples 0';
-  const trained = await program('train', '--graph', graph, '--out', run, ...flags.split(' '));
+    '--gr none --epochs 5 --eval-every 5 --warmup-epochs 1 --batch-size 50 --lr 0.003 --train-fraction 0.1 --samples 0';
+  const trained = await command('train', '--graph', graph, '--out', run, ...flags.split(' '));
   if (trained.code !== 0) throw new Error(trained.stderr);
   const out = path.join(folder, 'digits.onnx');
   const exported = await program('export', '--checkpoint', `${run}/best`, '--out', out, '--web');
