@@ -110,6 +110,7 @@ export { type ShakeDropOptions, shakeDrop } from './layers/shake-drop.ts';
 export { DECAY_RULES, type DecayRules, decayMask } from './layers/weight-decay.ts';
 export { binaryCrossEntropy } from './losses/binary-cross-entropy.ts';
 export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.ts';
+export type { LossName } from './losses/names.ts';
 export { huber, mae, mse } from './losses/regression.ts';
 export {
   accuracy,
@@ -152,7 +153,7 @@ export { artifactsOf } from './session/artifacts.ts';
 export type { FedTensor, Feeds, Fetches, RunOptions } from './session/feeds.ts';
 export type { UriOrBuffer } from './session/files.ts';
 export { type GenerateOptions, generateArtifacts } from './session/generate.ts';
-export type { LossChoice, LossFunction, LossName, NamedLoss } from './session/losses.ts';
+export type { LossChoice, LossFunction, NamedLoss } from './session/losses.ts';
 export type { TrainingSessionCreateOptions } from './session/open.ts';
 export type { TrainingSessionOptions } from './session/options.ts';
 export type { GrChoice, OptimizerOption } from './session/rules.ts';

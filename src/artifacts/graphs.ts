@@ -145,22 +145,15 @@ export class TaskGraphs {
    * | state/<path>, the program's scalars, learningRate, weightDecay | state/<path>_next |
    */
   step(program: Program, rates: (parameter: Variable) => ParameterRates): Graph {
-    const { layout, groups } = groupRates(this.parameters, rates);
-    const state = Object.fromEntries(
-      Object.keys(program.next).map((slot) => [slot, input(slot, [layout.length])]),
-    );
-    const given = { learningRate: input('learningRate', []), weightDecay: input('weightDecay', []) };
-    const scaled = (rate: keyof ParameterRates): (Value | undefined)[] =>
-      groups.map((factors) => (factors[rate] === 0 ? undefined : mul(given[rate], factors[rate])));
+    const { layout, state, given, grouped } = stepInputs(program, this.parameters, rates);
     const isTwice = usesHessian(program);
     const slices = this.#slices(isTwice ? 'exact' : 'gradient');
     const { loss, sums, nextState } = this.#forward(slices, asItIs, isTwice ? NOT_TWICE : []);
     const gradient = grad(loss, this.#values);
     const { next, reports, scalars, places } = graphStep(program, {
-      ...{ layout, state, gradient },
+      ...{ layout, state, gradient, grouped },
       parameters: this.#values,
       differentiated: this.#secondTime(gradient, slices),
-      grouped: { learningRate: scaled('learningRate'), weightDecay: scaled('weightDecay') },
     });
     const told = [loss, reports.gradNorm, reports.regularizedNorm, ...Object.values(sums)];
     const outputs = {
@@ -488,6 +481,23 @@ export function groupRates(
     return { shape: parameter.shape, group: groups.push(own) - 1 };
   });
   return { layout: new FlatLayout(placed), groups };
+}
+
+/** What a step's graph takes but gradients: the program's state as flat vectors, and two rates, which each group scales. */
+export function stepInputs(
+  program: Program,
+  parameters: readonly Variable[],
+  rates: (parameter: Variable) => ParameterRates,
+) {
+  const { layout, groups } = groupRates(parameters, rates);
+  const state = Object.fromEntries(
+    Object.keys(program.next).map((slot) => [slot, input(slot, [layout.length])]),
+  );
+  const given = { learningRate: input('learningRate', []), weightDecay: input('weightDecay', []) };
+  const scaled = (rate: keyof ParameterRates): (Value | undefined)[] =>
+    groups.map((factors) => (factors[rate] === 0 ? undefined : mul(given[rate], factors[rate])));
+  const grouped = { learningRate: scaled('learningRate'), weightDecay: scaled('weightDecay') };
+  return { layout, state, given, grouped };
 }
 
 /**

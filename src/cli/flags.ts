@@ -13,6 +13,7 @@ import {
 } from '../config/options.ts';
 import { show, UserError } from '../errors.ts';
 import { flagName } from '../option-names.ts';
+import { wrap } from '../wrap.ts';
 import { isScript, typed } from './typed.ts';
 
 /** Flags of every command. */
@@ -154,16 +155,4 @@ function describe([key, { info }]: [string, Option]): string[] {
   const lines = wrap(right.join(' '), WIDTH - COLUMN).map((line) => ' '.repeat(COLUMN) + line);
   const [first = '', ...others] = lines;
   return left.length + 2 > COLUMN ? [left, ...lines] : [left + first.slice(left.length), ...others];
-}
-
-/** A text in lines of at most so many characters, but for longer words. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width)
-      lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }

@@ -1,15 +1,17 @@
 /** The spec of an imported file, from the flags of `ortgrad artifacts`. */
+
 import { choice, integer, number, type OptionTable, type OptionValues, text } from '../config/options.ts';
 import { show, UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import type { ImportOptions } from '../import/plan.ts';
 import { exactly } from '../import/variables.ts';
 import { vocabularyOf } from '../import/vocabulary.ts';
+import { LOSS_NAMES } from '../losses/names.ts';
 import { guessInputs } from '../tasks/guess-inputs.ts';
 import type { HowRead } from '../tasks/import-for.ts';
 import { dataInputs } from '../tasks/imported-inputs.ts';
 import { CHANNEL_ORDERS, IMAGE_LAYOUTS, TOKEN_KINDS } from '../tasks/input-forms.ts';
-import { IMPORTED_LOSSES, type OnnxSpec } from '../tasks/spec.ts';
+import type { OnnxSpec } from '../tasks/spec.ts';
 import { COMMON_FLAGS } from './flags.ts';
 import type { ReadAdapters } from './read-adapters.ts';
 
@@ -24,7 +26,7 @@ export const TABLE = {
     default: undefined,
     unset: "graphs/ and the file's name",
   }),
-  loss: choice(IMPORTED_LOSSES, {
+  loss: choice(LOSS_NAMES, {
     group: 'Artifacts',
     help: 'What compares the output with the data. bce: the output is the logit of the second of two classes.',
     default: 'cross-entropy',

@@ -9,14 +9,18 @@ export function copyExample(
   out: FieldData | undefined,
   at: number,
 ): void {
-  if (data instanceof BigInt64Array && out instanceof BigInt64Array) {
-    out.set(data.subarray(index * size, (index + 1) * size), at * size);
-  } else if (data instanceof BigInt64Array || !data || !out || out instanceof BigInt64Array) {
-    throw new Error(`internal: a batch with another type of ${name}`);
-  } else if (size > 16) {
-    out.set(data.subarray(index * size, (index + 1) * size), at * size);
+  if (!data || !out) throw new Error(`internal: a batch without ${name}`);
+  if (size > 16 || data instanceof BigInt64Array || out instanceof BigInt64Array) {
+    copyInto(out, data.subarray(index * size, (index + 1) * size), at * size);
   } else {
     // For a number or a few, a view would cost more than the copy.
     for (let k = 0; k < size; k++) out[at * size + k] = data[index * size + k] ?? 0;
   }
+}
+
+/** Copies numbers of one type to a place of an array of the same. */
+export function copyInto(out: FieldData, from: FieldData, at: number): void {
+  if (out instanceof BigInt64Array && from instanceof BigInt64Array) out.set(from, at);
+  else if (!(out instanceof BigInt64Array) && !(from instanceof BigInt64Array)) out.set(from, at);
+  else throw new Error('internal: numbers of two types');
 }

@@ -1,6 +1,8 @@
 /** A forest plot: differences with their intervals, one below the other, about the line of no difference. */
+
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
+import { wrap } from '../wrap.ts';
 import { type Drawing, renderDrawing } from './drawing.ts';
 import { type Html, html } from './html.ts';
 
@@ -64,6 +66,8 @@ const BAR = 19;
 const HEADING_GAP = 8;
 /** At 12 px a letter is about this wide. */
 const LETTER_WIDTH = 6.3;
+/** The most letters that a line holds. */
+const LETTERS = Math.floor((WIDTH - 2 * MARGIN) / LETTER_WIDTH);
 
 /** A row, or a heading, at its place from the top in pixels. */
 interface Placed {
@@ -163,28 +167,15 @@ function place(groups: readonly ForestGroup[]): readonly Placed[] {
   for (const { heading, rows } of groups) {
     if (heading !== '') {
       y += placed.length === 0 ? 0 : HEADING_GAP;
-      add(wrap(heading), null);
+      add(wrap(heading, LETTERS), null);
     }
-    for (const row of rows) add(wrap(row.label), row);
+    for (const row of rows) add(wrap(row.label, LETTERS), row);
   }
   return placed;
 }
 
 function heightOf({ lines, row }: Placed): number {
   return LINE * lines.length + (row ? BAR : 0);
-}
-
-/** The text in lines that fit the width, broken at spaces. */
-function wrap(text: string): readonly string[] {
-  const most = Math.floor((WIDTH - 2 * MARGIN) / LETTER_WIDTH);
-  const lines: string[] = [];
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= most)
-      lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }
 
 /**

@@ -1,6 +1,8 @@
 /** Batches as a task reads them, where its data go through a part that only runs first (`Trunk`). Also for browsers. */
+
 import { createSession } from '#runtime';
 import { type Batch, emptyField, type FieldData } from '../data/batch.ts';
+import { copyInto } from '../data/copy-example.ts';
 import { UserError } from '../errors.ts';
 import { sizeOf } from '../onnx/shapes.ts';
 import type { Session, SessionOptions, Tensor } from '../runtime/session.ts';
@@ -99,13 +101,6 @@ async function runInParts(
       return [name, { dtype, shape: [examples, ...shape.slice(1)], data: out }];
     }),
   );
-}
-
-/** Copies numbers of one type to a place of an array of the same. */
-function copyInto(out: FieldData, from: FieldData, at: number): void {
-  if (out instanceof BigInt64Array && from instanceof BigInt64Array) out.set(from, at);
-  else if (!(out instanceof BigInt64Array) && !(from instanceof BigInt64Array)) out.set(from, at);
-  else throw new Error('internal: numbers of two types');
 }
 
 type Tensors = Readonly<Record<string, Tensor>>;

@@ -1,9 +1,10 @@
 /** An ONNX file that somebody exported for inference, and a loss → the artifacts of a training session. Also for browsers. */
 import { show, UserError } from '../errors.ts';
+import { LOSS_NAMES } from '../losses/names.ts';
 import type { Fields } from '../tasks/task.ts';
 import type { ArtifactOptions, TrainingArtifacts } from './artifact-options.ts';
 import { artifactsOf } from './artifacts.ts';
-import { LOSS_NAMES, type LossChoice } from './losses.ts';
+import type { LossChoice } from './losses.ts';
 import { type ReadOptions, recipeOf, taskFrom } from './recipe.ts';
 
 /** What the artifacts are made for: `loss` must be given, all else has a default. */

@@ -7,16 +7,13 @@ import { expectNumber, expectOneOf } from '../expect.ts';
 import type { Scope } from '../layers/scope.ts';
 import { binaryCrossEntropy } from '../losses/binary-cross-entropy.ts';
 import { crossEntropy } from '../losses/cross-entropy.ts';
+import { LOSS_NAMES, type LossName } from '../losses/names.ts';
 import { huber, mae, mse } from '../losses/regression.ts';
 import { fieldOf } from '../metrics/names.ts';
 import { cast, equal, mul, not, slice, transpose } from '../onnx/ops.ts';
 import type { Value } from '../onnx/value.ts';
 import type { Field, Fields, Task, Term, Terms, Values } from '../tasks/task.ts';
 import type { TrainingDocument } from './document.ts';
-
-export const LOSS_NAMES = ['cross-entropy', 'next-token', 'bce', 'mse', 'mae', 'huber'] as const;
-/** A loss of a training session by its name. */
-export type LossName = (typeof LOSS_NAMES)[number];
 
 /** The class that marks what does not count, as in PyTorch and in Hugging Face's labels. */
 export const IGNORED = -100;

@@ -6,11 +6,10 @@
  * |--------|---------|
  * | theta, gradient, the rule's slots: float32 [n]; learningRate, weightDecay, clip, the rule's scalars: float32 [] | theta_next, <slot>_next |
  */
-import { groupRates, type ParameterRates } from '../artifacts/graphs.ts';
+import { type ParameterRates, stepInputs } from '../artifacts/graphs.ts';
 import type { Variable } from '../layers/scope.ts';
 import type { Graph } from '../onnx/graph.ts';
-import { input, mul } from '../onnx/ops.ts';
-import type { Value } from '../onnx/value.ts';
+import { input } from '../onnx/ops.ts';
 import { finish, type Target } from '../passes/finish.ts';
 import { graphStep } from '../step/graph.ts';
 import { type DecayPlace, traceStep, type UpdateRule } from '../step/program.ts';
@@ -31,19 +30,13 @@ export function optimizerGraph({
   weightDecayIn,
   target,
 }: OptimizerGraphOptions): Graph {
-  const { layout, groups } = groupRates(parameters, rates);
   const program = traceStep({ regularizer: none, rule, weightDecayIn });
-  const vector = (name: string): Value => input(name, [layout.length]);
-  const state = Object.fromEntries(Object.keys(program.next).map((slot) => [slot, vector(slot)]));
-  const gradient = vector('gradient');
-  const given = { learningRate: input('learningRate', []), weightDecay: input('weightDecay', []) };
-  const scaled = (rate: keyof ParameterRates): (Value | undefined)[] =>
-    groups.map((factors) => (factors[rate] === 0 ? undefined : mul(given[rate], factors[rate])));
+  const { layout, state, given, grouped } = stepInputs(program, parameters, rates);
+  const gradient = input('gradient', [layout.length]);
   const { next, scalars } = graphStep(program, {
-    ...{ layout, state },
+    ...{ layout, state, grouped },
     parameters: parameters.map(({ value }) => value),
     gradient: layout.split(gradient),
-    grouped: { learningRate: scaled('learningRate'), weightDecay: scaled('weightDecay') },
   });
   return finish(
     {

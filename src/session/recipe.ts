@@ -2,6 +2,7 @@
  * How a task follows from an ONNX file, as JSON: with it and the file a session writes graphs for any batch, and exports
  * the file itself with trained weights. Also for browsers.
  */
+
 import * as v from 'valibot';
 import { UserError } from '../errors.ts';
 import { exportTrained } from '../import/export.ts';
@@ -9,19 +10,13 @@ import { type ImportedModel, modelOf } from '../import/import-model.ts';
 import type { LoraOptions } from '../import/lora.ts';
 import { type OnnxModel, readModel } from '../import/onnx-model.ts';
 import { type ImportOptions, planOf } from '../import/plan.ts';
+import { LOSS_NAMES } from '../losses/names.ts';
 import { staticShape } from '../onnx/shapes.ts';
 import { beforeSoftmax } from '../tasks/import-for.ts';
 import type { Fields, Task, TrunkGraph } from '../tasks/task.ts';
 import { tracePrediction } from '../tasks/trace.ts';
 import type { TrainingDocument } from './document.ts';
-import {
-  LOSS_NAMES,
-  type LossChoice,
-  type LossPlan,
-  lossPlan,
-  type NamedLoss,
-  USUAL_OUTPUT,
-} from './losses.ts';
+import { type LossChoice, type LossPlan, lossPlan, type NamedLoss, USUAL_OUTPUT } from './losses.ts';
 
 const pattern = v.object({ source: v.string(), flags: v.string() });
 const optional = <S extends v.GenericSchema>(schema: S) => v.exactOptional(schema);

@@ -4,7 +4,8 @@ import type { ExternalData } from '../import/decode-tensor.ts';
 import { type ImportedModel, modelOf } from '../import/import-model.ts';
 import { type OnnxModel, readModel } from '../import/onnx-model.ts';
 import { type ImportOptions, planOf } from '../import/plan.ts';
-import type { ImportedLoss, OnnxSpec } from './spec.ts';
+import type { LossName } from '../losses/names.ts';
+import type { OnnxSpec } from './spec.ts';
 
 /** What a spec says of how its file is read. */
 export type HowRead = Pick<OnnxSpec, 'loss' | 'trainable' | 'dims' | 'fix' | 'lora' | 'output' | 'features'>;
@@ -52,7 +53,7 @@ function expectTrained({ variables, source }: ImportedModel, trainable: string |
 }
 
 /** What turns logits into what a loss does not want. */
-const AFTER_LOGITS: Readonly<Partial<Record<ImportedLoss, string>>> = {
+const AFTER_LOGITS: Readonly<Partial<Record<LossName, string>>> = {
   'cross-entropy': 'Softmax',
   'next-token': 'Softmax',
   bce: 'Sigmoid',
@@ -60,7 +61,7 @@ const AFTER_LOGITS: Readonly<Partial<Record<ImportedLoss, string>>> = {
 
 function lossOutput(
   { outputs, nodes }: OnnxModel,
-  loss: ImportedLoss,
+  loss: LossName,
   asked: string | undefined,
 ): { readonly name: string; readonly note?: string } {
   const [only, ...others] = outputs;
@@ -81,7 +82,7 @@ function lossOutput(
 }
 
 /** The output itself or, where it is a Softmax or a Sigmoid and the loss wants logits, what goes into that. */
-export function beforeSoftmax(nodes: OnnxModel['nodes'], loss: ImportedLoss, output: string): string {
+export function beforeSoftmax(nodes: OnnxModel['nodes'], loss: LossName, output: string): string {
   let name = output;
   for (;;) {
     const node = nodes.find(({ outputs: given }) => given.includes(name));

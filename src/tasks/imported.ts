@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import { Scope } from '../layers/scope.ts';
 import { binaryCrossEntropy } from '../losses/binary-cross-entropy.ts';
+import type { LossName } from '../losses/names.ts';
 import { binaryAccuracy } from '../metrics/classification.ts';
 import { fieldOf } from '../metrics/names.ts';
 import { cast, identity, input, reshape } from '../onnx/ops.ts';
@@ -13,12 +14,11 @@ import { classification } from './classification.ts';
 import { dataOfInputs, type InputOptions, inputValue } from './imported-inputs.ts';
 import { languageModel } from './language-model.ts';
 import { regression } from './regression.ts';
-import type { ImportedLoss } from './spec.ts';
 import type { Fields, Task, Trunk, Values } from './task.ts';
 
 /** What a file does not say of the task. */
 export interface ImportedTaskOptions extends InputOptions {
-  readonly loss: ImportedLoss;
+  readonly loss: LossName;
   /** sha-256 of what the model was read from. */
   readonly sha256: string;
 }
@@ -67,7 +67,7 @@ interface Predicting {
 }
 
 /** The loss, its target and its metrics, by name. Each throws UserError where the output has another shape. */
-const LOSSES: Readonly<Record<ImportedLoss, (model: Predicting) => Task>> = {
+const LOSSES: Readonly<Record<LossName, (model: Predicting) => Task>> = {
   'cross-entropy': ({ fields, predict, shape }) => {
     const [classes = 1, ...others] = shape.filter((dim) => dim !== 1);
     if (classes < 2 || others.length > 0) throw misfit('cross-entropy', '[batch, classes]', shape);
@@ -108,7 +108,7 @@ function numbers(loss: 'mse' | 'mae' | 'huber', { fields, predict, shape }: Pred
   });
 }
 
-function misfit(loss: ImportedLoss, expected: string, shape: readonly number[]): UserError {
+function misfit(loss: LossName, expected: string, shape: readonly number[]): UserError {
   return new UserError(
     `--loss ${loss}: expected an output ${expected} got ${show(['batch', ...shape])}; choose another output or loss`,
   );

@@ -1,6 +1,8 @@
 /** graphs/<name>/spec.json: what a person edits or copies to get another trainable graph. */
+
 import * as v from 'valibot';
 import { show, UserError } from '../errors.ts';
+import { LOSS_NAMES } from '../losses/names.ts';
 import { modelSchema, tableModelSchema, textModelSchema } from '../models/index.ts';
 import { size } from '../models/schema.ts';
 import type { Dim } from '../onnx/value.ts';
@@ -75,8 +77,6 @@ export const moduleSpec = v.strictObject({
 });
 
 /** What a loss compares an output of an imported file with. */
-export const IMPORTED_LOSSES = ['cross-entropy', 'bce', 'mse', 'mae', 'huber', 'next-token'] as const;
-export type ImportedLoss = (typeof IMPORTED_LOSSES)[number];
 
 /** A regular expression, as text. */
 const pattern = v.pipe(
@@ -107,7 +107,7 @@ export const onnxSpec = v.strictObject({
   /** The file, beside spec.json, and the sha-256 of its bytes: checkpoints hold no copy of what is frozen. */
   file: v.optional(v.pipe(v.string(), v.nonEmpty()), 'model.onnx'),
   sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-  loss: v.picklist(IMPORTED_LOSSES),
+  loss: v.picklist(LOSS_NAMES),
   /** The output that the loss is of; needed where the file has several. */
   output: v.optional(v.pipe(v.string(), v.nonEmpty())),
   /** The initializers that train, by name; all by default, and with `lora` none besides the adapters. */
