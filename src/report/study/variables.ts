@@ -99,7 +99,7 @@ export function placesOf(
   const rest = (cell: CellResult) =>
     new Map([...variable.rest(cell)].filter(([axis]) => !seedAxes.includes(axis)));
   const groups = values.map((value) => {
-    const cells = facets.cells.filter((cell) => variable.valueOf(cell) === value && isMeant(cell));
+    const cells = facets.cells.filter((cell) => variable.valueOf(cell) === value);
     return [...grouped(cells, (cell) => JSON.stringify([...rest(cell)]))].map(([, members]) => members);
   });
   const places = groups.reduce<(readonly (readonly CellResult[])[])[]>(
@@ -117,7 +117,7 @@ export function placesOf(
     places.map((runs) => runs.flat()),
   );
   const named = places.map((runs) => ({ where: nameOf(runs.flat()), runs }));
-  return named.map((place) => {
+  const full = named.map((place) => {
     const alike = named.filter(({ where }) => where === place.where);
     const more =
       alike.length > 1
@@ -129,6 +129,10 @@ export function placesOf(
         : [];
     return more.length === 0 ? place : { ...place, where: [place.where, ...more].join(' · ') };
   });
+  // Left out after they are named: a place has the same name whatever others are asked for.
+  return full
+    .map(({ where, runs }) => ({ where, runs: runs.map((members) => members.filter(isMeant)) }))
+    .filter(({ runs }) => runs.every(({ length }) => length > 0));
 }
 
 /**

@@ -102,6 +102,8 @@ test('“where” leaves out settings, and what no setting has is said', (t) => 
     { ...PLANNED, where },
   ]);
   const [one, none] = all[0]?.comparisons ?? [];
+  // It has the name that it has among all settings.
+  t.is(one?.where, 'no LR warmup');
   near(t, one?.interval?.mean, 0.5);
   t.is(none?.where, 'in no setting are there runs of both');
   t.is(none?.interval, null);

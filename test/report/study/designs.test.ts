@@ -282,7 +282,7 @@ test('a design without regularization compares along each of its three axes', (t
   const found = comparisons({ base: { gr: 'none' }, axes, compare });
   t.deepEqual(found.slice(0, 6), [
     'Planned comparisons: weightDecay: 0.1 − 0 | mean of 4 settings',
-    'Planned comparisons: batchSize: 32 − 16 | all runs',
+    'Planned comparisons: batchSize: 32 − 16 | clip = off · weightDecay = 0',
     'Planned comparisons, by setting: weightDecay: 0.1 − 0 | clip = on · batchSize = 16',
     'Planned comparisons, by setting: weightDecay: 0.1 − 0 | clip = off · batchSize = 16',
     'Planned comparisons, by setting: weightDecay: 0.1 − 0 | clip = on · batchSize = 32',
