@@ -111,11 +111,8 @@ export function placesOf(
       ),
     [[]],
   );
-  const nameOf = placeNames(
-    facets,
-    variable,
-    places.map((runs) => runs.flat()),
-  );
+  // Named among all runs of the values: one place of runs that have others elsewhere is not "all runs".
+  const nameOf = placeNames(facets, variable, [...places.map((runs) => runs.flat()), ...groups.flat()]);
   const named = places.map((runs) => ({ where: nameOf(runs.flat()), runs }));
   const full = named.map((place) => {
     const alike = named.filter(({ where }) => where === place.where);

@@ -44,8 +44,8 @@ test('every condition is compared with the first and the second, and every other
   t.deepEqual(names(families(CELLS).families), [
     'Exploratory: gr, against none | gr: GR − none | LR warmup',
     'Exploratory: gr, against none | gr: GR − none | no LR warmup',
-    'Exploratory: gr, against none | gr: GR + zero − none | all runs',
-    'Exploratory: gr, against GR | gr: GR + zero − GR | all runs',
+    'Exploratory: gr, against none | gr: GR + zero − none | LR warmup',
+    'Exploratory: gr, against GR | gr: GR + zero − GR | LR warmup',
     'Exploratory: lrWarmup, against on | lrWarmup: off − on | none',
     'Exploratory: lrWarmup, against on | lrWarmup: off − on | GR',
   ]);
@@ -66,7 +66,7 @@ test('a planned comparison is a family of its own, and is not among the explorat
   const { families: all } = families(CELLS, [PLANNED]);
   t.deepEqual(
     names(all).filter((name) => name.includes('GR + zero − GR |')),
-    ['Planned comparisons | gr: GR + zero − GR | all runs'],
+    ['Planned comparisons | gr: GR + zero − GR | LR warmup'],
   );
   near(t, all[0]?.comparisons[0]?.interval?.mean, -1);
   t.is(all[0]?.comparisons[0]?.corrected?.level, 0.95);
@@ -142,6 +142,6 @@ test('power: what could be shown at the strictest level of the family, and the s
   const [line] = powerLines(all, facets.judged, 2, 1);
   t.is(
     line,
-    'gr: GR + zero − GR, all runs: −1.00 points (n = 3, sd 0.10); at least 0.46 could be shown with 80 % power at 97.5 %; the measured one takes 3 seeds; to show a difference of 1 point takes 3 seeds',
+    'gr: GR + zero − GR, LR warmup: −1.00 points (n = 3, sd 0.10); at least 0.46 could be shown with 80 % power at 97.5 %; the measured one takes 3 seeds; to show a difference of 1 point takes 3 seeds',
   );
 });
