@@ -3,19 +3,19 @@
  * warmups' work. Each is a design (design.ts), as `--config` takes it.
  */
 
+import { GR_AXIS as gr } from './gr-axis.ts';
 import { DIAMONDS, TEXT } from './task-presets.ts';
-import { withWarmups } from './with-warmups.ts';
 
-/** The paper's. */
-const gr = withWarmups(0.1);
+/** The paper's strength. */
+const r = 0.1;
 
-/** Strong enough to harm without a warmup. */
-const HARSH = { gr: 'fd', r: 0.5, alpha: 1, grWarmup: 'none' } as const;
+/** Strong enough to harm without a warmup: docs/study. */
+const HARSH = { gr: 'fd', r: 1, alpha: 1, grWarmup: 'none' } as const;
 
 export const PRESETS = {
   quick: {
     about: 'The three experiments in small, on MNIST: shows what a study gives, not what is true.',
-    base: { batchSize: 64, epochs: 4, weightDecay: 0.1, clip: 5, diagnosticsEvery: 2 },
+    base: { batchSize: 64, epochs: 4, weightDecay: 0.1, clip: 5, r, diagnosticsEvery: 2 },
     axes: {
       model: { micro: { graph: 'vit-micro-mnist' }, nano: { graph: 'vit-nano-mnist' } },
       images: { '3,000': { trainFraction: 0.05 }, '1,200': { trainFraction: 0.02 } },
@@ -36,7 +36,7 @@ export const PRESETS = {
   cpu: {
     about:
       'Small Vision Transformers (patch 8) on 10,000 images of CIFAR-10 or fewer, 12 epochs of which 2 are warmup: the three experiments in at most 2 hours on 2 cores.',
-    base: { batchSize: 128, epochs: 12, clip: 5, keep: 1, diagnosticsEvery: 4 },
+    base: { batchSize: 128, epochs: 12, clip: 5, r, keep: 1, diagnosticsEvery: 4 },
     axes: {
       model: { micro: { graph: 'vit-micro-p8-cifar10' }, mini: { graph: 'vit-mini-p8-cifar10' } },
       images: { all: { trainFraction: 1 }, half: { trainFraction: 0.5 }, quarter: { trainFraction: 0.25 } },
@@ -57,24 +57,30 @@ export const PRESETS = {
   },
   'cpu-2': {
     about:
-      'Where GR was seen to harm and a warmup to repair it: a Vision Transformer that fits 2,500 images of CIFAR-10, without augmentation, 40 epochs of which 10 are warmup, GR with r = 1, on seeds that the search did not see: 84 runs of one to three minutes, at most 3 hours on 2 cores.',
+      'Networks that fit 2,500 images of CIFAR-10, without augmentation, 40 epochs of which 10 are warmup, and strong GR: a Vision Transformer where a search saw GR harm (r = 1), on seeds that the search did not see; at half that strength; and a CNN. 128 runs of one to three minutes, at most 4 hours on 2 cores.',
     base: {
       ...{ trainFraction: 0.25, augment: 'none', batchSize: 128, epochs: 40 },
       ...{ optimizer: 'adamw', learningRate: 3e-3, weightDecay: 0.3, clip: 5 },
       ...{ keep: 1, evalEvery: 5, diagnosticsEvery: 5, threads: 1 },
     },
     axes: {
-      model: { ViT: { graph: 'vit-micro-p8-cifar10' } },
+      model: { ViT: { graph: 'vit-micro-p8-cifar10' }, CNN: { graph: 'vgg-micro-cifar10' } },
       lrWarmup: { on: { warmupEpochs: 10 }, off: { warmupEpochs: 0 } },
-      gr: withWarmups(1),
+      r: [1, 0.5],
+      gr,
       seed: [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21],
     },
+    grids: [
+      { model: ['ViT'], r: [1] },
+      { model: ['ViT'], r: [0.5], lrWarmup: ['on'], seed: [10, 11, 12, 13, 14, 15] },
+      { model: ['CNN'], r: [1], lrWarmup: ['on'], seed: [10, 11, 12, 13] },
+    ],
     compare: [
-      { axis: 'gr', of: 'GR', against: 'none', where: { lrWarmup: ['on'] } },
-      { axis: 'gr', of: 'GR + λ-warmup', against: 'GR', where: { lrWarmup: ['on'] } },
-      { axis: 'gr', of: 'GR + r-warmup', against: 'GR', where: { lrWarmup: ['on'] } },
-      { axis: 'gr', of: 'GR + zero-warmup', against: 'GR', where: { lrWarmup: ['on'] } },
-      { axis: 'gr', of: 'GR', against: 'none', where: { lrWarmup: ['off'] } },
+      { axis: 'gr', of: 'GR', against: 'none', where: { model: ['ViT'], r: [1], lrWarmup: ['on'] } },
+      { axis: 'gr', of: 'GR + λ-warmup', against: 'GR', where: { model: ['ViT'], r: [1] } },
+      { axis: 'gr', of: 'GR + r-warmup', against: 'GR', where: { model: ['ViT'], r: [1] } },
+      { axis: 'gr', of: 'GR + zero-warmup', against: 'GR', where: { model: ['ViT'], r: [1] } },
+      { axis: 'gr', of: 'GR', against: 'none', where: { model: ['ViT'], r: [1], lrWarmup: ['off'] } },
     ],
   },
   alternatives: {
@@ -100,8 +106,8 @@ export const PRESETS = {
         'GR + clip 1': { ...HARSH, clip: 1 },
         'GR + clip 0.5': { ...HARSH, clip: 0.5 },
         ASAM: { gr: 'asam', grWarmup: 'none' },
-        GSAM: { gr: 'gsam', r: 0.5, grWarmup: 'none' },
-        LookSAM: { gr: 'looksam', r: 0.5, grWarmup: 'none' },
+        GSAM: { gr: 'gsam', r: 1, grWarmup: 'none' },
+        LookSAM: { gr: 'looksam', r: 1, grWarmup: 'none' },
       },
       seed: [0, 1, 2, 3, 4, 5, 6, 7],
     },
@@ -111,7 +117,7 @@ export const PRESETS = {
   paper: {
     about:
       "The paper's grid: ViT-Ti, -S and -B on CIFAR-10 and CIFAR-100, 300 epochs of which 40 are warmup, basic augmentation. For a GPU.",
-    base: { batchSize: 256, epochs: 300, clip: 5, keep: 1, evalEvery: 5, diagnosticsEvery: 50 },
+    base: { batchSize: 256, epochs: 300, clip: 5, r, keep: 1, evalEvery: 5, diagnosticsEvery: 50 },
     axes: {
       model: {
         'ViT-Ti': { graph: 'vit-ti-cifar10' },

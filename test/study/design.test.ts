@@ -249,7 +249,7 @@ test('the preset alternatives has every condition at each learning rate and seed
     t.is(of(name).length, 16, name);
     for (const { config } of of(name)) t.like(config, options);
   }
-  t.like(of('LookSAM')[0]?.config, { gr: 'looksam', r: 0.5, alpha: 0.7, looksamEvery: 5 });
+  t.like(of('LookSAM')[0]?.config, { gr: 'looksam', r: 1, alpha: 0.7, looksamEvery: 5 });
   t.like(of('ASAM')[0]?.config, { r: 0.5, optimizer: 'adamw', clip: 5, weightDecay: 0.3 });
 });
 
