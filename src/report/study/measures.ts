@@ -1,4 +1,6 @@
 /** Numbers that the report takes from a run, and their differences between runs of one seed. */
+
+import type { MetricsLine } from '../../storage/metrics.ts';
 import type { CellResult } from '../../study/results.node.ts';
 import { chosenOn, quantile, series, smooth } from '../series.ts';
 import type { Judged } from './judged.ts';
@@ -12,13 +14,18 @@ export type Measure = (cell: CellResult) => number | null;
 export type BySeed = ReadonlyMap<number, number>;
 
 /** The judged number of every evaluation of a split. */
-function errors(judged: Judged, { metrics }: CellResult, split: 'test' | 'test_best'): readonly number[] {
+function errors(judged: Judged, { metrics }: CellResult, split: MetricsLine['split']): readonly number[] {
   return series(metrics, split, judged.value).flatMap(({ value }) => (value === null ? [] : [value]));
+}
+
+/** What a run is judged by: the average of its weights, where it keeps one (`--ema`), else its weights. */
+function judgedSplit({ metrics }: CellResult): 'test' | 'test_ema' {
+  return metrics.some(({ split }) => split === 'test_ema') ? 'test_ema' : 'test';
 }
 
 /** Of the last evaluation on the test set; null for a run that did not finish. */
 export function finalError(judged: Judged): Measure {
-  return (cell) => (cell.state === 'done' ? (errors(judged, cell, 'test').at(-1) ?? null) : null);
+  return (cell) => (cell.state === 'done' ? (errors(judged, cell, judgedSplit(cell)).at(-1) ?? null) : null);
 }
 
 /** The final number as one of which less is better: where more is, it is turned round. */
@@ -34,7 +41,11 @@ export function finalShortfall(judged: Judged): Measure {
 /** On the test set, of the checkpoint that the validation set chose; without one, the best on the test set. */
 export function bestError(judged: Judged): Measure {
   return (cell) => {
-    const all = errors(judged, cell, chosenOn(cell.metrics) === 'validation' ? 'test_best' : 'test');
+    const all = errors(
+      judged,
+      cell,
+      chosenOn(cell.metrics) === 'validation' ? 'test_best' : judgedSplit(cell),
+    );
     const best = judged.better === 'lower' ? Math.min(...all) : Math.max(...all);
     return cell.state === 'done' && all.length > 0 ? best : null;
   };

@@ -119,11 +119,14 @@ function sourceNote(cells: readonly CellResult[], { judged, noun }: Facets): str
     const options = new Map<string, unknown>(Object.entries(config));
     return ['validation', 'validationImages'].some((key) => Number(options.get(key) ?? 0) > 0);
   };
+  const averaged = cells.some(({ config }) => config.ema > 0)
+    ? ' A run that keeps an average of its weights is judged by the average.'
+    : '';
   const count = cells.filter(holdsOut).length;
   if (count === cells.length && count > 0)
-    return `The best checkpoint of a run was chosen on validation ${noun}s, which were held out of the training ${noun}s; ${judged.label}s are of the test ${noun}s, which chose nothing.`;
+    return `The best checkpoint of a run was chosen on validation ${noun}s, which were held out of the training ${noun}s; ${judged.label}s are of the test ${noun}s, which chose nothing.${averaged}`;
   const some = count > 0 ? ` in ${cells.length - count} of ${counted(cells.length, 'run')}` : '';
-  return `${plural(judged)} are of the test ${noun}s. No validation ${noun}s were held out${some}. So the best ${judged.label} was chosen on the test ${noun}s themselves, which makes it too good. The final ${judged.label} is that of the last evaluation, and was not chosen.`;
+  return `${plural(judged)} are of the test ${noun}s. No validation ${noun}s were held out${some}. So the best ${judged.label} was chosen on the test ${noun}s themselves, which makes it too good. The final ${judged.label} is that of the last evaluation, and was not chosen.${averaged}`;
 }
 
 function claimsSection({ claims, otherClaims, facets }: StudyContent): Section {

@@ -30,6 +30,17 @@ test('the errors of a run with validation images are of the test images, its bes
   t.is(bestError(judged)(run)?.toFixed(6), '30.000000');
 });
 
+test('a run that keeps an average of its weights is judged by the average', (t) => {
+  const average = metricsLine({
+    ...{ step: 30, epoch: 3, split: 'test_ema', loss: 1, examples_per_second: 1 },
+    metrics: { top1: 0.8, top5: 1 },
+  });
+  const run = { ...madeCell(), metrics: [...syntheticRun(30), average] };
+  const judged = judgedBy([run]);
+  t.is(finalError(judged)(run)?.toFixed(6), '20.000000');
+  t.is(bestError(judged)(run)?.toFixed(6), '20.000000');
+});
+
 test('thinned metrics keep every evaluation', (t) => {
   const lines = syntheticRun(40_000).map((line) =>
     line.split === 'test' ? { ...line, split: 'validation' as const } : line,
