@@ -22,6 +22,13 @@ def main():
     about = json.load(open(f"{folder}/about.json"))
     model = onnx.load(f"{folder}/model.onnx")
     if next(o.version for o in model.opset_import if o.domain == "") < 16:
+        # The converter knows no initializer that is not an input.
+        known = {v.name for v in model.graph.input}
+        model.graph.input.extend(
+            helper.make_tensor_value_info(t.name, t.data_type, t.dims)
+            for t in model.graph.initializer
+            if t.name not in known
+        )
         model = version_converter.convert_version(model, 17)
     graph = model.graph
     weights = about["weights"]

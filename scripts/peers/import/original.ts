@@ -126,7 +126,9 @@ export async function bestDifference(
     const step = distance * size;
     const moved = (by: number): Numbers =>
       new Map([...at].map(([path, x]) => [path, x.map((v, i) => v + by * (direction.get(path)?.[i] ?? 0))]));
-    best = Math.min(best, await compare(moved(step), moved(-step), step));
+    const found = await compare(moved(step), moved(-step), step);
+    // A long step may leave where the network is defined: a variance below 0.
+    if (Number.isFinite(found)) best = Math.min(best, found);
   }
   return best;
 }
