@@ -1,5 +1,5 @@
 /** Checks of arguments at the call, because a call from JavaScript has no compiler that checks them. */
-import { nearestName, show, UserError } from './errors.ts';
+import { messageOf, nearestName, show, UserError } from './errors.ts';
 
 /** Throws UserError unless the value is one of `valid`. `what` names the call and the argument: `finish: target`. */
 export function expectOneOf<const T extends string>(
@@ -30,6 +30,15 @@ export function expectNumber(
 export function expectBoolean(what: string, value: unknown): asserts value is boolean {
   if (typeof value === 'boolean') return;
   throw new UserError(`${what}: expected true or false, got ${show(value)}`);
+}
+
+/** Throws UserError, with what is wrong with it, unless the text is a regular expression. */
+export function expectPatternText(what: string, pattern: string): void {
+  try {
+    new RegExp(pattern);
+  } catch (error) {
+    throw new UserError(`${what}: expected a regular expression, got ${show(pattern)}: ${messageOf(error)}`);
+  }
 }
 
 /** The element at an index that must exist. If it does not, that is a mistake in this package. */

@@ -2,6 +2,7 @@
 
 import { choice, integer, number, type OptionTable, type OptionValues, text } from '../config/options.ts';
 import { show, UserError } from '../errors.ts';
+import { expectPatternText } from '../expect.ts';
 import type { ImportedModel } from '../import/import-model.ts';
 import type { ImportOptions } from '../import/plan.ts';
 import { exactly } from '../import/variables.ts';
@@ -149,12 +150,14 @@ export function howRead(
   if (adapters && lora !== undefined)
     throw new UserError('--lora: expected --adapters or --lora, got both: the adapters say what they are of');
   const whole = adapters?.others.length ? exactly(adapters.others) : undefined;
-  const trained = trainable === undefined ? whole : expectPattern('--trainable', trainable);
+  if (trainable !== undefined) expectPatternText('--trainable', trainable);
+  if (lora !== undefined) expectPatternText('--lora', lora);
+  const trained = trainable ?? whole;
   return {
     loss,
     ...(trained !== undefined && { trainable: trained }),
     ...(lora !== undefined && {
-      lora: { target: expectPattern('--lora', lora), rank, alpha: loraAlpha ?? 2 * rank },
+      lora: { target: lora, rank, alpha: loraAlpha ?? 2 * rank },
     }),
     ...(adapters && {
       lora: {
@@ -222,15 +225,6 @@ function tokensOf(
       '--vocabulary: expected how many tokens the file knows, which it does not say itself',
     );
   return { tokens: kind, ...(known !== undefined && { vocabulary: known }) };
-}
-
-function expectPattern(flag: string, pattern: string): string {
-  try {
-    new RegExp(pattern);
-    return pattern;
-  } catch {
-    throw new UserError(`${flag}: expected a regular expression, got ${show(pattern)}`);
-  }
 }
 
 function pairs(flag: string, list: string): Record<string, string> {

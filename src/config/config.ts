@@ -1,7 +1,8 @@
 /** Everything that determines a training run, in one table. Pure: also for browsers. */
 import { MEMORY_LEVELS } from '../artifacts/graphs.ts';
 import type { HoldOut } from '../data/dataset.ts';
-import { messageOf, show, UserError } from '../errors.ts';
+import { show, UserError } from '../errors.ts';
+import { expectPatternText } from '../expect.ts';
 import { jsonText } from '../json-text.ts';
 import { FLAGS, type OptionNames, setting } from '../option-names.ts';
 import { DEVICES } from '../runtime/session.ts';
@@ -670,19 +671,11 @@ function checkTogether(config: TrainConfig, label: (key: string) => string, name
     const key = config.decayAll ? 'decayAll' : 'weightDecayIn';
     throw new UserError(`${label(key)}: needs a weight decay, but ${names.option('weightDecay')} is 0`);
   }
-  if (config.freeze !== undefined) expectPattern(label('freeze'), config.freeze);
+  if (config.freeze !== undefined) expectPatternText(label('freeze'), config.freeze);
   // `grSchedule` checks whether lambda, r and alpha fit together. Called here, it fails before anything is opened.
   const { gr, grWarmup, lambda, r, alpha, mix, looksamEvery } = config;
   const warmupSteps = warmupEpochs > 0 ? 1 : 0;
   grSchedule({ kind: gr, warmup: grWarmup, warmupSteps, lambda, r, alpha, mix, looksamEvery }, names);
-}
-
-function expectPattern(label: string, pattern: string): void {
-  try {
-    new RegExp(pattern);
-  } catch (error) {
-    throw new UserError(`${label}: expected a regular expression, got ${show(pattern)}: ${messageOf(error)}`);
-  }
 }
 
 /** `a, b or c`. */

@@ -222,7 +222,7 @@ const REFUSED: Readonly<Record<string, readonly [argv: readonly string[], messag
   'no ONNX': [['data.mjs'], /^data.mjs: .*expected an ONNX model/],
   'a pattern that is none': [
     ['model.onnx', '--trainable', '('],
-    /^--trainable: expected a regular expression, got "\("$/,
+    /^--trainable: expected a regular expression, got "\(": Invalid/,
   ],
   'a pattern that finds nothing': [
     ['model.onnx', '--trainable', 'layer9'],

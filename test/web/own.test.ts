@@ -82,7 +82,7 @@ test('choices say what trains; those that do not fit are refused in the words of
       { newHead: false },
       /^colours\.onnx tells 10 classes apart, and the data have 3: choose a new last layer$/,
     ],
-    [{ what: 'pattern', pattern: '(' }, /^pattern: expected a regular expression, got \($/],
+    [{ what: 'pattern', pattern: '(' }, /^pattern: expected a regular expression, got "\(": Invalid/],
     [{ what: 'head', loss: 'bce' }, /^a new head has a class for each/],
   ] as const) {
     await t.throwsAsync(trained(choices), { instanceOf: UserError, message: refusal });

@@ -1,5 +1,6 @@
 /** From a file, data and choices to a model that trains. Pure, but for what it runs of the file. */
 import { UserError } from '../../errors.ts';
+import { expectPatternText } from '../../expect.ts';
 import type { ImportedModel } from '../../import/import-model.ts';
 import { headParameters } from '../../import/new-head.ts';
 import { readModel } from '../../import/onnx-model.ts';
@@ -61,11 +62,7 @@ function trained(
   if (what === 'all') return {};
   if (what === 'head') return { ...(head !== undefined && { trainable: head }) };
   if (pattern.trim() === '') throw new UserError('pattern: expected a regular expression, got none');
-  try {
-    new RegExp(pattern);
-  } catch {
-    throw new UserError(`pattern: expected a regular expression, got ${pattern}`);
-  }
+  expectPatternText('pattern', pattern);
   if (what === 'pattern') return { trainable: head === undefined ? pattern : `(${pattern})|${head}` };
   if (!Number.isSafeInteger(rank) || rank < 1)
     throw new UserError(`rank: expected a whole number of 1 or more, got ${rank}`);
