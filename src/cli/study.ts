@@ -29,7 +29,7 @@ import { typed } from './typed.ts';
 const TABLE = {
   preset: choice(PRESET_NAMES, {
     group: 'Study',
-    help: 'A study that comes with the project: quick takes minutes; cpu at most 2 hours on 2 cores, with CIFAR-10; cpu-2 at most 3, where a network fits its images and GR is strong; alternatives 4, to compare other remedies with the warmups; text and table an hour each; paper is for a GPU.',
+    help: 'A study that comes with the project: quick takes minutes; cpu at most 2 hours on 2 cores, with the first training file of CIFAR-10; cpu-2 as long, where a network fits its images and GR is strong; alternatives 4, to compare other remedies with the warmups; text and table half an hour or less each; paper is for a GPU.',
     default: 'quick',
   }),
   config: text({

@@ -35,7 +35,7 @@ export const PRESETS = {
   },
   cpu: {
     about:
-      'Small Vision Transformers (patch 8) on 10,000 images of CIFAR-10 or fewer, 12 epochs of which 2 are warmup: the three experiments in at most 2 hours on 2 cores.',
+      "Small Vision Transformers (patch 8) on the 10,000 images of CIFAR-10's first training file or fewer, 12 epochs of which 2 are warmup: the three experiments in at most 2 hours on 2 cores.",
     base: { batchSize: 128, epochs: 12, clip: 5, r, keep: 1, diagnosticsEvery: 4 },
     axes: {
       model: { micro: { graph: 'vit-micro-p8-cifar10' }, mini: { graph: 'vit-mini-p8-cifar10' } },
@@ -57,7 +57,7 @@ export const PRESETS = {
   },
   'cpu-2': {
     about:
-      'Networks that fit 2,500 images of CIFAR-10, without augmentation, 40 epochs of which 10 are warmup, and strong GR: a Vision Transformer at r = 1, where a search saw GR harm, and at 0.5; a CNN at 0.5, where one saw harm and repair. The seeds are such that no search saw. 138 runs of one to three minutes, at most 4 hours on 2 cores.',
+      "Networks that fit 2,500 images, a quarter of CIFAR-10's first training file, without augmentation, 40 epochs of which 10 are warmup, and strong GR: a Vision Transformer at r = 1, where a search saw GR harm, and at 0.5; a CNN at 0.5, where one saw harm and repair. The seeds are such that no search saw. 138 runs, 2 hours on 2 cores.",
     base: {
       ...{ trainFraction: 0.25, augment: 'none', batchSize: 128, epochs: 40 },
       ...{ optimizer: 'adamw', learningRate: 3e-3, weightDecay: 0.3, clip: 5 },
@@ -91,7 +91,7 @@ export const PRESETS = {
   },
   alternatives: {
     about:
-      'What else could repair unwarmed GR: a Vision Transformer on 2,500 of 10,000 images of CIFAR-10, without augmentation, 40 epochs of which 10 are warmup. 14 conditions at two learning rates, 8 seeds: 224 runs of about a minute, some 4 hours on 2 cores.',
+      "What else could repair unwarmed GR: a Vision Transformer on 2,500 images, a quarter of CIFAR-10's first training file, without augmentation, 40 epochs of which 10 are warmup. 14 conditions at two learning rates, 8 seeds: 224 runs of about a minute, some 4 hours on 2 cores.",
     base: {
       ...{ graph: 'vit-micro-p8-cifar10', trainFraction: 0.25, augment: 'none' },
       ...{ batchSize: 128, epochs: 40, warmupEpochs: 10, weightDecay: 0.3, clip: 5 },
