@@ -157,7 +157,12 @@ function ratio(arm: Arm, first: Arm, measure: Measure): Interval | null {
   );
   if (interval === null) return null;
   const { mean, low, high, n } = interval;
-  return { mean: Math.exp(mean), low: low && Math.exp(low), high: high && Math.exp(high), n };
+  return {
+    mean: Math.exp(mean),
+    low: low === null ? null : Math.exp(low),
+    high: high === null ? null : Math.exp(high),
+    n,
+  };
 }
 
 /** Every run with its final number beside the quantities, those that diverged too: what is different where it fails? */
