@@ -20,6 +20,8 @@ export interface CellResult extends Cell {
   readonly dataset: string;
   /** The graph's name without the dataset. */
   readonly model: string;
+  /** The kind of network, such as `vit`, of which models are sizes; `own` where it is not one of ours. */
+  readonly architecture: string;
   /** `unfinished`: not begun, or interrupted. */
   readonly state: CellOutcome['state'] | 'unfinished';
   /** Why the cell diverged or failed; null where it did not. */
@@ -70,6 +72,7 @@ async function readCell(folder: string, cell: Cell): Promise<CellResult> {
     ...cell,
     dataset: spec.dataset,
     model: modelName(name, spec.dataset),
+    architecture: 'model' in spec && typeof spec.model === 'object' ? spec.model.kind : 'own',
     ...endOf(outcome, metrics),
     trainExamples: outcome?.trainExamples ?? null,
     warmupSteps: outcome?.warmupSteps ?? null,

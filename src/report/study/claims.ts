@@ -4,6 +4,7 @@
  */
 import type { TrainConfig } from '../../config/config.ts';
 import { capitalized } from '../../counted.ts';
+import { grouped } from './cells.ts';
 import { WARMUP_NAMES } from './conditions.ts';
 import { armOf, type Facets, sameBut, variantsOf } from './facets.ts';
 import type { Judged } from './judged.ts';
@@ -291,12 +292,18 @@ function acrossSettings(
   );
 }
 
-/** The gain in the largest minus that in the smallest of the settings that differ only in the facet. */
+/**
+ * The gain in the largest minus that in the smallest of the settings that differ only in the facet. Models are sizes of
+ * one architecture: a CNN and a Vision Transformer are not.
+ */
 function growth(facets: Facets, facet: 'model' | 'fraction'): readonly DifferenceBySeed[] {
-  return families(facets, facet, facets.comparable).flatMap(({ members }) => {
+  const scales = families(facets, facet, facets.comparable).flatMap(({ members }) => [
+    ...grouped(members, ({ arms }) => arms[0]?.cells[0]?.architecture ?? '').values(),
+  ]);
+  return scales.flatMap((members) => {
     const [smallest, largest] = [members[0], members.at(-1)];
     const isOrdered = facet === 'fraction' || members.every((setting) => modelSize(setting) !== null);
-    if (!smallest || !largest || !isOrdered) return [];
+    if (!smallest || !largest || smallest === largest || !isOrdered) return [];
     return inWarmup({ comparable: [largest] }, (setting, variant) => {
       const [here, there] = [gain(facets)(setting, variant), gain(facets)(smallest, variant)];
       return here && there && minus(here, there);

@@ -60,6 +60,7 @@ export function madeCell(made: Made = {}): CellResult {
     },
     dataset: 'cifar10',
     model,
+    architecture: model.split('-')[0] ?? model,
     trainExamples: steps === 0 ? null : Math.round(50_000 * fraction),
     state,
     message: made.message ?? null,

@@ -178,6 +178,8 @@ test('a gain that grows with the model is told where the sizes are known', (t) =
   t.is(verdict, 'agrees');
   t.is(evidence[0]?.where, 'vit-ti, against vit-micro');
   t.deepEqual(judged(study(0), 'the size of the model').evidence, []);
+  const others = study(20).map((cell) => (cell.model === 'vit-ti' ? { ...cell, architecture: 'vgg' } : cell));
+  t.deepEqual(judged(others, 'the size of the model').evidence, [], 'two architectures are no two sizes');
 });
 
 test('a restless gradient in the warmup is told from a calm one', (t) => {

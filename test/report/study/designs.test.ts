@@ -27,6 +27,7 @@ function studyFrom(design: object, diverges: (index: number) => boolean = () => 
         ...cell,
         dataset: 'mnist',
         model: cell.config.graph.replace('-mnist', ''),
+        architecture: 'vit',
         state,
         message: null,
         infos: OLD_METRICS,
