@@ -7,6 +7,7 @@ import type { CellResult, StudyResults } from '../../study/results.node.ts';
 import type { Facets } from './facets.ts';
 import { type BySeed, finalError, minus, ofCells } from './measures.ts';
 import { detectable, pairsFor } from './power.ts';
+import { SEPARATOR } from './settings.ts';
 import { FEWEST_PAIRS, type Spread, spread, type Tested, testTogether } from './statistics.ts';
 import { axisVariable, conditionVariable, otherVariables, placesOf, type Variable } from './variables.ts';
 
@@ -80,8 +81,7 @@ function namedFamilies(
   const pooled = each.map(({ comparison, settings }): Raw => {
     const [only] = settings;
     if (only && settings.length === 1) return only;
-    const where =
-      settings.length === 0 ? 'in no setting are there runs of both' : pooledName(settings.length);
+    const where = settings.length === 0 ? 'in no setting are there runs of both' : pooledName(settings);
     const name = nameOf(facets, comparison.axis, comparison);
     return { name, axis: comparison.axis, where, bySeed: pool(settings) };
   });
@@ -111,8 +111,12 @@ function matcher({ where }: Comparison): (cell: CellResult) => boolean {
     });
 }
 
-function pooledName(count: number): string {
-  return `mean of ${count} settings`;
+/** `LR warmup, mean of 2 settings`: what the settings share tells the parts of a study apart that `where` chose. */
+function pooledName(settings: readonly Raw[]): string {
+  const parts = settings.map(({ where }) => where.split(SEPARATOR));
+  const shared = parts[0]?.filter((part) => parts.every((each) => each.includes(part))) ?? [];
+  const mean = `mean of ${settings.length} settings`;
+  return shared.length === 0 ? mean : `${shared.join(SEPARATOR)}, ${mean}`;
 }
 
 /** For each seed that all settings have, the mean of the settings' differences. A setting without a pair is left out. */

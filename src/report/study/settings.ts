@@ -19,6 +19,9 @@ import {
 } from './cells.ts';
 import type { Condition } from './conditions.ts';
 
+/** Between the parts of a setting's name. */
+export const SEPARATOR = ' · ';
+
 /** The runs of one condition in one setting: they differ in their seed. */
 export interface Arm {
   readonly condition: Condition;
@@ -57,7 +60,7 @@ export function nounOf(cells: readonly CellResult[]): string {
 /** The setting's name, without the parts that tell a facet of `without`. */
 export function settingName({ parts }: Setting, without: readonly Facet[] = []): string {
   const told = parts.filter(({ facets }) => !facets.some((facet) => without.includes(facet)));
-  return told.length === 0 ? 'all runs' : told.map(({ text }) => text).join(' · ');
+  return told.length === 0 ? 'all runs' : told.map(({ text }) => text).join(SEPARATOR);
 }
 
 /** Whether the optimizer adapts the learning rate of each parameter. SGD, the control, does not. */

@@ -5,7 +5,7 @@
 import type { CellResult } from '../../study/results.node.ts';
 import { distinct, grouped, varyingOptions } from './cells.ts';
 import type { Facets } from './facets.ts';
-import { nameSettings } from './settings.ts';
+import { nameSettings, SEPARATOR } from './settings.ts';
 
 export interface Variable {
   /** The axis' name, or those of the axes of the conditions. */
@@ -124,7 +124,7 @@ export function placesOf(
             rest,
           )
         : [];
-    return more.length === 0 ? place : { ...place, where: [place.where, ...more].join(' · ') };
+    return more.length === 0 ? place : { ...place, where: [place.where, ...more].join(SEPARATOR) };
   });
   // Left out after they are named: a place has the same name whatever others are asked for.
   return full
@@ -192,6 +192,6 @@ export function placeNames(
       ...siblings.flatMap((textOf) => textOf(members)),
       ...partsOf(members).map(({ text }) => text),
     ];
-    return texts.length === 0 ? 'all runs' : texts.join(' · ');
+    return texts.length === 0 ? 'all runs' : texts.join(SEPARATOR);
   };
 }

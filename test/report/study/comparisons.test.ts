@@ -72,6 +72,22 @@ test('a planned comparison is a family of its own, and is not among the explorat
   t.is(all[0]?.comparisons[0]?.corrected?.level, 0.95);
 });
 
+test('two comparisons pooled over settings are told apart by what the settings of each share', (t) => {
+  const cells = ['vit-micro', 'vit-ti'].flatMap((model) => CELLS.map((cell) => ({ ...cell, model })));
+  const twice = cells.map((cell) => ({ ...cell, values: { ...cell.values, model: cell.model } }));
+  const on = (lrWarmup: string) => ({
+    axis: 'gr',
+    of: 'GR',
+    against: 'none',
+    where: { lrWarmup: [lrWarmup] },
+  });
+  const { families: all } = families(twice, [on('on'), on('off')]);
+  t.deepEqual(
+    all[0]?.comparisons.map(({ where }) => where),
+    ['LR warmup, mean of 2 settings', 'no LR warmup, mean of 2 settings'],
+  );
+});
+
 test('a planned comparison is pooled over its settings, seed by seed, and told for each', (t) => {
   const { families: all } = families(CELLS, [{ axis: 'gr', of: 'GR', against: 'none', where: {} }]);
   t.deepEqual(names(all).slice(0, 3), [
