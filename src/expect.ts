@@ -32,13 +32,21 @@ export function expectBoolean(what: string, value: unknown): asserts value is bo
   throw new UserError(`${what}: expected true or false, got ${show(value)}`);
 }
 
+/** What is wrong with a text as a regular expression; null where it is one. */
+export function patternFault(text: string): string | null {
+  try {
+    new RegExp(text);
+    return null;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 /** Throws UserError, with what is wrong with it, unless the text is a regular expression. */
 export function expectPatternText(what: string, pattern: string): void {
-  try {
-    new RegExp(pattern);
-  } catch (error) {
-    throw new UserError(`${what}: expected a regular expression, got ${show(pattern)}: ${messageOf(error)}`);
-  }
+  const fault = patternFault(pattern);
+  if (fault !== null)
+    throw new UserError(`${what}: expected a regular expression, got ${show(pattern)}: ${fault}`);
 }
 
 /** The element at an index that must exist. If it does not, that is a mistake in this package. */

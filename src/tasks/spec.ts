@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import { show, UserError } from '../errors.ts';
+import { patternFault } from '../expect.ts';
 import { LOSS_NAMES } from '../losses/names.ts';
 import { modelSchema, tableModelSchema, textModelSchema } from '../models/index.ts';
 import { size } from '../models/schema.ts';
@@ -81,18 +82,9 @@ export const moduleSpec = v.strictObject({
 /** A regular expression, as text. */
 const pattern = v.pipe(
   v.string(),
-  v.check((text) => isPattern(text), 'a regular expression'),
+  v.check((text) => patternFault(text) === null, 'a regular expression'),
 );
 const numbers = v.array(v.pipe(v.number(), v.finite()));
-
-function isPattern(text: string): boolean {
-  try {
-    new RegExp(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const dim = v.custom<Dim>(
   (given) =>

@@ -64,6 +64,12 @@ interface Raw {
   readonly bySeed: BySeed;
 }
 
+/** One in a single setting. */
+interface InSetting extends Raw {
+  /** Of the setting's name. */
+  readonly parts: readonly string[];
+}
+
 /**
  * Two families: one test for each comparison, pooled over its settings; and the single settings of all comparisons that
  * have several. A comparison with one setting is in the first only.
@@ -112,9 +118,9 @@ function matcher({ where }: Comparison): (cell: CellResult) => boolean {
 }
 
 /** `LR warmup, mean of 2 settings`: what the settings share tells the parts of a study apart that `where` chose. */
-function pooledName(settings: readonly Raw[]): string {
-  const parts = settings.map(({ where }) => where.split(SEPARATOR));
-  const shared = parts[0]?.filter((part) => parts.every((each) => each.includes(part))) ?? [];
+function pooledName(settings: readonly InSetting[]): string {
+  const shared =
+    settings[0]?.parts.filter((part) => settings.every(({ parts }) => parts.includes(part))) ?? [];
   const mean = `mean of ${settings.length} settings`;
   return shared.length === 0 ? mean : `${shared.join(SEPARATOR)}, ${mean}`;
 }
@@ -174,13 +180,14 @@ function inSettings(
   variable: Variable,
   pair: Pick<Comparison, 'of' | 'against'>,
   isMeant?: (cell: CellResult) => boolean,
-): readonly Raw[] {
+): readonly InSetting[] {
   const measure = finalError(facets.judged);
   return placesOf(facets, variable, [pair.of, pair.against], isMeant).map(
-    ({ where, runs: [of = [], against = []] }) => ({
+    ({ parts, runs: [of = [], against = []] }) => ({
       name: nameOf(facets, variable.name, pair),
       axis: variable.name,
-      where,
+      where: parts.join(SEPARATOR),
+      parts,
       bySeed: minus(ofCells(of, measure), ofCells(against, measure)),
     }),
   );

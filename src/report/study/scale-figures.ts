@@ -9,8 +9,8 @@ import type { Facets } from './facets.ts';
 import { drawn, type Figure, looks } from './figures.ts';
 import { bySeed, finalError, ofCells } from './measures.ts';
 import { type Family, families } from './scale.ts';
-import type { Setting } from './settings.ts';
-import { axesOfSeeds, axisVariable, placeNames, type Variable } from './variables.ts';
+import { SEPARATOR, type Setting } from './settings.ts';
+import { axesOfSeeds, axisVariable, placeParts, type Variable } from './variables.ts';
 
 /** The final judged number over the number of training examples, for settings that differ in nothing else. */
 export function sizeFigures(facets: Facets): readonly Figure[] {
@@ -104,7 +104,7 @@ function ofAxis(facets: Facets, variable: Variable): readonly Figure[] {
       key,
     ).values(),
   ];
-  const nameOf = placeNames(facets, { ...variable, isCondition: !isCondition }, groups);
+  const partsOf = placeParts(facets, { ...variable, isCondition: !isCondition }, groups);
   const look = looks(conditions);
   const x = numberAxis(variable);
   return groups.flatMap((members) => {
@@ -124,7 +124,10 @@ function ofAxis(facets: Facets, variable: Variable): readonly Figure[] {
     if (lines.every(({ points }) => points.length < 2)) return [];
     const title = `${capitalized(judged.label)} over ${variable.name}`;
     const yLabel = `final test ${judged.axis}`;
-    return drawn([{ title, yLabel, lines, x: x.axis, from: 'data', spread: 'bars' }], nameOf(members));
+    return drawn(
+      [{ title, yLabel, lines, x: x.axis, from: 'data', spread: 'bars' }],
+      partsOf(members).join(SEPARATOR),
+    );
   });
 }
 

@@ -24,7 +24,8 @@ export interface Variable {
 
 /** The runs of two or more values that are alike in all else but the seed. */
 export interface Place {
-  readonly where: string;
+  /** Of its name. */
+  readonly parts: readonly string[];
   /** For each value that was asked for, its runs. */
   readonly runs: readonly (readonly CellResult[])[];
 }
@@ -112,8 +113,11 @@ export function placesOf(
     [[]],
   );
   // Named among all runs of the values: one place of runs that have others elsewhere is not "all runs".
-  const nameOf = placeNames(facets, variable, [...places.map((runs) => runs.flat()), ...groups.flat()]);
-  const named = places.map((runs) => ({ where: nameOf(runs.flat()), runs }));
+  const partsOf = placeParts(facets, variable, [...places.map((runs) => runs.flat()), ...groups.flat()]);
+  const named = places.map((runs) => {
+    const parts = partsOf(runs.flat());
+    return { parts, where: parts.join(SEPARATOR), runs };
+  });
   const full = named.map((place) => {
     const alike = named.filter(({ where }) => where === place.where);
     const more =
@@ -124,11 +128,11 @@ export function placesOf(
             rest,
           )
         : [];
-    return more.length === 0 ? place : { ...place, where: [place.where, ...more].join(SEPARATOR) };
+    return { parts: [...place.parts, ...more], runs: place.runs };
   });
   // Left out after they are named: a place has the same name whatever others are asked for.
   return full
-    .map(({ where, runs }) => ({ where, runs: runs.map((members) => members.filter(isMeant)) }))
+    .map(({ parts, runs }) => ({ parts, runs: runs.map((members) => members.filter(isMeant)) }))
     .filter(({ runs }) => runs.every(({ length }) => length > 0));
 }
 
@@ -158,12 +162,12 @@ function isAlike(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>)
   return [...a].every(([axis, value]) => (b.get(axis) ?? value) === value);
 }
 
-/** Names a place as the tables name settings, after its condition where the study's conditions differ among places. */
-export function placeNames(
+/** The parts of a place's name: as of settings in tables, after its condition where conditions differ among places. */
+export function placeParts(
   { axes, cells, conditionAxes, conditionOptions, conditionOf }: Facets,
   { name, options, isCondition }: Variable,
   places: readonly (readonly CellResult[])[],
-): (members: readonly CellResult[]) => string {
+): (members: readonly CellResult[]) => readonly string[] {
   const isOfConditions = isCondition || conditionAxes.some((axis) => axis.name === name);
   const others = axes.filter((axis) => axis.name !== name && !conditionAxes.includes(axis));
   const all = places.flat();
@@ -192,6 +196,6 @@ export function placeNames(
       ...siblings.flatMap((textOf) => textOf(members)),
       ...partsOf(members).map(({ text }) => text),
     ];
-    return texts.length === 0 ? 'all runs' : texts.join(SEPARATOR);
+    return texts.length === 0 ? ['all runs'] : texts;
   };
 }
