@@ -1,10 +1,14 @@
 /** Sums down the columns of a matrix with many rows. */
 
 import { expectAt } from '../expect.ts';
-import { call, expand, gemm, mul, scalar } from '../onnx/ops.ts';
+import { call, expand, gemm, mul, reshape, scalar } from '../onnx/ops.ts';
 import { staticDim } from '../onnx/shapes.ts';
 import type { Composite, Value } from '../onnx/value.ts';
 import { lift } from './linear.ts';
+
+/** The fewest rows of a part of a sum, and the most parts, a power of 2. */
+const LEAST_ROWS = 512;
+const MOST_PARTS = 16;
 
 /**
  * The sum of the rows: float32 [rows, columns] → [1, columns]. A row of ones times the matrix, which in ONNX Runtime is
@@ -12,14 +16,28 @@ import { lift } from './linear.ts';
  */
 export function columnSum(x: Value): Value {
   const rows = staticDim(x.shape[0], 'columnSum', x.shape);
+  const columns = staticDim(x.shape[1], 'columnSum', x.shape);
   const composite: Composite = {
     name: 'column-sum',
-    body: (given) => [gemm(expand(scalar(1), [1, rows]), expectAt(given, 0))],
-    vjp: ([ct]) => [lift(ct, (row) => expand(row, [rows, staticDim(x.shape[1], 'columnSum', x.shape)]))],
+    body: (given) => [sumOf(expectAt(given, 0), rows, columns)],
+    vjp: ([ct]) => [lift(ct, (row) => expand(row, [rows, columns]))],
     jvp: ([t]) => [lift(t, columnSum)],
   };
   return expectAt(call(composite, [x]), 0);
 }
+
+/**
+ * Rows side by side are a matrix with fewer and longer rows. Its sum has a few parts, which are then added up. A row of ones
+ * for all rows of an image would be larger than the level-1 cache, and is read anew for every few columns.
+ */
+function sumOf(x: Value, rows: number, columns: number): Value {
+  let parts = 1;
+  while (parts < MOST_PARTS && rows % (2 * parts) === 0 && rows / (2 * parts) >= LEAST_ROWS) parts *= 2;
+  const sums = gemm(ones(rows / parts), reshape(x, [rows / parts, columns * parts]));
+  return parts === 1 ? sums : gemm(ones(parts), reshape(sums, [parts, columns]));
+}
+
+const ones = (count: number): Value => expand(scalar(1), [1, count]);
 
 /** The mean of the rows: float32 [rows, columns] → [1, columns]. */
 export function columnMean(x: Value): Value {

@@ -369,6 +369,8 @@ export function scalarTensor(value: number): Tensor {
 
 /** The mean of an output over several runs. */
 function meanOf(outputs: readonly Outputs[], name: string): Float32Array {
+  const [first] = outputs;
+  if (first && outputs.length === 1) return floatsOf(first, name);
   return Float32Array.from(addUp(outputs, name), (total) => total / outputs.length);
 }
 
