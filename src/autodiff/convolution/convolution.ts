@@ -3,35 +3,36 @@
  * and its derivatives are the other two, so every order follows. How they are computed is a form's matter (forms.ts).
  */
 import { UserError } from '../../errors.ts';
-import { expectAt, expectNumber } from '../../expect.ts';
+import { expectAt, expectNumber, expectOneOf } from '../../expect.ts';
 import { call } from '../../onnx/ops.ts';
 import { show, staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Composite, Value } from '../../onnx/value.ts';
 import { lift, sum } from '../linear.ts';
 import { type Pair, pairOf, type WindowOptions, windowsOf } from '../windows.ts';
 import { formOf } from './forms.ts';
-import type { Product } from './geometry.ts';
+import { KERNEL_LAYOUTS, type KernelLayout, type Product } from './geometry.ts';
 
 /** How a kernel moves over the image, and which channels it joins. */
 export interface ConvolutionOptions extends WindowOptions {
   /** Into how many groups the channels are cut, each with kernels of its own; 1 by default. */
   readonly groups?: number;
+  /**
+   * The kernel's axes: 'hwio', TensorFlow's and Flax's, is [rows, columns, in/groups, out] and the default; 'oihw',
+   * PyTorch's and ONNX's, is [out, in/groups, rows, columns].
+   */
+  readonly kernelLayout?: KernelLayout;
 }
 
 /**
  * The convolution (cross-correlation, as in all of deep learning) of images: x float32 [batch, height, width, in], kernel
  * [rows, columns, in/groups, out] → [batch, height', width', out], with height' = ⌊(height + 2·padding − dilation·(rows −
- * 1) − 1)/stride⌋ + 1. The layouts are TensorFlow's and Flax's; out is cut into groups in its order, as everywhere. The
- * batch may be symbolic. Throws UserError where shapes do not fit, an option is out of range, or no window fits.
+ * 1) − 1)/stride⌋ + 1. out is cut into groups in its order, as everywhere. The batch may be symbolic. Throws UserError where
+ * shapes do not fit, an option is out of range, or no window fits.
  */
 export function convolution(x: Value, kernel: Value, options: ConvolutionOptions = {}): Value {
-  const { groups = 1 } = options;
-  if (kernel.shape.length !== 4) {
-    throw new UserError(
-      `convolution: expected a kernel [rows, columns, in/groups, out], got ${show(kernel.shape)}`,
-    );
-  }
-  const [rows = 1, columns = 1, each = 1, outputs = 1] = staticShape(kernel.shape, 'convolution: kernel');
+  const { groups = 1, kernelLayout: layout = 'hwio' } = options;
+  expectOneOf('convolution: kernelLayout', layout, KERNEL_LAYOUTS);
+  const { rows, columns, each, outputs } = kernelSizes('convolution', kernel, layout);
   const windows = windowsOf('convolution', x, [rows, columns], options);
   const [batch = 0] = x.shape;
   const inputs = staticDim(x.shape[3], 'convolution: x', x.shape);
@@ -41,8 +42,21 @@ export function convolution(x: Value, kernel: Value, options: ConvolutionOptions
       `convolution: expected x ${show(x.shape)} to have ${each} channels in each of ${groups} groups, which divide ${outputs}, as kernel ${show(kernel.shape)} says`,
     );
   }
-  const { result, image, kernel: toKernel } = formOf({ windows, groups, inputs, outputs, batch });
+  const { result, image, kernel: toKernel } = formOf({ windows, layout, groups, inputs, outputs, batch });
   return bilinear([result, image, toKernel], x, kernel);
+}
+
+/** The sizes of a kernel, whose axes lie as `layout` says. */
+function kernelSizes(op: string, { shape }: Value, layout: KernelLayout) {
+  const sizes = staticShape(shape, `${op}: kernel`);
+  if (sizes.length !== 4) {
+    const axes = layout === 'hwio' ? '[rows, columns, in/groups, out]' : '[out, in/groups, rows, columns]';
+    throw new UserError(`${op}: expected a kernel ${axes}, got ${show(shape)}`);
+  }
+  const [a = 1, b = 1, c = 1, d = 1] = sizes;
+  return layout === 'hwio'
+    ? { rows: a, columns: b, each: c, outputs: d }
+    : { rows: c, columns: d, each: b, outputs: a };
 }
 
 /** How a transposed convolution moves, and how large its result is. */
@@ -64,7 +78,9 @@ export function transposedConvolution(
 ): Value {
   const op = 'transposedConvolution';
   const { groups = 1, stride = 1, padding = 0, dilation = 1, outputPadding = 0 } = options;
-  const [rows = 1, columns = 1, each = 1, outputs = 1] = staticShape(kernel.shape, `${op}: kernel`);
+  const { kernelLayout: layout = 'hwio' } = options;
+  expectOneOf(`${op}: kernelLayout`, layout, KERNEL_LAYOUTS);
+  const { rows, columns, each, outputs } = kernelSizes(op, kernel, layout);
   const moves = {
     size: [rows, columns] as const,
     stride: pairOf(`${op}: stride`, stride, 1),
@@ -75,9 +91,9 @@ export function transposedConvolution(
   expectNumber(`${op}: groups`, groups, { min: 1, isInteger: true });
   const [batch = 0, ...image] = y.shape;
   const [height = 0, width = 0, got] = staticShape(image, `${op}: y`);
-  if (y.shape.length !== 4 || kernel.shape.length !== 4 || got !== outputs || outputs % groups !== 0) {
+  if (y.shape.length !== 4 || got !== outputs || outputs % groups !== 0) {
     throw new UserError(
-      `${op}: expected y [batch, height, width, out] and a kernel [rows, columns, in/groups, out], out divided by ${groups} groups, got ${show(y.shape)} and ${show(kernel.shape)}`,
+      `${op}: expected y [batch, height, width, out] with the ${outputs} channels of kernel ${show(kernel.shape)}, divided by ${groups} groups, got ${show(y.shape)}`,
     );
   }
   const to: Pair = [height, width];
@@ -94,7 +110,7 @@ export function transposedConvolution(
     );
   }
   const windows = { ...moves, from, to };
-  const form = formOf({ windows, groups, inputs: each * groups, outputs, batch });
+  const form = formOf({ windows, layout, groups, inputs: each * groups, outputs, batch });
   return bilinear([form.image, form.kernel, form.result], kernel, y);
 }
 

@@ -12,7 +12,7 @@
  * | 96 depthwise, 32×32    |      88 |           80 |           65 | tiles of 4×4  |
  */
 import { depthwise } from './depthwise.ts';
-import type { Geometry, Products } from './geometry.ts';
+import { type Geometry, inputsFirst, outputsFirst, type Products } from './geometry.ts';
 import { im2col } from './im2col.ts';
 import { canTile, type Tile, tileCount, winograd } from './winograd.ts';
 
@@ -35,8 +35,17 @@ export function formOf(g: Geometry): Products {
 function chosen(g: Geometry): Products {
   const tile = tileFor(g);
   if (tile) return winograd(g, tile);
-  return isDepthwise(g) ? depthwise(g) : im2col(g);
+  if (g.groups === 1) return im2col(g);
+  const form = isDepthwise(g) ? depthwise(g) : im2col(g);
+  return g.layout === 'oihw' ? fromOutputsFirst(form) : form;
 }
+
+/** The products of a form that takes kernels of layout 'hwio', for those of 'oihw'. */
+const fromOutputsFirst = ({ result, image, kernel }: Products): Products => ({
+  result: (x, given) => result(x, inputsFirst(given)),
+  image: (given, ct) => image(inputsFirst(given), ct),
+  kernel: (ct, x) => outputsFirst(kernel(ct, x)),
+});
 
 const isDepthwise = ({ groups, inputs, outputs }: Geometry): boolean =>
   groups > 1 && groups === inputs && groups === outputs;

@@ -1,12 +1,18 @@
 /** What a convolution's forms have in common: its sizes, its three products, and how a batch goes through in parts. */
 import { expectAt } from '../../expect.ts';
-import { concat, split } from '../../onnx/ops.ts';
+import { concat, reshape, split, transpose } from '../../onnx/ops.ts';
+import { staticShape } from '../../onnx/shapes.ts';
 import type { Dim, Value } from '../../onnx/value.ts';
 import type { Windows } from '../windows.ts';
+
+/** The axes of a kernel: [rows, columns, in/groups, out], or [out, in/groups, rows, columns]. */
+export const KERNEL_LAYOUTS = ['hwio', 'oihw'] as const;
+export type KernelLayout = (typeof KERNEL_LAYOUTS)[number];
 
 /** The sizes of a convolution. The batch may be symbolic. */
 export interface Geometry {
   readonly windows: Windows;
+  readonly layout: KernelLayout;
   readonly groups: number;
   readonly inputs: number;
   readonly outputs: number;
@@ -17,9 +23,9 @@ export interface Geometry {
 export type Product = (a: Value, b: Value) => Value;
 
 /**
- * The products of a convolution: any two of image [batch, height, width, in], kernel [rows, columns, in/groups, out] and
- * result [batch, height', width', out] (each maybe a cotangent or tangent of it) give one of the third's kind. Together
- * they are the three derivatives of Σ result·convolution(image, kernel).
+ * The products of a convolution: any two of image [batch, height, width, in], kernel (in its layout) and result [batch,
+ * height', width', out] (each maybe a cotangent or tangent of it) give one of the third's kind. Together they are the three
+ * derivatives of Σ result·convolution(image, kernel).
  */
 export interface Products {
   /** Of image and kernel. */
@@ -28,6 +34,21 @@ export interface Products {
   readonly image: Product;
   /** Of result and image. */
   readonly kernel: Product;
+}
+
+/** A kernel of layout 'oihw' as one of 'hwio', and back. Each transposition moves one axis: those are fast. */
+export function inputsFirst(kernel: Value): Value {
+  const [out = 1, each = 1, rows = 1, columns = 1] = staticShape(kernel.shape, 'convolution: kernel');
+  const pixelsFirst = transpose(reshape(kernel, [out, each * rows * columns]));
+  const inOrder = transpose(reshape(pixelsFirst, [each, rows * columns, out]), [1, 0, 2]);
+  return reshape(inOrder, [rows, columns, each, out]);
+}
+
+export function outputsFirst(kernel: Value): Value {
+  const [rows = 1, columns = 1, each = 1, out = 1] = staticShape(kernel.shape, 'convolution: kernel');
+  const channelsFirst = transpose(reshape(kernel, [rows * columns, each, out]), [1, 0, 2]);
+  const inOrder = transpose(reshape(channelsFirst, [each * rows * columns, out]));
+  return reshape(inOrder, [out, each, rows, columns]);
 }
 
 /** The pixels of a window, and the windows of an image. */

@@ -2,7 +2,7 @@
  * Convolutions as matrix products: one Gather of rows of channels lays the windows of an image side by side (im2col), and
  * one Gemm multiplies them with the kernel. Groups are stacks of products.
  */
-import { add, constant, gather, gemm, matmul, reshape, transpose, zeros } from '../../onnx/ops.ts';
+import { add, constant, gather, gemm, matmul, reshape, transpose } from '../../onnx/ops.ts';
 import { product, staticDim } from '../../onnx/shapes.ts';
 import type { Dim, Value } from '../../onnx/value.ts';
 import { addPatches, isEveryPixel, patches, turnedWindows } from '../windows.ts';
@@ -10,6 +10,7 @@ import {
   cut,
   cutBoth,
   type Geometry,
+  inputsFirst,
   LEAST_ROWS,
   type Products,
   partsFor,
@@ -36,7 +37,7 @@ function result(x: Value, kernel: Value, g: Geometry): Value {
   const { windows, groups, outputs } = g;
   const [batch = 0] = x.shape;
   const shape: readonly Dim[] = [batch, ...windows.to, outputs];
-  const rows = times(columnsOf(x, g), matrixOf(kernel, g));
+  const rows = times(columnsOf(x, g), matrixOf(kernel, g), { transB: isOutFirst(g) });
   return reshape(groups === 1 ? rows : transpose(rows, [1, 0, 2]), shape);
 }
 
@@ -45,8 +46,8 @@ function toImage(kernel: Value, ct: Value, g: Geometry): Value {
   const { windows, inputs, outputs } = g;
   const turned = isEveryPixel(windows) ? undefined : turnedWindows(windows);
   if (turned) {
-    const back = im2col({ ...g, windows: turned, inputs: outputs, outputs: inputs });
-    return back.result(ct, turn(kernel, g));
+    const back = im2col({ ...g, layout: 'hwio', windows: turned, inputs: outputs, outputs: inputs });
+    return back.result(ct, turn(isOutFirst(g) ? inputsFirst(kernel) : kernel, g));
   }
   return together(cut(ct, partsOf(g)).map((part) => spread(kernel, part, g)));
 }
@@ -55,7 +56,7 @@ function spread(kernel: Value, ct: Value, g: Geometry): Value {
   const { windows, groups, inputs } = g;
   const [batch = 0] = ct.shape;
   const [pixels, count] = [windowsIn(windows), pixelsOf(windows)];
-  const columns = times(rowsOf(ct, g), matrixOf(kernel, g), { transB: true });
+  const columns = times(rowsOf(ct, g), matrixOf(kernel, g), { transB: !isOutFirst(g) });
   if (groups === 1) return addPatches(reshape(columns, [batch, pixels, count, inputs]), windows);
   const images = addPatches(reshape(columns, [groups, batch, pixels, count, inputs / groups]), windows);
   return reshape(transpose(images, [1, 2, 3, 0, 4]), [batch, ...windows.from, inputs]);
@@ -78,7 +79,10 @@ function toKernel(ct: Value, x: Value, g: Geometry): Value {
   // [out, pixels·in]: of the two factors, the narrower one is transposed.
   let sum: Value | undefined;
   for (const [d, image] of parts) sum = gemm(rowsOf(d, g), columnsOf(image, g), sum, { transA: true });
-  return sum ? reshape(transpose(sum), shape) : zeros(shape);
+  if (!sum) throw new Error('internal: a batch of no parts');
+  if (!isOutFirst(g)) return reshape(transpose(sum), shape);
+  const inOrder = transpose(reshape(sum, [outputs, pixelsOf(windows), inputs]), [0, 2, 1]);
+  return reshape(inOrder, [outputs, inputs, ...windows.size]);
 }
 
 // ---- as matrices, a stack of them where there are groups ------------------------------------------------------
@@ -108,9 +112,17 @@ function rowsOf(y: Value, { groups, outputs }: Geometry): Value {
   return reshape(apart(y, groups), groups === 1 ? [rows, outputs] : [groups, rows, outputs / groups]);
 }
 
-/** [pixels·in, out] */
-function matrixOf(kernel: Value, { windows, groups, inputs, outputs }: Geometry): Value {
+/** Whether the kernel's outputs are its first axis. With groups, kernels come with their inputs first. */
+const isOutFirst = ({ layout, groups }: Geometry): boolean => layout === 'oihw' && groups === 1;
+
+/** [pixels·in, out]; where outputs are first, [out, pixels·in]. */
+function matrixOf(kernel: Value, g: Geometry): Value {
+  const { windows, groups, inputs, outputs } = g;
   const rows = (pixelsOf(windows) * inputs) / groups;
+  if (isOutFirst(g)) {
+    const pixelsInside = reshape(kernel, [outputs, inputs, pixelsOf(windows)]);
+    return reshape(transpose(pixelsInside, [0, 2, 1]), [outputs, rows]);
+  }
   if (groups === 1) return reshape(kernel, [rows, outputs]);
   return transpose(reshape(kernel, [rows, groups, outputs / groups]), [1, 0, 2]);
 }

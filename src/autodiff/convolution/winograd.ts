@@ -5,7 +5,18 @@
  * each window takes 144. Over channels and tiles these are 36 matrix products. Values at points come from matrix
  * products with small constants, and so do the results.
  */
-import { add, constant, gather, gemm, matmul, mul, pad, reduceSum, reshape } from '../../onnx/ops.ts';
+import {
+  add,
+  constant,
+  gather,
+  gemm,
+  matmul,
+  mul,
+  pad,
+  reduceSum,
+  reshape,
+  transpose,
+} from '../../onnx/ops.ts';
 import { staticDim } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { type Pair, turnedWindows, type Windows } from '../windows.ts';
@@ -41,9 +52,13 @@ export function canTile(windows: Windows): boolean {
 }
 
 /** The products for windows that can be tiled and a static batch, without groups or depthwise. */
-export function winograd({ windows, groups, batch, inputs, outputs }: Geometry, tile: Tile): Products {
+export function winograd(
+  { windows, layout, groups, batch, inputs, outputs }: Geometry,
+  tile: Tile,
+): Products {
   const { kernelTo, turnedKernelTo } = transformsOf(tile);
-  const at = groups === 1 ? ALL_CHANNELS : EACH_CHANNEL;
+  const isOutFirst = layout === 'oihw';
+  const at = groups > 1 ? EACH_CHANNEL : isOutFirst ? OUT_FIRST : IN_FIRST;
   const points = (tile + KERNEL - 1) ** 2;
   const rows = tileCount(windows, tile);
   const numbers = points * rows * Math.max(inputs, outputs);
@@ -52,32 +67,50 @@ export function winograd({ windows, groups, batch, inputs, outputs }: Geometry, 
   const there = tiling(windows, tile, images);
   const back = tiling(turnedWindows(windows) ?? windows, tile, images);
   const each = inputs / groups;
-  const kernelAt = (matrix: Value, kernel: Value): Value =>
-    transformed(matrix, reshape(kernel, [pixelsOf(windows), each, outputs]));
+  const [pixels, weights] = [pixelsOf(windows), each * outputs];
+  const channels = groups > 1 ? [1, outputs] : isOutFirst ? [outputs, inputs] : [inputs, outputs];
+  /** The kernel's values at points, [points, ...channels]. */
+  const valuesOf = (matrix: Value, kernel: Value): Value => {
+    if (!isOutFirst) return transformed(matrix, reshape(kernel, [pixels, ...channels]));
+    const values = gemm(matrix, reshape(kernel, [weights, pixels]), undefined, { transB: true });
+    return reshape(values, [points, ...channels]);
+  };
+  const kernelFrom = (values: Value): Value => {
+    const kernel = transformed(kernelTo, values, { transA: true });
+    if (!isOutFirst) return reshape(kernel, [...windows.size, each, outputs]);
+    return reshape(transpose(reshape(kernel, [pixels, weights])), [outputs, each, ...windows.size]);
+  };
   return {
     result: (x, kernel) => {
-      const weights = kernelAt(kernelTo, kernel);
-      return together(cut(x, parts).map((part) => there.result(at.result(there.image(part), weights))));
+      const values = valuesOf(kernelTo, kernel);
+      return together(cut(x, parts).map((part) => there.result(at.result(there.image(part), values))));
     },
     image: (kernel, ct) => {
-      const weights = kernelAt(turnedKernelTo, kernel);
-      return together(cut(ct, parts).map((part) => back.result(at.image(weights, back.image(part)))));
+      const values = valuesOf(turnedKernelTo, kernel);
+      return together(cut(ct, parts).map((part) => back.result(at.image(values, back.image(part)))));
     },
-    kernel: (ct, x) => {
-      const sum = cutBoth(ct, x, parts)
-        .map(([d, image]) => at.kernel(there.cotangent(d), there.image(image)))
-        .reduce((a, b) => add(a, b));
-      return reshape(transformed(kernelTo, sum, { transA: true }), [...windows.size, each, outputs]);
-    },
+    kernel: (ct, x) =>
+      kernelFrom(
+        cutBoth(ct, x, parts)
+          .map(([d, image]) => at.kernel(there.cotangent(d), there.image(image)))
+          .reduce((a, b) => add(a, b)),
+      ),
   };
 }
 
-/** The products at each point: of image [points, tiles, in], kernel [points, in/groups, out], result [points, tiles, out]. */
-const ALL_CHANNELS: Products = {
+/** The products at each point: of image [points, tiles, in], kernel [points, in, out], result [points, tiles, out]. */
+const IN_FIRST: Products = {
   result: (x, kernel) => matmul(x, kernel),
   image: (kernel, ct) => matmul(ct, kernel, { transB: true }),
   kernel: (ct, x) => matmul(x, ct, { transA: true }),
 };
+/** With a kernel [points, out, in]. */
+const OUT_FIRST: Products = {
+  result: (x, kernel) => matmul(x, kernel, { transB: true }),
+  image: (kernel, ct) => matmul(ct, kernel),
+  kernel: (ct, x) => matmul(ct, x, { transA: true }),
+};
+/** With a kernel [points, 1, channels]. */
 const EACH_CHANNEL: Products = {
   result: (x, kernel) => mul(x, kernel),
   image: (kernel, ct) => mul(ct, kernel),

@@ -3,31 +3,19 @@ import { convolution, transposedConvolution } from '../../autodiff/convolution/c
 import { linear } from '../../autodiff/functions.ts';
 import { sparseRows } from '../../autodiff/sparse-rows.ts';
 import { expectAt } from '../../expect.ts';
-import { add, constant, gather, reshape, slice, transpose } from '../../onnx/ops.ts';
+import { add, constant, gather, reshape, slice } from '../../onnx/ops.ts';
 import { product, staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { type Moves, movesOf, padAxis, padImage, reach, spatial } from './images.ts';
 import type { Call, Lowering, Lowerings } from './lowering.ts';
 
-/**
- * [out, in, …] as our convolutions take it: […, in, out]. Two transpositions of which each moves one axis: ONNX Runtime
- * has a fast kernel for these, and takes one that moves several element by element.
- */
-function kernelOf(weight: Value): Value {
-  const [out = 1, channels = 1, ...spatial] = staticShape(weight.shape, 'Conv');
-  const places = product(spatial);
-  const outLast = transpose(reshape(weight, [out, product([channels, places])]));
-  const inOrder = transpose(reshape(outLast, [channels, places, out]), [1, 0, 2]);
-  return reshape(inOrder, [...spatial, channels, out]);
-}
-
-/** The convolution of x [batch, …, in] with a kernel […, in/groups, out], without its bias. */
+/** The convolution of x [batch, …, in] with a kernel [out, in/groups, …], without its bias. */
 export function convolved(x: Value, kernel: Value, moves: Moves, groups: number): Value {
   const [batch = 0] = x.shape;
   const count = moves.kernel.length;
   if (count === 1) {
     const image = reshape(x, [batch, 1, ...x.shape.slice(1)]);
-    const y = convolved(image, reshape(kernel, [1, ...kernel.shape]), withRow(moves), groups);
+    const y = convolved(image, ofOneRow(kernel), withRow(moves), groups);
     return reshape(y, [batch, ...y.shape.slice(2)]);
   }
   if (count === 2) {
@@ -38,6 +26,7 @@ export function convolved(x: Value, kernel: Value, moves: Moves, groups: number)
       dilation: pairOf(moves.dilation),
       padding: isEven ? pairOf(moves.before) : 0,
       groups,
+      kernelLayout: 'oihw',
     });
   }
   return overSlices(x, kernel, moves, groups);
@@ -60,7 +49,7 @@ function overSlices(x: Value, kernel: Value, moves: Moves, groups: number): Valu
     );
     const slices = gather(image, constant(places, [results]), 1);
     const rows = reshape(slices, [product([batch, results]), ...slices.shape.slice(2)]);
-    const part = convolved(rows, at0(kernel, at), rest, groups);
+    const part = convolved(rows, sliceOf(kernel, at), rest, groups);
     sum = sum ? add(sum, part) : part;
   }
   const made = sum ?? image;
@@ -69,9 +58,13 @@ function overSlices(x: Value, kernel: Value, moves: Moves, groups: number): Valu
 
 const pairOf = (list: readonly number[]): readonly [number, number] => [expectAt(list, 0), expectAt(list, 1)];
 
-/** The slice of a kernel at a place of its first axis. */
-const at0 = (kernel: Value, at: number): Value =>
-  reshape(slice(kernel, 0, at, at + 1), kernel.shape.slice(1));
+/** The slice of a kernel at a place of its first spatial axis. */
+const sliceOf = (kernel: Value, at: number): Value =>
+  reshape(slice(kernel, 2, at, at + 1), [...kernel.shape.slice(0, 2), ...kernel.shape.slice(3)]);
+
+/** A kernel of one spatial axis as one of images of one row. */
+const ofOneRow = (kernel: Value): Value =>
+  reshape(kernel, [...kernel.shape.slice(0, 2), 1, ...kernel.shape.slice(2)]);
 
 /** The same moves, over images of one row. */
 const withRow = (moves: Moves): Moves => ({
@@ -100,7 +93,7 @@ export function conv(call: Call): Value {
   const groups = call.attributes.int('group', 1);
   const y = isOfPixels(moves, groups)
     ? linear(x, reshape(weight, weight.shape.slice(0, 2)), undefined, { transB: true })
-    : convolved(x, kernelOf(weight), moves, groups);
+    : convolved(x, weight, moves, groups);
   const bias = call.optional(2);
   return bias ? add(y, bias) : y;
 }
@@ -121,27 +114,32 @@ interface Spread {
   readonly groups: number;
 }
 
-/** The whole result, before its borders are cut off: y [batch, …, out], kernel […, in/groups, out]. */
+/** The whole result, before its borders are cut off: y [batch, …, out], kernel [out, in/groups, …]. */
 function spread(y: Value, kernel: Value, { stride, dilation, groups }: Spread): Value {
   const [batch = 0, first] = y.shape;
   const count = stride.length;
   if (count === 2) {
-    return transposedConvolution(y, kernel, { stride: pairOf(stride), dilation: pairOf(dilation), groups });
+    return transposedConvolution(y, kernel, {
+      stride: pairOf(stride),
+      dilation: pairOf(dilation),
+      groups,
+      kernelLayout: 'oihw',
+    });
   }
   if (count === 1) {
     const image = reshape(y, [batch, 1, ...y.shape.slice(1)]);
     const moves = { stride: [1, ...stride], dilation: [1, ...dilation], groups };
-    const x = spread(image, reshape(kernel, [1, ...kernel.shape]), moves);
+    const x = spread(image, ofOneRow(kernel), moves);
     return reshape(x, [batch, ...x.shape.slice(2)]);
   }
   const length = staticDim(first, 'ConvTranspose', y.shape);
-  const size = staticDim(kernel.shape[0], 'ConvTranspose', kernel.shape);
+  const size = staticDim(kernel.shape[2], 'ConvTranspose', kernel.shape);
   const rows = reshape(y, [product([batch, length]), ...y.shape.slice(2)]);
   const [step, gap] = [expectAt(stride, 0), expectAt(dilation, 0)];
   const rest = { stride: stride.slice(1), dilation: dilation.slice(1), groups };
   let sum: Value | undefined;
   for (let at = 0; at < size; at++) {
-    const made = spread(rows, at0(kernel, at), rest);
+    const made = spread(rows, sliceOf(kernel, at), rest);
     const slices = reshape(made, [batch, length, ...made.shape.slice(1)]);
     const places = Array.from({ length: (length - 1) * step + gap * (size - 1) + 1 }, (_, place) => {
       const from = place - at * gap;
@@ -177,12 +175,11 @@ const convTranspose: Lowering = (call) => {
   const y = call.channelsLast(0);
   const weight = call.value(1);
   const from = spatial(call, y);
-  // [out, in/groups, …] of the convolution whose adjoint this is.
-  const kernel = kernelOf(weight);
   const moves = movesOf(call, staticShape(weight.shape.slice(2), call.op), from);
   const more = call.attributes.ints('output_padding') ?? from.map(() => 0);
   const groups = call.attributes.int('group', 1);
-  const whole = spread(y, kernel, { stride: moves.stride, dilation: moves.dilation, groups });
+  // As ONNX has it, the weight is [out, in/groups, …] of the convolution whose adjoint this is.
+  const whole = spread(y, weight, { stride: moves.stride, dilation: moves.dilation, groups });
   const cut = borders(call, spatial(call, whole), moves, more);
   const x = padImage(
     whole,

@@ -4,6 +4,7 @@
  * and so do two Transposes.
  */
 import { UserError } from '../../errors.ts';
+import { expectAt } from '../../expect.ts';
 import { apply } from '../apply.ts';
 import { normalizeAxis, sameShape, staticShape } from '../shapes.ts';
 import { isOp, type Shape, type Value } from '../value.ts';
@@ -24,7 +25,10 @@ export function transpose(
   perm: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i),
 ): Value {
   const [transposed] = apply('Transpose', [x], { perm });
-  if (perm.every((axis, i) => axis === i)) return x;
+  const longer = perm.filter((axis) => x.shape[axis] !== 1);
+  // Only axes of length 1 move: the elements stay where they are.
+  if (longer.every((axis, i) => i === 0 || axis > expectAt(longer, i - 1)))
+    return reshape(x, transposed.shape);
   if (!isOp(x.node, 'Transpose')) return transposed;
   const inner = x.node;
   return transpose(
