@@ -30,6 +30,8 @@ def main():
             if t.name not in known
         )
         model = version_converter.convert_version(model, 17)
+    # Before version 4 of the format an initializer was an input as well, and one that is none has no shape.
+    model.ir_version = max(model.ir_version, 8)
     graph = model.graph
     weights = about["weights"]
     kept = [t for t in graph.initializer if t.name not in weights]
