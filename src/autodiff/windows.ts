@@ -6,7 +6,7 @@ import { show as quote, UserError } from '../errors.ts';
 import { expectAt, expectNumber } from '../expect.ts';
 import { call, constant, gather, pad, reduceSum, reshape } from '../onnx/ops.ts';
 import { show, staticDim } from '../onnx/shapes.ts';
-import type { Value } from '../onnx/value.ts';
+import type { Dim, Value } from '../onnx/value.ts';
 import { linearPair } from './linear.ts';
 
 /** Of rows and of columns. */
@@ -30,6 +30,8 @@ export interface Windows {
   readonly dilation: Pair;
   readonly from: Pair;
   readonly to: Pair;
+  /** What a window has for a pixel outside the image: zeros; with 'nearest', the nearest of its pixels inside. */
+  readonly outside?: 'nearest';
 }
 
 const both = (f: (at: 0 | 1) => number): Pair => [f(0), f(1)];
@@ -106,6 +108,8 @@ function turned(windows: Windows): Windows | undefined {
 /** What is made of windows once, so that a graph has each table once. */
 const TURNED = new WeakMap<Windows, Windows>();
 const PLACES = new WeakMap<Windows, Value>();
+const LINES = new WeakMap<Windows, Value>();
+const ROWS = new WeakMap<Windows, Value>();
 const USES = new WeakMap<Windows, Value>();
 
 function once(tables: WeakMap<Windows, Value>, windows: Windows, make: () => Value): Value {
@@ -114,23 +118,66 @@ function once(tables: WeakMap<Windows, Value>, windows: Windows, make: () => Val
   return table;
 }
 
-/** For each window, its pixels' places in the image, row by row. For a pixel outside: the number of pixels. */
-function placesOf({ size, stride, padding, dilation, from, to }: Windows): Int32Array {
+/** Where the i-th pixel of a window lies along rows or columns; undefined where zeros stand for it. */
+function placeIn(windows: Windows, along: 0 | 1, window: number, i: number): number | undefined {
+  const { size, stride, dilation, padding, from, outside } = windows;
+  const placeOf = (k: number): number => window * stride[along] + k * dilation[along] - padding[along];
+  const isInside = (place: number): boolean => place >= 0 && place < from[along];
+  const place = placeOf(i);
+  if (isInside(place)) return place;
+  if (outside === undefined) return undefined;
+  const others = Array.from({ length: size[along] }, (_, k) => placeOf(k)).filter(isInside);
+  const [nearest] = others.toSorted((a, b) => Math.abs(a - place) - Math.abs(b - place));
+  if (nearest !== undefined) return nearest;
+  throw new UserError(
+    `pool: expected every window to have a pixel of the image of ${from.join(' × ')}, got one with none; take less padding or dilation`,
+  );
+}
+
+/**
+ * For each row of the image and each column of windows, the places of the pixels that the windows' rows have there. For a
+ * pixel outside: the number of pixels. One line more, for rows outside: [height·columns of windows + 1, columns of a window].
+ */
+function linesOf(windows: Windows): Int32Array {
+  const { size, from, to } = windows;
   const [height, width] = from;
-  const places = new Int32Array(to[0] * to[1] * size[0] * size[1]);
+  const lines = new Int32Array((height * to[1] + 1) * size[1]).fill(height * width);
   let at = 0;
-  for (let row = 0; row < to[0]; row++) {
+  for (let y = 0; y < height; y++) {
     for (let column = 0; column < to[1]; column++) {
-      for (let i = 0; i < size[0]; i++) {
-        for (let j = 0; j < size[1]; j++) {
-          const y = row * stride[0] + i * dilation[0] - padding[0];
-          const x = column * stride[1] + j * dilation[1] - padding[1];
-          const isInside = y >= 0 && y < height && x >= 0 && x < width;
-          places[at++] = isInside ? y * width + x : height * width;
-        }
+      for (let j = 0; j < size[1]; j++, at++) {
+        const x = placeIn(windows, 1, column, j);
+        if (x !== undefined) lines[at] = y * width + x;
       }
     }
   }
+  return lines;
+}
+
+/** For each window, which of these lines its rows are: [windows, rows of a window]. */
+function rowsOf(windows: Windows): Int32Array {
+  const { size, from, to } = windows;
+  const rows = new Int32Array(to[0] * to[1] * size[0]);
+  let at = 0;
+  for (let row = 0; row < to[0]; row++) {
+    for (let column = 0; column < to[1]; column++) {
+      for (let i = 0; i < size[0]; i++, at++) {
+        const y = placeIn(windows, 0, row, i);
+        rows[at] = y === undefined ? from[0] * to[1] : y * to[1] + column;
+      }
+    }
+  }
+  return rows;
+}
+
+/** For each window, its pixels' places in the image, row by row. For a pixel outside: the number of pixels. */
+function placesOf(windows: Windows): Int32Array {
+  const [lines, rows] = [linesOf(windows), rowsOf(windows)];
+  const [, across] = windows.size;
+  const places = new Int32Array(rows.length * across);
+  rows.forEach((line, at) => {
+    places.set(lines.subarray(line * across, (line + 1) * across), at * across);
+  });
   return places;
 }
 
@@ -165,13 +212,44 @@ export function patches(x: Value, windows: Windows): Value {
   if (isEveryPixel(windows)) return reshape(x, shape);
   const body = (image: Value): Value => {
     const pixels = reshape(image, [...lead, windows.from[0] * windows.from[1], channels]);
-    const isInside = windows.padding.every((each) => each === 0);
-    const places = once(PLACES, windows, () => constant(placesOf(windows), [rows * columns, count]));
     // One row more, of zeros, for what lies outside.
-    return gather(isInside ? pixels : pad(pixels, -2, 0, 1), places, -2);
+    if (isNarrow(windows, channels)) return reshape(inTwoSteps(pad(pixels, -2, 0, 1), windows), shape);
+    const places = once(PLACES, windows, () => constant(placesOf(windows), [rows * columns, count]));
+    return gather(areAllInside(windows) ? pixels : pad(pixels, -2, 0, 1), places, -2);
   };
   const composite = linearPair('patches', body, (d) => addPatches(d, windows));
   return expectAt(call(composite, [x]), 0);
+}
+
+/** Whether no window has zeros for a pixel. */
+function areAllInside(windows: Windows): boolean {
+  const { stride, padding, from, to, outside } = windows;
+  const isWithin = ([0, 1] as const).map(
+    (at) => padding[at] === 0 && (to[at] - 1) * stride[at] + reach(windows, at) < from[at],
+  );
+  return outside === 'nearest' || isWithin.every((each) => each);
+}
+
+/** The most channels of a pixel that is too short to be copied by itself: a quarter of a cache line. */
+const FEW_CHANNELS = 4;
+
+/** Whether windows are laid out in two steps: first rows of windows, then windows of these, which are longer copies. */
+const isNarrow = ({ size }: Windows, channels: Dim): boolean =>
+  size.every((each) => each > 1) && Number(channels) <= FEW_CHANNELS;
+
+/** [..., pixels and a row of zeros, channels] → [..., windows, rows of a window, columns of a window·channels] */
+function inTwoSteps(pixels: Value, windows: Windows): Value {
+  const { size, from, to } = windows;
+  const channels = Number(pixels.shape.at(-1));
+  const count = from[0] * to[1] + 1;
+  const lines = once(LINES, windows, () => constant(linesOf(windows), [count, size[1]]));
+  const rows = once(ROWS, windows, () => constant(rowsOf(windows), [to[0] * to[1], size[0]]));
+  const inLines = reshape(gather(pixels, lines, -2), [
+    ...pixels.shape.slice(0, -2),
+    count,
+    size[1] * channels,
+  ]);
+  return gather(inLines, rows, -2);
 }
 
 /** The adjoint of `patches`: adds the windows' pixels up where they lie in the image (col2im). */

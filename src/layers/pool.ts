@@ -1,15 +1,12 @@
 /** Pools over images with channels last. */
 import { type Pair, patches, type WindowOptions, type Windows, windowsOf } from '../autodiff/windows.ts';
 import { UserError } from '../errors.ts';
-import { add, constant, pad, reduceMax, reduceMean, reshape } from '../onnx/ops.ts';
+import { reduceMax, reduceMean, reshape } from '../onnx/ops.ts';
 import { show, staticDim } from '../onnx/shapes.ts';
 import type { Value } from '../onnx/value.ts';
 
 /** How windows move; the stride is their size by default. */
 export type PoolOptions = WindowOptions;
-
-/** A number below all others: float32's least, so that a zero derivative beside it stays one. */
-export const LEAST = -3.4028234e38;
 
 /**
  * The largest number in each window, channel by channel: x float32 [batch, height, width, channels] → [batch, height',
@@ -27,18 +24,7 @@ export function maxPool(x: Value, size: number | Pair, options: PoolOptions = {}
       `maxPool: padding: expected at most half of the size ${show(windows.size)}, got ${show(windows.padding)}`,
     );
   }
-  if (above === 0 && beside === 0) return reduceWindows(x, windows, reduceMax);
-  const from: Pair = [windows.from[0] + 2 * above, windows.from[1] + 2 * beside];
-  const edge = constant(
-    Float32Array.from({ length: from[0] * from[1] }, (_, i) => {
-      const [row, column] = [Math.floor(i / from[1]), i % from[1]];
-      const isInside = row >= above && row < from[0] - above && column >= beside && column < from[1] - beside;
-      return isInside ? 0 : LEAST;
-    }),
-    [...from, 1],
-  );
-  const padded = add(pad(pad(x, 1, above, above), 2, beside, beside), edge);
-  return reduceWindows(padded, { ...windows, padding: [0, 0], from }, reduceMax);
+  return maximaOf(x, windows);
 }
 
 /**
@@ -47,7 +33,7 @@ export function maxPool(x: Value, size: number | Pair, options: PoolOptions = {}
  * Throws UserError where x has another rank, a number is out of range, or no window fits.
  */
 export function averagePool(x: Value, size: number | Pair, options: PoolOptions = {}): Value {
-  return reduceWindows(x, windowsOf('averagePool', x, size, { stride: size, ...options }), reduceMean);
+  return meansOf(x, windowsOf('averagePool', x, size, { stride: size, ...options }));
 }
 
 /**
@@ -62,6 +48,13 @@ export function globalAveragePool(x: Value): Value {
   }
   return reduceMean(x, { axes: [1, 2] });
 }
+
+/** `maxPool` over windows as they are given. For a pixel outside, a window has one of its own twice, which changes no maximum. */
+export const maximaOf = (x: Value, windows: Windows): Value =>
+  reduceWindows(x, { ...windows, outside: 'nearest' }, reduceMax);
+
+/** `averagePool` over windows as they are given. */
+export const meansOf = (x: Value, windows: Windows): Value => reduceWindows(x, windows, reduceMean);
 
 function reduceWindows(x: Value, windows: Windows, reduce: typeof reduceMax | typeof reduceMean): Value {
   const reduced = reduce(patches(x, windows), { axes: [-2] });

@@ -2,9 +2,10 @@
 import test from 'ava';
 import { convolution } from '../../src/autodiff/convolution/convolution.ts';
 import { grad, hvp } from '../../src/autodiff/grad.ts';
+import type { Windows } from '../../src/autodiff/windows.ts';
 import { batchNorm } from '../../src/layers/batch-norm.ts';
 import { conv } from '../../src/layers/conv.ts';
-import { averagePool, globalAveragePool, maxPool } from '../../src/layers/pool.ts';
+import { averagePool, globalAveragePool, maximaOf, maxPool } from '../../src/layers/pool.ts';
 import { initialize, Scope } from '../../src/layers/scope.ts';
 import { substitute } from '../../src/onnx/graph.ts';
 import * as ops from '../../src/onnx/ops.ts';
@@ -304,6 +305,13 @@ test('what does not fit is refused in one line', (t) => {
   t.is(
     said(() => maxPool(image, 2, { padding: 2 })),
     'maxPool: padding: expected at most half of the size [2, 2], got [2, 2]',
+  );
+  const gap: Windows = {
+    ...{ size: [2, 1], stride: [1, 1], padding: [1, 0], dilation: [5, 1], from: [3, 2], to: [1, 2] },
+  };
+  t.is(
+    said(() => maximaOf(x([1, 3, 2, 2]), gap)),
+    'pool: expected every window to have a pixel of the image of 3 × 2, got one with none; take less padding or dilation',
   );
   t.is(
     said(() => globalAveragePool(x([4, 4]))),

@@ -1,21 +1,17 @@
 /** Pools, over windows of one, two and three spatial axes. A pool over all axes is one after the other along each. */
+
+import type { Pair, Windows } from '../../autodiff/windows.ts';
 import { expectAt } from '../../expect.ts';
-import { averagePool, LEAST, maxPool } from '../../layers/pool.ts';
+import { maximaOf, meansOf } from '../../layers/pool.ts';
 import { abs, constant, mul, pow, reduceMax, reduceMean, reduceSum, reshape } from '../../onnx/ops.ts';
 import { product, sizeOf } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import type { Lowered } from '../tensor.ts';
-import { asItLies, type Moves, movesOf, padAxis, reach, spatial } from './images.ts';
+import { asItLies, type Moves, movesOf, reach, spatial } from './images.ts';
 import type { Call, Lowering, Lowerings } from './lowering.ts';
 
-/** The windows of an axis, and how many pixels behind the image the last reaches, which may be less than none. */
-interface Axis {
-  readonly count: number;
-  readonly after: number;
-}
-
-/** With `ceil_mode`, a window that reaches too far is one too, unless it begins behind the image and its pad. */
-function axisOf(call: Call, moves: Moves, at: number): Axis {
+/** How many windows an axis has. With `ceil_mode`, one that reaches too far is one too, unless it begins behind image and pad. */
+function countOf(call: Call, moves: Moves, at: number): number {
   const [from, stride] = [expectAt(moves.from, at), expectAt(moves.stride, at)];
   const [before, given] = [expectAt(moves.before, at), expectAt(moves.after, at)];
   const room = from + before + given - reach(moves, at);
@@ -23,30 +19,33 @@ function axisOf(call: Call, moves: Moves, at: number): Axis {
     throw call.error(`expected an image of at least ${reach(moves, at)} pixels with its pads, got ${from}`);
   }
   const isCeil = call.attributes.int('ceil_mode', 0) !== 0;
-  let count = (isCeil ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
-  if (isCeil && (count - 1) * stride >= from + before) count--;
-  return { count, after: (count - 1) * stride + reach(moves, at) - from - before };
+  const count = (isCeil ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
+  return isCeil && (count - 1) * stride >= from + before ? count - 1 : count;
+}
+
+/** How many pixels behind the image the last window of an axis reaches; fewer than none where it does not reach the end. */
+function beyond(call: Call, moves: Moves, at: number): number {
+  const reached = (countOf(call, moves, at) - 1) * expectAt(moves.stride, at) + reach(moves, at);
+  return reached - expectAt(moves.from, at) - expectAt(moves.before, at);
 }
 
 /** Pools x [batch, …, channels] one spatial axis after the other, or two at once where there are two. */
-function overAxes(
-  call: Call,
-  x: Value,
-  moves: Moves,
-  [outside, pool]: readonly [number, typeof maxPool | typeof averagePool],
-): Value {
-  const axes = moves.from.map((_, at) => axisOf(call, moves, at));
-  const padded = axes.reduce(
-    (image, { after }, at) => padAxis(image, at + 1, [expectAt(moves.before, at), after], outside),
-    x,
-  );
-  const options = (from: number, to: number) => {
-    const pair = (list: readonly number[]): readonly [number, number] =>
-      to - from === 2 ? [expectAt(list, from), expectAt(list, from + 1)] : [expectAt(list, from), 1];
-    return [pair(moves.kernel), { stride: pair(moves.stride), dilation: pair(moves.dilation) }] as const;
-  };
-  if (axes.length === 2) return pool(padded, ...options(0, 2));
-  return axes.reduce((image, { count }, at) => {
+function overAxes(call: Call, x: Value, moves: Moves, pool: typeof maximaOf): Value {
+  const counts = moves.from.map((_, at) => countOf(call, moves, at));
+  const windows = (pairOf: (list: readonly number[], rest: number) => Pair): Windows => ({
+    size: pairOf(moves.kernel, 1),
+    stride: pairOf(moves.stride, 1),
+    padding: pairOf(moves.before, 0),
+    dilation: pairOf(moves.dilation, 1),
+    from: pairOf(moves.from, 1),
+    to: pairOf(counts, 1),
+  });
+  if (counts.length === 2)
+    return pool(
+      x,
+      windows((list) => [expectAt(list, 0), expectAt(list, 1)]),
+    );
+  return counts.reduce((image, count, at) => {
     // The axis is the rows; what lies behind it are the columns, which stay.
     const [lead, length = 0, rest] = [
       image.shape.slice(0, at + 1),
@@ -54,8 +53,12 @@ function overAxes(
       image.shape.slice(at + 2),
     ];
     const rows = reshape(image, [product(lead), length, 1, product(rest)]);
-    return reshape(pool(rows, ...options(at, at + 1)), [...lead, count, ...rest]);
-  }, padded);
+    const pooled = pool(
+      rows,
+      windows((list, one) => [expectAt(list, at), one]),
+    );
+    return reshape(pooled, [...lead, count, ...rest]);
+  }, x);
 }
 
 function movesOfPool(call: Call, x: Value): Moves {
@@ -72,7 +75,7 @@ function shares(call: Call, moves: Moves, withPads: boolean): Value {
   const counts = moves.from.map((from, at) => {
     const [before, after] = [expectAt(moves.before, at), expectAt(moves.after, at)];
     const [least, end] = withPads ? [-before, from + after] : [0, from];
-    return Array.from({ length: axisOf(call, moves, at).count }, (_, window) => {
+    return Array.from({ length: countOf(call, moves, at) }, (_, window) => {
       const start = window * expectAt(moves.stride, at) - before;
       const pixels = Array.from(
         { length: expectAt(moves.kernel, at) },
@@ -94,12 +97,10 @@ const pixelsOf = (moves: Moves): number => sizeOf(moves.kernel);
 const averages: Lowering = (call) => {
   const x = call.channelsLast(0);
   const moves = movesOfPool(call, x);
-  const means = overAxes(call, x, moves, [0, averagePool]);
+  const means = overAxes(call, x, moves, meansOf);
   const isWhole = moves.from.every(
     (_, at) =>
-      moves.before[at] === 0 &&
-      axisOf(call, moves, at).after <= expectAt(moves.after, at) &&
-      moves.after[at] === 0,
+      moves.before[at] === 0 && beyond(call, moves, at) <= expectAt(moves.after, at) && moves.after[at] === 0,
   );
   if (isWhole) return [{ channelsLast: means }];
   const share = shares(call, moves, call.attributes.int('count_include_pad', 0) !== 0);
@@ -113,7 +114,7 @@ const maxima: Lowering = (call) => {
       'expected one output: the indices of the maxima are not among what training graphs compute',
     );
   }
-  return [{ channelsLast: overAxes(call, x, movesOfPool(call, x), [LEAST, maxPool]) }];
+  return [{ channelsLast: overAxes(call, x, movesOfPool(call, x), maximaOf) }];
 };
 
 /** (Σ |x|ᵖ)^(1/p) */
@@ -122,8 +123,7 @@ const norm = (x: Value, p: number, sum: (x: Value) => Value): Value => pow(sum(p
 const norms: Lowering = (call) => {
   const x = call.channelsLast(0);
   const moves = movesOfPool(call, x);
-  const sums = (powers: Value): Value =>
-    mul(overAxes(call, powers, moves, [0, averagePool]), pixelsOf(moves));
+  const sums = (powers: Value): Value => mul(overAxes(call, powers, moves, meansOf), pixelsOf(moves));
   return [{ channelsLast: norm(x, call.attributes.int('p', 2), sums) }];
 };
 
