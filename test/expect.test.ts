@@ -148,7 +148,7 @@ const WRONG: Readonly<Record<string, readonly [call: (...args: never) => unknown
   ],
   'Random: stream: expected one of init, shuffle, augment, sample, probe, validation, mask, erase, mix, got "dropout"':
     [(seed: number, stream: 'init') => new Random(seed, stream), 0, 'dropout'],
-  'prepare: without: expected one of bias-into-linear, slice-up, shared-input, norm-into-linear, lookup-last, scale-into-linear, common-subexpressions, early-factors, scalars-into-products, lookup-pieces, sums, transposed-products, sums-into-products, sums-into-scatters, execution-order, recompute, got "slices-up"; did you mean slice-up?':
+  'prepare: without: expected one of bias-into-linear, slice-up, shared-input, norm-into-linear, lookup-last, scale-into-linear, common-subexpressions, narrow-factors, early-factors, scalars-into-products, lookup-pieces, sums, transposed-products, sums-into-products, sums-into-scatters, execution-order, recompute, got "slices-up"; did you mean slice-up?':
     [prepare, [y], ['slices-up']],
   'finish: target: expected one of cpu, webgpu, got "gpu"; did you mean cpu?': [
     finish,

@@ -1,6 +1,7 @@
 /** Normalisation of every column over the rows (Ioffe & Szegedy, *Batch Normalization*, ICML 2015). */
 import { expectAt } from '../expect.ts';
 import { add, call, mul, reciprocal, reshape, sqrt, sub } from '../onnx/ops.ts';
+import { staticDim } from '../onnx/shapes.ts';
 import type { Composite, Value } from '../onnx/value.ts';
 import { columnMean, columnSum } from './columns.ts';
 import { normalizationJacobian } from './jacobians.ts';
@@ -19,18 +20,19 @@ export function columnMoments(x: Value): { readonly mean: Value; readonly varian
  * derivatives of the column, so that the sums over its rows serve the cotangents of x, scale and bias alike.
  */
 export function normalizeColumns(x: Value, scale: Value, bias: Value, epsilon: number): Value {
-  const { hatOf, jacobian } = standardization(epsilon);
+  const { hatTimes, sumAlongHat, jacobian } = standardization(epsilon);
+  const row = (vector: Value): Value => reshape(vector, [1, ...vector.shape]);
   const composite: Composite = {
     name: 'batch-norm',
     body: (given) => {
       const [at, factor, summand] = [expectAt(given, 0), expectAt(given, 1), expectAt(given, 2)];
-      return [add(mul(hatOf(at), factor), summand)];
+      return [add(hatTimes(at, row(factor)), summand)];
     },
     vjp: ([ct], _y, given) => {
       const [at, factor] = [expectAt(given, 0), expectAt(given, 1)];
       return [
-        lift(ct, (d) => mul(jacobian(at, d), factor)),
-        lift(ct, (d) => reshape(columnSum(mul(d, hatOf(at))), scale.shape)),
+        lift(ct, (d) => mul(jacobian(at, d), row(factor))),
+        lift(ct, (d) => reshape(sumAlongHat(at, d), scale.shape)),
         lift(ct, (d) => reshape(columnSum(d), bias.shape)),
       ];
     },
@@ -38,8 +40,8 @@ export function normalizeColumns(x: Value, scale: Value, bias: Value, epsilon: n
       const [at, factor] = [expectAt(given, 0), expectAt(given, 1)];
       return [
         sum(
-          lift(tx, (t) => mul(jacobian(at, t), factor)),
-          lift(tScale, (t) => mul(hatOf(at), t)),
+          lift(tx, (t) => mul(jacobian(at, t), row(factor))),
+          lift(tScale, (t) => hatTimes(at, row(t))),
           toShape(tBias, x.shape),
         ),
       ];
@@ -48,19 +50,60 @@ export function normalizeColumns(x: Value, scale: Value, bias: Value, epsilon: n
   return expectAt(call(composite, [x, scale, bias]), 0);
 }
 
-/** x̂ = (x − mean)/√(variance + epsilon), and its Jacobian at x times a vector. */
+/**
+ * What is made of x̂ = (x − mean)/√(variance + epsilon): x̂∘row, its adjoint Σ v∘x̂ over the rows, and its Jacobian at x times
+ * a vector. x̂ itself is never laid out: 1/√(variance + epsilon) is multiplied with rows, which are short.
+ */
 function standardization(epsilon: number) {
-  const statistics = (at: Value) => {
-    const { mean, variance } = columnMoments(at);
-    const inverse = reciprocal(sqrt(add(variance, epsilon)));
-    return { hat: mul(sub(at, mean), inverse), inverse };
+  const centred = (x: Value): Value => sub(x, columnMean(x));
+  const inverse = (x: Value): Value => reciprocal(sqrt(add(columnMoments(x).variance, epsilon)));
+  const hatTimes = (x: Value, row: Value): Value => expectAt(call(timesRow, [x, row]), 0);
+  const sumAlongHat = (x: Value, v: Value): Value => expectAt(call(sumAlong, [x, v]), 0);
+  const jacobian = normalizationJacobian('batch-norm-jacobian', {
+    mean: columnMean,
+    inverse,
+    hatTimes,
+    alongHat: (x, v) => mul(sumAlongHat(x, v), 1 / staticDim(x.shape[0], 'batch-norm', x.shape)),
+  });
+  const timesRow: Composite = {
+    name: 'batch-norm-hat-times',
+    body: (given) => {
+      const [x, row] = [expectAt(given, 0), expectAt(given, 1)];
+      return [mul(centred(x), mul(inverse(x), row))];
+    },
+    vjp: ([ct], _y, given) => {
+      const [x, row] = [expectAt(given, 0), expectAt(given, 1)];
+      return [lift(ct, (d) => mul(jacobian(x, d), row)), lift(ct, (d) => sumAlongHat(x, d))];
+    },
+    jvp: ([tx, tRow], _y, given) => {
+      const [x, row] = [expectAt(given, 0), expectAt(given, 1)];
+      return [
+        sum(
+          lift(tx, (t) => mul(jacobian(x, t), row)),
+          lift(tRow, (t) => hatTimes(x, t)),
+        ),
+      ];
+    },
   };
-  const jacobian = normalizationJacobian('batch-norm-jacobian', { mean: columnMean, statistics });
-  const composite: Composite = {
-    name: 'batch-norm-hat',
-    body: (given) => [statistics(expectAt(given, 0)).hat],
-    vjp: ([ct], _y, given) => [lift(ct, (d) => jacobian(expectAt(given, 0), d))],
-    jvp: ([t], _y, given) => [lift(t, (d) => jacobian(expectAt(given, 0), d))],
+  const sumAlong: Composite = {
+    name: 'batch-norm-sum-along-hat',
+    body: (given) => {
+      const [x, v] = [expectAt(given, 0), expectAt(given, 1)];
+      return [mul(inverse(x), columnSum(mul(v, centred(x))))];
+    },
+    vjp: ([ct], _y, given) => {
+      const [x, v] = [expectAt(given, 0), expectAt(given, 1)];
+      return [lift(ct, (row) => mul(jacobian(x, v), row)), lift(ct, (row) => hatTimes(x, row))];
+    },
+    jvp: ([tx, tv], _y, given) => {
+      const [x, v] = [expectAt(given, 0), expectAt(given, 1)];
+      return [
+        sum(
+          lift(tx, (t) => columnSum(mul(v, jacobian(x, t)))),
+          lift(tv, (t) => sumAlongHat(x, t)),
+        ),
+      ];
+    },
   };
-  return { hatOf: (x: Value): Value => expectAt(call(composite, [x]), 0), jacobian };
+  return { hatTimes, sumAlongHat, jacobian };
 }

@@ -69,43 +69,44 @@ export function softmaxJacobian(x: Value, v: Value, axis: number): Value {
   return jacobian(x, v);
 }
 
-/** How values are normalised: over which of them the mean goes, and what comes out. */
+/** How values are normalised: over which of them the mean goes, and what x̂, the normalised x, is multiplied with. */
 export interface Normalization {
   /** The mean over what is normalised together, kept so that it broadcasts. */
   readonly mean: (value: Value) => Value;
-  /** The normalised values x̂, and 1/σ. */
-  readonly statistics: (x: Value) => { readonly hat: Value; readonly inverse: Value };
+  /** 1/σ, as the mean is. */
+  readonly inverse: (x: Value) => Value;
+  /** x̂∘factor, with a factor for what is normalised together, as the mean is. */
+  readonly hatTimes: (x: Value, factor: Value) => Value;
+  /** mean(v∘x̂). */
+  readonly alongHat: (x: Value, v: Value) => Value;
 }
 
-/** s·(v − mean v − x̂·mean(v∘x̂)) with x̂ the normalised x and s = 1/σ: the Jacobian of x̂ at x times v. */
+/** s·(v − mean v − x̂·mean(v∘x̂)) with s = 1/σ: the Jacobian of x̂ at x times v. */
 export function normalizationJacobian(
   name: string,
-  { mean, statistics }: Normalization,
+  { mean, inverse, hatTimes, alongHat }: Normalization,
 ): (x: Value, v: Value) => Value {
   const centred = (value: Value): Value => sub(value, mean(value));
   const jacobian = symmetricMap(name, {
-    body: (at, d) => {
-      const { hat, inverse } = statistics(at);
-      return mul(inverse, sub(centred(d), mul(hat, mean(mul(d, hat)))));
-    },
+    body: (at, d) => mul(inverse(at), sub(centred(d), hatTimes(at, alongHat(at, d)))),
     // With e = v − mean v, t = mean(v∘x̂), p = mean(x̂∘x'), x̂' = J·x' and s' = −s²·p:
     //   s·[e' − x̂·(t' − s·p·t) − x̂'·t − e·(s·p)],  t' = mean(v'∘x̂ + v∘x̂').
     tangent: (tx, tv, at, d) => {
-      const { hat, inverse } = statistics(at);
-      const t = mean(mul(d, hat));
-      const shrink = mul(inverse, mean(mul(hat, tx)));
+      const s = inverse(at);
+      const t = alongHat(at, d);
+      const shrink = mul(s, alongHat(at, tx));
       const tHat = jacobian(at, tx);
       const byHat = mean(mul(d, tHat));
-      const tT = tv ? add(mean(mul(tv, hat)), byHat) : byHat;
-      const turned = add(add(mul(hat, sub(tT, mul(shrink, t))), mul(tHat, t)), mul(centred(d), shrink));
-      return mul(inverse, tv ? sub(centred(tv), turned) : neg(turned));
+      const tT = tv ? add(alongHat(at, tv), byHat) : byHat;
+      const turned = add(add(hatTimes(at, sub(tT, mul(shrink, t))), mul(tHat, t)), mul(centred(d), shrink));
+      return mul(s, tv ? sub(centred(tv), turned) : neg(turned));
     },
     // The sum of the parts that come by x̂ and by s, which changes by −s²·mean(x̂∘x').
     adjoint: (ct, at, d) => {
-      const { hat, inverse } = statistics(at);
-      const byHat = add(mul(ct, mean(mul(d, hat))), mul(d, mean(mul(ct, hat))));
-      const byInverse = mul(hat, mul(inverse, mean(mul(ct, jacobian(at, d)))));
-      return neg(add(jacobian(at, mul(inverse, byHat)), byInverse));
+      const s = inverse(at);
+      const byHat = add(mul(ct, alongHat(at, d)), mul(d, alongHat(at, ct)));
+      const byInverse = hatTimes(at, mul(s, mean(mul(ct, jacobian(at, d)))));
+      return neg(add(jacobian(at, mul(s, byHat)), byInverse));
     },
   });
   return jacobian;
@@ -115,12 +116,13 @@ export function normalizationJacobian(
 export function normJacobian(x: Value, v: Value, epsilon: number): Value {
   const width = staticDim(x.shape.at(-1), 'normJacobian', x.shape);
   const ones = constant(new Float32Array(width).fill(1), [width]);
+  const mean = (value: Value): Value => reduceMean(value, { axes: [-1], keepdims: true });
+  const hat = (at: Value): Value => layerNormalization(at, ones, epsilon)[0];
   const jacobian = normalizationJacobian('norm-jacobian', {
-    mean: (value) => reduceMean(value, { axes: [-1], keepdims: true }),
-    statistics: (at) => {
-      const [hat, , inverse] = layerNormalization(at, ones, epsilon);
-      return { hat, inverse };
-    },
+    mean,
+    inverse: (at) => layerNormalization(at, ones, epsilon)[2],
+    hatTimes: (at, factor) => mul(hat(at), factor),
+    alongHat: (at, d) => mean(mul(d, hat(at))),
   });
   return jacobian(x, v);
 }

@@ -12,6 +12,7 @@ import { orderExecution } from './execution-order.ts';
 import { lookUpLast } from './lookup-last.ts';
 import { lookUpInPieces } from './lookup-pieces.ts';
 import { peakBytes } from './memory.ts';
+import { multiplyNarrowFactorsFirst } from './narrow-factors.ts';
 import { foldNormIntoLinear } from './norm-into-linear.ts';
 import { toPortable } from './portable.ts';
 import { recompute } from './recompute.ts';
@@ -42,6 +43,7 @@ const BEFORE = {
 /** Equal expressions are merged first, to show the other passes what is shared, and last, since these make new ones. */
 const AFTER = {
   'common-subexpressions': mergeCommonSubexpressions,
+  'narrow-factors': multiplyNarrowFactorsFirst,
   'early-factors': multiplyEarlyFactorsFirst,
   'scalars-into-products': foldScalarsIntoProducts,
   'lookup-pieces': lookUpInPieces,
