@@ -38,7 +38,10 @@ export class VariableArrays {
         .map(({ path, shape }) => [path, new Float32Array(sizeOf(shape))]),
     );
     this.#feeds = Object.fromEntries(
-      variables.map(({ path, shape }) => [path, { dtype: 'float32', shape, data: this.array(path) }]),
+      variables.map(({ path, shape, role }) => [
+        path,
+        { dtype: 'float32', shape, data: this.array(path), isFixed: role === 'frozen' },
+      ]),
     );
   }
 
@@ -82,7 +85,7 @@ export class VariableArrays {
     else {
       const data = isShared ? values : values.slice();
       this.#others.set(path, data);
-      this.#feeds[path] = { dtype: 'float32', shape: variable.shape, data };
+      this.#feeds[path] = { dtype: 'float32', shape: variable.shape, data, isFixed: true };
     }
   }
 

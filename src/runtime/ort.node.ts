@@ -5,7 +5,8 @@ import * as ort from 'onnxruntime-node';
 import { UserError } from '../errors.ts';
 import { identity, input, matmul } from '../onnx/ops.ts';
 import { serialize } from '../onnx/serialize.ts';
-import { fromOrt, indexError, toOrtFeeds } from './ort-tensors.ts';
+import { type Inputs, inputsInPlace, inputsOnDevice } from './fixed.ts';
+import { fromOrt, indexError } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
 import {
   type Device,
@@ -20,19 +21,19 @@ import {
 /** Loads an ONNX model, from its bytes or the path of its file. Blocks the calling thread, as `run` does. */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
   const session = await open(model, settings(options));
+  const inputs = inputsFor(options);
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
     async run(feeds, fetches = session.outputNames) {
-      const results = await session
-        .run(toOrtFeeds(ort.Tensor, feeds), [...fetches])
-        .catch((error: unknown) => {
-          throw indexError(error) ?? error;
-        });
+      const results = await session.run(await inputs.of(feeds), [...fetches]).catch((error: unknown) => {
+        throw indexError(error) ?? error;
+      });
       return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(name, value)]));
     },
     async release() {
       if (options.profile !== undefined) session.endProfiling();
+      await inputs.release();
       await session.release();
     },
   };
@@ -58,10 +59,18 @@ export async function createResidentSession(
   return residentSession({
     session,
     Constructor: ort.Tensor,
+    inputs: inputsFor(options),
     next,
     read,
     release: () => session.release(),
   });
+}
+
+function inputsFor({ device, threads }: SessionOptions): Inputs {
+  if (device !== 'webgpu') return inputsInPlace(ort.Tensor);
+  return inputsOnDevice(ort.Tensor, (model, kept) =>
+    open(model, { ...settings({ device, threads }), ...onWebGpuAlone(kept) }),
+  );
 }
 
 /** Reads a tensor through a graph that copies it, because reading a tensor on the device directly aborts the process. */

@@ -6,7 +6,8 @@
  */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common';
 import { messageOf, UserError } from '../errors.ts';
-import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
+import { type Inputs, inputsInPlace, inputsOnDevice } from './fixed.ts';
+import { fromOrt } from './ort-tensors.ts';
 import { onWebGpuAlone, residentSession } from './resident.ts';
 import {
   type Device,
@@ -80,15 +81,27 @@ function viteDevelopmentUrl(script: string, file: string): string | undefined {
  */
 export async function createSession(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
   const { ort, session } = await open(model, options, settings(options));
+  const inputs = inputsFor(ort.Tensor, options);
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
     async run(feeds, fetches = session.outputNames) {
-      const results = await session.run(toOrtFeeds(ort.Tensor, feeds), [...fetches]);
+      const results = await session.run(await inputs.of(feeds), [...fetches]);
       return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(name, value)]));
     },
-    release: () => session.release(),
+    async release() {
+      await inputs.release();
+      await session.release();
+    },
   };
+}
+
+function inputsFor(Constructor: TensorConstructor, options: SessionOptions): Inputs {
+  if (options.device !== 'webgpu') return inputsInPlace(Constructor);
+  return inputsOnDevice(Constructor, async (model, kept) => {
+    const { session } = await open(model, options, { ...settings(options), ...onWebGpuAlone(kept) });
+    return session;
+  });
 }
 
 /**
@@ -107,6 +120,7 @@ export async function createResidentSession(
   return residentSession({
     session,
     Constructor: ort.Tensor,
+    inputs: inputsFor(ort.Tensor, options),
     next,
     read,
     release: () => session.release(),

@@ -1,11 +1,13 @@
 /** Sessions whose state stays on the device, over either of ONNX Runtime's packages. */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common';
+import type { Inputs } from './fixed.ts';
 import { fromOrt, toOrtFeeds } from './ort-tensors.ts';
 import type { DeviceState, NextState, ResidentSession, Tensor } from './session.ts';
 
 export interface ResidentOptions {
   readonly session: InferenceSession;
   readonly Constructor: TensorConstructor;
+  readonly inputs: Inputs;
   readonly next: NextState;
   /** A tensor on the device, copied from it. */
   readonly read: (name: string, tensor: OrtTensor) => Promise<Tensor>;
@@ -38,6 +40,7 @@ class State implements DeviceState {
 export function residentSession({
   session,
   Constructor,
+  inputs,
   next,
   read,
   release,
@@ -47,7 +50,7 @@ export function residentSession({
     async run(state, feeds) {
       if (!(state instanceof State)) throw new Error('internal: a state that no resident session gave');
       // All outputs are fetched, because on a device an output that is not fetched may not be computed.
-      const results = await session.run({ ...state.tensors, ...toOrtFeeds(Constructor, feeds) });
+      const results = await session.run({ ...state.tensors, ...(await inputs.of(feeds)) });
       const kept = Object.entries(next).map(([input, output]): [string, OrtTensor] => {
         const tensor = results[output];
         if (!tensor) throw new Error(`internal: the graph gave no ${output}`);
@@ -60,7 +63,10 @@ export function residentSession({
         state: new State(Object.fromEntries(kept), read),
       };
     },
-    release,
+    async release() {
+      await inputs.release();
+      await release();
+    },
   };
 }
 

@@ -16,6 +16,8 @@ export interface Tensor {
   readonly dtype: TensorType;
   readonly shape: readonly number[];
   readonly data: TensorData;
+  /** Whether the numbers never change, so that a device may keep them. */
+  readonly isFixed?: boolean;
 }
 
 /** How a graph is loaded. */

@@ -36,6 +36,20 @@ export const small = perceptron(
   [sines(20, 0.7), sines(5, 1.3, 0.1), sines(15, 0.9), sines(3, 1.7, 0.1)],
 );
 
+/** One with many numbers in its first layer, and adapters of few there: only these train. */
+export const adapted = (options: Partial<og.GenerateOptions> = {}): og.TrainingArtifacts =>
+  og.generateArtifacts(
+    perceptron(
+      [64, 1024, 3],
+      [sines(65_536, 0.7, 0.1), sines(1024, 1.3), sines(3072, 0.9, 0.1), sines(3, 1.7)],
+    ),
+    {
+      ...{ loss: 'cross-entropy', batchSize: 6, lora: { target: /fc1/, rank: 2, alpha: 4 } },
+      optimizer: og.adamw({ learningRate: 0.01 }),
+      ...options,
+    },
+  );
+
 /** Batch number `j` of six examples; every second has a label that does not count. */
 export function batch(j: number): { input: og.Tensor; labels: og.Tensor } {
   const labels = BigInt64Array.from({ length: 6 }, (_, i) => BigInt((i * (j + 1)) % 3));

@@ -11,7 +11,7 @@ let served: ServedPage | undefined;
 /** Trains on 1,000 points; saves after each epoch; with `until` it waits there to be closed. The title tells how far it is. */
 const MAIN = `
 import * as og from 'ortgrad';
-const { store, until, device = 'cpu', epochs = '6' } = Object.fromEntries(new URLSearchParams(location.search));
+const { store, until, freeze, device = 'cpu', epochs = '6' } = Object.fromEntries(new URLSearchParams(location.search));
 const x = Float32Array.from({ length: 1000 }, (_, i) => -3 + (6 * i) / 1000);
 const text = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 try {
@@ -29,6 +29,7 @@ try {
     ema: 0.9,
     threads: 1,
     device,
+    ...(freeze && { freeze: new RegExp(freeze) }),
     resume: saved === null ? undefined : Uint8Array.from(saved, (c) => c.charCodeAt(0)),
     async onEpoch({ epoch }, control) {
       localStorage.setItem(store, text(await control.save()));
@@ -88,15 +89,21 @@ test('a page that was closed while it trained goes on from its last save, to the
   await context.close();
 });
 
-test('on webgpu a batch goes through in one graph, and learns what it does on the CPU', async (t) => {
-  t.timeout(3 * 60_000);
-  const context = await browser?.newContext();
-  if (!context) throw new Error('test: no browser');
-  const [onCpu, onGpu] = [
-    await titleIn(context, { store: 'a', epochs: '2' }),
-    await titleIn(context, { store: 'b', epochs: '2', device: 'webgpu' }),
-  ].map((title) => JSON.parse(title));
-  t.like(onGpu, { epochs: [1, 2], same: true });
-  t.true(Math.abs(onGpu.loss - onCpu.loss) < 1e-4 * onCpu.loss, `${onGpu.loss} ${onCpu.loss}`);
-  await context.close();
-});
+for (const [what, options] of [
+  ['a batch goes through in one graph', {}],
+  ['what is frozen stays there', { freeze: '^hidden/' }],
+] as const) {
+  test(`on webgpu ${what}, and it learns what it does on the CPU`, async (t) => {
+    t.timeout(3 * 60_000);
+    const context = await browser?.newContext();
+    if (!context) throw new Error('test: no browser');
+    const shared = { epochs: '2', ...options };
+    const [onCpu, onGpu] = [
+      await titleIn(context, { store: 'a', ...shared }),
+      await titleIn(context, { store: 'b', device: 'webgpu', ...shared }),
+    ].map((title) => JSON.parse(title));
+    t.like(onGpu, { epochs: [1, 2], same: true });
+    t.true(Math.abs(onGpu.loss - onCpu.loss) < 1e-4 * onCpu.loss, `${onGpu.loss} ${onCpu.loss}`);
+    await context.close();
+  });
+}

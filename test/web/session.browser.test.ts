@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import registerTest from 'ava';
 import type { Browser } from 'playwright-core';
 import type { TrainingArtifacts } from '../../src/index.ts';
-import { artifacts } from '../session/_mlp.ts';
+import { adapted, artifacts } from '../session/_mlp.ts';
 import { digits, mnistArtifacts } from '../session/_mnist-files.ts';
 import { hasBrowser, startBrowser } from './_browser.ts';
 import { type ServedPage, servePage } from './_page.ts';
@@ -34,6 +34,7 @@ registerTest.before(async (t) => {
   const { folder } = served;
   write(folder, mnistArtifacts());
   write(path.join(folder, 'small'), artifacts({ target: 'webgpu' }));
+  write(path.join(folder, 'adapted'), adapted({ target: 'webgpu' }));
   for (const [name, split, count] of [
     ['train', 'train', 6400],
     ['test', 't10k', 1280],
@@ -73,13 +74,23 @@ test('the calls of the demo, in their order, learn digits from the four files', 
   t.is(shown.length, 18);
 });
 
-test('steps on WebGPU are those in WebAssembly', async (t) => {
-  t.timeout(5 * 60_000);
-  const [cpu, gpu] = [await said('device=cpu'), await said('device=webgpu')];
-  t.is(cpu.losses.length, 4);
-  for (const what of ['losses', 'parameters'] as const) {
-    const worst = Math.max(...cpu[what].map((x: number, i: number) => Math.abs(x - gpu[what][i])));
-    t.true(worst < 1e-4, `${what}: ${worst}`);
-  }
-  t.is(gpu.exported, cpu.exported);
-});
+for (const [what, query] of [
+  ['steps', ''],
+  ['steps of adapters', 'adapted&'],
+] as const) {
+  test(`${what} on WebGPU are those in WebAssembly`, async (t) => {
+    t.timeout(5 * 60_000);
+    const [cpu, gpu] = [await said(`${query}device=cpu`), await said(`${query}device=webgpu`)];
+    t.is(cpu.losses.length, 4);
+    for (const each of ['losses', 'parameters'] as const) {
+      const worst = Math.max(...cpu[each].map((x: number, i: number) => Math.abs(x - gpu[each][i])));
+      t.true(worst < 1e-4, `${each}: ${worst}`);
+    }
+    t.is(gpu.exported, cpu.exported);
+    if (query === '') return;
+    // The base, 278 kB, goes to the GPU once; adapters, feeds and what runs need go with every step.
+    t.log(`bytes to the GPU: ${gpu.sent}`);
+    t.true(gpu.sent[0] > 262_144);
+    t.true(gpu.sent.slice(1).every((bytes: number) => bytes > 0 && bytes < 100_000));
+  });
+}
