@@ -1,7 +1,7 @@
 /** The main table: every kind of work of one network, done by ortgrad and by its peers. */
 
 import { median } from '../../src/median.ts';
-import { compareResults, TOLERANCE } from './compare.ts';
+import { compareResults, toleranceOf } from './compare.ts';
 import type { Network } from './network.ts';
 import type { Peer } from './peers.ts';
 import { type Subject, startSubject, type Work } from './protocol.ts';
@@ -154,7 +154,7 @@ async function startWork(
       settings.progress(`${work}: ${peer.name}`);
       await subject.load(peerJob(stage, work, peer));
       const error = await compareResults(subject, ours, stage.folder);
-      if (!(error < TOLERANCE))
+      if (!(error < toleranceOf(stage.network.spec.model.kind)))
         throw new Error(`its results differ from ours by ${error.toExponential(1)} relative`);
       notes.push(
         `${work}: ${work === 'forward' ? 'logits' : 'loss, norm and every gradient tensor'} agree with ${peer.name} to ${error.toExponential(1)} relative`,
