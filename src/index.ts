@@ -18,6 +18,7 @@ export { elementwiseComposite } from './autodiff/composite.ts';
 export { type ConvolutionOptions, convolution } from './autodiff/convolution/convolution.ts';
 export {
   affineLayerNorm,
+  clip,
   gelu,
   geluTanh,
   leakyRelu,

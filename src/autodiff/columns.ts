@@ -1,7 +1,7 @@
 /** Sums down the columns of a matrix with many rows. */
 
 import { expectAt } from '../expect.ts';
-import { call, expand, gemm, mul, reshape, scalar } from '../onnx/ops.ts';
+import { call, expand, gemm, matmul, mul, reshape, scalar } from '../onnx/ops.ts';
 import { staticDim } from '../onnx/shapes.ts';
 import type { Composite, Value } from '../onnx/value.ts';
 import { lift } from './linear.ts';
@@ -35,6 +35,11 @@ function sumOf(x: Value, rows: number, columns: number): Value {
   while (parts < MOST_PARTS && rows % (2 * parts) === 0 && rows / (2 * parts) >= LEAST_ROWS) parts *= 2;
   const sums = gemm(ones(rows / parts), reshape(x, [rows / parts, columns * parts]));
   return parts === 1 ? sums : gemm(ones(parts), reshape(sums, [parts, columns]));
+}
+
+/** The sum of the rows of each matrix of a stack: [..., rows, columns] → [..., 1, columns]. Not differentiated. */
+export function sumDown(x: Value): Value {
+  return matmul(ones(staticDim(x.shape.at(-2), 'sumDown', x.shape)), x);
 }
 
 const ones = (count: number): Value => expand(scalar(1), [1, count]);

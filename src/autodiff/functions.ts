@@ -3,13 +3,17 @@ import {
   abs,
   add,
   call,
+  cast,
   constant,
+  equal,
   erf,
   exp,
   gemm,
   greater,
   layerNormalization,
   log,
+  max,
+  min,
   mul,
   neg,
   type Operand,
@@ -51,6 +55,21 @@ export const softplus = elementwiseComposite(
   (x) => add(relu(x), log(add(exp(neg(abs(x))), 1))),
   sigmoid,
 );
+
+/**
+ * x, but no less than `low` and no more than `high`: float32, int32 or int64, any shape. The bounds are numbers, also
+ * infinite ones, or values that broadcast to x. At a bound that is a number the derivative is 1, as PyTorch's clamp's; at
+ * a value it is that of min() and max(), half.
+ */
+export function clip(x: Value, low: Operand, high: Operand): Value {
+  const bounded = (value: Value): Value => {
+    const raised = low === Number.NEGATIVE_INFINITY ? value : max(value, low);
+    return high === Number.POSITIVE_INFINITY ? raised : min(raised, high);
+  };
+  if (typeof low !== 'number' || typeof high !== 'number' || x.dtype !== 'float32') return bounded(x);
+  // What stays as it is passes on what it gets: one comparison tells, where min and max take two each.
+  return elementwiseComposite('clip', bounded, (value) => cast(equal(bounded(value), value), 'float32'))(x);
+}
 
 /** x·sigmoid(x), also called swish. float32, any shape. */
 export const silu = (x: Value): Value => mul(x, sigmoid(x));

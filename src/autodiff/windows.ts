@@ -4,9 +4,10 @@
  */
 import { show as quote, UserError } from '../errors.ts';
 import { expectAt, expectNumber } from '../expect.ts';
-import { call, constant, gather, pad, reduceSum, reshape } from '../onnx/ops.ts';
-import { show, staticDim } from '../onnx/shapes.ts';
+import { call, constant, gather, pad, reshape } from '../onnx/ops.ts';
+import { product, show, staticDim } from '../onnx/shapes.ts';
 import type { Dim, Value } from '../onnx/value.ts';
+import { sumDown } from './columns.ts';
 import { linearPair } from './linear.ts';
 
 /** Of rows and of columns. */
@@ -105,14 +106,18 @@ function turned(windows: Windows): Windows | undefined {
   return { size, stride: [1, 1], padding, dilation, from: to, to: from };
 }
 
+/** What is laid out first: windows, each with its pixels, or pixels, each as a plane of all windows. */
+type Order = 'windows' | 'pixels';
+type Tables = WeakMap<Windows, Value>;
+
 /** What is made of windows once, so that a graph has each table once. */
 const TURNED = new WeakMap<Windows, Windows>();
-const PLACES = new WeakMap<Windows, Value>();
-const LINES = new WeakMap<Windows, Value>();
-const ROWS = new WeakMap<Windows, Value>();
-const USES = new WeakMap<Windows, Value>();
+const PLACES: Readonly<Record<Order, Tables>> = { windows: new WeakMap(), pixels: new WeakMap() };
+const USES: Readonly<Record<Order, Tables>> = { windows: new WeakMap(), pixels: new WeakMap() };
+const LINES: Tables = new WeakMap();
+const ROWS: Tables = new WeakMap();
 
-function once(tables: WeakMap<Windows, Value>, windows: Windows, make: () => Value): Value {
+function once(tables: Tables, windows: Windows, make: () => Value): Value {
   const table = tables.get(windows) ?? make();
   tables.set(windows, table);
   return table;
@@ -181,43 +186,72 @@ function placesOf(windows: Windows): Int32Array {
   return places;
 }
 
-/**
- * For each pixel of the image, which of the windows' pixels it is: [pixels, most]. What has fewer than the most is filled
- * up with an index behind the last, which stands for none.
- */
-function usesOf(windows: Windows): Value {
+/** These places as a table, in the order in which they are laid out. */
+function placesIn(windows: Windows, order: Order): Value {
   const places = placesOf(windows);
+  const [count, pixels] = countsOf(windows);
+  if (order === 'windows') return constant(places, [count, pixels]);
+  const turned = new Int32Array(places.length);
+  places.forEach((place, at) => {
+    turned[(at % pixels) * count + Math.floor(at / pixels)] = place;
+  });
+  return constant(turned, [pixels, count]);
+}
+
+/**
+ * For each pixel of the image, which of the windows' pixels it is, in the order in which these are laid out: [most,
+ * pixels]. What has fewer than the most is filled up with an index behind the last, which stands for none.
+ */
+function usesOf(windows: Windows, order: Order): Value {
+  const places = placesOf(windows);
+  const [count, pixels] = countsOf(windows);
   const found: number[][] = Array.from({ length: windows.from[0] * windows.from[1] }, () => []);
-  places.forEach((place, use) => {
-    found[place]?.push(use);
+  places.forEach((place, at) => {
+    found[place]?.push(order === 'windows' ? at : (at % pixels) * count + Math.floor(at / pixels));
   });
   const most = found.reduce((length, each) => Math.max(length, each.length), 1);
   const uses = new Int32Array(found.length * most).fill(places.length);
   found.forEach((each, pixel) => {
-    uses.set(each, pixel * most);
+    each.forEach((use, k) => {
+      uses[k * found.length + pixel] = use;
+    });
   });
-  return constant(uses, [found.length, most]);
+  return constant(uses, [most, found.length]);
 }
+
+/** How many windows there are, and pixels of each. */
+const countsOf = ({ size, to }: Windows): Pair => [to[0] * to[1], size[0] * size[1]];
 
 /**
  * The pixels of each window: float32 [..., height, width, channels] → [..., windows, pixels of a window, channels]. Any
  * leading axes, a symbolic batch too. Beyond the image there are zeros.
  */
-export function patches(x: Value, windows: Windows): Value {
-  const [rows, columns] = windows.to;
+export const patches = (x: Value, windows: Windows): Value => laidOut(x, windows, 'windows');
+
+/** Each pixel of all windows: float32 [..., height, width, channels] → [..., pixels of a window, windows, channels]. */
+export const planes = (x: Value, windows: Windows): Value => laidOut(x, windows, 'pixels');
+
+/** The adjoint of `patches`: adds the windows' pixels up where they lie in the image (col2im). */
+export const addPatches = (d: Value, windows: Windows): Value => addedUp(d, windows, 'windows');
+
+/** The adjoint of `planes`. */
+export const addPlanes = (d: Value, windows: Windows): Value => addedUp(d, windows, 'pixels');
+
+function laidOut(x: Value, windows: Windows, order: Order): Value {
   const lead = x.shape.slice(0, -3);
-  const count = windows.size[0] * windows.size[1];
+  const [count, pixels] = countsOf(windows);
   const [, , channels = 0] = x.shape.slice(-3);
-  const shape = [...lead, rows * columns, count, channels];
+  const shape = [...lead, ...(order === 'windows' ? [count, pixels] : [pixels, count]), channels];
   if (isEveryPixel(windows)) return reshape(x, shape);
   const body = (image: Value): Value => {
-    const pixels = reshape(image, [...lead, windows.from[0] * windows.from[1], channels]);
+    const flat = reshape(image, [...lead, windows.from[0] * windows.from[1], channels]);
     // One row more, of zeros, for what lies outside.
-    if (isNarrow(windows, channels)) return reshape(inTwoSteps(pad(pixels, -2, 0, 1), windows), shape);
-    const places = once(PLACES, windows, () => constant(placesOf(windows), [rows * columns, count]));
-    return gather(areAllInside(windows) ? pixels : pad(pixels, -2, 0, 1), places, -2);
+    if (order === 'windows' && isNarrow(windows, channels))
+      return reshape(inTwoSteps(pad(flat, -2, 0, 1), windows), shape);
+    const places = once(PLACES[order], windows, () => placesIn(windows, order));
+    return gather(areAllInside(windows) ? flat : pad(flat, -2, 0, 1), places, -2);
   };
-  const composite = linearPair('patches', body, (d) => addPatches(d, windows));
+  const composite = linearPair(`lay-out-${order}`, body, (d) => addedUp(d, windows, order));
   return expectAt(call(composite, [x]), 0);
 }
 
@@ -252,20 +286,19 @@ function inTwoSteps(pixels: Value, windows: Windows): Value {
   return gather(inLines, rows, -2);
 }
 
-/** The adjoint of `patches`: adds the windows' pixels up where they lie in the image (col2im). */
-export function addPatches(d: Value, windows: Windows): Value {
+function addedUp(d: Value, windows: Windows, order: Order): Value {
   const lead = d.shape.slice(0, -3);
   const [, , channels = 0] = d.shape.slice(-3);
   const shape = [...lead, ...windows.from, channels];
   if (isEveryPixel(windows)) return reshape(d, shape);
   const body = (given: Value): Value => {
-    const uses = once(USES, windows, () => usesOf(windows));
-    const count = windows.to[0] * windows.to[1] * windows.size[0] * windows.size[1];
+    const uses = once(USES[order], windows, () => usesOf(windows, order));
+    const [most = 1, pixels = 1] = uses.shape;
     // One row more, of zeros, for pixels that fewer windows have than others.
-    const rows = pad(reshape(given, [...lead, count, channels]), -2, 0, 1);
-    const gathered = gather(rows, uses, -2);
-    return reshape(uses.shape[1] === 1 ? gathered : reduceSum(gathered, { axes: [-2] }), shape);
+    const rows = pad(reshape(given, [...lead, product(countsOf(windows)), channels]), -2, 0, 1);
+    const gathered = reshape(gather(rows, uses, -2), [...lead, most, product([pixels, channels])]);
+    return reshape(most === 1 ? gathered : sumDown(gathered), shape);
   };
-  const composite = linearPair('add-patches', body, (ct) => patches(ct, windows));
+  const composite = linearPair(`add-up-${order}`, body, (ct) => laidOut(ct, windows, order));
   return expectAt(call(composite, [d]), 0);
 }

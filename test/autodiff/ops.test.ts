@@ -4,6 +4,7 @@
 import test from 'ava';
 import {
   affineLayerNorm,
+  clip,
   gelu,
   geluTanh,
   leakyRelu,
@@ -20,6 +21,7 @@ const FUNCTIONS: Readonly<Record<string, readonly Case[]>> = {
   gelu: unary(gelu),
   softplus: unary(softplus),
   silu: unary(silu),
+  clip: unary((x) => clip(ops.mul(x, 3), -1, 2)),
   'leaky relu': unary((x) => leakyRelu(ops.add(x, 2))),
   'gelu twice': unary((x) => gelu(gelu(x))),
   'gelu, tanh': unary(geluTanh),

@@ -46,6 +46,8 @@ def tokens(batch, g):
 NETWORKS = {
     "resnet50-224": (vision("resnet50"), images(224), 10),
     "resnet50-32": (vision("resnet50"), images(32), 10),
+    "mobilenet-v3-224": (vision("mobilenet_v3_large", dropout=0.0), images(224), 10),
+    "efficientnet-b0-224": (vision("efficientnet_b0", dropout=0.0, stochastic_depth_prob=0.0), images(224), 10),
     "bert-tiny": (BertTiny, tokens, 20),
 }
 

@@ -1,9 +1,11 @@
-/** Depthwise convolutions: each channel has a kernel of its own, so that nothing is summed but a window's pixels. */
-import { add, mul, reduceSum, reshape } from '../../onnx/ops.ts';
-import { product } from '../../onnx/shapes.ts';
+/**
+ * Depthwise convolutions: each channel has a kernel of its own, so that nothing is summed but a window's pixels. These are
+ * the first axis of what is laid out, since sums over a first axis are products with a row of ones.
+ */
+import { add, mul, reshape } from '../../onnx/ops.ts';
 import type { Value } from '../../onnx/value.ts';
-import { columnSum } from '../columns.ts';
-import { addPatches, patches } from '../windows.ts';
+import { columnSum, sumDown } from '../columns.ts';
+import { addPlanes, planes } from '../windows.ts';
 import {
   cut,
   cutBoth,
@@ -19,21 +21,23 @@ import {
 export function depthwise({ windows, outputs: channels, batch }: Geometry): Products {
   const [rows, count] = [windowsIn(windows), pixelsOf(windows)];
   const parts = partsFor(batch, { numbers: rows * count * channels, rows, least: LEAST_ROWS });
-  const weights = (kernel: Value): Value => reshape(kernel, [count, channels]);
-  /** As a window of one pixel, so that it multiplies every pixel of its window. */
-  const single = (y: Value): Value => reshape(y, [y.shape[0] ?? 0, rows, 1, channels]);
+  const weights = (kernel: Value): Value => reshape(kernel, [count, 1, channels]);
+  /** As one plane, which multiplies those of all pixels. */
+  const plane = (y: Value): Value => reshape(y, [y.shape[0] ?? 0, 1, rows, channels]);
   const result = (x: Value, kernel: Value): Value => {
-    const sums = reduceSum(mul(patches(x, windows), weights(kernel)), { axes: [-2] });
-    return reshape(sums, [x.shape[0] ?? 0, ...windows.to, channels]);
+    const [images = 0] = x.shape;
+    const products = mul(planes(x, windows), weights(kernel));
+    const sums = sumDown(reshape(products, [images, count, rows * channels]));
+    return reshape(sums, [images, ...windows.to, channels]);
   };
   return {
     result: (x, kernel) => together(cut(x, parts).map((part) => result(part, kernel))),
     image: (kernel, ct) =>
-      together(cut(ct, parts).map((part) => addPatches(mul(single(part), weights(kernel)), windows))),
+      together(cut(ct, parts).map((part) => addPlanes(mul(plane(part), weights(kernel)), windows))),
     kernel: (ct, x) => {
       const sums = cutBoth(ct, x, parts).map(([d, image]) => {
-        const products = mul(patches(image, windows), single(d));
-        return columnSum(reshape(products, [product([image.shape[0] ?? 0, rows]), count * channels]));
+        const products = mul(planes(image, windows), plane(d));
+        return columnSum(reshape(sumDown(products), [image.shape[0] ?? 0, count * channels]));
       });
       return reshape(
         sums.reduce((a, b) => add(a, b)),

@@ -2,7 +2,7 @@
  * Convolutions with fewer multiplications (Winograd 1980; Lavin & Gray, *Fast Algorithms for Convolutional Neural
  * Networks*, CVPR 2016). Tiles of the image, the kernel and tiles of the result are taken as polynomials. Their values at
  * a few points are multiplied point by point: 36 products for a tile of 4×4 results of a 3×3 kernel, where a sum over
- * each window takes 144. Over channels and tiles these are 36 matrix products. Values at points come from matrix
+ * each window takes 144; 64 for one of a 5×5 kernel, where it takes 400. Over channels and tiles these are 36 matrix products. Values at points come from matrix
  * products with small constants, and so do the results.
  */
 import {
@@ -23,15 +23,19 @@ import { type Pair, turnedWindows, type Windows } from '../windows.ts';
 import { cut, cutBoth, type Geometry, type Products, partsFor, pixelsOf, together } from './geometry.ts';
 
 /**
- * By the results of a tile, each way: the points, besides infinity. Those for 4 lose the least to rounding of the sets
- * that were tried, half as much as 0, ±1 and ±2.
+ * The points beside infinity, by how many they are: those that lose the least to rounding of the sets that were tried. The
+ * five lose half as much as 0, ±1 and ±2, the seven five times as much as the five.
  */
-const POINTS = { 2: [0, 1, -1], 4: [0, 0.75, -0.75, 1.5, -1.5] } as const;
+const POINTS: Readonly<Record<number, readonly number[]>> = {
+  3: [0, 1, -1],
+  5: [0, 0.75, -0.75, 1.5, -1.5],
+  7: [0, 0.5, -0.5, 1, -1, 2, -2],
+};
 /** The results of a tile, each way. */
-export type Tile = keyof typeof POINTS;
+export type Tile = 2 | 4;
+/** The rows, and columns, of kernels that can be tiled. */
+const KERNELS: readonly number[] = [3, 5];
 
-/** The kernel's rows and columns. */
-const KERNEL = 3;
 /** The fewest tiles of a part of the batch. */
 const LEAST_TILES = 128;
 
@@ -44,10 +48,10 @@ export function tileCount(windows: Windows, tile: Tile): number {
   return down * across;
 }
 
-/** Whether windows are a 3×3 kernel's that moves by one pixel, and do not begin farther outside than they reach. */
+/** Whether windows are a 3×3 or 5×5 kernel's that moves by one pixel, and do not begin farther outside than they reach. */
 export function canTile(windows: Windows): boolean {
   const { size, dilation } = windows;
-  const isKernel = size.every((each) => each === KERNEL) && dilation.every((each) => each === 1);
+  const isKernel = KERNELS.includes(size[0]) && size[0] === size[1] && dilation.every((each) => each === 1);
   return isKernel && turnedWindows(windows) !== undefined;
 }
 
@@ -56,10 +60,10 @@ export function winograd(
   { windows, layout, groups, batch, inputs, outputs }: Geometry,
   tile: Tile,
 ): Products {
-  const { kernelTo, turnedKernelTo } = transformsOf(tile);
+  const { kernelTo, turnedKernelTo } = transformsOf(tile, windows.size[0]);
   const isOutFirst = layout === 'oihw';
   const at = groups > 1 ? EACH_CHANNEL : isOutFirst ? OUT_FIRST : IN_FIRST;
-  const points = (tile + KERNEL - 1) ** 2;
+  const points = (tile + windows.size[0] - 1) ** 2;
   const rows = tileCount(windows, tile);
   const numbers = points * rows * Math.max(inputs, outputs);
   const parts = partsFor(batch, { numbers, rows, least: LEAST_TILES });
@@ -137,11 +141,11 @@ interface Tiling {
 }
 
 function tiling(windows: Windows, tile: Tile, images: number): Tiling {
-  const { from, to, padding } = windows;
-  const { imageTo, resultFrom } = transformsOf(tile);
+  const { size, from, to, padding } = windows;
+  const { imageTo, resultFrom } = transformsOf(tile, size[0]);
   const counts = tilesOf(windows, tile);
   const common = { images, counts, step: tile };
-  const pixels = tileTable({ ...common, side: tile + KERNEL - 1, size: from, padding });
+  const pixels = tileTable({ ...common, side: tile + size[0] - 1, size: from, padding });
   const results = tileTable({ ...common, side: tile, size: to, padding: [0, 0] });
   const places = constant(inverse(results, images * to[0] * to[1]), [images, ...to]);
   const length = images * counts[0] * counts[1];
@@ -213,19 +217,20 @@ interface Transforms {
   readonly resultFrom: Value;
 }
 
-const TRANSFORMS = new Map<Tile, Transforms>();
+const TRANSFORMS = new Map<string, Transforms>();
 
-function transformsOf(tile: Tile): Transforms {
-  const known = TRANSFORMS.get(tile) ?? transforms(tile);
-  TRANSFORMS.set(tile, known);
+function transformsOf(tile: Tile, kernel: number): Transforms {
+  const key = `${tile} ${kernel}`;
+  const known = TRANSFORMS.get(key) ?? transforms(tile, kernel);
+  TRANSFORMS.set(key, known);
   return known;
 }
 
 type Matrix = readonly (readonly number[])[];
 
 /** The algorithm of Toom and Cook: Lagrange's interpolation at the points, and at infinity, where the highest power is. */
-function transforms(tile: Tile): Transforms {
-  const points: readonly number[] = POINTS[tile];
+function transforms(tile: Tile, kernel: number): Transforms {
+  const points = POINTS[tile + kernel - 2] ?? [];
   const others = points.map((_, i) => points.filter((_, j) => j !== i));
   const powers = (count: number): Matrix => [
     ...points.map((point) => Array.from({ length: count }, (_, power) => point ** power)),
@@ -235,7 +240,7 @@ function transforms(tile: Tile): Transforms {
     ...points.map((point, i) => (others[i] ?? []).reduce((all, other) => all * (point - other), 1)),
     1,
   ];
-  const kernelTo = powers(KERNEL).map((row, i) => row.map((each) => each / (divisors[i] ?? 1)));
+  const kernelTo = powers(kernel).map((row, i) => row.map((each) => each / (divisors[i] ?? 1)));
   const imageTo = [...others, points].map((zeros) => withZeros(zeros, points.length + 1));
   const results = powers(tile);
   const resultFrom = Array.from({ length: tile }, (_, j) => results.map((row) => row[j] ?? 0));

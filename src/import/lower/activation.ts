@@ -1,12 +1,11 @@
 /** Activations: functions of each element, which keep the layout of their operand. */
-import { gelu, geluTanh, leakyRelu, silu, softplus } from '../../autodiff/functions.ts';
+import { clip, gelu, geluTanh, leakyRelu, silu, softplus } from '../../autodiff/functions.ts';
 import { expectAt } from '../../expect.ts';
 import {
   abs,
   add,
   argMax,
   cast,
-  clip,
   div,
   equal,
   exp,

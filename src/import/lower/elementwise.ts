@@ -1,10 +1,10 @@
 /** ONNX's elementwise operators that are ours too, or a line of ours. */
+import { clip } from '../../autodiff/functions.ts';
 import {
   abs,
   add,
   and,
   cast,
-  clip,
   cos,
   div,
   equal,
@@ -142,9 +142,7 @@ const clipped: Lowering = (call) => {
   };
   const [low, high] = [bound(1), bound(2)];
   if (low === 0 && high === undefined && x.dtype === 'float32') return [result(relu(x))];
-  if (low !== undefined && high !== undefined) return [result(clip(x, low, high))];
-  const raised = low === undefined ? x : max(x, low);
-  return [result(high === undefined ? raised : min(raised, high))];
+  return [result(clip(x, low ?? Number.NEGATIVE_INFINITY, high ?? Number.POSITIVE_INFINITY))];
 };
 
 const chosen: Lowering = (call) => {

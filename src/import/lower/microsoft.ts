@@ -1,10 +1,9 @@
 /** The fused operators of ONNX Runtime that its optimizer and optimum write, as the parts that they stand for. */
-import { affineLayerNorm, gelu, geluTanh, leakyRelu } from '../../autodiff/functions.ts';
+import { affineLayerNorm, clip, gelu, geluTanh, leakyRelu } from '../../autodiff/functions.ts';
 import { expectAt } from '../../expect.ts';
 import {
   add,
   cast,
-  clip,
   constant,
   full,
   gather,

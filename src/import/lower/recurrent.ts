@@ -2,6 +2,7 @@
  * LSTM, GRU and RNN, unrolled over their steps. With the activations that everyone exports, their steps are those of our
  * layers; others are written with elementary ops.
  */
+import { clip } from '../../autodiff/functions.ts';
 import { expectAt } from '../../expect.ts';
 import {
   type Carried,
@@ -16,7 +17,6 @@ import {
 import {
   add,
   cast,
-  clip,
   concat,
   constant,
   gemm,

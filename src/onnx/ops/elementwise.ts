@@ -165,12 +165,6 @@ export const min = (a: Operand, b: Operand): Value => arithmetic('Min', a, b);
  */
 export const max = (a: Operand, b: Operand): Value => arithmetic('Max', a, b);
 
-/**
- * x, but no less than `low` and no more than `high`: float32, int32 or int64. The bounds are numbers or values that
- * broadcast to x. At a bound the derivative is that of min() and max(), half (PyTorch's clamp gives 1 there).
- */
-export const clip = (x: Value, low: Operand, high: Operand): Value => min(max(x, low), high);
-
 /** Where a = b. Both of one dtype, any but float16; one may be a number. The result is bool. */
 export const equal = (a: Operand, b: Operand): Value => binary('Equal', a, b);
 
