@@ -264,8 +264,8 @@ function areAllInside(windows: Windows): boolean {
   return outside === 'nearest' || isWithin.every((each) => each);
 }
 
-/** The most channels of a pixel that is too short to be copied by itself: a quarter of a cache line. */
-const FEW_CHANNELS = 4;
+/** The most channels of a pixel that is too short to be copied by itself: a cache line. */
+const FEW_CHANNELS = 16;
 
 /** Whether windows are laid out in two steps: first rows of windows, then windows of these, which are longer copies. */
 const isNarrow = ({ size }: Windows, channels: Dim): boolean =>

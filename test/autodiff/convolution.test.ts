@@ -54,7 +54,7 @@ const CASES: Readonly<Record<string, Case>> = {
   '1×1': of([2, 2, 3, 2], [1, 1, 2, 3]),
   '1×1 with stride 2': of([2, 3, 4, 2], [1, 1, 2, 3], { stride: 2 }),
   '3×3 with stride 2': of([1, 5, 4, 2], [3, 3, 2, 2], { stride: 2, padding: 1 }),
-  '3×2 of pixels that are copied by themselves': of([1, 4, 5, 6], [3, 2, 6, 2], { padding: 1, stride: 2 }),
+  '3×2 of pixels that are copied by themselves': of([1, 4, 5, 17], [3, 2, 17, 2], { padding: 1, stride: 2 }),
   'a stride larger than the kernel': of([1, 5, 7, 1], [2, 1, 1, 2], { stride: [3, 2] }),
   dilation: of([1, 5, 6, 1], [3, 2, 1, 2], { dilation: [2, 3], padding: [1, 0] }),
   'more padding than the kernel reaches': of([1, 2, 3, 2], [2, 1, 2, 1], { padding: [2, 1] }),
