@@ -17,7 +17,7 @@ import {
   reshape,
   transpose,
 } from '../../onnx/ops.ts';
-import { staticDim } from '../../onnx/shapes.ts';
+import { staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
 import { type Pair, turnedWindows, type Windows } from '../windows.ts';
 import { cut, cutBoth, type Geometry, type Products, partsFor, pixelsOf, together } from './geometry.ts';
@@ -121,6 +121,15 @@ const EACH_CHANNEL: Products = {
   kernel: (ct, x) => reduceSum(mul(x, ct), { axes: [1], keepdims: true }),
 };
 
+/** A matrix times the rows of a tile, and then times its columns: [n·n, ...] → [m·m, ...] with a matrix [m, n]. */
+function bothWays(matrix: Value, x: Value): Value {
+  const [m = 1, n = 1] = staticShape(matrix.shape);
+  const [, ...others] = x.shape;
+  const width = others.reduce<number>((size, each) => size * Number(each), 1);
+  const across = matmul(matrix, reshape(x, [n, n, width]));
+  return reshape(gemm(matrix, reshape(across, [n, m * width])), [m * m, ...others]);
+}
+
 /** A matrix times values whose first axis is its columns. */
 function transformed(matrix: Value, x: Value, flags: { transA?: boolean } = {}): Value {
   const [length = 1, ...others] = x.shape;
@@ -142,7 +151,7 @@ interface Tiling {
 
 function tiling(windows: Windows, tile: Tile, images: number): Tiling {
   const { size, from, to, padding } = windows;
-  const { imageTo, resultFrom } = transformsOf(tile, size[0]);
+  const { imageTo, resultFrom, cotangentTo } = transformsOf(tile, size[0]);
   const counts = tilesOf(windows, tile);
   const common = { images, counts, step: tile };
   const pixels = tileTable({ ...common, side: tile + size[0] - 1, size: from, padding });
@@ -158,13 +167,13 @@ function tiling(windows: Windows, tile: Tile, images: number): Tiling {
     return gather(rows, constant(table, [table.length / length, length]));
   };
   return {
-    image: (x) => transformed(imageTo, tiled(x, pixels)),
+    image: (x) => bothWays(imageTo, tiled(x, pixels)),
     result: (values) => {
-      const made = transformed(resultFrom, values);
+      const made = bothWays(resultFrom, values);
       const [each = 0, , channels = 0] = made.shape;
       return gather(reshape(made, [Number(each) * length, channels]), places);
     },
-    cotangent: (ct) => transformed(resultFrom, tiled(ct, results), { transA: true }),
+    cotangent: (ct) => bothWays(cotangentTo, tiled(ct, results)),
   };
 }
 
@@ -210,11 +219,14 @@ function inverse(table: Int32Array, count: number): Int32Array {
 // ---- values at points -----------------------------------------------------------------------------------------
 
 interface Transforms {
+  /** Of rows and columns at once: kernels are small, and may lie with their pixels last. */
   readonly kernelTo: Value;
   /** That of the kernel turned by half a turn. */
   readonly turnedKernelTo: Value;
+  /** Of rows, and of columns. */
   readonly imageTo: Value;
   readonly resultFrom: Value;
+  readonly cotangentTo: Value;
 }
 
 const TRANSFORMS = new Map<string, Transforms>();
@@ -245,10 +257,11 @@ function transforms(tile: Tile, kernel: number): Transforms {
   const results = powers(tile);
   const resultFrom = Array.from({ length: tile }, (_, j) => results.map((row) => row[j] ?? 0));
   return {
-    kernelTo: bothWays(kernelTo),
-    turnedKernelTo: bothWays(kernelTo.map((row) => [...row].reverse())),
-    imageTo: bothWays(imageTo),
-    resultFrom: bothWays(resultFrom),
+    kernelTo: constantOf(atOnce(kernelTo)),
+    turnedKernelTo: constantOf(atOnce(kernelTo.map((row) => [...row].reverse()))),
+    imageTo: constantOf(imageTo),
+    resultFrom: constantOf(resultFrom),
+    cotangentTo: constantOf(results),
   };
 }
 
@@ -258,10 +271,9 @@ function withZeros(zeros: readonly number[], length: number): number[] {
   return zeros.reduce((poly, zero) => poly.map((each, power) => (poly[power - 1] ?? 0) - zero * each), one);
 }
 
-/** A transform of rows and columns: the Kronecker product of a matrix with itself. */
-function bothWays(matrix: Matrix): Value {
-  const rows = matrix.flatMap((above) =>
-    matrix.map((beside) => above.flatMap((a) => beside.map((b) => a * b))),
-  );
-  return constant(Float32Array.from(rows.flat()), [rows.length, rows[0]?.length ?? 0]);
-}
+/** A transform of rows and columns at once: the Kronecker product of a matrix with itself. */
+const atOnce = (matrix: Matrix): Matrix =>
+  matrix.flatMap((above) => matrix.map((beside) => above.flatMap((a) => beside.map((b) => a * b))));
+
+const constantOf = (rows: Matrix): Value =>
+  constant(Float32Array.from(rows.flat()), [rows.length, rows[0]?.length ?? 0]);
