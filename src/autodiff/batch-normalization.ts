@@ -3,9 +3,9 @@ import { expectAt } from '../expect.ts';
 import { add, call, mul, reciprocal, reshape, sqrt, sub } from '../onnx/ops.ts';
 import { staticDim } from '../onnx/shapes.ts';
 import type { Composite, Value } from '../onnx/value.ts';
-import { columnMean, columnSum } from './columns.ts';
+import { addToRows, columnMean, columnSum } from './columns.ts';
 import { normalizationJacobian } from './jacobians.ts';
-import { lift, sum, toShape } from './linear.ts';
+import { lift, sum } from './linear.ts';
 
 /** The mean and the variance (over n, not n − 1) of each column of x [rows, columns], both [1, columns]. */
 export function columnMoments(x: Value): { readonly mean: Value; readonly variance: Value } {
@@ -20,41 +20,15 @@ export function columnMoments(x: Value): { readonly mean: Value; readonly varian
  * derivatives of the column, so that the sums over its rows serve the cotangents of x, scale and bias alike.
  */
 export function normalizeColumns(x: Value, scale: Value, bias: Value, epsilon: number): Value {
-  const { hatTimes, sumAlongHat, jacobian } = standardization(epsilon);
-  const row = (vector: Value): Value => reshape(vector, [1, ...vector.shape]);
-  const composite: Composite = {
-    name: 'batch-norm',
-    body: (given) => {
-      const [at, factor, summand] = [expectAt(given, 0), expectAt(given, 1), expectAt(given, 2)];
-      return [add(hatTimes(at, row(factor)), summand)];
-    },
-    vjp: ([ct], _y, given) => {
-      const [at, factor] = [expectAt(given, 0), expectAt(given, 1)];
-      return [
-        lift(ct, (d) => mul(jacobian(at, d), row(factor))),
-        lift(ct, (d) => reshape(sumAlongHat(at, d), scale.shape)),
-        lift(ct, (d) => reshape(columnSum(d), bias.shape)),
-      ];
-    },
-    jvp: ([tx, tScale, tBias], _y, given) => {
-      const [at, factor] = [expectAt(given, 0), expectAt(given, 1)];
-      return [
-        sum(
-          lift(tx, (t) => mul(jacobian(at, t), row(factor))),
-          lift(tScale, (t) => hatTimes(at, row(t))),
-          toShape(tBias, x.shape),
-        ),
-      ];
-    },
-  };
-  return expectAt(call(composite, [x, scale, bias]), 0);
+  const normalized = hatTimesRow(epsilon)(x, reshape(scale, [1, ...scale.shape]));
+  return addToRows(normalized, bias);
 }
 
 /**
- * What is made of x̂ = (x − mean)/√(variance + epsilon): x̂∘row, its adjoint Σ v∘x̂ over the rows, and its Jacobian at x times
- * a vector. x̂ itself is never laid out: 1/√(variance + epsilon) is multiplied with rows, which are short.
+ * x̂∘row with x̂ = (x − mean)/√(variance + epsilon). Its derivatives are made of its adjoint, Σ v∘x̂ over the rows, and of the
+ * Jacobian of x̂. x̂ itself is never laid out: 1/√(variance + epsilon) is multiplied with rows, which are short.
  */
-function standardization(epsilon: number) {
+function hatTimesRow(epsilon: number): (x: Value, row: Value) => Value {
   const centred = (x: Value): Value => sub(x, columnMean(x));
   const inverse = (x: Value): Value => reciprocal(sqrt(add(columnMoments(x).variance, epsilon)));
   const hatTimes = (x: Value, row: Value): Value => expectAt(call(timesRow, [x, row]), 0);
@@ -105,5 +79,5 @@ function standardization(epsilon: number) {
       ];
     },
   };
-  return { hatTimes, sumAlongHat, jacobian };
+  return hatTimes;
 }

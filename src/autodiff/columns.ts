@@ -1,10 +1,10 @@
 /** Sums down the columns of a matrix with many rows. */
 
 import { expectAt } from '../expect.ts';
-import { call, expand, gemm, matmul, mul, reshape, scalar } from '../onnx/ops.ts';
+import { add, call, expand, gemm, matmul, mul, reshape, scalar } from '../onnx/ops.ts';
 import { staticDim } from '../onnx/shapes.ts';
 import type { Composite, Value } from '../onnx/value.ts';
-import { lift } from './linear.ts';
+import { lift, sum, toShape } from './linear.ts';
 
 /** The fewest rows of a part of a sum, and the most parts, a power of 2. */
 const LEAST_ROWS = 512;
@@ -43,6 +43,17 @@ export function sumDown(x: Value): Value {
 }
 
 const ones = (count: number): Value => expand(scalar(1), [1, count]);
+
+/** A vector added to every row: float32 [rows, columns] and [columns]. The vector's cotangent is a `columnSum`. */
+export function addToRows(x: Value, vector: Value): Value {
+  const composite: Composite = {
+    name: 'add-to-rows',
+    body: (given) => [add(expectAt(given, 0), expectAt(given, 1))],
+    vjp: ([ct]) => [ct, lift(ct, (d) => reshape(columnSum(d), vector.shape))],
+    jvp: ([tx, tVector]) => [sum(tx, toShape(tVector, x.shape))],
+  };
+  return expectAt(call(composite, [x, vector]), 0);
+}
 
 /** The mean of the rows: float32 [rows, columns] → [1, columns]. */
 export function columnMean(x: Value): Value {

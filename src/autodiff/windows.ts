@@ -35,6 +35,10 @@ export interface Windows {
   readonly outside?: 'nearest';
 }
 
+/** The pixels of a window, and the windows of an image. */
+export const pixelsOf = ({ size }: Pick<Windows, 'size'>): number => size[0] * size[1];
+export const windowsIn = ({ to }: Pick<Windows, 'to'>): number => to[0] * to[1];
+
 const both = (f: (at: 0 | 1) => number): Pair => [f(0), f(1)];
 
 /** The pixels from the first of a window to its last. */
@@ -162,7 +166,7 @@ function linesOf(windows: Windows): Int32Array {
 /** For each window, which of these lines its rows are: [windows, rows of a window]. */
 function rowsOf(windows: Windows): Int32Array {
   const { size, from, to } = windows;
-  const rows = new Int32Array(to[0] * to[1] * size[0]);
+  const rows = new Int32Array(windowsIn(windows) * size[0]);
   let at = 0;
   for (let row = 0; row < to[0]; row++) {
     for (let column = 0; column < to[1]; column++) {
@@ -186,16 +190,28 @@ function placesOf(windows: Windows): Int32Array {
   return places;
 }
 
-/** These places as a table, in the order in which they are laid out. */
+/** Where the windows' pixels lie that come one window after the other, in the order in which they are laid out. */
+function laidAt(windows: Windows, order: Order): (at: number) => number {
+  if (order === 'windows') return (at) => at;
+  const [count, pixels] = [windowsIn(windows), pixelsOf(windows)];
+  return (at) => (at % pixels) * count + Math.floor(at / pixels);
+}
+
+/** How many windows and pixels are laid out, in their order. */
+function countsOf(windows: Windows, order: Order): Pair {
+  const [count, pixels] = [windowsIn(windows), pixelsOf(windows)];
+  return order === 'windows' ? [count, pixels] : [pixels, count];
+}
+
+/** The places of the windows' pixels as a table, in the order in which they are laid out. */
 function placesIn(windows: Windows, order: Order): Value {
   const places = placesOf(windows);
-  const [count, pixels] = countsOf(windows);
-  if (order === 'windows') return constant(places, [count, pixels]);
-  const turned = new Int32Array(places.length);
+  const laid = new Int32Array(places.length);
+  const to = laidAt(windows, order);
   places.forEach((place, at) => {
-    turned[(at % pixels) * count + Math.floor(at / pixels)] = place;
+    laid[to(at)] = place;
   });
-  return constant(turned, [pixels, count]);
+  return constant(laid, countsOf(windows, order));
 }
 
 /**
@@ -204,10 +220,10 @@ function placesIn(windows: Windows, order: Order): Value {
  */
 function usesOf(windows: Windows, order: Order): Value {
   const places = placesOf(windows);
-  const [count, pixels] = countsOf(windows);
+  const to = laidAt(windows, order);
   const found: number[][] = Array.from({ length: windows.from[0] * windows.from[1] }, () => []);
   places.forEach((place, at) => {
-    found[place]?.push(order === 'windows' ? at : (at % pixels) * count + Math.floor(at / pixels));
+    found[place]?.push(to(at));
   });
   const most = found.reduce((length, each) => Math.max(length, each.length), 1);
   const uses = new Int32Array(found.length * most).fill(places.length);
@@ -218,9 +234,6 @@ function usesOf(windows: Windows, order: Order): Value {
   });
   return constant(uses, [most, found.length]);
 }
-
-/** How many windows there are, and pixels of each. */
-const countsOf = ({ size, to }: Windows): Pair => [to[0] * to[1], size[0] * size[1]];
 
 /**
  * The pixels of each window: float32 [..., height, width, channels] → [..., windows, pixels of a window, channels]. Any
@@ -239,9 +252,8 @@ export const addPlanes = (d: Value, windows: Windows): Value => addedUp(d, windo
 
 function laidOut(x: Value, windows: Windows, order: Order): Value {
   const lead = x.shape.slice(0, -3);
-  const [count, pixels] = countsOf(windows);
   const [, , channels = 0] = x.shape.slice(-3);
-  const shape = [...lead, ...(order === 'windows' ? [count, pixels] : [pixels, count]), channels];
+  const shape = [...lead, ...countsOf(windows, order), channels];
   if (isEveryPixel(windows)) return reshape(x, shape);
   const body = (image: Value): Value => {
     const flat = reshape(image, [...lead, windows.from[0] * windows.from[1], channels]);
@@ -277,7 +289,7 @@ function inTwoSteps(pixels: Value, windows: Windows): Value {
   const channels = Number(pixels.shape.at(-1));
   const count = from[0] * to[1] + 1;
   const lines = once(LINES, windows, () => constant(linesOf(windows), [count, size[1]]));
-  const rows = once(ROWS, windows, () => constant(rowsOf(windows), [to[0] * to[1], size[0]]));
+  const rows = once(ROWS, windows, () => constant(rowsOf(windows), [windowsIn(windows), size[0]]));
   const inLines = reshape(gather(pixels, lines, -2), [
     ...pixels.shape.slice(0, -2),
     count,
@@ -295,7 +307,7 @@ function addedUp(d: Value, windows: Windows, order: Order): Value {
     const uses = once(USES[order], windows, () => usesOf(windows, order));
     const [most = 1, pixels = 1] = uses.shape;
     // One row more, of zeros, for pixels that fewer windows have than others.
-    const rows = pad(reshape(given, [...lead, product(countsOf(windows)), channels]), -2, 0, 1);
+    const rows = pad(reshape(given, [...lead, windowsIn(windows) * pixelsOf(windows), channels]), -2, 0, 1);
     const gathered = reshape(gather(rows, uses, -2), [...lead, most, product([pixels, channels])]);
     return reshape(most === 1 ? gathered : sumDown(gathered), shape);
   };

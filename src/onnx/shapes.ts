@@ -30,6 +30,12 @@ export function sizeOf(shape: Shape): number {
   return staticShape(shape).reduce((size, dim) => size * dim, 1);
 }
 
+/** The number of elements, to compare: with a symbolic batch more than of any static shape. */
+export function comparableSize(shape: Shape): number {
+  const size = product(shape);
+  return typeof size === 'number' ? size : Number.POSITIVE_INFINITY;
+}
+
 /** The number of elements for each example of a symbolic batch; of a static shape, all of them. */
 export function sizePerExample(shape: Shape): number {
   return parts(product(shape)).count;

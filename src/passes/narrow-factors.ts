@@ -7,7 +7,7 @@
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { mul } from '../onnx/ops.ts';
-import { product } from '../onnx/shapes.ts';
+import { comparableSize } from '../onnx/shapes.ts';
 import { isOp, type Node, type Value } from '../onnx/value.ts';
 import { Users } from './users.ts';
 
@@ -26,14 +26,9 @@ export function multiplyNarrowFactorsFirst(outputs: readonly Value[]): Value[] {
 /** wide·(narrow·factor) for made = wide·narrow; undefined where made is no such product or nothing becomes narrower. */
 function regrouped({ node: made }: Value, factor: Value, { outputs: [y] }: Node<'Mul'>): Value | undefined {
   if (!isOp(made, 'Mul')) return undefined;
-  const [narrow, wide] = made.inputs.toSorted((p, q) => sizeOf(p) - sizeOf(q));
-  if (!narrow || !wide || sizeOf(factor) >= sizeOf(y)) return undefined;
+  const isNarrow = ({ shape }: Value): boolean => comparableSize(shape) < comparableSize(y.shape);
+  const [narrow, wide] = made.inputs.toSorted((p, q) => comparableSize(p.shape) - comparableSize(q.shape));
+  if (!narrow || !wide || !isNarrow(factor)) return undefined;
   const factors = mul(narrow, factor);
-  return sizeOf(factors) < sizeOf(y) ? mul(wide, factors) : undefined;
+  return isNarrow(factors) ? mul(wide, factors) : undefined;
 }
-
-/** Elements. A symbolic batch is longer than any row. */
-const sizeOf = ({ shape }: Value): number => {
-  const size = product(shape);
-  return typeof size === 'number' ? size : Number.POSITIVE_INFINITY;
-};

@@ -10,7 +10,7 @@
  */
 import { keep, rewriteGraph } from '../onnx/graph.ts';
 import { gemm, transpose } from '../onnx/ops.ts';
-import { product } from '../onnx/shapes.ts';
+import { comparableSize } from '../onnx/shapes.ts';
 import { isOp, type Value } from '../onnx/value.ts';
 
 export function transposeProducts(outputs: readonly Value[]): Value[] {
@@ -18,10 +18,10 @@ export function transposeProducts(outputs: readonly Value[]): Value[] {
     const [a, b, c] = inputs;
     if (!isOp(node, 'Gemm') || !node.attributes.transA || !a || !b) return keep(node, inputs);
     const { transB, alpha, beta } = node.attributes;
-    const sizes = [a, b, node.outputs[0]].map(({ shape }) => Number(product(shape)));
-    const [ofA = 0, ofB = 0, ofResult = 0] = sizes;
+    const byA = comparableSize(a.shape);
+    const byB = comparableSize(b.shape) + comparableSize(node.outputs[0].shape);
     const isMatrix = !c || c.shape.length === 2;
-    if (transB || !isMatrix || !(ofA > ofB + ofResult)) {
+    if (transB || !isMatrix || byA <= byB) {
       return [gemm(transpose(a), b, c, { transB, alpha, beta })];
     }
     return [transpose(gemm(transpose(b), a, c && transpose(c), { alpha, beta }))];

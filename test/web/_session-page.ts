@@ -28,7 +28,7 @@ async function digits(): Promise<unknown> {
   });
 }
 
-/** What each of these does is called with how many bytes go to the GPU. */
+/** Calls `add` with how many bytes go to the GPU, whenever some do. */
 function countSent(add: (bytes: number) => void): void {
   const { createBuffer } = GPUDevice.prototype;
   GPUDevice.prototype.createBuffer = function (descriptor) {

@@ -30,9 +30,8 @@ export interface ConvolutionOptions extends WindowOptions {
  * shapes do not fit, an option is out of range, or no window fits.
  */
 export function convolution(x: Value, kernel: Value, options: ConvolutionOptions = {}): Value {
-  const { groups = 1, kernelLayout: layout = 'hwio' } = options;
-  expectOneOf('convolution: kernelLayout', layout, KERNEL_LAYOUTS);
-  const { rows, columns, each, outputs } = kernelSizes('convolution', kernel, layout);
+  const { groups = 1 } = options;
+  const { layout, rows, columns, each, outputs } = kernelAxes('convolution', kernel, options);
   const windows = windowsOf('convolution', x, [rows, columns], options);
   const [batch = 0] = x.shape;
   const inputs = staticDim(x.shape[3], 'convolution: x', x.shape);
@@ -46,8 +45,9 @@ export function convolution(x: Value, kernel: Value, options: ConvolutionOptions
   return bilinear([result, image, toKernel], x, kernel);
 }
 
-/** The sizes of a kernel, whose axes lie as `layout` says. */
-function kernelSizes(op: string, { shape }: Value, layout: KernelLayout) {
+/** The layout of a kernel, and the sizes of its axes. */
+function kernelAxes(op: string, { shape }: Value, { kernelLayout: layout = 'hwio' }: ConvolutionOptions) {
+  expectOneOf(`${op}: kernelLayout`, layout, KERNEL_LAYOUTS);
   const sizes = staticShape(shape, `${op}: kernel`);
   if (sizes.length !== 4) {
     const axes = layout === 'hwio' ? '[rows, columns, in/groups, out]' : '[out, in/groups, rows, columns]';
@@ -55,8 +55,8 @@ function kernelSizes(op: string, { shape }: Value, layout: KernelLayout) {
   }
   const [a = 1, b = 1, c = 1, d = 1] = sizes;
   return layout === 'hwio'
-    ? { rows: a, columns: b, each: c, outputs: d }
-    : { rows: c, columns: d, each: b, outputs: a };
+    ? { layout, rows: a, columns: b, each: c, outputs: d }
+    : { layout, rows: c, columns: d, each: b, outputs: a };
 }
 
 /** How a transposed convolution moves, and how large its result is. */
@@ -78,9 +78,7 @@ export function transposedConvolution(
 ): Value {
   const op = 'transposedConvolution';
   const { groups = 1, stride = 1, padding = 0, dilation = 1, outputPadding = 0 } = options;
-  const { kernelLayout: layout = 'hwio' } = options;
-  expectOneOf(`${op}: kernelLayout`, layout, KERNEL_LAYOUTS);
-  const { rows, columns, each, outputs } = kernelSizes(op, kernel, layout);
+  const { layout, rows, columns, each, outputs } = kernelAxes(op, kernel, options);
   const moves = {
     size: [rows, columns] as const,
     stride: pairOf(`${op}: stride`, stride, 1),

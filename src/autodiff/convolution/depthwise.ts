@@ -5,18 +5,8 @@
 import { add, mul, reshape } from '../../onnx/ops.ts';
 import type { Value } from '../../onnx/value.ts';
 import { columnSum, sumDown } from '../columns.ts';
-import { addPlanes, planes } from '../windows.ts';
-import {
-  cut,
-  cutBoth,
-  type Geometry,
-  LEAST_ROWS,
-  type Products,
-  partsFor,
-  pixelsOf,
-  together,
-  windowsIn,
-} from './geometry.ts';
+import { addPlanes, pixelsOf, planes, windowsIn } from '../windows.ts';
+import { cut, cutBoth, type Geometry, LEAST_ROWS, type Products, partsFor, together } from './geometry.ts';
 
 export function depthwise({ windows, outputs: channels, batch }: Geometry): Products {
   const [rows, count] = [windowsIn(windows), pixelsOf(windows)];

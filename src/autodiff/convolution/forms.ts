@@ -39,7 +39,8 @@ function chosen(g: Geometry): Products {
   const tile = tileFor(g);
   if (tile) return winograd(g, tile);
   if (g.groups === 1) return im2col(g);
-  const form = isDepthwise(g) ? depthwise(g) : im2col(g);
+  const inFirst: Geometry = { ...g, layout: 'hwio' };
+  const form = isDepthwise(g) ? depthwise(inFirst) : im2col(inFirst);
   return g.layout === 'oihw' ? fromOutputsFirst(form) : form;
 }
 

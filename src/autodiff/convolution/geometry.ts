@@ -51,10 +51,6 @@ export function outputsFirst(kernel: Value): Value {
   return reshape(inOrder, [out, each, rows, columns]);
 }
 
-/** The pixels of a window, and the windows of an image. */
-export const pixelsOf = ({ size }: Windows): number => size[0] * size[1];
-export const windowsIn = ({ to }: Windows): number => to[0] * to[1];
-
 /** The most numbers that the windows of a part of the batch hold: 5 MB, about what a core's caches hold. */
 const MOST_IN_PART = 1.25e6;
 

@@ -5,7 +5,7 @@
 import { add, constant, gather, gemm, matmul, reshape, transpose } from '../../onnx/ops.ts';
 import { product, staticDim } from '../../onnx/shapes.ts';
 import type { Dim, Value } from '../../onnx/value.ts';
-import { addPatches, isEveryPixel, patches, turnedWindows } from '../windows.ts';
+import { addPatches, isEveryPixel, patches, pixelsOf, turnedWindows, windowsIn } from '../windows.ts';
 import {
   cut,
   cutBoth,
@@ -14,9 +14,7 @@ import {
   LEAST_ROWS,
   type Products,
   partsFor,
-  pixelsOf,
   together,
-  windowsIn,
 } from './geometry.ts';
 
 export function im2col(g: Geometry): Products {
@@ -112,8 +110,8 @@ function rowsOf(y: Value, { groups, outputs }: Geometry): Value {
   return reshape(apart(y, groups), groups === 1 ? [rows, outputs] : [groups, rows, outputs / groups]);
 }
 
-/** Whether the kernel's outputs are its first axis. With groups, kernels come with their inputs first. */
-const isOutFirst = ({ layout, groups }: Geometry): boolean => layout === 'oihw' && groups === 1;
+/** Whether the kernel's outputs are its first axis; not with groups (forms.ts). */
+const isOutFirst = ({ layout }: Geometry): boolean => layout === 'oihw';
 
 /** [pixels·in, out]; where outputs are first, [out, pixels·in]. */
 function matrixOf(kernel: Value, g: Geometry): Value {

@@ -2,8 +2,8 @@
  * Convolutions with fewer multiplications (Winograd 1980; Lavin & Gray, *Fast Algorithms for Convolutional Neural
  * Networks*, CVPR 2016). Tiles of the image, the kernel and tiles of the result are taken as polynomials. Their values at
  * a few points are multiplied point by point: 36 products for a tile of 4×4 results of a 3×3 kernel, where a sum over
- * each window takes 144; 64 for one of a 5×5 kernel, where it takes 400. Over channels and tiles these are 36 matrix products. Values at points come from matrix
- * products with small constants, and so do the results.
+ * each window takes 144; 64 for one of a 5×5 kernel, where it takes 400. Over channels and tiles these are 36 or 64 matrix
+ * products. Values at points come from matrix products with small constants, and so do the results.
  */
 import {
   add,
@@ -17,10 +17,10 @@ import {
   reshape,
   transpose,
 } from '../../onnx/ops.ts';
-import { staticDim, staticShape } from '../../onnx/shapes.ts';
+import { sizeOf, staticDim, staticShape } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
-import { type Pair, turnedWindows, type Windows } from '../windows.ts';
-import { cut, cutBoth, type Geometry, type Products, partsFor, pixelsOf, together } from './geometry.ts';
+import { type Pair, pixelsOf, turnedWindows, type Windows } from '../windows.ts';
+import { cut, cutBoth, type Geometry, type Products, partsFor, together } from './geometry.ts';
 
 /**
  * The points beside infinity, by how many they are: those that lose the least to rounding of the sets that were tried. The
@@ -125,7 +125,7 @@ const EACH_CHANNEL: Products = {
 function bothWays(matrix: Value, x: Value): Value {
   const [m = 1, n = 1] = staticShape(matrix.shape);
   const [, ...others] = x.shape;
-  const width = others.reduce<number>((size, each) => size * Number(each), 1);
+  const width = sizeOf(others);
   const across = matmul(matrix, reshape(x, [n, n, width]));
   return reshape(gemm(matrix, reshape(across, [n, m * width])), [m * m, ...others]);
 }
@@ -133,7 +133,7 @@ function bothWays(matrix: Value, x: Value): Value {
 /** A matrix times values whose first axis is its columns. */
 function transformed(matrix: Value, x: Value, flags: { transA?: boolean } = {}): Value {
   const [length = 1, ...others] = x.shape;
-  const width = others.reduce<number>((size, each) => size * Number(each), 1);
+  const width = sizeOf(others);
   const made = gemm(matrix, reshape(x, [length, width]), undefined, flags);
   return reshape(made, [made.shape[0] ?? 0, ...others]);
 }

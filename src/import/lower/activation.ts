@@ -45,7 +45,8 @@ function exponentialBelow(x: Value, alpha: number, scale = 1): Value {
 /** Klambauer et al., *Self-Normalizing Neural Networks*, 2017. */
 const SELU = { alpha: 1.6732632423543772, gamma: 1.0507009873554805 };
 
-const hardSigmoid = (x: Value, alpha: number, beta: number): Value => clip(add(mul(x, alpha), beta), 0, 1);
+export const hardSigmoid = (x: Value, alpha: number, beta: number): Value =>
+  clip(add(mul(x, alpha), beta), 0, 1);
 
 /** x·sigmoid(alpha·x) */
 export const swish = (x: Value, alpha: number): Value =>

@@ -23,7 +23,7 @@ import {
 } from '../../onnx/ops.ts';
 import { staticDim } from '../../onnx/shapes.ts';
 import type { Value } from '../../onnx/value.ts';
-import { elementwise, swish } from './activation.ts';
+import { elementwise, hardSigmoid, swish } from './activation.ts';
 import { type AttendOptions, attend, headsOf, joined, MASKED, rotaryEmbedding } from './attention.ts';
 import { conv } from './convolution.ts';
 import type { Call, Lowering, Lowerings } from './lowering.ts';
@@ -47,7 +47,7 @@ const FUSED: Readonly<Record<string, (x: Value, parameters: readonly number[]) =
   Sigmoid: (x) => sigmoid(x),
   LeakyRelu: (x, [alpha = 0.01]) => leakyRelu(x, alpha),
   Clip: (x, [low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY]) => clip(x, low, high),
-  HardSigmoid: (x, [alpha = 0.2, beta = 0.5]) => clip(add(mul(x, alpha), beta), 0, 1),
+  HardSigmoid: (x, [alpha = 0.2, beta = 0.5]) => hardSigmoid(x, alpha, beta),
 };
 
 function activated(call: Call, x: Value): Value {
